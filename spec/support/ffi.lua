@@ -1,0 +1,53 @@
+-- The C half seen from Lua: declares what a header under src/ declares and loads the library
+-- that the build made for the specs. The C preprocessor does the reading, with LN_FFI set so
+-- that headers leave out what LuaJIT's parser doesn't know.
+local ffi = require "ffi"
+
+local M = {}
+
+local root = os.getenv "LUNETTE_ROOT" or "."
+local declared = {}
+
+-- Each header is preprocessed with everything it includes; what an earlier one already
+-- declared is dropped by line marker, since ffi.cdef refuses a second declaration.
+local function preprocess(header)
+  local command = ("${CC:-cc} -E -DLN_FFI -I%s/src -x c %s/src/%s"):format(root, root, header)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read "*a"
+  assert(pipe:close(), "can't preprocess " .. header)
+  return text
+end
+
+--- Declares everything in src/HEADER and what it includes (e.g. "json/json.h").
+function M.include(header)
+  local out, current, fresh = {}, nil, {}
+  for line in preprocess(header):gmatch "[^\n]+" do
+    local file = line:match '^# %d+ "(.-)"'
+    if file then
+      current = file
+    elseif current and current:find "/src/" and not declared[current] then
+      fresh[current] = true
+      out[#out + 1] = line
+    end
+  end
+  for file in pairs(fresh) do declared[file] = true end
+  ffi.cdef(table.concat(out, "\n"))
+  return M.lib
+end
+
+M.lib = ffi.load(os.getenv "LUNETTE_LIB" or (root .. "/build/liblunette_spec.so"))
+M.ffi = ffi
+
+--- A Lua string as an ln_str; the second value keeps the bytes alive and must be held.
+function M.str(s)
+  local bytes = ffi.new("char[?]", #s + 1, s)
+  return ffi.new("struct ln_str", bytes, #s), bytes
+end
+
+--- An ln_str as a Lua string; nil when absent.
+function M.tostring(s)
+  if s.p == nil then return nil end
+  return ffi.string(s.p, s.n)
+end
+
+return M

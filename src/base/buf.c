@@ -1,0 +1,123 @@
+/* Reference-counted blocks and bounded buffers; see buf.h for who owns what. */
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A count for the tests only; nothing reads it to decide anything. */
+static _Thread_local size_t live;
+
+struct ln_bytes *ln_bytes_new(size_t len) {
+  struct ln_bytes *b = malloc(sizeof *b + len);
+  if (!b) return NULL;
+  b->refs = 1;
+  b->len = len;
+  live++;
+  return b;
+}
+
+struct ln_bytes *ln_bytes_copy(const char *p, size_t n) {
+  struct ln_bytes *b = ln_bytes_new(n);
+  if (b && n) memcpy(b->data, p, n);
+  return b;
+}
+
+struct ln_bytes *ln_bytes_ref(struct ln_bytes *b) {
+  LN_DEBUG_ASSERT(b->refs > 0);
+  b->refs++;
+  return b;
+}
+
+void ln_bytes_unref(struct ln_bytes *b) {
+  if (!b) return;
+  LN_DEBUG_ASSERT(b->refs > 0);
+  if (--b->refs) return;
+  live--;
+  free(b);
+}
+
+size_t ln_bytes_live(void) {
+  return live;
+}
+
+void ln_buf_init(struct ln_buf *b, size_t max) {
+  *b = (struct ln_buf){.max = max};
+}
+
+void ln_buf_deinit(struct ln_buf *b) {
+  ln_bytes_unref(b->block);
+  ln_buf_init(b, b->max);
+}
+
+int ln_buf_reserve(struct ln_buf *b, size_t n) {
+  if (n > b->max - b->len) return LN_ELIMIT;
+  size_t need = b->len + n;
+  if (need <= b->cap) return LN_OK;
+  size_t cap = b->cap ? b->cap : 256;
+  while (cap < need) cap = cap > SIZE_MAX / 2 ? need : cap * 2;
+  if (cap > b->max) cap = b->max;
+  struct ln_bytes *grown = realloc(b->block, sizeof *grown + cap);
+  if (!grown) return LN_ENOMEM;
+  if (!b->block) {
+    grown->refs = 1;
+    live++;
+  }
+  grown->len = cap;
+  b->block = grown;
+  b->data = grown->data;
+  b->cap = cap;
+  return LN_OK;
+}
+
+int ln_buf_append(struct ln_buf *b, const char *p, size_t n) {
+  if (n == 0) return LN_OK;
+  int rc = ln_buf_reserve(b, n);
+  if (rc) return rc;
+  memcpy(b->data + b->len, p, n);
+  b->len += n;
+  return LN_OK;
+}
+
+int ln_buf_append_str(struct ln_buf *b, struct ln_str s) {
+  return ln_buf_append(b, s.p, s.n);
+}
+
+int ln_buf_append_c(struct ln_buf *b, const char *s) {
+  return ln_buf_append(b, s, strlen(s));
+}
+
+int ln_buf_printf(struct ln_buf *b, const char *fmt, ...) {
+  va_list ap, again;
+  va_start(ap, fmt);
+  va_copy(again, ap);
+  int n = vsnprintf(NULL, 0, fmt, ap);
+  va_end(ap);
+  int rc = n < 0 ? LN_EINVALID : ln_buf_reserve(b, (size_t)n + 1);
+  if (rc == LN_OK) {
+    vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+    b->len += (size_t)n;
+  }
+  va_end(again);
+  return rc;
+}
+
+void ln_buf_consume(struct ln_buf *b, size_t n) {
+  LN_ASSERT(n <= b->len);
+  b->len -= n;
+  if (b->len && n) memmove(b->data, b->data + n, b->len);
+}
+
+struct ln_bytes *ln_buf_take(struct ln_buf *b) {
+  if (!b->len) return NULL;
+  struct ln_bytes *block = b->block;
+  size_t len = b->len;
+  /* Growth by doubling leaves slack; give it back where it is worth a realloc. */
+  if (b->cap - len > 64 && b->cap > len + len / 4) {
+    struct ln_bytes *fit = realloc(block, sizeof *fit + len);
+    if (fit) block = fit;
+  }
+  block->len = len;
+  ln_buf_init(b, b->max);
+  return block;
+}

@@ -1,0 +1,45 @@
+/* Names, sentences and JSON-RPC codes of the error table, and the last words of a broken
+ * invariant. */
+#include "base/err.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct row {
+  int err;
+  int rpc;
+  const char *name;
+  const char *text;
+};
+
+static const struct row rows[] = {{LN_OK, 0, "OK", "no error"},
+#define LN_ERR_ROW(name, num, rpc, text) {num, rpc, #name, text},
+                                  LN_ERRORS(LN_ERR_ROW)
+#undef LN_ERR_ROW
+};
+
+static const struct row *row_of(int err) {
+  /* The table is dense: row i holds -i. */
+  if (err > 0 || (size_t)-err >= LN_COUNT(rows)) return NULL;
+  return &rows[-err];
+}
+
+const char *ln_err_name(int err) {
+  const struct row *r = row_of(err);
+  return r ? r->name : "EUNKNOWN";
+}
+
+const char *ln_err_text(int err) {
+  const struct row *r = row_of(err);
+  return r ? r->text : "an unknown error";
+}
+
+int ln_err_rpc_code(int err) {
+  const struct row *r = row_of(err);
+  return r && r->rpc ? r->rpc : -32603;
+}
+
+void ln_fatal(const char *file, int line, const char *what) {
+  fprintf(stderr, "lunette: %s:%d: broken invariant: %s\n", file, line, what);
+  abort();
+}

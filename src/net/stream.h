@@ -1,0 +1,87 @@
+/* A byte stream: TCP, a pipe or an inherited descriptor, with TLS on it when asked. Reads go
+ * to the loop's shared buffer; writes are vectored, tried at once, and what the kernel won't
+ * take is kept by reference (parts with an owner) or copied (parts without).
+ *
+ * Life: created by connect, listen or open; lives until on_closed, which is called exactly
+ * once, from the loop (never from inside ln_stream_close), after which it is gone. */
+#ifndef LN_NET_STREAM_H
+#define LN_NET_STREAM_H
+
+#include "base/buf.h"
+#include "net/loop.h"
+
+struct ln_stream;
+
+struct ln_stream_ops {
+  /* Client streams only: connected (TLS done) with err 0, or failed; why is a sentence. On
+   * failure the stream closes by itself (on_closed follows). */
+  void (*on_connect)(void *arg, int err, const char *why);
+  /* Bytes arrived; p points into the shared buffer and holds until return. */
+  void (*on_read)(void *arg, const char *p, size_t n);
+  /* The peer ended its side (err 0) or the stream broke (LN_ECLOSED, LN_ESYSTEM). Writes may
+   * still work after err 0. Not called after ln_stream_close. */
+  void (*on_end)(void *arg, int err);
+  /* The queue fell below the low-water mark after having been above the high one. */
+  void (*on_drain)(void *arg);
+  void (*on_closed)(void *arg);
+};
+
+/* Any op may be NULL but on_closed. Reading starts with ln_stream_read_start. */
+void ln_stream_set_ops(struct ln_stream *s, const struct ln_stream_ops *ops, void *arg);
+
+struct ln_tls_conf {
+  bool on;
+  bool no_verify;
+  const char *ca_file; /* NULL: the system's */
+  const char *alpn;    /* NULL or "http/1.1" */
+};
+
+struct ln_connect_opts {
+  const char *host; /* name or address; copied */
+  uint16_t port;
+  struct ln_tls_conf tls;
+  const char *tls_host; /* name to verify and send as SNI; NULL: host */
+  uint64_t timeout_ms;  /* for name, connection and handshake together; 0: 30 s */
+};
+/* Looks the name up, tries its addresses in turn (both families). NULL when out of memory. */
+struct ln_stream *ln_stream_connect(struct ln_loop *l, const struct ln_connect_opts *opts,
+                                    const struct ln_stream_ops *ops, void *arg);
+/* TLS on a stream that is connected already (through a CONNECT proxy): on_connect tells. */
+int ln_stream_start_tls(struct ln_stream *s, const struct ln_tls_conf *tls,
+                        const char *host) LN_CHECK;
+/* A stream on a descriptor (pipe, socket, terminal or file), which it owns and closes. */
+struct ln_stream *ln_stream_open(struct ln_loop *l, int fd, const struct ln_stream_ops *ops,
+                                 void *arg);
+
+/* Reading stops and starts as often as wanted: the back-pressure valve. */
+void ln_stream_read_start(struct ln_stream *s);
+void ln_stream_read_stop(struct ln_stream *s);
+
+/* Writes the parts, in order. LN_OK: written or queued whole. LN_EFULL: queued whole too, and the
+ * queue is now above its high-water mark: stop the source until on_drain. LN_ECLOSED, LN_ENOMEM,
+ * LN_ELIMIT (the queue's hard maximum; nothing of this write was taken): the stream should
+ * be closed. */
+int ln_stream_write(struct ln_stream *s, const struct ln_iov *parts, size_t n) LN_CHECK;
+/* Bytes accepted and not yet given to the kernel. */
+size_t ln_stream_queued(const struct ln_stream *s);
+/* Defaults: high 256 KiB, low 64 KiB, hard 64 MiB. */
+void ln_stream_set_marks(struct ln_stream *s, size_t low, size_t high, size_t hard);
+/* Ends our side once the queue is written (shutdown of a socket, close of a pipe). */
+void ln_stream_shutdown(struct ln_stream *s);
+/* Closes at once; what is queued is lost. on_closed follows. May be called again. */
+void ln_stream_close(struct ln_stream *s);
+/* Closes once the queue is written, or after the given time at the latest. */
+void ln_stream_close_flushed(struct ln_stream *s, uint64_t timeout_ms);
+
+/* --- listening --- */
+struct ln_listener;
+/* host is an address; port 0 takes any. on_accept gets a new stream, whose ops it must set at
+ * once; on descriptor exhaustion accepting pauses and resumes by itself. *why is a sentence on
+ * error. */
+int ln_listen(struct ln_loop *l, const char *host, uint16_t port,
+              void (*on_accept)(void *arg, struct ln_stream *s), void *arg,
+              struct ln_listener **out, const char **why) LN_CHECK;
+uint16_t ln_listener_port(const struct ln_listener *l);
+void ln_listener_close(struct ln_listener *l, void (*closed)(void *arg), void *arg);
+
+#endif

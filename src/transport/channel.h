@@ -1,0 +1,122 @@
+/* The way to one upstream server, whatever the transport: a child's pipes or Streamable HTTP.
+ * It carries raw JSON-RPC texts; what they mean is its owner's business, but for the few
+ * facts in ln_channel_note that HTTP needs.
+ *
+ * Life: made by ln_channel_child or ln_channel_http; every event comes from the loop, never
+ * from inside a call; `closed` is the last one, exactly once, and the channel is gone when it
+ * returns. */
+#ifndef LN_TRANSPORT_CHANNEL_H
+#define LN_TRANSPORT_CHANNEL_H
+
+#include "base/buf.h"
+#include "net/loop.h"
+
+struct ln_channel;
+
+enum ln_note_kind { LN_NOTE_REQUEST, LN_NOTE_NOTIFICATION, LN_NOTE_RESPONSE };
+
+struct ln_channel_note {
+  enum ln_note_kind kind;
+  uint64_t tag; /* requests: the owner's name for it, never 0; for others 0 */
+};
+
+struct ln_channel_events {
+  /* Messages may be sent. For a child: it was started; nothing more is known. */
+  void (*ready)(void *arg);
+  /* One message text arrived (one reference, now the owner's): a line of a child, a JSON body, an
+   * SSE event's data. It may be anything: it is not parsed. related is the tag of the request on
+   * whose response stream it came, 0 when the transport doesn't tell. */
+  void (*message)(void *arg, struct ln_bytes *text, uint64_t related);
+  /* The request with this tag will get no response. err as in err.h, status the HTTP status or 0,
+   * why a sentence. The channel lives on. LN_ENOTFOUND with 404: the session is gone upstream. For
+   * a lost notification or response tag is 0. */
+  void (*failed)(void *arg, uint64_t tag, int err, int status, const char *why);
+  /* The queue drained after a send said LN_EFULL. */
+  void (*drain)(void *arg);
+  /* The end, asked for (err 0) or not: why says what happened, with the tail of stderr for a child
+   * that died. Pending requests are the owner's to fail. */
+  void (*closed)(void *arg, int err, const char *why);
+};
+
+struct ln_channel_ops {
+  int (*send)(struct ln_channel *c, const struct ln_iov *parts, size_t n,
+              const struct ln_channel_note *note);
+  void (*initialized)(struct ln_channel *c, const char *version, bool listen);
+  void (*abandon)(struct ln_channel *c, uint64_t tag);
+  void (*pause)(struct ln_channel *c);
+  void (*resume)(struct ln_channel *c);
+  void (*close)(struct ln_channel *c);
+};
+
+struct ln_channel {
+  const struct ln_channel_ops *ops;
+  const struct ln_channel_events *events;
+  void *arg;
+};
+
+#ifndef LN_FFI
+/* Sends one message; the parts hold it whole, without the line end. It has no raw CR or LF.
+ * LN_OK, LN_EFULL (sent, but stop the source until `drain`), LN_ECLOSED, LN_ELIMIT, LN_ENOMEM. */
+static inline int ln_channel_send(struct ln_channel *c, const struct ln_iov *parts, size_t n,
+                                  const struct ln_channel_note *note) {
+  return c->ops->send(c, parts, n, note);
+}
+/* The initialize exchange is done: HTTP sends `MCP-Protocol-Version: version` from now on and,
+ * with listen, opens its GET stream (a 405 is fine) once notifications/initialized was accepted. */
+static inline void ln_channel_initialized(struct ln_channel *c, const char *version, bool listen) {
+  c->ops->initialized(c, version, listen);
+}
+/* Nobody waits for this request any more: HTTP gives its stream up. */
+static inline void ln_channel_abandon(struct ln_channel *c, uint64_t tag) {
+  c->ops->abandon(c, tag);
+}
+/* Back-pressure: stop reading from the server, and start again. */
+static inline void ln_channel_pause(struct ln_channel *c) {
+  c->ops->pause(c);
+}
+static inline void ln_channel_resume(struct ln_channel *c) {
+  c->ops->resume(c);
+}
+/* Ends it: a child by stdin, TERM, KILL; HTTP with DELETE of its session. `closed` follows. */
+static inline void ln_channel_close(struct ln_channel *c) {
+  c->ops->close(c);
+}
+#endif
+
+/* --- children --- */
+struct ln_child_conf {
+  const char *name; /* the upstream's, for its stderr lines in the log */
+  const char *command;
+  const char *const *args; /* NULL-terminated or NULL */
+  const char *const *env;  /* NULL-terminated "K=V", added over Lunette's own; or NULL */
+  const char *cwd;
+  size_t max_message; /* bytes in one line */
+};
+/* NULL with *why when it can't be started. The configuration must live until `closed`. */
+struct ln_channel *ln_channel_child(struct ln_loop *l, const struct ln_child_conf *conf,
+                                    const struct ln_channel_events *events, void *arg,
+                                    const char **why);
+
+/* --- Streamable HTTP --- */
+struct ln_http_pool; /* keep-alive connections of one origin, shared by all its sessions */
+
+struct ln_http_conf {
+  const char *name;
+  const char *url;            /* http or https */
+  const char *const *headers; /* NULL-terminated "Name: value" of the user's; or NULL */
+  size_t max_message;
+  uint64_t connect_timeout_ms; /* 0: 10 s */
+  bool tls_no_verify;
+  const char *tls_ca_file;
+};
+/* NULL with *why for a URL that is none. The configuration must live as long as the pool. Proxies
+ * come from http_proxy, https_proxy, all_proxy, no_proxy. */
+struct ln_http_pool *ln_http_pool_new(struct ln_loop *l, const struct ln_http_conf *conf,
+                                      const char **why);
+/* Closes idle connections; frees itself when its last channel has closed and its last
+ * connection too; then calls closed. */
+void ln_http_pool_close(struct ln_http_pool *p, void (*closed)(void *arg), void *arg);
+struct ln_channel *ln_channel_http(struct ln_http_pool *pool,
+                                   const struct ln_channel_events *events, void *arg);
+
+#endif
