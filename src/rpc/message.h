@@ -1,0 +1,69 @@
+/* A JSON-RPC message of MCP: proven bytes and the slices that routing needs. Immutable and
+ * counted; whoever wants to change one splices a new one.
+ *
+ * The strict rules are for what could be read differently by a server than by a policy
+ * (protocol rules 78 to 82): twin members at any depth, case twins of members that routing
+ * reads, ids that are no string or plain integer, escapes or control bytes in a method. */
+#ifndef LN_RPC_MESSAGE_H
+#define LN_RPC_MESSAGE_H
+
+#include "base/buf.h"
+#include "json/json.h"
+
+enum ln_msg_kind { LN_MSG_REQUEST, LN_MSG_NOTIFICATION, LN_MSG_RESULT, LN_MSG_ERROR };
+
+struct ln_msg {
+  uint32_t refs;
+  enum ln_msg_kind kind;
+  bool newlines;          /* raw line breaks between tokens */
+  struct ln_bytes *bytes; /* counted by the message */
+  struct ln_str text;     /* the whole message inside bytes, no white space around */
+  struct ln_str id;       /* raw, quotes and all; absent in notifications */
+  struct ln_str method;   /* requests and notifications: the inside of the string, no escapes */
+  struct ln_str params;   /* raw object (or array); absent when there is none */
+  struct ln_str result;   /* raw */
+  struct ln_str error;    /* raw object */
+  /* From params, raw values with quotes; absent when missing: */
+  struct ln_str name;           /* params.name */
+  struct ln_str uri;            /* params.uri */
+  struct ln_str arguments;      /* params.arguments */
+  struct ln_str meta;           /* params._meta */
+  struct ln_str progress_token; /* requests: params._meta.progressToken; notifications/progress:
+                                   params.progressToken */
+};
+
+struct ln_msg_limits {
+  struct ln_json_limits json;
+  bool strict; /* from a client */
+};
+
+/* What is wrong with a text that is no message, for the error reply. */
+struct ln_msg_fault {
+  int code; /* JSON-RPC: -32700, -32600 … */
+  char text[160];
+  struct ln_bytes *id_bytes; /* the id, when there is one to answer to; the caller's reference */
+};
+
+/* Proves and indexes a text. bytes is referenced by the message. On error fault is filled (deinit
+ * not needed unless id_bytes) and one of err.h returned. Arrays are LN_EINVALID here: see
+ * ln_msg_batch. */
+int ln_msg_parse(struct ln_bytes *bytes, struct ln_str text, const struct ln_msg_limits *limits,
+                 struct ln_msg **out, struct ln_msg_fault *fault) LN_CHECK;
+struct ln_msg *ln_msg_ref(struct ln_msg *m);
+void ln_msg_unref(struct ln_msg *m); /* NULL is fine */
+size_t ln_msg_live(void);            /* for tests */
+
+/* Messages of our own. All texts given must be valid JSON. NULL when out of memory. */
+struct ln_msg *ln_msg_result(struct ln_str result);
+struct ln_msg *ln_msg_error(int code, const char *message, struct ln_str data /* raw or absent */);
+struct ln_msg *ln_msg_error_raw(struct ln_str error /* the error object */);
+struct ln_msg *ln_msg_request(const char *method, struct ln_str params);
+struct ln_msg *ln_msg_notification(const char *method, struct ln_str params);
+/* The message with its params (or result, or error) object replaced: a new message. */
+struct ln_msg *ln_msg_with_params(const struct ln_msg *m, struct ln_str params);
+struct ln_msg *ln_msg_with_result(const struct ln_msg *m, struct ln_str result);
+/* The message with edits carried out (slices of m->text, in order): a new message, indexed again.
+ */
+struct ln_msg *ln_msg_edit(const struct ln_msg *m, const struct ln_edit *edits, size_t n);
+
+#endif

@@ -1,0 +1,234 @@
+/* A policy as the proxy sees it: one generation of Lua, loaded whole or not at all. What it
+ * declared (servers, hooks, components, settings) is plain data here; what it does (present a list,
+ * run a handler) goes through the functions below. No lua.h: the proxy knows no Lua, and
+ * the policy knows the proxy only through ln_policy_host.
+ *
+ * Everything handed out belongs to the policy and lives as long as it. A policy is freed when its
+ * last reference goes and no run of it is under way. */
+#ifndef LN_SCRIPT_POLICY_H
+#define LN_SCRIPT_POLICY_H
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "net/loop.h"
+#include "rpc/message.h"
+
+struct ln_policy;
+struct ln_run;
+
+/* The four kinds of component, in the order of the managers' table. */
+enum ln_kind { LN_KIND_TOOL, LN_KIND_RESOURCE, LN_KIND_TEMPLATE, LN_KIND_PROMPT, LN_KINDS };
+
+/* --- what a policy declares ----------------------------------------------------------------- */
+
+enum ln_session_mode { LN_SESSION_CLIENT, LN_SESSION_SHARED, LN_SESSION_REQUEST };
+enum ln_upstream_transport { LN_VIA_STDIO, LN_VIA_HTTP, LN_VIA_SSE };
+enum ln_prefix_mode { LN_PREFIX_DEFAULT, LN_PREFIX_NEVER, LN_PREFIX_GIVEN };
+
+struct ln_upstream_conf {
+  const char *name;
+  const char *where; /* file:line that declared it */
+  enum ln_upstream_transport transport;
+  const char *command;
+  const char *const *args; /* NULL-terminated, or NULL */
+  const char *const *env;  /* "K=V", NULL-terminated, or NULL */
+  const char *cwd;
+  const char *url;
+  const char *const *headers; /* "Name: value", NULL-terminated, or NULL */
+  enum ln_session_mode session;
+  enum ln_prefix_mode prefix_mode;
+  const char *prefix;  /* LN_PREFIX_GIVEN */
+  uint64_t timeout_ms; /* per request; 0: settings.request_timeout */
+  bool optional;
+};
+
+struct ln_hook {
+  const char *where;    /* file:line */
+  const char *method;   /* a glob over method names */
+  const char *name;     /* a glob over presented names (URIs), or NULL */
+  const char *upstream; /* a glob over upstreams' names, or NULL */
+  unsigned position;    /* among all rules of the policy, in the order written */
+};
+
+struct ln_component {
+  enum ln_kind kind;
+  const char *where;
+  struct ln_str key;  /* name, URI or URI template, unescaped */
+  struct ln_str json; /* the definition as listed to clients */
+};
+
+struct ln_settings {
+  uint64_t start_timeout_ms;   /* 2,000 */
+  uint64_t request_timeout_ms; /* 60,000 */
+  uint64_t hook_timeout_ms;    /* of a handler's own running time: 1,000 */
+  uint64_t drain_timeout_ms;   /* 5,000 */
+  uint64_t session_timeout_ms; /* an idle HTTP session: 1,800,000 */
+  size_t max_message_bytes;    /* 4 MiB */
+  unsigned max_depth;          /* 128 */
+  unsigned max_sessions;       /* 10,000 */
+  unsigned max_in_flight;      /* requests of one session at once: 1,024 */
+  unsigned max_connections;    /* 10,000 */
+  unsigned page_size;          /* items a list page; 0: everything in one. 1,000 */
+};
+
+struct ln_policy_decls {
+  const struct ln_upstream_conf *upstreams;
+  size_t n_upstreams;
+  const struct ln_hook *hooks;
+  size_t n_hooks;
+  const struct ln_component *components;
+  size_t n_components;
+  struct ln_settings settings;
+};
+
+/* --- what a policy may ask of the proxy ------------------------------------------------------ */
+
+/* Facts about the exchange a run belongs to. Plain text, or JSON where said. */
+enum ln_fact {
+  LN_FACT_SESSION_ID,       /* text */
+  LN_FACT_TRANSPORT,        /* "stdio", "http", "sse" or "internal" */
+  LN_FACT_ERA,              /* "legacy" or "modern" */
+  LN_FACT_PROTOCOL_VERSION, /* text */
+  LN_FACT_CLIENT,           /* JSON: clientInfo */
+  LN_FACT_CAPABILITIES,     /* JSON: the client's */
+  LN_FACT_HEADERS,          /* JSON object of the HTTP request, lower-case names; {} elsewhere */
+  LN_FACT_UPSTREAM,         /* text: the server a call goes to or a message comes from */
+  LN_FACT_NATIVE_NAME,      /* text: the server's own name or URI of what is called */
+  LN_FACT_REQUEST_ID,       /* JSON: the id as the peer gave it */
+  LN_FACT_DEADLINE,         /* text: milliseconds left, a decimal; absent without one */
+};
+
+/* A reply: a message of kind RESULT or ERROR, the receiver's to unref; its id is anybody's and is
+ * replaced on the way out. Never NULL: what failed is an ERROR message. */
+typedef void (*ln_reply_fn)(void *arg, struct ln_msg *reply);
+
+struct ln_exchange; /* the proxy's: one message under way, with its session */
+
+struct ln_policy_host {
+  /* Exchanges are counted: a run holds its own until it ends. */
+  void (*exchange_ref)(struct ln_exchange *x);
+  void (*exchange_unref)(struct ln_exchange *x);
+  /* Fills scratch (or points elsewhere that lives until the next call) and gives the fact; absent
+   * when there is none. */
+  struct ln_str (*fact)(struct ln_exchange *x, enum ln_fact fact, struct ln_buf *scratch);
+  /* A number that is the same for all exchanges of one session and never used again. */
+  uint64_t (*session_key)(struct ln_exchange *x);
+  /* A request of the policy's own, as the exchange's client would make it (params: JSON, may be
+   * absent): goes through the rules and hooks like any other. `tools/list` and the other lists too.
+   * reply is called later, never from inside. */
+  void (*request)(struct ln_exchange *x, const char *method, struct ln_str params,
+                  ln_reply_fn reply, void *arg);
+  /* A request to the exchange's client (sampling/createMessage, elicitation/create, roots/list). */
+  void (*ask_client)(struct ln_exchange *x, const char *method, struct ln_str params,
+                     ln_reply_fn reply, void *arg);
+  /* A notification to the exchange's client, related to the exchange's request. */
+  void (*notify_client)(struct ln_exchange *x, const char *method, struct ln_str params);
+  /* JSON array of every component of a kind before any rule, each with its server:
+   * [{"upstream":…,"item":{…}}…]. */
+  int (*inventory)(void *host, enum ln_kind kind, struct ln_buf *out);
+  void (*notify_changed)(void *host, enum ln_kind kind);
+  /* upstream:clear() */
+  void (*upstream_clear)(void *host, const char *name);
+  void *host;
+  struct ln_loop *loop;
+  struct ln_log *log;
+};
+
+/* --- loading ---------------------------------------------------------------------------------- */
+
+enum ln_target_kind { LN_TARGET_LUA, LN_TARGET_JSON, LN_TARGET_URL, LN_TARGET_COMMAND };
+
+struct ln_target {
+  enum ln_target_kind kind;
+  const char *text;        /* file, URL or command */
+  const char *const *args; /* COMMAND: NULL-terminated */
+};
+
+/* Loads the targets in order into one fresh Lua state. NULL on failure with *why, a message with
+ * file:line, to be freed with free(). The host is copied. One reference, the caller's. */
+struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct ln_target *targets,
+                                 size_t n, char **why);
+struct ln_policy *ln_policy_ref(struct ln_policy *p);
+void ln_policy_unref(struct ln_policy *p);
+const struct ln_policy_decls *ln_policy_decls(const struct ln_policy *p);
+/* True when a hook of this policy could match the method: what decides which capabilities are
+ * offered upstream. */
+bool ln_policy_handles(const struct ln_policy *p, const char *method);
+/* Runs under way. */
+size_t ln_policy_runs(const struct ln_policy *p);
+/* Cancels every run of the exchange: their `done` is not called any more. */
+void ln_policy_cancel(struct ln_policy *p, struct ln_exchange *x);
+/* The session is over: its ctx.session.state may go. */
+void ln_policy_session_end(struct ln_policy *p, uint64_t session_key);
+/* '*' any run, '?' one character, '[a-z]' and '[!a-z]' sets, '\' escapes. Bytes; linear in
+ * practice, never exponential. */
+bool ln_glob_match(const char *glob, struct ln_str s);
+
+/* --- lists ------------------------------------------------------------------------------------ */
+
+/* A name that an item had until the rule at `until` changed it. */
+struct ln_old_name {
+  unsigned until;
+  struct ln_bytes *name;
+};
+
+struct ln_view_item {
+  /* in */
+  const char *upstream; /* NULL for the policy's own components */
+  struct ln_str json;   /* the server's own definition, raw */
+  struct ln_str name;   /* as presented before any rule (prefix on), unescaped; for resources and
+                           templates the URI (template) */
+  /* out, one reference each, the caller's; zeroed on entry */
+  bool hidden;
+  struct ln_bytes
+      *new_name; /* NULL: name stands. Unescaped. The caller splices it into the JSON. */
+  struct ln_bytes *new_json; /* NULL: json stands (but for the name) */
+  struct ln_old_name *old;   /* malloc'ed, NULL when never renamed */
+  size_t n_old;
+  struct ln_bytes
+      *why; /* with explain: a line for each rule that touched it, "FILE:LINE verb detail\n" */
+};
+
+/* True when some rule for this kind takes ctx, so that each client has a view of its own. */
+bool ln_policy_per_client(const struct ln_policy *p, enum ln_kind kind);
+/* True when some rule (not hook) exists for this kind at all. */
+bool ln_policy_has_rules(const struct ln_policy *p, enum ln_kind kind);
+/* True when a rule could hide a component with this name that no list has shown: hide or only by
+ * matching glob, or any rule that decides by code (filter, where). */
+bool ln_policy_may_hide(const struct ln_policy *p, enum ln_kind kind, struct ln_str name);
+/* Applies the rules of a kind to items, in their order. x: for whom (NULL: for everybody). A rule
+ * that fails (error in a filter) hides the item and logs file:line. LN_ESCRIPT only when the
+ * machinery itself failed. */
+int ln_policy_present(struct ln_policy *p, enum ln_kind kind, struct ln_view_item *items, size_t n,
+                      struct ln_exchange *x, bool explain) LN_CHECK;
+void ln_view_item_deinit(struct ln_view_item *item); /* the out members */
+
+/* --- running ---------------------------------------------------------------------------------- */
+
+/* What a hook run needs. The functions may be called until done was. */
+struct ln_hook_call {
+  size_t hook;        /* index in decls.hooks */
+  struct ln_msg *msg; /* request or notification as it stands; borrowed until done */
+  struct ln_exchange *x;
+  struct ln_str item; /* JSON definition of what is called, for `where`; may be absent */
+  /* The handler forwarded: msg (the callee's to unref) is the message to go on with, the original
+   * itself when nothing was edited. The answer comes through ln_run_answer(run, token, reply), at
+   * once or later; for notifications there is none and none is awaited. */
+  void (*forward)(void *arg, struct ln_run *run, uint64_t token, struct ln_msg *msg);
+  /* Ended, exactly once, never from inside ln_policy_run_hook: reply as in ln_reply_fn, NULL for
+   * notifications. An untouched reply of the last forward is that very message. */
+  void (*done)(void *arg, struct ln_msg *reply);
+  void *arg;
+};
+/* Starts the handler's coroutine. Whatever it does wrong ends as an ERROR reply to done. */
+struct ln_run *ln_policy_run_hook(struct ln_policy *p, const struct ln_hook_call *call);
+/* Takes the reference. Unknown or stale tokens are ignored. */
+void ln_run_answer(struct ln_run *run, uint64_t token, struct ln_msg *reply);
+
+/* Runs the handler of one of the policy's own components: tools/call, resources/read (params: the
+ * template's variables for a template), prompts/get. msg is the request. done as above; not from
+ * inside. */
+struct ln_run *ln_policy_run_component(struct ln_policy *p, size_t component, struct ln_msg *msg,
+                                       struct ln_exchange *x, ln_reply_fn done, void *arg);
+
+#endif
