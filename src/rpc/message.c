@@ -1,0 +1,333 @@
+/* Parsing of messages and the making of new ones; see message.h.
+ *
+ * One scan proves the text; a cursor over the envelope and one over params pick out the
+ * slices. Values that routing doesn't read are skipped, not looked into. */
+#include "rpc/message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A count for the tests only. */
+static _Thread_local size_t live;
+
+struct ln_msg *ln_msg_ref(struct ln_msg *m) {
+  m->refs++;
+  return m;
+}
+
+void ln_msg_unref(struct ln_msg *m) {
+  if (!m || --m->refs) return;
+  ln_bytes_unref(m->bytes);
+  live--;
+  free(m);
+}
+
+size_t ln_msg_live(void) {
+  return live;
+}
+
+static int fault_set(struct ln_msg_fault *f, int code, const char *fmt, ...) LN_PRINTF(3, 4);
+static int fault_set(struct ln_msg_fault *f, int code, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  f->code = code;
+  vsnprintf(f->text, sizeof f->text, fmt, ap);
+  va_end(ap);
+  return LN_EINVALID;
+}
+
+/* A member that routing or policy reads: its slot in ln_msg and the types it may have. */
+struct known {
+  const char *name;
+  size_t slot;
+  unsigned types; /* a bit per ln_json_type; 0: any */
+};
+#define BIT(t)          (1u << (t))
+#define SLOT(member)    offsetof(struct ln_msg, member)
+#define CONTAINER_TYPES (BIT(LN_JSON_OBJECT) | BIT(LN_JSON_ARRAY))
+
+static const struct known envelope[] = {
+    {"id", SLOT(id), 0},
+    {"method", SLOT(method), BIT(LN_JSON_STRING)},
+    {"params", SLOT(params), CONTAINER_TYPES},
+    {"result", SLOT(result), 0},
+    {"error", SLOT(error), BIT(LN_JSON_OBJECT)},
+    {NULL, 0, 0},
+};
+static const struct known in_params[] = {
+    {"name", SLOT(name), BIT(LN_JSON_STRING)},  {"uri", SLOT(uri), BIT(LN_JSON_STRING)},
+    {"arguments", SLOT(arguments), 0},          {"_meta", SLOT(meta), BIT(LN_JSON_OBJECT)},
+    {"progressToken", SLOT(progress_token), 0}, {NULL, 0, 0},
+};
+static const struct known in_meta[] = {
+    {"progressToken", SLOT(progress_token), 0},
+    {NULL, 0, 0},
+};
+/* Read nowhere as slices, but servers and policies do read them. */
+static const char *const case_guarded[] = {"jsonrpc", "ref",       "argument", "cursor",
+                                           "level",   "requestId", "task",     NULL};
+
+static struct ln_str *slot_of(struct ln_msg *m, size_t slot) {
+  return (struct ln_str *)(void *)((char *)m + slot);
+}
+
+/* A key that is one of ours but for case (escapes undone): some servers would take it. */
+static const char *case_twin(struct ln_str key, const struct known *table) {
+  char plain[32];
+  struct ln_str k = key;
+  if (memchr(key.p, '\\', key.n)) {
+    struct ln_buf b;
+    ln_buf_init(&b, sizeof plain * 4);
+    if (ln_json_unescape(key, true, &b) || b.len >= sizeof plain) {
+      ln_buf_deinit(&b);
+      return NULL;
+    }
+    memcpy(plain, b.data ? b.data : "", b.len);
+    k = (struct ln_str){plain, b.len};
+    ln_buf_deinit(&b);
+  }
+  for (const struct known *t = table; t->name; t++)
+    if (ln_str_iis(k, t->name) && !ln_str_is(k, t->name)) return t->name;
+  for (size_t i = 0; case_guarded[i]; i++)
+    if (ln_str_iis(k, case_guarded[i]) && !ln_str_is(k, case_guarded[i])) return case_guarded[i];
+  return NULL;
+}
+
+/* Fills slots from the members of object. */
+static int pick(struct ln_msg *m, struct ln_str object, const struct known *table, bool strict,
+                struct ln_msg_fault *f) {
+  struct ln_json_cur cur = ln_json_enter(object);
+  struct ln_json_item it;
+  while (ln_json_next(&cur, &it)) {
+    const struct known *t = table;
+    while (t->name && !ln_json_str_is(it.key, t->name)) t++;
+    if (t->name) {
+      if (t->types && !(t->types & BIT(it.type)))
+        return fault_set(f, table == envelope ? -32600 : -32602, "%s has the wrong type", t->name);
+      *slot_of(m, t->slot) = it.value;
+      continue;
+    }
+    const char *twin = strict ? case_twin(it.key, table) : NULL;
+    if (twin)
+      return fault_set(f, -32600, "member \"%.*s\" differs from \"%s\" only by case",
+                       (int)LN_MIN(it.key.n, (size_t)40), it.key.p, twin);
+  }
+  return LN_OK;
+}
+
+/* A string, or an integer literal without fraction, exponent or "-0": what every JSON library
+ * gives back as it came. */
+static bool id_ok(struct ln_str id) {
+  if (id.n == 0) return false;
+  if (id.p[0] == '"') return true;
+  size_t i = id.p[0] == '-';
+  if (i == id.n || (id.p[i] == '0' && id.n > 1)) return false;
+  for (; i < id.n; i++)
+    if (id.p[i] < '0' || id.p[i] > '9') return false;
+  return true;
+}
+
+static bool method_ok(struct ln_str method) {
+  for (size_t i = 0; i < method.n; i++) {
+    unsigned char c = (unsigned char)method.p[i];
+    if (c <= 0x20 || c == 0x7f || c == '\\') return false;
+  }
+  return method.n > 0 && method.n <= 256;
+}
+
+/* Names and URIs that no two parsers agree on: a NUL, half a surrogate pair. */
+static bool identifier_ok(struct ln_str value) {
+  if (!value.p) return true;
+  struct ln_str raw = ln_json_inside(value);
+  if (!memchr(raw.p, '\\', raw.n)) return true;
+  struct ln_buf b;
+  ln_buf_init(&b, raw.n * 4 + 16);
+  bool ok = ln_json_unescape(raw, false, &b) == LN_OK && !(b.len && memchr(b.data, 0, b.len));
+  ln_buf_deinit(&b);
+  return ok;
+}
+
+static int classify(struct ln_msg *m, struct ln_msg_fault *f) {
+  if (m->id.p && !id_ok(m->id)) {
+    /* An error response may carry a null id (the request was unreadable): keep it readable. */
+    bool null_error = m->error.p && ln_str_is(m->id, "null");
+    m->id = LN_STR_NONE;
+    if (!null_error) return fault_set(f, -32600, "id must be a string or an integer");
+  }
+  if (m->method.p) {
+    m->method = ln_json_inside(m->method);
+    if (!method_ok(m->method))
+      return fault_set(f, -32600, "method must be a plain, non-empty string");
+    if (m->result.p || m->error.p)
+      return fault_set(f, -32600, "a message is either a request or a response");
+    m->kind = m->id.p ? LN_MSG_REQUEST : LN_MSG_NOTIFICATION;
+    return LN_OK;
+  }
+  if (!m->result.p == !m->error.p) return fault_set(f, -32600, "neither a request nor a response");
+  m->kind = m->result.p ? LN_MSG_RESULT : LN_MSG_ERROR;
+  if (m->kind == LN_MSG_RESULT && !m->id.p) return fault_set(f, -32600, "a response needs an id");
+  return LN_OK;
+}
+
+static int index_params(struct ln_msg *m, bool strict, struct ln_msg_fault *f) {
+  if (m->params.p && m->params.p[0] != '{')
+    return strict ? fault_set(f, -32602, "params must be an object") : LN_OK;
+  if (!m->params.p) return LN_OK;
+  int rc = pick(m, m->params, in_params, strict, f);
+  if (rc) return rc;
+  /* progressToken sits in params for the notification, in _meta for requests. */
+  struct ln_str direct = m->progress_token;
+  m->progress_token = LN_STR_NONE;
+  if (m->kind == LN_MSG_NOTIFICATION)
+    m->progress_token = direct;
+  else if (m->meta.p)
+    rc = pick(m, m->meta, in_meta, strict, f);
+  if (rc) return rc;
+  if (m->progress_token.p && !id_ok(m->progress_token)) {
+    if (strict) return fault_set(f, -32602, "progressToken must be a string or an integer");
+    m->progress_token = LN_STR_NONE;
+  }
+  if (strict && !(identifier_ok(m->name) && identifier_ok(m->uri)))
+    return fault_set(f, -32600, "a name or URI holds a NUL or half a surrogate pair");
+  return LN_OK;
+}
+
+static int scan_fault(struct ln_msg_fault *f, int rc, const struct ln_json_info *info) {
+  bool parse = rc == LN_ESYNTAX || rc == LN_EUTF8;
+  fault_set(f, parse ? -32700 : -32600, "%s: %s at byte %zu",
+            parse ? "Parse error" : "Invalid request", ln_err_text(rc), info->error_at);
+  return rc;
+}
+
+int ln_msg_parse(struct ln_bytes *bytes, struct ln_str text, const struct ln_msg_limits *limits,
+                 struct ln_msg **out, struct ln_msg_fault *fault) {
+  *fault = (struct ln_msg_fault){0};
+  struct ln_json_info info;
+  struct ln_json_limits json = limits->json;
+  json.unique = limits->strict;
+  int rc = ln_json_scan(text, &json, &info);
+  if (rc) return scan_fault(fault, rc, &info);
+  if (info.type != LN_JSON_OBJECT) return fault_set(fault, -32600, "a message is a JSON object");
+
+  struct ln_msg *m = calloc(1, sizeof *m);
+  if (!m) return LN_ENOMEM;
+  live++;
+  m->refs = 1;
+  m->bytes = ln_bytes_ref(bytes);
+  m->newlines = info.newlines;
+  m->text = ln_json_trim(text);
+
+  rc = pick(m, m->text, envelope, limits->strict, fault);
+  if (!rc) rc = classify(m, fault);
+  if (!rc && limits->strict) {
+    struct ln_json_item version;
+    if (!ln_json_get(m->text, "jsonrpc", &version) || !ln_str_is(version.value, "\"2.0\""))
+      rc = fault_set(fault, -32600, "jsonrpc must be \"2.0\"");
+  }
+  if (!rc && m->method.p) rc = index_params(m, limits->strict, fault);
+  if (rc) {
+    if (m->id.p && id_ok(m->id)) fault->id_bytes = ln_bytes_copy(m->id.p, m->id.n);
+    ln_msg_unref(m);
+    return rc;
+  }
+  *out = m;
+  return LN_OK;
+}
+
+/* --- messages of our own ----------------------------------------------------------------- */
+
+/* What we made ourselves, or edited out of what was proven, parses; else a caller gave us text
+ * that is no JSON. */
+static struct ln_msg *reparse(struct ln_buf *b) {
+  struct ln_bytes *bytes = ln_buf_take(b);
+  if (!bytes) return NULL;
+  const struct ln_msg_limits limits = {
+      .json = {.max_bytes = SIZE_MAX, .max_depth = 100000, .max_members = UINT32_MAX}};
+  struct ln_msg *m = NULL;
+  struct ln_msg_fault fault;
+  int rc = ln_msg_parse(bytes, (struct ln_str){bytes->data, bytes->len}, &limits, &m, &fault);
+  ln_bytes_unref(fault.id_bytes);
+  ln_bytes_unref(bytes);
+  return rc ? NULL : m;
+}
+
+/* The concatenation of n strings as a message. */
+static struct ln_msg *build(const struct ln_str *parts, size_t n) {
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  size_t total = 0;
+  for (size_t i = 0; i < n; i++) total += parts[i].n;
+  int rc = ln_buf_reserve(&b, total);
+  for (size_t i = 0; i < n && !rc; i++) rc = ln_buf_append_str(&b, parts[i]);
+  struct ln_msg *m = rc ? NULL : reparse(&b);
+  ln_buf_deinit(&b);
+  return m;
+}
+
+struct ln_msg *ln_msg_result(struct ln_str result) {
+  const struct ln_str parts[] = {LN_STR_LIT("{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":"), result,
+                                 LN_STR_LIT("}")};
+  return build(parts, LN_COUNT(parts));
+}
+
+struct ln_msg *ln_msg_error_raw(struct ln_str error) {
+  const struct ln_str parts[] = {LN_STR_LIT("{\"jsonrpc\":\"2.0\",\"id\":0,\"error\":"), error,
+                                 LN_STR_LIT("}")};
+  return build(parts, LN_COUNT(parts));
+}
+
+struct ln_msg *ln_msg_error(int code, const char *message, struct ln_str data) {
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  struct ln_msg *m = NULL;
+  if (ln_buf_printf(&b, "{\"code\":%d,\"message\":", code)) goto done;
+  if (ln_json_quote(&b, ln_str_c(message))) goto done;
+  if (data.p && (ln_buf_append_c(&b, ",\"data\":") || ln_buf_append_str(&b, data))) goto done;
+  if (ln_buf_append_c(&b, "}")) goto done;
+  m = ln_msg_error_raw(ln_buf_str(&b));
+done:
+  ln_buf_deinit(&b);
+  return m;
+}
+
+static struct ln_msg *outgoing(struct ln_str head, const char *method, struct ln_str params) {
+  const struct ln_str parts[] = {head, ln_str_c(method),
+                                 params.p ? LN_STR_LIT("\",\"params\":") : LN_STR_LIT("\""), params,
+                                 LN_STR_LIT("}")};
+  return build(parts, LN_COUNT(parts));
+}
+
+struct ln_msg *ln_msg_request(const char *method, struct ln_str params) {
+  return outgoing(LN_STR_LIT("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\""), method, params);
+}
+
+struct ln_msg *ln_msg_notification(const char *method, struct ln_str params) {
+  return outgoing(LN_STR_LIT("{\"jsonrpc\":\"2.0\",\"method\":\""), method, params);
+}
+
+struct ln_msg *ln_msg_edit(const struct ln_msg *m, const struct ln_edit *edits, size_t n) {
+  struct ln_iov small[16], *parts = small;
+  size_t max = n * 2 + 1;
+  if (max > LN_COUNT(small) && !(parts = calloc(max, sizeof *parts))) return NULL;
+  struct ln_msg *out = NULL;
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  int got = ln_json_splice(m->text, NULL, edits, n, parts, max), rc = got < 0;
+  for (int i = 0; i < got && !rc; i++) rc = ln_buf_append(&b, parts[i].p, parts[i].n);
+  if (!rc) out = reparse(&b);
+  ln_buf_deinit(&b);
+  if (parts != small) free(parts);
+  return out;
+}
+
+struct ln_msg *ln_msg_with_params(const struct ln_msg *m, struct ln_str params) {
+  if (m->params.p) return ln_msg_edit(m, &(struct ln_edit){m->params, params}, 1);
+  const struct ln_str parts[] = {
+      {m->text.p, m->text.n - 1}, LN_STR_LIT(",\"params\":"), params, LN_STR_LIT("}")};
+  return build(parts, LN_COUNT(parts));
+}
+
+struct ln_msg *ln_msg_with_result(const struct ln_msg *m, struct ln_str result) {
+  return ln_msg_edit(m, &(struct ln_edit){m->result, result}, 1);
+}
