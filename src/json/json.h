@@ -116,9 +116,14 @@ struct ln_edit {
  * max_parts is too small. */
 int ln_json_splice(struct ln_str source, struct ln_bytes *owner, const struct ln_edit *edits,
                    size_t n_edits, struct ln_iov *parts, size_t max_parts) LN_CHECK;
-/* The edits that remove a member or element together with one comma. item must have come from
- * container. */
+/* The edit that removes a member or element together with one comma. item must have come from
+ * container. Two items that are neighbours share a comma: to remove several use the next. */
 struct ln_edit ln_json_cut(struct ln_str container, const struct ln_json_item *item);
+/* The edits that remove n items of one container, given in order of place, so that what is
+ * left is separated by commas as it should be. Neighbours go in one edit; room for n edits.
+ * Returns how many there are. */
+size_t ln_json_cut_all(struct ln_str container, const struct ln_json_item *items, size_t n,
+                       struct ln_edit *edits);
 /* Appends text with every raw CR and LF between tokens dropped: one line, nothing else
  * changed. text is proven. */
 int ln_json_one_line(struct ln_str text, struct ln_buf *out) LN_CHECK;

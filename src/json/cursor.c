@@ -1,0 +1,206 @@
+/* Walking proven text. Nothing here checks syntax; what it relies on is only that the text
+ * went through ln_json_scan. Bounds are kept all the same, so a broken promise gives wrong
+ * items, not stray reads.
+ *
+ * Most of the time goes into stepping over values nobody asked for, so containers are skipped
+ * by blocks of 64 bytes, brackets and quotes as bit masks, without looking at single tokens. */
+#include "json/bytes.h"
+#include "json/json.h"
+
+struct ln_str ln_json_trim(struct ln_str text) {
+  if (!text.p) return text;
+  const char *end = text.p + text.n, *p = ln_json_skip_space(text.p, end);
+  while (end > p && ln_json_is_space(end[-1])) end--;
+  return (struct ln_str){p, (size_t)(end - p)};
+}
+
+static enum ln_json_type type_at(const char *p) {
+  switch (*p) {
+    case 'n': return LN_JSON_NULL;
+    case 'f': return LN_JSON_FALSE;
+    case 't': return LN_JSON_TRUE;
+    case '"': return LN_JSON_STRING;
+    case '[': return LN_JSON_ARRAY;
+    case '{': return LN_JSON_OBJECT;
+    default: return *p == '-' || (*p >= '0' && *p <= '9') ? LN_JSON_NUMBER : LN_JSON_NONE;
+  }
+}
+
+enum ln_json_type ln_json_type_of(struct ln_str value) {
+  if (!value.p) return LN_JSON_NONE;
+  const char *end = value.p + value.n, *p = ln_json_skip_space(value.p, end);
+  return p < end ? type_at(p) : LN_JSON_NONE;
+}
+
+/* p is inside a string; past its closing quote. */
+static inline const char *skip_string(const char *p, const char *end) {
+  for (;;) {
+    p = ln_json_run_until(p, end, '"', '\\');
+    if (end - p < 2) return end; /* the quote is the last byte, or the text was never proven */
+    if (*p == '"') return p + 1;
+    p += 2;
+  }
+}
+
+/* A number, true, false or null: up to what ends it. */
+static inline const char *skip_word(const char *p, const char *end) {
+  while (p < end && *p != ',' && *p != '}' && *p != ']' && !ln_json_is_space(*p)) p++;
+  return p;
+}
+
+#if LN_JSON_SSE2
+
+struct block {
+  uint64_t quotes, slashes, opens, closes;
+};
+
+static inline struct block read_block(const char *p) {
+  const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
+  const __m128i open = _mm_set1_epi8('{'), close = _mm_set1_epi8('}');
+  const __m128i bit = _mm_set1_epi8(0x20);
+  struct block b = {0, 0, 0, 0};
+  for (int i = 0; i < 4; i++) {
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
+    __m128i curly = _mm_or_si128(v, bit); /* '[' and ']' differ from '{' and '}' by this bit */
+    b.quotes |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, quote)) << 16 * i;
+    b.slashes |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, slash)) << 16 * i;
+    b.opens |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(curly, open)) << 16 * i;
+    b.closes |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(curly, close)) << 16 * i;
+  }
+  return b;
+}
+
+/* The bytes that a backslash before them escapes; *carry: the first byte of this block, then
+ * of the next. */
+static inline uint64_t escaped_bytes(uint64_t slashes, uint64_t *carry) {
+  uint64_t escaped = *carry;
+  slashes &= ~escaped;
+  *carry = 0;
+  while (slashes) {
+    uint64_t slash = slashes & -slashes;
+    escaped |= slash << 1;
+    slashes &= ~(slash | slash << 1);
+    if (slash >> 63) *carry = 1;
+  }
+  return escaped;
+}
+
+/* Every bit becomes the parity of the bits up to and including it: quotes become the bytes
+ * from an opening quote up to before its closing one. */
+static inline uint64_t parity(uint64_t x) {
+  for (int shift = 1; shift < 64; shift *= 2) x ^= x << shift;
+  return x;
+}
+
+/* p is a container's first byte; past its last. */
+static const char *skip_container(const char *p, const char *end) {
+  uint64_t depth = 0, in_string = 0, carry = 0;
+  char tail[64];
+  for (;;) {
+    const char *from = p;
+    if (end - p < 64) {
+      if (p >= end) return end;
+      memset(tail, 0, sizeof tail);
+      memcpy(tail, p, (size_t)(end - p));
+      from = tail;
+    }
+    struct block b = read_block(from);
+    if (b.slashes | carry) b.quotes &= ~escaped_bytes(b.slashes, &carry);
+    uint64_t inside = parity(b.quotes) ^ in_string;
+    in_string = 0 - (inside >> 63);
+    uint64_t opens = b.opens & ~inside, closes = b.closes & ~inside;
+    if (depth > (uint64_t)__builtin_popcountll(closes)) {
+      depth += (uint64_t)__builtin_popcountll(opens) - (uint64_t)__builtin_popcountll(closes);
+      p += 64;
+      continue;
+    }
+    /* The end may be here: visit the closing brackets. */
+    uint64_t seen = 0;
+    for (; closes; closes &= closes - 1) {
+      uint64_t before = opens & ((closes & -closes) - 1);
+      depth += (uint64_t)__builtin_popcountll(before & ~seen) - 1;
+      seen |= before;
+      if (depth == 0) return p + __builtin_ctzll(closes) + 1;
+    }
+    depth += (uint64_t)__builtin_popcountll(opens & ~seen);
+    p += 64;
+  }
+}
+
+#else
+
+static const char *skip_container(const char *p, const char *end) {
+  size_t depth = 0;
+  while (p < end) {
+    char c = *p++;
+    if (c == '"') {
+      p = skip_string(p, end);
+    } else if (c == '{' || c == '[') {
+      depth++;
+    } else if ((c == '}' || c == ']') && --depth == 0) {
+      return p;
+    }
+  }
+  return end;
+}
+
+#endif
+
+static inline const char *skip_value(const char *p, const char *end) {
+  if (*p == '"') return skip_string(p + 1, end);
+  if (*p == '{' || *p == '[') return skip_container(p, end);
+  return skip_word(p, end);
+}
+
+struct ln_json_cur ln_json_enter(struct ln_str container) {
+  if (!container.p) return (struct ln_json_cur){NULL, NULL};
+  const char *end = container.p + container.n, *p = ln_json_skip_space(container.p, end);
+  if (p == end || (*p != '{' && *p != '[')) return (struct ln_json_cur){end, end};
+  return (struct ln_json_cur){p + 1, end};
+}
+
+bool ln_json_next(struct ln_json_cur *cur, struct ln_json_item *item) {
+  const char *end = cur->end, *p = ln_json_skip_space(cur->p, end);
+  if (p < end && *p == ',') p = ln_json_skip_space(p + 1, end);
+  if (p == end || *p == '}' || *p == ']') {
+    cur->p = p;
+    return false;
+  }
+  const char *from = p;
+  p = skip_value(p, end);
+  item->key = LN_STR_NONE;
+  /* Only a name can be followed by a colon, so a cursor need not know what it walks. */
+  if (*from == '"') {
+    const char *colon = ln_json_skip_space(p, end);
+    if (colon < end && *colon == ':') {
+      item->key = (struct ln_str){from + 1, (size_t)(p - from - 2)};
+      from = ln_json_skip_space(colon + 1, end);
+      p = from < end ? skip_value(from, end) : end;
+    }
+  }
+  item->value = (struct ln_str){from, (size_t)(p - from)};
+  item->type = from < end ? type_at(from) : LN_JSON_NONE;
+  cur->p = p;
+  return true;
+}
+
+bool ln_json_get(struct ln_str object, const char *name, struct ln_json_item *item) {
+  if (ln_json_type_of(object) != LN_JSON_OBJECT) return false;
+  struct ln_json_cur cur = ln_json_enter(object);
+  struct ln_json_item each;
+  bool found = false;
+  while (ln_json_next(&cur, &each)) {
+    if (!ln_json_str_is(each.key, name)) continue;
+    *item = each;
+    found = true;
+  }
+  return found;
+}
+
+size_t ln_json_count(struct ln_str container) {
+  struct ln_json_cur cur = ln_json_enter(container);
+  struct ln_json_item item;
+  size_t n = 0;
+  while (ln_json_next(&cur, &item)) n++;
+  return n;
+}
