@@ -5,7 +5,9 @@
  * before a colon or at a line's start, control bytes anywhere in a head, Content-Length twice (even
  * equal) or not plain digits, Content-Length with Transfer-Encoding, any transfer coding but a
  * single "chunked", chunk sizes that overflow or carry junk, a request with no Host or with
- * two (1.1), Transfer-Encoding in 1.0, heads over the limits. */
+ * two (1.1), a Host that is no host and port, an absolute form with another authority than
+ * Host or with user information, a fragment in a target, Transfer-Encoding in 1.0, any version
+ * but 1.0 and 1.1, a 101 response, heads over the limits. */
 #ifndef LN_WIRE_HTTP_H
 #define LN_WIRE_HTTP_H
 
@@ -28,11 +30,11 @@ enum ln_http_event {
   LN_HTTP_ERROR /* see error and status; feed no more */
 };
 
-/* Slices point into the parser and hold until the next head begins. */
+/* Slices point into the parser and hold, past END too, until the next head begins. */
 struct ln_http_head {
   struct ln_str method;    /* requests */
   struct ln_str target;    /* requests: origin form; of an absolute form path and query only */
-  struct ln_str authority; /* requests: Host, or an absolute form's authority */
+  struct ln_str authority; /* requests: Host, which an absolute form's authority equals */
   int status;              /* responses */
   int minor;               /* HTTP/1.minor */
   bool keep_alive;         /* what the message says of its connection */
@@ -50,13 +52,16 @@ struct ln_http {
   struct ln_http_head head;
   struct ln_str body; /* LN_HTTP_BODY: points into the input */
   int error;          /* enum ln_err */
-  int status;         /* requests: the status to answer with (400, 413, 414, 431, 501, 505) */
+  int status;         /* requests: the status to answer with (400, 413, 414, 431, 500, 501, 505) */
   const char *why;    /* a sentence for the log and the peer */
   size_t max_head;
   uint64_t max_body;  /* 0: no limit */
   uint64_t left;      /* private: of the body or the chunk */
   uint64_t body_seen; /* bytes of body so far */
+  size_t line;        /* private: where a line of the head began, or bytes counted in one */
   unsigned state;     /* private */
+  unsigned skipped;   /* private: informational responses before this one */
+  bool cr;            /* private: the last byte of the head so far is a CR */
   bool head_only;     /* responses: set by the owner before the head when the request was HEAD */
 };
 
@@ -64,8 +69,12 @@ void ln_http_init(struct ln_http *h, enum ln_http_kind kind, size_t max_head, ui
 void ln_http_deinit(struct ln_http *h);
 /* The next event out of *data, advancing it. After END the parser is ready for the next
  * message and what is left of *data belongs to that. Informational (1xx) responses are
- * skipped. The held head's memory is given back at END when it is empty. */
+ * skipped. A message whose keep_alive is false is its connection's last: what follows it is the
+ * owner's to drop. */
 enum ln_http_event ln_http_next(struct ln_http *h, struct ln_str *data);
+/* Gives the held head's memory back, for a connection that goes idle: after it the slices of
+ * the head are void. Inside a message it does nothing. */
+void ln_http_release(struct ln_http *h);
 /* The peer closed: LN_HTTP_END for a body that lasts until close, LN_HTTP_MORE between
  * messages, else LN_HTTP_ERROR. */
 enum ln_http_event ln_http_eof(struct ln_http *h);
@@ -74,7 +83,8 @@ enum ln_http_event ln_http_eof(struct ln_http *h);
  * it is there. */
 struct ln_str ln_http_header(const struct ln_http_head *head, const char *name, unsigned *count);
 /* True when a comma-separated header has this token (any case, parameters ignored). For Accept:
- * whether a media type is acceptable, with wildcards and q=0 honoured. */
+ * whether a media type is acceptable, with wildcards and q=0 honoured; an absent or empty Accept
+ * accepts nothing here, since MCP demands one. */
 bool ln_http_token(struct ln_str value, const char *token);
 bool ln_http_accepts(struct ln_str accept, const char *media_type);
 /* The media type of a Content-Type value without its parameters, trimmed. */

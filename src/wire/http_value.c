@@ -1,0 +1,144 @@
+/* Header values taken apart: lists, media types, the classes bytes belong to, status texts.
+ *
+ * Lists are cut at commas outside quoted strings; a string without its end lasts to the end
+ * of the value. Everything is one pass over the value. */
+#include "wire/http_head.h"
+
+/* The bits of http_head.h, sixteen bytes a row. */
+// clang-format off
+const uint8_t ln_http_class[256] = {
+     0,  0,  0,  0,  0,  0,  0,  0,  0,  8,  0,  0,  0,  0,  0,  0,
+     0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
+     8, 13, 12,  9, 13, 13, 13, 13, 12, 12, 13, 13, 12, 15, 15, 12,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 12, 12, 12, 12, 12, 12,
+    12, 47, 47, 47, 47, 47, 47, 15, 15, 15, 15, 15, 15, 15, 15, 15,
+    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 12, 12, 12, 13, 15,
+    13, 47, 47, 47, 47, 47, 47, 15, 15, 15, 15, 15, 15, 15, 15, 15,
+    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 12, 13, 12, 15,  0,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+     8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,  8,
+};
+// clang-format on
+
+bool ln_http_all(struct ln_str s, uint8_t classes) {
+  for (size_t i = 0; i < s.n; i++)
+    if (!ln_http_is(s.p[i], classes)) return false;
+  return s.n > 0;
+}
+
+bool ln_http_value_ok(struct ln_str s) {
+  return !s.n || ln_http_all(s, LN_HTTP_TEXT);
+}
+
+struct ln_str ln_http_header(const struct ln_http_head *head, const char *name, unsigned *count) {
+  struct ln_str want = ln_str_c(name), found = LN_STR_NONE;
+  unsigned n = 0;
+  for (unsigned i = 0; i < head->n_headers; i++) {
+    if (!ln_str_ieq(head->headers[i].name, want)) continue;
+    if (!n++) found = head->headers[i].value;
+  }
+  if (count) *count = n;
+  return found;
+}
+
+/* Cuts the next part off *list, up to a separator that is outside quotes; false at its end. */
+static bool next_part(struct ln_str *list, char separator, struct ln_str *part) {
+  if (!list->p) return false;
+  bool quoted = false;
+  size_t i = 0;
+  for (; i < list->n && (quoted || list->p[i] != separator); i++) {
+    if (list->p[i] == '"')
+      quoted = !quoted;
+    else if (quoted && list->p[i] == '\\' && i + 1 < list->n)
+      i++;
+  }
+  *part = ln_str_trim((struct ln_str){list->p, i});
+  if (i == list->n)
+    *list = LN_STR_NONE;
+  else
+    *list = (struct ln_str){list->p + i + 1, list->n - i - 1};
+  return true;
+}
+
+bool ln_http_token(struct ln_str value, const char *token) {
+  struct ln_str element, name;
+  while (next_part(&value, ',', &element))
+    if (next_part(&element, ';', &name) && name.n && ln_str_iis(name, token)) return true;
+  return false;
+}
+
+struct ln_str ln_http_media_type(struct ln_str content_type) {
+  struct ln_str type = LN_STR_NONE;
+  if (!next_part(&content_type, ';', &type)) return LN_STR_NONE;
+  return type;
+}
+
+/* How closely a media range fits: 3 the type itself, 2 any of its kind, 1 anything, 0 not at all.
+ */
+static int fit(struct ln_str range, struct ln_str type) {
+  if (ln_str_is(range, "*/*")) return 1;
+  if (ln_str_ieq(range, type)) return 3;
+  const char *slash = memchr(type.p, '/', type.n);
+  size_t n = slash ? (size_t)(slash - type.p) + 1 : 0;
+  if (!n || range.n != n + 1 || range.p[n] != '*') return 0;
+  return ln_str_ieq((struct ln_str){range.p, n}, (struct ln_str){type.p, n}) ? 2 : 0;
+}
+
+/* "q=0", however many zeros follow. */
+static bool is_zero_weight(struct ln_str parameter) {
+  if (parameter.n < 3 || (parameter.p[0] | 0x20) != 'q' || parameter.p[1] != '=') return false;
+  for (size_t i = 2; i < parameter.n; i++)
+    if (parameter.p[i] != '0' && !(i == 3 && parameter.p[i] == '.')) return false;
+  return true;
+}
+
+/* The range that fits most closely decides; of equal ones any that accepts. */
+bool ln_http_accepts(struct ln_str accept, const char *media_type) {
+  struct ln_str type = ln_str_c(media_type), element, part;
+  int best = 0;
+  bool accepted = false;
+  while (next_part(&accept, ',', &element)) {
+    if (!next_part(&element, ';', &part)) continue;
+    int f = fit(part, type);
+    if (!f || f < best) continue;
+    bool zero = false;
+    while (next_part(&element, ';', &part)) zero = zero || is_zero_weight(part);
+    accepted = (f == best && accepted) || !zero;
+    best = f;
+  }
+  return accepted;
+}
+
+#define STATUSES(X)                                                                                \
+  X(100, "Continue")                                                                               \
+  X(200, "OK")                                                                                     \
+  X(201, "Created") X(202, "Accepted") X(204, "No Content") X(301, "Moved Permanently")            \
+      X(302, "Found") X(303, "See Other") X(304, "Not Modified") X(307, "Temporary Redirect")      \
+          X(308, "Permanent Redirect") X(400, "Bad Request") X(401, "Unauthorized") X(             \
+              403, "Forbidden") X(404, "Not Found") X(405, "Method Not Allowed")                   \
+              X(406, "Not Acceptable") X(408, "Request Timeout") X(409, "Conflict") X(410, "Gone") \
+                  X(411, "Length Required") X(413, "Content Too Large") X(414, "URI Too Long")     \
+                      X(415, "Unsupported Media Type") X(417, "Expectation Failed")                \
+                          X(421, "Misdirected Request") X(422, "Unprocessable Content")            \
+                              X(426, "Upgrade Required") X(429, "Too Many Requests")               \
+                                  X(431, "Request Header Fields Too Large")                        \
+                                      X(500, "Internal Server Error") X(501, "Not Implemented")    \
+                                          X(502, "Bad Gateway") X(503, "Service Unavailable")      \
+                                              X(504, "Gateway Timeout")                            \
+                                                  X(505, "HTTP Version Not Supported")
+
+const char *ln_http_status_text(int status) {
+  switch (status) {
+#define STATUS(code, text) \
+  case code: return text;
+    STATUSES(STATUS)
+#undef STATUS
+    default: return "Unknown";
+  }
+}
