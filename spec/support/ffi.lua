@@ -11,7 +11,7 @@ local declared = {}
 -- Each header is preprocessed with everything it includes; what an earlier one already
 -- declared is dropped by line marker, since ffi.cdef refuses a second declaration.
 local function preprocess(header)
-  local command = ("${CC:-cc} -E -DLN_FFI -I%s/src -x c %s/src/%s"):format(root, root, header)
+  local command = ("LD_PRELOAD= ${CC:-cc} -E -DLN_FFI -I%s/src -x c %s/src/%s"):format(root, root, header)
   local pipe = assert(io.popen(command))
   local text = pipe:read "*a"
   assert(pipe:close(), "can't preprocess " .. header)
