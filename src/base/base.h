@@ -29,6 +29,11 @@ struct ln_str {
   size_t n;
 };
 
+/* ASCII case-insensitive equality: for header names and schemes, never for MCP names. */
+bool ln_str_ieq(struct ln_str a, struct ln_str b);
+bool ln_str_iis(struct ln_str a, const char *lit);
+struct ln_str ln_str_trim(struct ln_str s); /* spaces and tabs off both ends */
+
 void ln_fatal(const char *file, int line, const char *what) LN_NORETURN;
 
 #ifndef LN_FFI
@@ -65,10 +70,6 @@ static inline bool ln_str_starts(struct ln_str a, const char *lit) {
   size_t n = strlen(lit);
   return a.n >= n && memcmp(a.p, lit, n) == 0;
 }
-/* ASCII case-insensitive equality: for header names and schemes, never for MCP names. */
-bool ln_str_ieq(struct ln_str a, struct ln_str b);
-bool ln_str_iis(struct ln_str a, const char *lit);
-struct ln_str ln_str_trim(struct ln_str s); /* spaces and tabs off both ends */
 #endif
 
 #endif

@@ -30,9 +30,7 @@ void *ln_map_remove(struct ln_map *m, struct ln_str key);
 /* The hash the map uses; also for duplicate detection elsewhere. */
 uint64_t ln_hash(struct ln_str s);
 
-#ifndef LN_FFI
 /* Iterates in no order: start with *i = 0; false at the end. No insertion meanwhile. */
 bool ln_map_next(const struct ln_map *m, size_t *i, struct ln_map_slot **slot);
-#endif
 
 #endif
