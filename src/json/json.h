@@ -33,7 +33,8 @@ struct ln_json_limits {
 /* What the scan learned on its way. */
 struct ln_json_info {
   enum ln_json_type type; /* of the root */
-  bool newlines;          /* raw CR or LF between tokens: not fit for one line */
+  bool newlines;          /* raw CR or LF between tokens, not counting those around the root:
+                             trimmed, the text is not fit for one line */
   bool lone_surrogates;   /* some string has an escape that is half a pair */
   size_t error_at;        /* on error: offset of the first byte that is wrong */
 };
@@ -92,12 +93,12 @@ int ln_json_unescape(struct ln_str raw, bool lossy, struct ln_buf *out) LN_CHECK
  * (cleared first). LN_EUTF8 on a lone surrogate. */
 int ln_json_plain(struct ln_str raw, struct ln_buf *scratch, struct ln_str *plain) LN_CHECK;
 /* Appends s quoted. s must be UTF-8: bytes that are not become U+FFFD. '/' is not escaped;
- * control characters are, in the shortest form. */
+ * control characters are, in the shortest form. On an error nothing is appended. */
 int ln_json_quote(struct ln_buf *out, struct ln_str s) LN_CHECK;
 /* True when s is UTF-8 (no overlong forms, no surrogates, at most U+10FFFF). */
 bool ln_utf8_valid(struct ln_str s);
 /* Appends the shortest decimal that reads back as d; integers up to 2^53 without exponent or
- * fraction. LN_EINVALID for NaN and infinities. */
+ * fraction, -0 as "-0". No locale changes it. LN_EINVALID for NaN and infinities. */
 int ln_json_number(struct ln_buf *out, double d) LN_CHECK;
 /* An integer literal (no fraction, no exponent, no "-0") that fits; false otherwise. */
 bool ln_json_int(struct ln_str raw, int64_t *out);
@@ -124,8 +125,8 @@ struct ln_edit ln_json_cut(struct ln_str container, const struct ln_json_item *i
  * Returns how many there are. */
 size_t ln_json_cut_all(struct ln_str container, const struct ln_json_item *items, size_t n,
                        struct ln_edit *edits);
-/* Appends text with every raw CR and LF between tokens dropped: one line, nothing else
- * changed. text is proven. */
+/* Appends text with every raw CR and LF between and around tokens dropped: one line, nothing
+ * else changed. text is proven. */
 int ln_json_one_line(struct ln_str text, struct ln_buf *out) LN_CHECK;
 
 #endif

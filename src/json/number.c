@@ -89,7 +89,7 @@ int ln_json_number(struct ln_buf *out, double d) {
   size_t n = 0;
   if (signbit(d)) text[n++] = '-';
   d = fabs(d);
-  if (d <= 0x1p53 && d == floor(d)) {
+  if (d <= 0x1p53 && d == (double)(uint64_t)d) {
     char reversed[20];
     int k = 0;
     uint64_t i = (uint64_t)d;

@@ -189,7 +189,7 @@ static inline const char *member(struct scan *s, const char *p) {
 }
 
 static int walk(struct scan *s) {
-  const char *p = s->start;
+  const char *p = ln_json_skip_space(s->start, s->end);
   bool escaped;
 
 value:
@@ -215,11 +215,12 @@ value:
   if (!p) return s->err;
 
 after_value:
-  p = space(s, p);
   if (s->depth == 0) {
+    p = ln_json_skip_space(p, s->end);
     if (p < s->end) goto wrong;
     return LN_OK;
   }
+  p = space(s, p);
   if (p == s->end) goto wrong;
   bool in_array = s->levels[s->depth - 1] == IN_ARRAY;
   if (*p == ',') {
