@@ -136,9 +136,8 @@ static enum ln_http_event chunk_begin(struct ln_http *h) {
   return LN_HTTP_MORE;
 }
 
-/* Trailers are checked like fields, bounded like a head, and dropped. */
+/* Trailers are checked like fields and dropped; chunk_byte bounds them like a head. */
 static enum ln_http_event trailer(struct ln_http *h, char c) {
-  if (h->line++ == h->max_head) return ln_http_fail(h, LN_ELIMIT, 431, "too many trailers");
   switch (h->state) {
     case TRAILER:
       if (c == '\r') {
@@ -167,6 +166,8 @@ static enum ln_http_event trailer(struct ln_http *h, char c) {
 /* One byte between the data of chunks. */
 static enum ln_http_event chunk_byte(struct ln_http *h, char c) {
   unsigned then;
+  if (h->state >= TRAILER && h->line++ == h->max_head)
+    return ln_http_fail(h, LN_ELIMIT, 431, "too many trailers");
   switch (h->state) {
     case CHUNK_SIZE: return chunk_size(h, c);
     case CHUNK_EXTENSION:

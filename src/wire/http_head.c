@@ -286,7 +286,7 @@ static enum ln_http_event start_line(struct ln_http *h, struct ln_str *data, siz
 static enum ln_http_event lines(struct ln_http *h, struct ln_str *data) {
   size_t used = 0;
   for (;;) {
-    bool line;
+    bool line = false;
     enum ln_http_event e = next_line(h, data, &used, &line);
     if (e != LN_HTTP_MORE || !line) return e;
     if (h->state == LN_HTTP_IN_LINE) {
