@@ -59,7 +59,12 @@ int ln_http_sse_start(struct ln_http_request *r, const char *headers) LN_CHECK;
  * (queued; stop the source until on_drain), LN_ECLOSED, LN_ELIMIT. */
 int ln_http_sse_send(struct ln_http_request *r, struct ln_str id, const struct ln_iov *parts,
                      size_t n) LN_CHECK;
-/* A comment, to keep the connection alive. */
+/* The same with an event type (absent: none), for the transport that needs them. */
+int ln_http_sse_event(struct ln_http_request *r, struct ln_str type, struct ln_str id,
+                      const struct ln_iov *parts, size_t n) LN_CHECK;
+/* Tells the peer how long to wait before it comes back; no event. */
+int ln_http_sse_retry(struct ln_http_request *r, uint64_t ms) LN_CHECK;
+/* A comment, to keep the connection alive; left out while the peer has something to read. */
 int ln_http_sse_comment(struct ln_http_request *r) LN_CHECK;
 /* Ends the SSE reply; the connection is kept. */
 void ln_http_sse_end(struct ln_http_request *r);

@@ -1,0 +1,342 @@
+/* One connection of the HTTP server: bytes become requests, one at a time; every way it can
+ * end. Phases are in http_connection.h. Callbacks change the phase; settle, at the end of each,
+ * brings timer, reading and memory in line with the phase that came out. */
+#include "transport/http_connection.h"
+
+#include <stdlib.h>
+
+static void on_read(void *arg, const char *p, size_t n);
+static void on_end(void *arg, int err);
+static void on_drain(void *arg);
+static void on_closed(void *arg);
+static void on_task(struct ln_task *t);
+static void on_timer(struct ln_timer *t);
+static void start_timer(struct ln_http_connection *c, uint64_t ms);
+static void feed(struct ln_http_connection *c, struct ln_str *data);
+static void refuse(struct ln_http_connection *c, int status, const char *why);
+static void finish(struct ln_http_connection *c);
+static void finish_and_go_on(struct ln_http_connection *c);
+static void settle(struct ln_http_connection *c);
+
+static const struct ln_stream_ops stream_ops = {
+    .on_read = on_read, .on_end = on_end, .on_drain = on_drain, .on_closed = on_closed};
+
+int ln_http_connection_new(struct ln_http_server *s, struct ln_stream *stream) {
+  struct ln_http_connection *c = calloc(1, sizeof *c);
+  if (!c) return LN_ENOMEM;
+  c->server = s;
+  c->stream = stream;
+  ln_buf_init(&c->chunks, s->conf.max_body);
+  ln_buf_init(&c->held, LN_HTTP_HOLD_MAX);
+  ln_buf_init(&c->cork, LN_HTTP_HOLD_MAX);
+  ln_timer_init(&c->timer);
+  ln_task_init(&c->task);
+  ln_list_push(&s->connections, &c->link);
+  s->n_connections++;
+  ln_stream_set_ops(stream, &stream_ops, c);
+  ln_stream_read_start(stream);
+  /* The first request has the time of a head to come, not that of a kept connection. */
+  start_timer(c, s->conf.head_timeout_ms);
+  return LN_OK;
+}
+
+void ln_http_connection_close(struct ln_http_connection *c) {
+  c->phase = LN_HTTP_CLOSED;
+  ln_timer_stop(&c->timer);
+  ln_stream_close(c->stream);
+}
+
+void ln_http_connection_close_idle(struct ln_http_connection *c) {
+  c->phase = LN_HTTP_CLOSED;
+  ln_timer_stop(&c->timer);
+  if (ln_stream_queued(c->stream)) {
+    ln_stream_close_flushed(c->stream, c->server->conf.idle_timeout_ms);
+  } else {
+    ln_stream_close(c->stream);
+  }
+}
+
+void ln_http_connection_complete(struct ln_http_connection *c, int rc) {
+  c->complete = true;
+  if (rc == LN_EFULL) {
+    /* The next request waits until the peer has taken most of this reply; that bounds the queue. */
+    c->flushing = true;
+    start_timer(c, c->server->conf.idle_timeout_ms);
+  } else if (!c->inside) {
+    ln_task_post(c->server->loop, &c->task, on_task);
+  }
+}
+
+void ln_http_connection_cork(struct ln_http_connection *c) {
+  ln_task_post(c->server->loop, &c->task, on_task);
+}
+
+/* --- receiving --- */
+
+static void hold(struct ln_http_connection *c, struct ln_str data) {
+  ln_buf_consume(&c->held, c->held_at);
+  c->held_at = 0;
+  if (ln_buf_append_str(&c->held, data)) ln_http_connection_close(c);
+}
+
+static void on_read(void *arg, const char *p, size_t n) {
+  struct ln_http_connection *c = arg;
+  struct ln_str data = {p, n};
+  feed(c, &data);
+  if (c->phase == LN_HTTP_OPEN && data.n) hold(c, data);
+  settle(c);
+}
+
+static bool begin(struct ln_http_connection *c) {
+  c->parser = ln_http_server_take_parser(c->server);
+  if (!c->parser) {
+    ln_http_connection_close(c);
+    return false;
+  }
+  c->phase = LN_HTTP_RECEIVING;
+  c->timing_head = false;
+  return true;
+}
+
+static void receive_head(struct ln_http_connection *c, bool more_here) {
+  const struct ln_http_head *head = &c->parser->http.head;
+  if (head->content_length > 0 && (uint64_t)head->content_length > c->server->conf.max_body) {
+    refuse(c, 413, "the body is too large");
+    return;
+  }
+  bool body = head->chunked || head->content_length > 0;
+  if (!head->expect_continue || !body || more_here || head->minor == 0) return;
+  int rc = ln_http_reply_continue(c);
+  if (rc && rc != LN_EFULL) ln_http_connection_close(c);
+}
+
+static void receive_body(struct ln_http_connection *c) {
+  const struct ln_http_head *head = &c->parser->http.head;
+  struct ln_str piece = c->parser->http.body;
+  if (head->chunked) {
+    int rc = ln_buf_append_str(&c->chunks, piece);
+    if (rc == LN_ELIMIT) refuse(c, 413, "the body is too large");
+    if (rc == LN_ENOMEM) ln_http_connection_close(c);
+    return;
+  }
+  if (!c->body) {
+    c->body = ln_bytes_new((size_t)head->content_length);
+    c->body_len = 0;
+  }
+  if (!c->body) {
+    ln_http_connection_close(c);
+    return;
+  }
+  LN_ASSERT(piece.n <= c->body->len - c->body_len);
+  memcpy(c->body->data + c->body_len, piece.p, piece.n);
+  c->body_len += piece.n;
+}
+
+static void give_parser(struct ln_http_connection *c, bool clean) {
+  if (c->parser) ln_http_server_give_parser(c->server, c->parser, clean);
+  c->parser = NULL;
+}
+
+/* A whole request is here: the owner gets it, and may reply at once. */
+static void receive_end(struct ln_http_connection *c) {
+  const struct ln_http_head *head = &c->parser->http.head;
+  struct ln_bytes *body = head->chunked ? ln_buf_take(&c->chunks) : c->body;
+  LN_DEBUG_ASSERT(!body || head->chunked || c->body_len == body->len);
+  c->body = NULL;
+  c->request = (struct ln_http_request){.head = head, .body = body};
+  c->phase = LN_HTTP_OPEN;
+  c->open = true;
+  c->minor = (uint8_t)head->minor;
+  c->keep = head->keep_alive;
+  c->head_only = ln_str_is(head->method, "HEAD");
+  c->sse = c->full = c->complete = c->flushing = false;
+
+  c->inside = true;
+  c->server->ops->on_request(c->server->arg, &c->request);
+  c->inside = false;
+  c->request.head = NULL;
+  give_parser(c, true);
+  if (c->phase == LN_HTTP_OPEN && c->complete && !c->flushing) finish(c);
+}
+
+/* Takes from *data until it is used up, a request is open, or the connection has ended. */
+static void feed(struct ln_http_connection *c, struct ln_str *data) {
+  for (;;) {
+    if (c->phase == LN_HTTP_IDLE) {
+      if (!data->n || !begin(c)) return;
+    } else if (c->phase != LN_HTTP_RECEIVING) {
+      return;
+    }
+    switch (ln_http_next(&c->parser->http, data)) {
+      case LN_HTTP_MORE: return;
+      case LN_HTTP_HEAD: receive_head(c, data->n > 0); break;
+      case LN_HTTP_BODY: receive_body(c); break;
+      case LN_HTTP_END: receive_end(c); break;
+      case LN_HTTP_ERROR: refuse(c, c->parser->http.status, c->parser->http.why); break;
+    }
+  }
+}
+
+/* --- endings --- */
+
+/* Our side has said its last. A close now, with bytes of the peer's unread, would make the
+ * kernel send a reset that can destroy the answer on its way: so read on for a while. */
+static void linger(struct ln_http_connection *c) {
+  if (c->eof) {
+    ln_http_connection_close_idle(c);
+    return;
+  }
+  c->phase = LN_HTTP_LINGERING;
+  ln_stream_shutdown(c->stream);
+  start_timer(c, ln_stream_queued(c->stream) ? c->server->conf.idle_timeout_ms : LN_HTTP_LINGER_MS);
+}
+
+static void refuse(struct ln_http_connection *c, int status, const char *why) {
+  LN_LOG(ln_loop_log(c->server->loop), DEBUG, "http", "answered %d: %s", status, why);
+  int rc = ln_http_reply_refusal(c, status, why);
+  if (rc && rc != LN_EFULL) {
+    ln_http_connection_close(c);
+  } else {
+    linger(c);
+  }
+}
+
+/* The reply is out: the request's life ends. The connection waits for another, or ends too. */
+static void finish(struct ln_http_connection *c) {
+  struct ln_bytes *body = c->request.body;
+  c->open = false;
+  c->phase = LN_HTTP_IDLE;
+  c->server->ops->done(c->server->arg, &c->request, false);
+  ln_bytes_unref(body);
+  if (c->phase != LN_HTTP_IDLE) return; /* closed from inside done */
+  if (!c->keep || c->eof || c->server->draining) linger(c);
+}
+
+static void finish_and_go_on(struct ln_http_connection *c) {
+  finish(c);
+  struct ln_str data = ln_buf_str(&c->held);
+  data.p += c->held_at;
+  data.n -= c->held_at;
+  feed(c, &data);
+  c->held_at = c->held.len - data.n;
+  settle(c);
+}
+
+static void on_task(struct ln_task *t) {
+  struct ln_http_connection *c = LN_CONTAINER(t, struct ln_http_connection, task);
+  if (c->phase != LN_HTTP_OPEN) return;
+  int rc = ln_http_reply_uncork(c);
+  if (rc && rc != LN_EFULL) {
+    ln_http_connection_close(c);
+  } else if (c->complete && !c->flushing) {
+    finish_and_go_on(c);
+  }
+}
+
+static void on_drain(void *arg) {
+  struct ln_http_connection *c = arg;
+  if (c->phase != LN_HTTP_OPEN) return;
+  if (c->flushing) {
+    c->flushing = false;
+    finish_and_go_on(c);
+  } else if (c->full) {
+    c->full = false;
+    c->server->ops->on_drain(c->server->arg, &c->request);
+  }
+}
+
+static void on_end(void *arg, int err) {
+  struct ln_http_connection *c = arg;
+  if (c->phase == LN_HTTP_CLOSED) return;
+  c->eof = true;
+  if (c->phase == LN_HTTP_OPEN && c->complete && !err) return; /* on_task or on_drain ends it */
+  if (c->phase == LN_HTTP_OPEN || err) {
+    ln_http_connection_close(c);
+  } else {
+    ln_http_connection_close_idle(c);
+  }
+}
+
+static void on_closed(void *arg) {
+  struct ln_http_connection *c = arg;
+  struct ln_http_server *s = c->server;
+  c->phase = LN_HTTP_CLOSED;
+  ln_timer_stop(&c->timer);
+  ln_task_cancel(&c->task);
+  if (c->open) {
+    c->open = false;
+    s->ops->done(s->arg, &c->request, !c->complete || c->flushing);
+    ln_bytes_unref(c->request.body);
+  }
+  give_parser(c, false);
+  ln_bytes_unref(c->body);
+  ln_buf_deinit(&c->chunks);
+  ln_buf_deinit(&c->held);
+  ln_buf_deinit(&c->cork);
+  ln_list_remove(&c->link);
+  free(c);
+  s->n_connections--;
+  ln_http_server_lost(s);
+}
+
+/* --- time --- */
+
+static void start_timer(struct ln_http_connection *c, uint64_t ms) {
+  c->queued = ln_stream_queued(c->stream);
+  ln_timer_start(c->server->loop, &c->timer, ms, on_timer);
+}
+
+static void on_timer(struct ln_timer *t) {
+  struct ln_http_connection *c = LN_CONTAINER(t, struct ln_http_connection, timer);
+  if (c->phase == LN_HTTP_RECEIVING) {
+    refuse(c, 408, "the request took too long to arrive");
+    settle(c);
+    return;
+  }
+  /* Whoever still takes what was sent to it may go on, however slowly. */
+  size_t queued = ln_stream_queued(c->stream);
+  if (queued >= c->queued) {
+    ln_http_connection_close(c);
+  } else if (c->phase == LN_HTTP_LINGERING && !queued) {
+    start_timer(c, LN_HTTP_LINGER_MS);
+  } else {
+    start_timer(c, c->server->conf.idle_timeout_ms);
+  }
+}
+
+/* What is no longer needed between requests, or ever again, is given back. */
+static void forget(struct ln_http_connection *c) {
+  give_parser(c, false);
+  ln_bytes_unref(c->body);
+  c->body = NULL;
+  ln_buf_deinit(&c->chunks);
+  ln_buf_deinit(&c->held);
+  c->held_at = 0;
+}
+
+static void settle(struct ln_http_connection *c) {
+  if (c->held_at == c->held.len && c->held.cap) {
+    ln_buf_deinit(&c->held);
+    c->held_at = 0;
+  }
+  switch (c->phase) {
+    case LN_HTTP_IDLE: start_timer(c, c->server->conf.idle_timeout_ms); break;
+    case LN_HTTP_RECEIVING:
+      if (!c->timing_head) start_timer(c, c->server->conf.head_timeout_ms);
+      c->timing_head = true;
+      break;
+    case LN_HTTP_OPEN:
+      if (!c->flushing) ln_timer_stop(&c->timer);
+      break;
+    case LN_HTTP_LINGERING: forget(c); break;
+    case LN_HTTP_CLOSED: forget(c); return;
+  }
+  bool pause = c->phase == LN_HTTP_OPEN && c->held.len - c->held_at >= LN_HTTP_HOLD;
+  if (pause == c->paused || c->eof) return;
+  c->paused = pause;
+  if (pause) {
+    ln_stream_read_stop(c->stream);
+  } else {
+    ln_stream_read_start(c->stream);
+  }
+}

@@ -1,0 +1,122 @@
+/* What the three files of the HTTP server share: http_server.c (listening, limits, closing),
+ * http_connection.c (bytes in, requests out, timeouts, the ends) and http_reply.c (replies).
+ *
+ * Invariants
+ * - A connection has a parser only while a request is being received; parsers come from a pool
+ *   of the server's, since one is larger than all the rest of a connection.
+ * - It has one request at most, embedded. While that is open the stream is read on, to notice
+ *   the peer's going, and what arrives is held; past LN_HTTP_HOLD held bytes reading stops.
+ * - Whatever ends it ends in ln_stream_close; its memory goes in on_closed, nowhere else. So no
+ *   call of the owner's, from whatever callback, ever frees what is on the stack below. */
+#ifndef LN_TRANSPORT_HTTP_CONNECTION_H
+#define LN_TRANSPORT_HTTP_CONNECTION_H
+
+#include "base/list.h"
+#include "net/loop.h"
+#include "net/stream.h"
+#include "transport/http_server.h"
+#include "wire/http.h"
+
+enum {
+  LN_HTTP_HOLD = 8 * 1024,     /* held bytes at which reading stops */
+  LN_HTTP_HOLD_MAX = 1 << 20,  /* and a whole read buffer may come on top */
+  LN_HTTP_LINGER_MS = 2000,    /* how long an answered peer may take to close */
+  LN_HTTP_POOLED_PARSERS = 32, /* more are freed when they come back */
+  LN_HTTP_DATE_LINE = 40       /* "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n" and a NUL */
+};
+
+enum ln_http_phase {
+  LN_HTTP_IDLE,      /* between requests, nothing received yet */
+  LN_HTTP_RECEIVING, /* part of a request is here */
+  LN_HTTP_OPEN,      /* a request is with the owner, or its reply still has to drain */
+  LN_HTTP_LINGERING, /* answered for the last time, our side ended; what arrives is dropped */
+  LN_HTTP_CLOSED     /* the stream is closing; only on_closed follows */
+};
+
+struct ln_http_parser {
+  struct ln_http http;
+  struct ln_list link; /* in the pool */
+};
+
+struct ln_http_server {
+  struct ln_loop *loop;
+  const struct ln_http_server_ops *ops;
+  void *arg;
+  struct ln_http_server_conf conf; /* defaults filled in; host is not kept */
+  struct ln_listener *listener;    /* NULL once its closing was asked for */
+  bool listening;                  /* until it has closed */
+  bool draining;
+  bool closing;
+  uint16_t port;
+  unsigned n_parsers;
+  size_t n_connections;
+  size_t n_refused; /* streams over the limit that are not closed yet */
+  struct ln_list connections;
+  struct ln_list parsers;
+  struct ln_buf scratch; /* the fields of one SSE event, while it is written */
+  uint64_t date_until;   /* loop time from which the date line is stale */
+  char date[LN_HTTP_DATE_LINE];
+  struct ln_task closed_task;
+  void (*closed)(void *arg);
+  void *closed_arg;
+};
+
+struct ln_http_connection {
+  struct ln_list link;
+  struct ln_http_server *server;
+  struct ln_stream *stream;
+  struct ln_http_parser *parser; /* while receiving */
+  struct ln_bytes *body;         /* while receiving, of a known length */
+  size_t body_len;               /* how much of it is here */
+  struct ln_buf chunks;          /* while receiving, of unknown length */
+  struct ln_buf held;            /* what came while a request was open … */
+  size_t held_at;                /* … of which this much was parsed */
+  struct ln_buf cork;            /* the head of an SSE reply until its first event */
+  struct ln_timer timer;
+  struct ln_task task;
+  struct ln_http_request request;
+  size_t queued; /* at the timer's last look: has the peer taken anything since? */
+  enum ln_http_phase phase;
+  uint8_t minor;    /* the request's HTTP/1.minor */
+  bool open;        /* a request awaits its done; outlasts the phase when that becomes CLOSED */
+  bool keep;        /* another request may follow this one */
+  bool head_only;   /* a HEAD request: no body in the reply */
+  bool inside;      /* on_request is on the stack */
+  bool sse;         /* an SSE reply was started */
+  bool full;        /* the owner was told LN_EFULL and waits for on_drain */
+  bool complete;    /* the reply was accepted in full by the stream */
+  bool flushing;    /* complete, but done waits for the queue to drain */
+  bool eof;         /* the peer ended its side */
+  bool paused;      /* reading is stopped */
+  bool timing_head; /* the timer runs for the request being received */
+};
+
+/* --- http_server.c --- */
+/* A parser between messages; NULL when out of memory. */
+struct ln_http_parser *ln_http_server_take_parser(struct ln_http_server *s);
+/* clean: it ended at a message's end and can go on with another. */
+void ln_http_server_give_parser(struct ln_http_server *s, struct ln_http_parser *p, bool clean);
+/* The Date header's line, made anew once a second. */
+const char *ln_http_server_date(struct ln_http_server *s);
+/* A connection (or a refused stream) is gone. */
+void ln_http_server_lost(struct ln_http_server *s);
+
+/* --- http_connection.c --- */
+int ln_http_connection_new(struct ln_http_server *s, struct ln_stream *stream) LN_CHECK;
+/* Closes at once. An open request gets its done from on_closed. */
+void ln_http_connection_close(struct ln_http_connection *c);
+/* Closes one that is between requests, once it has sent what is queued. */
+void ln_http_connection_close_idle(struct ln_http_connection *c);
+/* The reply was written; rc is what the stream said to its last part. */
+void ln_http_connection_complete(struct ln_http_connection *c, int rc);
+/* Runs ln_http_reply_uncork at the end of this iteration. */
+void ln_http_connection_cork(struct ln_http_connection *c);
+
+/* --- http_reply.c --- */
+/* Answers what could not become a request. LN_OK or an error of the stream's. */
+int ln_http_reply_refusal(struct ln_http_connection *c, int status, const char *why) LN_CHECK;
+int ln_http_reply_continue(struct ln_http_connection *c) LN_CHECK;
+/* Writes a corked SSE head, if there is one. */
+int ln_http_reply_uncork(struct ln_http_connection *c) LN_CHECK;
+
+#endif
