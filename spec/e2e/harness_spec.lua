@@ -1,6 +1,5 @@
 -- The toolkit against itself: a raw client speaks to a scripted server with nothing in between,
 -- so that a failing spec elsewhere tells about Lunette and not about the toolkit.
-local client = require "spec.support.client"
 local http = require "spec.support.http"
 local json = require "spec.support.json"
 local loop = require "spec.support.loop"
@@ -9,12 +8,6 @@ local process = require "spec.support.process"
 local upstream = require "spec.support.upstream"
 
 local tools = '[{"name":"echo","inputSchema":{"type":"object"}}]'
-
-local function direct(up)
-  if up.url then return client.http(up.server.port) end
-  local command = up:command()
-  return client.stdio(process.spawn { command = command[1], args = { unpack(command, 2) } })
-end
 
 describe("the toolkit", function()
   after_each(lunette.finish)
@@ -28,7 +21,7 @@ describe("the toolkit", function()
     it("carries a session over " .. transport .. " byte for byte", function()
       local up = server { tools = tools }
       up:on("tools/call", function(req) req:answer '{ "jsonrpc":"2.0","id":%ID% , "result":{"n":1.0,"e":1e2} }' end)
-      local c = direct(up)
+      local c = lunette.direct(up)
       c:initialize()
       assert.equal("2025-11-25", c.version)
       assert.equal(tools, json.at(c:result "tools/list", "tools"))
@@ -46,7 +39,7 @@ describe("the toolkit", function()
         req:progress '"progress":1'
         req:ask("roots/list", nil, function(answer) req:reply('{"content":[],"roots":' .. answer.result .. "}") end)
       end)
-      local c = direct(up)
+      local c = lunette.direct(up)
       c:initialize { capabilities = '{"roots":{}}' }
       local call = c:start("tools/call", '{"name":"echo","_meta":{"progressToken":"p"}}')
       assert.equal('{"progressToken":"p","progress":1}', c:expect("notifications/progress").params)
@@ -57,7 +50,7 @@ describe("the toolkit", function()
 
   it("reads the GET stream of a session", function()
     local up = upstream.new({ tools = tools }):http()
-    local c = direct(up)
+    local c = lunette.direct(up)
     c:initialize()
     up.sessions[1]:notify "notifications/tools/list_changed"
     assert.equal(200, c:listen().status)
@@ -68,7 +61,7 @@ describe("the toolkit", function()
 
   it("sees what a child is told and what becomes of it", function()
     local up = upstream.new { args = { "--grandchild" } }
-    local c = direct(up)
+    local c = lunette.direct(up)
     c:initialize()
     local session = up:session()
     assert.truthy(process.alive(session.hello.grandchild))

@@ -36,7 +36,8 @@ local function skip_value(s, i)
   end
 end
 
---- Members of an object, in order: { {key=, value=} … } with raw values, keys as written.
+--- Members of an object, in order: { {key=, value=, from=, to=} … } with raw values, where they
+--- stand in the text, and keys as written.
 function M.members(raw)
   local list, i = {}, skip_space(raw, 1)
   assert(raw:sub(i, i) == "{", "not an object: " .. raw)
@@ -46,7 +47,7 @@ function M.members(raw)
     local key = raw:sub(i + 1, key_end - 2)
     local value_at = skip_space(raw, skip_space(raw, key_end) + 1)
     local value_end = skip_value(raw, value_at)
-    list[#list + 1] = { key = key, value = raw:sub(value_at, value_end - 1) }
+    list[#list + 1] = { key = key, value = raw:sub(value_at, value_end - 1), from = value_at, to = value_end - 1 }
     i = skip_space(raw, value_end)
     if raw:sub(i, i) == "," then i = skip_space(raw, i + 1) end
   end
@@ -84,6 +85,14 @@ function M.at(raw, ...)
   return raw
 end
 
+--- The same text with the value of one member of the outermost object replaced.
+function M.with(raw, name, value)
+  for _, member in ipairs(M.members(raw)) do
+    if member.key == name then return raw:sub(1, member.from - 1) .. value .. raw:sub(member.to + 1) end
+  end
+  error("no member " .. name .. " in " .. raw, 2)
+end
+
 --- A Lua string from a raw JSON string; nil for nil.
 function M.text(raw)
   return raw and M.decode("[" .. raw .. "]")[1]
@@ -91,7 +100,7 @@ end
 
 --- A Lua string as a raw JSON string.
 function M.quote(text)
-  return M.encode(text)
+  return (M.encode(text):gsub("\\/", "/"))
 end
 
 --- The decoded value at a path.

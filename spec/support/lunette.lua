@@ -5,6 +5,7 @@ local client = require "spec.support.client"
 local http = require "spec.support.http"
 local loop = require "spec.support.loop"
 local process = require "spec.support.process"
+local upstream = require "spec.support.upstream"
 
 local uv = loop.uv
 local M = {}
@@ -112,6 +113,37 @@ function M.http(options)
   end, "lunette to listen on port " .. port, 10000)
   return { port = port, url = ("http://127.0.0.1:%d/mcp"):format(port), process = p,
     client = function(fields) return client.http(port, fields) end }
+end
+
+--- The ways a message can take: the client's transport, then the server's.
+M.ways = { { "stdio", "stdio" }, { "http", "stdio" }, { "http", "http" }, { "stdio", "http" } }
+
+function M.way_name(way)
+  return way[1] .. " to " .. way[2]
+end
+
+--- A client on a scripted server with nothing in between; LUNETTE_DIRECT makes `between` do this,
+--- to tell a spec's mistake from Lunette's.
+function M.direct(up)
+  if up.url then return client.http(up.server.port) end
+  local command = up:command()
+  return client.stdio(process.spawn { command = command[1], args = { unpack(command, 2) } })
+end
+
+--- Lunette between one client and one scripted server (its options, or one that exists already):
+--- returns the client, not initialized, the server, and for HTTP the host. options.policy: text after
+--- the upstream's line; options.extra: further fields of the upstream.
+function M.between(way, server, options)
+  options = options or {}
+  local up = server.on and server or upstream.new(server)
+  if way[2] == "http" and not up.url then up:http() end
+  if os.getenv "LUNETTE_DIRECT" then return M.direct(up), up end
+  local policy = ("lunette.upstream(%q, %s)\n"):format(up.name or "up", up:lua(options.extra)) .. (options.policy or "")
+  if way[1] == "stdio" then
+    return M.stdio { policy = policy, flags = options.flags, step = options.step, env = options.env }, up
+  end
+  local host = M.http { policy = policy, flags = options.flags, env = options.env }
+  return host.client { step = options.step }, up, host
 end
 
 --- For after_each (or teardown): ends everything and checks that nothing is left.
