@@ -9,7 +9,7 @@
 static _Thread_local size_t live;
 
 struct ln_bytes *ln_bytes_new(size_t len) {
-  struct ln_bytes *b = malloc(sizeof *b + len);
+  struct ln_bytes *b = len <= PTRDIFF_MAX - sizeof *b ? malloc(sizeof *b + len) : NULL;
   if (!b) return NULL;
   b->refs = 1;
   b->len = len;
@@ -57,7 +57,9 @@ int ln_buf_reserve(struct ln_buf *b, size_t n) {
   size_t cap = b->cap ? b->cap : 256;
   while (cap < need) cap = cap > SIZE_MAX / 2 ? need : cap * 2;
   if (cap > b->max) cap = b->max;
-  struct ln_bytes *grown = realloc(b->block, sizeof *grown + cap);
+  /* One byte past cap is for the NUL that printf insists on. */
+  if (cap > PTRDIFF_MAX - sizeof *b->block - 1) return LN_ENOMEM;
+  struct ln_bytes *grown = realloc(b->block, sizeof *grown + cap + 1);
   if (!grown) return LN_ENOMEM;
   if (!b->block) {
     grown->refs = 1;
@@ -93,8 +95,8 @@ int ln_buf_printf(struct ln_buf *b, const char *fmt, ...) {
   va_copy(again, ap);
   int n = vsnprintf(NULL, 0, fmt, ap);
   va_end(ap);
-  int rc = n < 0 ? LN_EINVALID : ln_buf_reserve(b, (size_t)n + 1);
-  if (rc == LN_OK) {
+  int rc = n < 0 ? LN_EINVALID : ln_buf_reserve(b, (size_t)n);
+  if (rc == LN_OK && n) {
     vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
     b->len += (size_t)n;
   }

@@ -20,7 +20,7 @@ static const struct row rows[] = {{LN_OK, 0, "OK", "no error"},
 
 static const struct row *row_of(int err) {
   /* The table is dense: row i holds -i. */
-  if (err > 0 || (size_t)-err >= LN_COUNT(rows)) return NULL;
+  if (err > 0 || err <= -(int)LN_COUNT(rows)) return NULL;
   return &rows[-err];
 }
 

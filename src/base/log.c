@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
 enum { LINE_MAX_BYTES = 4096 };
 
 static const char *const level_names[] = {
@@ -27,31 +29,54 @@ int ln_log_level_parse(const char *name) {
   return -1;
 }
 
+/* A line is cut, never lost: the message at TEXT_END, the topic well before, so that what
+ * closes the line always has room. */
+enum { TOPIC_END = 512, TEXT_END = LINE_MAX_BYTES - 16 };
+
 struct line {
   char text[LINE_MAX_BYTES];
   size_t n;
 };
 
-static void put(struct line *l, const char *s) {
-  size_t n = strlen(s), room = sizeof l->text - 8 - l->n;
-  if (n > room) n = room;
+static void put_bytes(struct line *l, const char *s, size_t n) {
+  n = LN_MIN(n, sizeof l->text - l->n);
   memcpy(l->text + l->n, s, n);
   l->n += n;
 }
 
-/* Control bytes become \n, \r or \u00XX; in JSON quotes and backslashes are escaped too. */
-static void put_escaped(struct line *l, const char *s, bool json) {
-  for (; *s && l->n < sizeof l->text - 16; s++) {
-    unsigned char c = (unsigned char)*s;
-    if (c == '\n' || c == '\r') {
-      l->text[l->n++] = '\\';
-      l->text[l->n++] = c == '\n' ? 'n' : 'r';
-    } else if ((c < 0x20 && (json || c != '\t')) || c == 0x7f) {
-      l->n += (size_t)snprintf(l->text + l->n, 8, "\\u%04x", c);
-    } else {
-      if (json && (c == '"' || c == '\\')) l->text[l->n++] = '\\';
-      l->text[l->n++] = (char)c;
-    }
+static void put(struct line *l, const char *s) {
+  put_bytes(l, s, strlen(s));
+}
+
+/* The control character at s, which is n bytes long, or -1. Besides ASCII's these are the ones
+ * that UTF-8 spells c2 80 to c2 9f: some terminals take them for the start of an escape. */
+static int control_at(const char *s, size_t n) {
+  unsigned char c = (unsigned char)s[0];
+  if (n == 1) return c < 0x20 || c == 0x7f ? c : -1;
+  return n == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0 ? (unsigned char)s[1] : -1;
+}
+
+/* What is written for the n bytes at s (0: not UTF-8), and its size; 0 when they may stand for
+ * themselves. */
+static size_t stand_in(const char *s, size_t n, bool json, char out[16]) {
+  if (n == 0) return (size_t)snprintf(out, 16, "\xef\xbf\xbd"); /* U+FFFD */
+  int control = control_at(s, n);
+  if (control == '\n') return (size_t)snprintf(out, 16, "\\n");
+  if (control == '\r') return (size_t)snprintf(out, 16, "\\r");
+  if (control >= 0 && (json || control != '\t'))
+    return (size_t)snprintf(out, 16, "\\u%04x", (unsigned)control);
+  if (json && (*s == '"' || *s == '\\')) return (size_t)snprintf(out, 16, "\\%c", *s);
+  return 0;
+}
+
+/* Appends s without control characters, as far as it fits before end. */
+static void put_escaped(struct line *l, const char *s, bool json, size_t end) {
+  for (const char *stop = s + strlen(s); s < stop;) {
+    char other[16];
+    size_t n = ln_utf8_length(s, stop), size = stand_in(s, n, json, other);
+    if (l->n + LN_MAX(size, n) > end) return;
+    put_bytes(l, size ? other : s, size ? size : n);
+    s += n ? n : 1;
   }
 }
 
@@ -62,7 +87,7 @@ void ln_log_write(struct ln_log *log, enum ln_log_level level, const char *topic
   char text[LINE_MAX_BYTES - 256];
   va_list ap;
   va_start(ap, fmt);
-  vsnprintf(text, sizeof text, fmt, ap);
+  if (vsnprintf(text, sizeof text, fmt, ap) < 0) text[0] = '\0';
   va_end(ap);
 
   struct timespec now;
@@ -81,9 +106,9 @@ void ln_log_write(struct ln_log *log, enum ln_log_level level, const char *topic
     put(&l, "\",\"level\":\"");
     put(&l, level_names[level]);
     put(&l, "\",\"topic\":\"");
-    put_escaped(&l, topic, true);
+    put_escaped(&l, topic, true, TOPIC_END);
     put(&l, "\",\"message\":\"");
-    put_escaped(&l, text, true);
+    put_escaped(&l, text, true, TEXT_END);
     put(&l, "\"}");
   } else {
     const char *colour = log->colour ? level_colours[level] : "";
@@ -93,12 +118,12 @@ void ln_log_write(struct ln_log *log, enum ln_log_level level, const char *topic
     put(&l, " ");
     put(&l, level_names[level]);
     put(&l, " ");
-    put_escaped(&l, topic, false);
+    put_escaped(&l, topic, false, TOPIC_END);
     put(&l, ": ");
-    put_escaped(&l, text, false);
+    put_escaped(&l, text, false, TEXT_END);
     if (*colour) put(&l, "\033[0m");
   }
-  l.text[l.n++] = '\n';
+  put(&l, "\n");
   /* A log that can't be written has nowhere to say so. */
   ssize_t unused = write(log->fd, l.text, l.n);
   (void)unused;

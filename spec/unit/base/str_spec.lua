@@ -1,0 +1,55 @@
+-- Slices of bytes: comparing without regard to ASCII case, and trimming.
+local B = require "spec.unit.base.support"
+local lib, ffi = B.lib, B.ffi
+
+local function slice(s)
+  if not s then return ffi.new "struct ln_str" end
+  return (B.str(s))
+end
+
+describe("ln_str", function()
+  -- Slices point into Lua's memory: nothing may collect it meanwhile.
+  setup(function() collectgarbage "stop" end)
+  teardown(function() collectgarbage "restart" end)
+
+  it("compares letters of both cases as equal, and nothing else", function()
+    for a = 0, 255 do
+      for b = 0, 255 do
+        local expected = string.char(a):lower() == string.char(b):lower()
+        if lib.ln_str_ieq(slice(string.char(a)), slice(string.char(b))) ~= expected then
+          error(("%d and %d"):format(a, b))
+        end
+      end
+    end
+  end)
+
+  it("compares to the last byte, NUL included", function()
+    assert.is_true(lib.ln_str_ieq(slice "Content-Type", slice "content-TYPE"))
+    assert.is_true(lib.ln_str_ieq(slice "", slice ""))
+    assert.is_true(lib.ln_str_ieq(slice "a\0B", slice "A\0b"))
+    assert.is_false(lib.ln_str_ieq(slice "a\0b", slice "a\0c"))
+    assert.is_false(lib.ln_str_ieq(slice "ab", slice "abc"))
+    assert.is_false(lib.ln_str_ieq(slice "abc", slice "ab"))
+    assert.is_false(lib.ln_str_ieq(slice "a", slice ""))
+    assert.is_false(lib.ln_str_ieq(slice "\195\137", slice "\195\169"))
+  end)
+
+  it("compares with a literal", function()
+    assert.is_true(lib.ln_str_iis(slice "BEARER", "bearer"))
+    assert.is_false(lib.ln_str_iis(slice "bearer ", "bearer"))
+    assert.is_false(lib.ln_str_iis(slice "bear", "bearer"))
+    assert.is_false(lib.ln_str_iis(slice(nil), "bearer"))
+    assert.is_false(lib.ln_str_iis(slice "bearer\0", "bearer"))
+  end)
+
+  it("trims spaces and tabs, and nothing else", function()
+    local function trim(s) return B.tostring(lib.ln_str_trim(slice(s))) end
+    assert.are.equal("a b", trim " \t a b\t ")
+    assert.are.equal("a", trim "a")
+    assert.are.equal("", trim " \t \t")
+    assert.are.equal("", trim "")
+    assert.are.equal("\na\r", trim " \na\r ")
+    assert.are.equal("\0", trim " \0 ")
+    assert.is_nil(trim(nil))
+  end)
+end)
