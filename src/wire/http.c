@@ -56,24 +56,22 @@ static enum ln_http_event malformed(struct ln_http *h, const char *why) {
 
 /* The head is complete: which kind of body follows? */
 static enum ln_http_event begin_body(struct ln_http *h) {
-  struct ln_http_head *head = &h->head;
+  const struct ln_http_head *head = &h->head;
   bool none =
       h->kind == LN_HTTP_RESPONSE && (h->head_only || head->status == 204 || head->status == 304);
   h->body_seen = 0;
   h->left = 0;
   h->line = 0;
-  if (none) {
-    h->state = DONE;
-  } else if (head->chunked) {
+  h->state = DONE;
+  if (none) return LN_HTTP_HEAD;
+  if (head->chunked) {
     h->state = CHUNK_SIZE;
   } else if (head->until_close) {
     h->state = CLOSE;
   } else if (head->content_length > 0) {
     h->left = (uint64_t)head->content_length;
-    if (h->max_body && h->left > h->max_body) return ln_http_fail(h, LN_ELIMIT, 413, too_big);
     h->state = LENGTH;
-  } else {
-    h->state = DONE;
+    if (h->max_body && h->left > h->max_body) return ln_http_fail(h, LN_ELIMIT, 413, too_big);
   }
   return LN_HTTP_HEAD;
 }
