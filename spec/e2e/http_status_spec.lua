@@ -1,0 +1,611 @@
+-- Streamable HTTP as the specification's transport chapter has it: statuses, sessions, headers, streams.
+-- Numbers at the front of names are those of the protocol checklist.
+local http = require "spec.support.http"
+local json = require "spec.support.json"
+local loop = require "spec.support.loop"
+local lunette = require "spec.support.lunette"
+local upstream = require "spec.support.upstream"
+
+local tools = '[{"name":"echo","inputSchema":{"type":"object"}}]'
+local init = '{"jsonrpc":"2.0","id":%s,"method":"initialize","params":{"protocolVersion":"%s","capabilities":{%s},'
+  .. '"clientInfo":{"name":"spec","version":"1"}}}'
+local ping = '{"jsonrpc":"2.0","id":"p","method":"ping"}'
+
+describe("Streamable HTTP", function()
+  local host, up
+
+  setup(function()
+    up = upstream.new { tools = tools }
+    up:on("tools/call", function(req) up.call(req) end)
+    host = lunette.http { policy = lunette.bare(up) }
+  end)
+  teardown(lunette.finish)
+  before_each(function() up.call = function(req) req:reply '{"content":[]}' end end)
+
+  -- A client that is through the handshake.
+  local function session(options)
+    local c = host.client()
+    c:initialize(options)
+    return c
+  end
+
+  -- One request with exactly the headers given (lines), body optional.
+  local function send(method, headers, body, path)
+    local lines = { "Host: 127.0.0.1:" .. host.port }
+    for _, line in ipairs(headers) do lines[#lines + 1] = line end
+    return http.request { port = host.port, method = method, path = path or "/mcp", headers = lines, body = body }
+  end
+
+  local accept, content = "Accept: application/json, text/event-stream", "Content-Type: application/json"
+  local function of(c) return "Mcp-Session-Id: " .. c.session end
+
+  -- The JSON-RPC error in a body, which says nothing of an id it does not know.
+  local function rpc_error(response)
+    local body = json.decode(response.body)
+    assert.equal("2.0", body.jsonrpc, response.body)
+    return body.error
+  end
+
+  local function text_of(response)
+    if not response.headers["content-type"]:find "event%-stream" then return response.body end
+    local parser, found = http.sse_parser(), nil
+    parser.feed(response.body)
+    for event in parser.take do
+      if event.data and event.data ~= "" then found = event.data end
+    end
+    return found
+  end
+
+  describe("POST", function()
+    it("24: needs both types in Accept", function()
+      for _, value in ipairs { "application/json", "text/event-stream", "text/html", "application/jsonl, text/event-streams" } do
+        assert.equal(406, send("POST", { "Accept: " .. value, content }, init:format(1, "2025-11-25", "")).status, value)
+      end
+      for _, value in ipairs { "text/event-stream,application/json", "Application/JSON;q=0.9, TEXT/Event-Stream ; q=0.1",
+        "application/json, text/event-stream, */*;q=0.1" } do
+        assert.equal(200, send("POST", { "Accept: " .. value, content }, init:format(1, "2025-11-25", "")).status, value)
+      end
+    end)
+
+    it("24: takes Accept spread over two header lines", function()
+      assert.equal(200, send("POST", { "Accept: application/json", "Accept: text/event-stream", content },
+        init:format(1, "2025-11-25", "")).status)
+    end)
+
+    it("25: needs a JSON body", function()
+      for _, value in ipairs { "text/plain", "application/jsonp", "application/x-www-form-urlencoded", "text/plain; x=application/json",
+        "multipart/form-data; boundary=x", "application" } do
+        assert.equal(415, send("POST", { accept, "Content-Type: " .. value }, init:format(1, "2025-11-25", "")).status, value)
+      end
+      assert.equal(415, send("POST", { accept }, init:format(1, "2025-11-25", "")).status)
+      for _, value in ipairs { "application/json; charset=utf-8", "APPLICATION/JSON", 'application/json;charset="UTF-8"' } do
+        assert.equal(200, send("POST", { accept, "Content-Type: " .. value }, init:format(1, "2025-11-25", "")).status, value)
+      end
+    end)
+
+    it("answers what is not JSON with 400 and -32700", function()
+      local c = session()
+      for _, body in ipairs { "", "{", "hello", '{"jsonrpc":"2.0","id":1,"method":"ping"', "{'a':1}", '{"a":1,}', "\0", "[1 2]" } do
+        local response = send("POST", { accept, content, of(c) }, body)
+        assert.equal(400, response.status, body)
+        assert.equal(-32700, rpc_error(response).code, body)
+        assert.is_nil(response.body:find '"id":"')
+      end
+    end)
+
+    it("answers what is JSON but no message with 400 and -32600", function()
+      local c = session()
+      for _, body in ipairs { "1", '"x"', "null", "{}", '{"jsonrpc":"2.0"}', '{"jsonrpc":"2.0","id":1}', '{"jsonrpc":"1.0","id":1,"method":"ping"}',
+        '{"id":1,"method":"ping"}', '{"jsonrpc":"2.0","id":1,"method":7}', '{"jsonrpc":"2.0","id":1,"method":"ping","params":1}' } do
+        local response = send("POST", { accept, content, of(c) }, body)
+        assert.equal(400, response.status, body)
+        assert.equal(-32600, rpc_error(response).code, body)
+      end
+    end)
+
+    it("26: accepts notifications and responses with 202 and no body", function()
+      local c = session()
+      for _, body in ipairs { '{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}', '{"jsonrpc":"2.0","method":"notifications/x","params":{}}',
+        '{"jsonrpc":"2.0","id":99,"result":{}}', '{"jsonrpc":"2.0","id":"x","error":{"code":1,"message":"m"}}' } do
+        local response = send("POST", { accept, content, of(c) }, body)
+        assert.equal(202, response.status, body)
+        assert.equal("", response.body)
+      end
+    end)
+
+    it("27: needs its session", function()
+      local response = send("POST", { accept, content }, ping)
+      assert.equal(400, response.status)
+      assert.truthy(rpc_error(response).message)
+      for _, id in ipairs { "nonsense", "00000000-0000-0000-0000-000000000000", ("x"):rep(1000) } do
+        assert.equal(404, send("POST", { accept, content, "Mcp-Session-Id: " .. id }, ping).status, id)
+      end
+      local c = session()
+      assert.equal(404, send("POST", { accept, content, of(c) .. "x" }, ping).status)
+      assert.equal(404, send("POST", { accept, content, of(c):sub(1, -2) }, ping).status)
+      assert.equal(200, send("POST", { accept, content, of(c) }, ping).status)
+    end)
+
+    it("27: reads header names without case", function()
+      local c = session()
+      assert.equal(200, send("POST", { "ACCEPT: application/json, text/event-stream", "content-TYPE: application/json",
+        "mcp-session-ID:   " .. c.session .. "  " }, ping).status)
+    end)
+
+    it("29: refuses a second initialize in a session", function()
+      local c = session()
+      local response = send("POST", { accept, content, of(c) }, init:format(2, "2025-11-25", ""))
+      assert.equal(400, response.status)
+      assert.equal(-32600, rpc_error(response).code)
+      assert.equal(200, send("POST", { accept, content, of(c) }, ping).status)
+    end)
+
+    it("30: refuses a version header that it does not know", function()
+      local c = session()
+      for _, version in ipairs { "1999-01-01", "2025-11-26", "x", "latest" } do
+        local response = send("POST", { accept, content, of(c), "MCP-Protocol-Version: " .. version }, ping)
+        assert.equal(400, response.status, version)
+      end
+      assert.equal(200, send("POST", { accept, content, of(c) }, ping).status)
+      assert.equal(200, send("POST", { accept, content, of(c), "MCP-Protocol-Version: 2025-11-25" }, ping).status)
+    end)
+
+    it("gives each session an id of its own in visible ASCII", function()
+      local seen = {}
+      for i = 1, 5 do
+        local response = send("POST", { accept, content }, init:format(i, "2025-11-25", ""))
+        local id = response.headers["mcp-session-id"]
+        assert.truthy(id:match "^[\33-\126]+$")
+        assert.is_nil(seen[id])
+        seen[id] = true
+        assert.equal(tostring(i), json.at(text_of(response), "id"))
+      end
+    end)
+
+    it("echoes a version it knows and offers the newest else", function()
+      for asked, given in pairs { ["2024-11-05"] = "2024-11-05", ["2025-03-26"] = "2025-03-26", ["2025-06-18"] = "2025-06-18",
+        ["2025-11-25"] = "2025-11-25", ["1.0"] = "2025-11-25", ["2099-01-01"] = "2025-11-25", ["2026-07-28"] = "2025-11-25" } do
+        local response = send("POST", { accept, content }, init:format(1, asked, ""))
+        assert.equal(given, json.value(text_of(response), "result", "protocolVersion"), asked)
+      end
+    end)
+
+    it("answers ping itself", function()
+      local c = session()
+      local before = up:count "ping"
+      assert.equal('{"jsonrpc":"2.0","id":"p","result":{}}', c:request("ping", nil, '"p"'))
+      assert.equal(before, up:count "ping")
+    end)
+
+    it("7: refuses null and fractional ids", function()
+      local c = session()
+      for _, id in ipairs { "null", "1.5", "1e3", "1.0", "true", "[]", "{}" } do
+        local response = send("POST", { accept, content, of(c) }, '{"jsonrpc":"2.0","id":' .. id .. ',"method":"ping"}')
+        assert.equal(400, response.status, id)
+        assert.equal(-32600, rpc_error(response).code, id)
+      end
+    end)
+
+    it("14: refuses an id that is in flight in this session, not in another", function()
+      local held
+      up.call = function(req) held = req end
+      local a, b = session(), session()
+      local call = a:start("tools/call", '{"name":"echo"}', "5")
+      loop.wait(function() return held end, "the call")
+      local response = send("POST", { accept, content, of(a) }, '{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"echo"}}')
+      local refused = response.status == 400 or json.at(text_of(response), "error") ~= nil
+      assert.is_true(refused)
+      local first = held
+      held = nil
+      up.call = function(req) req:reply '{"content":[],"b":1}' end
+      assert.equal('{"content":[],"b":1}', json.at(b:request("tools/call", '{"name":"echo"}', "5"), "result"))
+      first:reply '{"content":[],"a":1}'
+      assert.equal('{"content":[],"a":1}', json.at(call:wait(), "result"))
+    end)
+  end)
+
+  describe("batches", function()
+    local batch = '[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","id":"b","method":"tools/call","params":{"name":"echo"}},'
+      .. '{"jsonrpc":"2.0","method":"notifications/x"}]'
+
+    it("31: are refused but in 2025-03-26", function()
+      for _, version in ipairs { "2024-11-05", "2025-06-18", "2025-11-25" } do
+        local response = send("POST", { accept, content, of(session { version = version }) }, batch)
+        assert.equal(400, response.status, version)
+        assert.equal(-32600, rpc_error(response).code, version)
+      end
+    end)
+
+    it("31: are answered whole in 2025-03-26", function()
+      local c = session { version = "2025-03-26" }
+      local response = send("POST", { accept, content, of(c) }, batch)
+      assert.equal(200, response.status)
+      local answers = {}
+      if response.headers["content-type"]:find "event%-stream" then
+        local parser = http.sse_parser()
+        parser.feed(response.body)
+        for event in parser.take do
+          if event.data and event.data:sub(1, 1) == "[" then
+            for _, raw in ipairs(json.elements(event.data)) do answers[json.at(raw, "id")] = raw end
+          elseif event.data and event.data ~= "" then
+            answers[json.at(event.data, "id")] = event.data
+          end
+        end
+      else
+        for _, raw in ipairs(json.elements(response.body)) do answers[json.at(raw, "id")] = raw end
+      end
+      assert.equal('{"jsonrpc":"2.0","id":1,"result":{}}', answers["1"])
+      assert.equal('{"jsonrpc":"2.0","id":"b","result":{"content":[]}}', answers['"b"'])
+    end)
+
+    it("31: of notifications only get 202", function()
+      local c = session { version = "2025-03-26" }
+      local response = send("POST", { accept, content, of(c) }, '[{"jsonrpc":"2.0","method":"notifications/x"},{"jsonrpc":"2.0","method":"notifications/y"}]')
+      assert.equal(202, response.status)
+    end)
+
+    it("12, 31: are never empty, nested, over a hundred, or begun with initialize", function()
+      local c = session { version = "2025-03-26" }
+      local many = {}
+      for i = 1, 101 do many[i] = '{"jsonrpc":"2.0","id":' .. i .. ',"method":"ping"}' end
+      for _, body in ipairs { "[]", "[" .. batch .. "]", "[" .. table.concat(many, ",") .. "]" } do
+        assert.equal(400, send("POST", { accept, content, of(c) }, body).status)
+      end
+      assert.equal(400, send("POST", { accept, content }, "[" .. init:format(1, "2025-03-26", "") .. "]").status)
+    end)
+  end)
+
+  describe("Origin and Host", function()
+    it("32: a foreign Origin gets 403, whatever the method", function()
+      local c = session()
+      for _, origin in ipairs { "http://evil.example", "https://127.0.0.1.evil.example", "http://localhost.evil.example:80", "null",
+        "http://evil.example:" .. host.port, "garbage" } do
+        for _, method in ipairs { "POST", "GET", "DELETE" } do
+          local response = send(method, { accept, content, of(c), "Origin: " .. origin }, method == "POST" and ping or nil)
+          assert.equal(403, response.status, method .. " " .. origin)
+        end
+      end
+      assert.equal(200, send("POST", { accept, content, of(c) }, ping).status)
+    end)
+
+    it("32: an Origin on this machine passes", function()
+      local c = session()
+      for _, origin in ipairs { "http://localhost:" .. host.port, "http://127.0.0.1:" .. host.port } do
+        assert.equal(200, send("POST", { accept, content, of(c), "Origin: " .. origin }, ping).status, origin)
+      end
+    end)
+
+    it("32: a foreign Host gets 403 while we listen on loopback", function()
+      local c = session()
+      for name, status in pairs { ["evil.example"] = 403, ["evil.example:" .. host.port] = 403, ["127.0.0.1.evil.example"] = 403,
+        ["localhost:" .. host.port] = 200, ["LOCALHOST"] = 200, ["127.0.0.1:" .. host.port] = 200, ["[::1]:" .. host.port] = 200 } do
+        local response = http.request { port = host.port, method = "POST", path = "/mcp", body = ping,
+          headers = { "Host: " .. name, accept, content, of(c) } }
+        assert.equal(status, response.status, name)
+      end
+    end)
+  end)
+
+  describe("GET", function()
+    it("24: needs text/event-stream in Accept", function()
+      local c = session()
+      assert.equal(406, send("GET", { "Accept: application/json", of(c) }).status)
+    end)
+
+    it("27: needs its session", function()
+      assert.equal(400, send("GET", { "Accept: text/event-stream" }).status)
+      assert.equal(404, send("GET", { "Accept: text/event-stream", "Mcp-Session-Id: nonsense" }).status)
+    end)
+
+    it("33: is one a session; a second gets 409, after the first ended it is free again", function()
+      local c = session()
+      local head = c:listen()
+      assert.equal(200, head.status)
+      assert.equal("text/event-stream", head.headers["content-type"]:match "^[^;]*")
+      assert.truthy(head.headers["cache-control"]:find "no%-cache" or head.headers["cache-control"]:find "no%-store")
+      assert.equal(409, send("GET", { "Accept: text/event-stream", of(c) }).status)
+      c.get:close()
+      local again = loop.wait(function()
+        local conn = http.connect(host.port)
+        conn:send(http.format { method = "GET", path = "/mcp", headers = c:headers "GET" })
+        local second = conn:head()
+        if second.status == 200 then return second end
+        conn:close()
+      end, "a free GET stream")
+      assert.equal(200, again.status)
+      assert.equal(200, session():listen().status)
+    end)
+
+    it("carries what belongs to no request", function()
+      local c = session()
+      c:listen()
+      local own
+      up.call = function(req)
+        own = req.session
+        req:reply '{"content":[]}'
+      end
+      c:request("tools/call", '{"name":"echo"}')
+      own:notify("notifications/message", '{"level":"info","data":"one"}')
+      assert.equal('{"level":"info","data":"one"}', c:expect("notifications/message").params)
+      assert.is_nil(c:maybe("notifications/message", 50))
+    end)
+
+    it("37, 4: ids of events are unique in a session, and no message says id null", function()
+      local c = session()
+      c:listen()
+      up.call = function(req)
+        for i = 1, 3 do req:progress('"progress":' .. i) end
+        req:reply '{"content":[]}'
+      end
+      for i = 1, 3 do c:request("tools/call", '{"name":"echo","_meta":{"progressToken":' .. i .. "}}") end
+      local seen = {}
+      for _, call in pairs(c.calls) do
+        for _, event in ipairs(call.events or {}) do
+          if event.id then
+            assert.is_nil(seen[event.id])
+            seen[event.id] = true
+          end
+          assert.is_nil((event.data or ""):find('"id":null', 1, true))
+        end
+      end
+    end)
+  end)
+
+  describe("DELETE", function()
+    it("28: ends the session, which is 404 from then on", function()
+      local c = session()
+      local own
+      up.call = function(req)
+        own = req.session
+        req:reply '{"content":[]}'
+      end
+      c:request("tools/call", '{"name":"echo"}')
+      assert.equal(200, c:close())
+      assert.equal(404, send("POST", { accept, content, of(c) }, ping).status)
+      assert.equal(404, send("GET", { "Accept: text/event-stream", of(c) }).status)
+      assert.equal(404, send("DELETE", { of(c) }).status)
+      loop.wait(function() return own.gone end, "the session's child to be ended")
+    end)
+
+    it("28: needs a session", function()
+      assert.equal(400, send("DELETE", {}).status)
+      assert.equal(404, send("DELETE", { "Mcp-Session-Id: nonsense" }).status)
+    end)
+
+    it("28: ends the session's streams", function()
+      local c = session()
+      c:listen()
+      local get = c.get
+      c.get = nil
+      c:close()
+      get:wait_end()
+    end)
+  end)
+
+  it("knows its paths and methods", function()
+    assert.equal(404, send("GET", { accept }, nil, "/").status)
+    assert.equal(404, send("POST", { accept, content }, ping, "/other").status)
+    assert.equal(404, send("POST", { accept, content }, ping, "/mcpx").status)
+    local response = send("PUT", { accept, content }, ping)
+    assert.equal(405, response.status)
+    assert.truthy(response.headers.allow:find "POST")
+    assert.equal(405, send("PATCH", { accept, content }, ping).status)
+    assert.equal(405, send("POST", { accept, content }, ping, "/healthz").status)
+  end)
+
+  it("tells its health", function()
+    assert.equal(200, send("GET", {}, nil, "/healthz").status)
+    assert.equal(200, send("GET", {}, nil, "/readyz").status)
+    local metrics = send("GET", {}, nil, "/metrics")
+    assert.equal(200, metrics.status)
+    assert.truthy(metrics.headers["content-type"]:find "^text/plain")
+  end)
+
+  it("keeps a connection alive, answers pipelined requests in order, and closes when asked", function()
+    local c = session()
+    local conn = http.connect(host.port)
+    local function format(id, extra)
+      return http.format { method = "POST", path = "/mcp", body = '{"jsonrpc":"2.0","id":' .. id .. ',"method":"ping"}',
+        headers = { "Host: 127.0.0.1:" .. host.port, accept, content, of(c), extra } }
+    end
+    for i = 1, 3 do
+      conn:send(format(i))
+      assert.equal('{"jsonrpc":"2.0","id":' .. i .. ',"result":{}}', text_of(conn:response()))
+    end
+    conn:send(format(4) .. format(5) .. format(6))
+    for i = 4, 6 do assert.equal('{"jsonrpc":"2.0","id":' .. i .. ',"result":{}}', text_of(conn:response())) end
+    conn:send(format(7, "Connection: close"))
+    local response = conn:response()
+    assert.equal(200, response.status)
+    conn:wait_end()
+  end)
+
+  it("answers Expect: 100-continue", function()
+    local c = session()
+    local conn = http.connect(host.port)
+    conn:send(("POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n%s\r\n%s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"):format(
+      host.port, accept, content, of(c), #ping))
+    loop.wait(function() return conn.bytes.data:find("HTTP/1.1 100", 1, true) end, "100 Continue")
+    conn:send(ping)
+    assert.equal(200, conn:response().status)
+  end)
+
+  it("35: puts what a call causes on its own stream and closes it with the response", function()
+    local c = session { capabilities = '{"sampling":{}}' }
+    c:listen()
+    up.call = function(req)
+      req:progress '"progress":1'
+      req:progress '"progress":2'
+      req:reply '{"content":[]}'
+    end
+    local call = c:start("tools/call", '{"name":"echo","_meta":{"progressToken":"t"}}', '"s"')
+    call:wait()
+    loop.wait(function() return call.finished end, "the end of the stream")
+    assert.is_true(call.sse)
+    assert.equal("no", (call.head.headers["x-accel-buffering"] or "no"))
+    local kinds = {}
+    for _, event in ipairs(call.events) do
+      if event.data and event.data ~= "" then
+        assert.truthy(event.event == nil or event.event == "message")
+        kinds[#kinds + 1] = json.value(event.data, "method") or "response"
+      end
+    end
+    assert.same({ "notifications/progress", "notifications/progress", "response" }, kinds)
+    assert.equal(call.id, c:expect("notifications/progress").stream)
+  end)
+
+  it("38: primes a stream only from 2025-11-25 on", function()
+    up.call = function(req)
+      req:progress '"progress":1'
+      req:reply '{"content":[]}'
+    end
+    for _, version in ipairs { "2025-03-26", "2025-06-18" } do
+      local c = session { version = version }
+      local call = c:start("tools/call", '{"name":"echo","_meta":{"progressToken":"t"}}')
+      call:wait()
+      for _, event in ipairs(call.events or {}) do assert.not_equal("", event.data) end
+    end
+  end)
+
+  it("42: a response from another session answers nothing", function()
+    local answers = {}
+    up.call = function(req)
+      req:ask("roots/list", nil, function(answer)
+        answers[#answers + 1] = answer.result
+        req:reply '{"content":[]}'
+      end)
+    end
+    local a, b = session { capabilities = '{"roots":{}}' }, session { capabilities = '{"roots":{}}' }
+    local call = a:start("tools/call", '{"name":"echo"}')
+    local question = a:expect "roots/list"
+    b:send('{"jsonrpc":"2.0","id":' .. question.id .. ',"result":{"roots":[{"uri":"file:///b"}]}}')
+    assert.is_nil(call:done(100))
+    a:answer(question, '{"roots":[{"uri":"file:///a"}]}')
+    call:wait()
+    assert.same({ '{"roots":[{"uri":"file:///a"}]}' }, answers)
+  end)
+
+  it("43: gives an older client kinds of content that it knows", function()
+    local audio = '{"type":"audio","data":"AAAA","mimeType":"audio/wav"}'
+    local link = '{"type":"resource_link","uri":"test://x","name":"x"}'
+    up.call = function(req) req:reply('{"content":[{"type":"text","text":"t"},' .. audio .. "," .. link .. "]}") end
+    local function kinds(version)
+      local raw, list = session({ version = version }):request("tools/call", '{"name":"echo"}'), {}
+      for i, block in ipairs(json.elements(json.at(raw, "result", "content"))) do list[i] = json.value(block, "type") end
+      return list
+    end
+    assert.same({ "text", "text", "text" }, kinds "2024-11-05")
+    assert.same({ "text", "audio", "text" }, kinds "2025-03-26")
+    assert.same({ "text", "audio", "resource_link" }, kinds "2025-06-18")
+    assert.same({ "text", "audio", "resource_link" }, kinds "2025-11-25")
+  end)
+end)
+
+describe("Streamable HTTP upstream", function()
+  after_each(lunette.finish)
+
+  it("sends what the specification asks of a client", function()
+    local client, up = lunette.between({ "http", "http" }, { tools = tools, version = "2025-06-18" })
+    client:initialize()
+    up:on("tools/call", function(req) req:reply '{"content":[]}' end)
+    client:request("tools/call", '{"name":"echo"}')
+    local posts, initialized = 0, nil
+    for _, request in ipairs(up.requests) do
+      if request.method == "POST" then
+        posts = posts + 1
+        assert.truthy(request.headers.accept:find "application/json" and request.headers.accept:find "text/event%-stream")
+        assert.equal("application/json", request.headers["content-type"]:match "^[^;]*")
+        assert.equal("127.0.0.1:" .. up.server.port, request.headers.host)
+        if json.value(request.body, "method") == "tools/call" then
+          assert.equal(up.sessions[1].id, request.headers["mcp-session-id"])
+          assert.equal("2025-06-18", request.headers["mcp-protocol-version"])
+          initialized = true
+        end
+      end
+    end
+    assert.is_true(initialized)
+    assert.equal("2025-11-25", client.version, "each hop negotiates for itself")
+  end)
+
+  it("74: tells the client nothing of the server's session, cookies or challenges", function()
+    local up = upstream.new { tools = tools }
+    up:on("tools/call", function(req)
+      req.via.session_header = "Set-Cookie: a=b\r\nWWW-Authenticate: Bearer\r\nX-Upstream: 1\r\n"
+      req:reply '{"content":[]}'
+    end)
+    local client = lunette.between({ "http", "http" }, up)
+    client:initialize()
+    assert.not_equal(up.sessions[1].id, client.session)
+    local response = client:post '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}'
+    assert.equal(200, response.status)
+    for _, name in ipairs { "set-cookie", "www-authenticate", "x-upstream" } do assert.is_nil(response.headers[name]) end
+  end)
+
+  it("76: tells the server nothing of the client's credentials, cookies or connection", function()
+    local client, up = lunette.between({ "http", "http" }, { tools = tools })
+    client.extra = { "Authorization: Bearer secret-of-the-client", "Cookie: c=1", "Connection: keep-alive, X-Hop", "X-Hop: 1" }
+    client:initialize()
+    up:on("tools/call", function(req) req:reply '{"content":[]}' end)
+    client:request("tools/call", '{"name":"echo"}')
+    for _, request in ipairs(up.requests) do
+      assert.is_nil(request.raw:find("secret-of-the-client", 1, true))
+      assert.is_nil(request.headers.cookie)
+      assert.is_nil(request.headers["x-hop"])
+    end
+  end)
+
+  it("73: tells of a broken server in the message, not by a status of its own", function()
+    local client, up = lunette.between({ "http", "http" }, { tools = tools })
+    client:initialize()
+    local ways = {
+      function(req) upstream.plain(req.via.conn, "500 Internal Server Error", "oops") end,
+      function(req) upstream.plain(req.via.conn, "502 Bad Gateway") end,
+      function(req) upstream.plain(req.via.conn, "429 Too Many Requests", "{}", "Retry-After: 1\r\n") end,
+      function(req) upstream.plain(req.via.conn, "200 OK", "this is not JSON") end,
+      function(req) req.via.conn:close() end,
+      function(req) req.via.conn:send "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{" req.via.conn:close() end,
+      function(req) req.via.conn:send "not http at all\r\n\r\n" req.via.conn:close() end,
+    }
+    for i, way in ipairs(ways) do
+      up:on("tools/call", function(req)
+        req.via.finished = true
+        way(req)
+      end)
+      local response = client:post '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}'
+      assert.equal(200, response.status, "way " .. i)
+      local raw = response.body:match "data: (%b{})" or response.body
+      local err = json.value(raw, "error")
+      assert.equal(-32603, err.code, "way " .. i)
+      assert.truthy(#err.message > 10, "an error says what happened")
+    end
+    up:on("tools/call", function(req) req:reply '{"content":[]}' end)
+    assert.equal('{"content":[]}', client:result("tools/call", '{"name":"echo"}'))
+  end)
+
+  it("renews a session that the server has forgotten, and sends the call again", function()
+    local client, up = lunette.between({ "http", "http" }, { tools = tools })
+    client:initialize()
+    up:on("tools/call", function(req) req:reply '{"content":[]}' end)
+    client:request("tools/call", '{"name":"echo"}')
+    up:forget()
+    assert.equal('{"content":[]}', client:result("tools/call", '{"name":"echo"}'))
+    assert.equal(2, up:count "initialize")
+    assert.equal(2, up:count "tools/call")
+  end)
+
+  it("works with a server that has neither sessions nor a GET stream", function()
+    local client, up = lunette.between({ "stdio", "http" }, { tools = tools, session = false, no_get = true })
+    client:initialize()
+    up:on("tools/call", function(req) req:reply '{"content":[]}' end)
+    assert.equal('{"content":[]}', client:result("tools/call", '{"name":"echo"}'))
+    for _, request in ipairs(up.requests) do assert.is_nil(request.headers["mcp-session-id"]) end
+  end)
+
+  it("ends its session upstream when the client ends its own", function()
+    local client, up = lunette.between({ "http", "http" }, { tools = tools })
+    client:initialize()
+    client:request("tools/list", "{}")
+    client:close()
+    loop.wait(function() return up.sessions[1].deleted end, "DELETE at the server")
+  end)
+end)
