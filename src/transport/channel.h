@@ -18,6 +18,9 @@ enum ln_note_kind { LN_NOTE_REQUEST, LN_NOTE_NOTIFICATION, LN_NOTE_RESPONSE };
 struct ln_channel_note {
   enum ln_note_kind kind;
   uint64_t tag; /* requests: the owner's name for it, never 0; for others 0 */
+  /* The request is `initialize`: HTTP takes the session id from its response and from no other,
+   * and sends it without one, as the beginning of a new session. */
+  bool initialize;
 };
 
 struct ln_channel_events {
@@ -25,7 +28,9 @@ struct ln_channel_events {
   void (*ready)(void *arg);
   /* One message text arrived (one reference, now the owner's): a line of a child, a JSON body, an
    * SSE event's data. It may be anything: it is not parsed. related is the tag of the request on
-   * whose response stream it came, 0 when the transport doesn't tell. */
+   * whose response stream it came, 0 when the transport doesn't tell. When it is the response to
+   * that request, the owner calls ln_channel_abandon(c, related) from inside: an HTTP response that
+   * ends without that has failed, and is resumed or told as such. */
   void (*message)(void *arg, struct ln_bytes *text, uint64_t related);
   /* The request with this tag will get no response. err as in err.h, status the HTTP status or 0,
    * why a sentence. The channel lives on. LN_ENOTFOUND with 404: the session is gone upstream. For
@@ -66,11 +71,13 @@ static inline int ln_channel_send(struct ln_channel *c, const struct ln_iov *par
 static inline void ln_channel_initialized(struct ln_channel *c, const char *version, bool listen) {
   c->ops->initialized(c, version, listen);
 }
-/* Nobody waits for this request any more: HTTP gives its stream up. */
+/* Nobody waits for this request any more, because its response came or because it isn't wanted:
+ * HTTP gives its stream up, at its end or after a moment. No event with this tag follows. */
 static inline void ln_channel_abandon(struct ln_channel *c, uint64_t tag) {
   c->ops->abandon(c, tag);
 }
-/* Back-pressure: stop reading from the server, and start again. */
+/* Back-pressure: stop reading from the server, and start again. What was read already (a read
+ * buffer's worth) may still come as messages after pause. */
 static inline void ln_channel_pause(struct ln_channel *c) {
   c->ops->pause(c);
 }
@@ -106,6 +113,7 @@ struct ln_http_conf {
   const char *const *headers; /* NULL-terminated "Name: value" of the user's; or NULL */
   size_t max_message;
   uint64_t connect_timeout_ms; /* 0: 10 s */
+  unsigned max_open;           /* requests under way without a response head; 0: 128 */
   bool tls_no_verify;
   const char *tls_ca_file;
 };
