@@ -262,7 +262,7 @@ static void close_server(struct driver *d) {
 static void act(struct job *j) {
   const char *p = j->path;
   struct ln_loop *l = j->d->loop;
-  if (!strcmp(p, "/plain")) {
+  if (!strcmp(p, "/plain") || !strcmp(p, "/close-in-done") || !strcmp(p, "/drain-in-done")) {
     reply_plain(j);
   } else if (!strcmp(p, "/echo")) {
     reply_echo(j);
@@ -346,6 +346,8 @@ static void on_done(void *arg, struct ln_http_request *r, bool gone) {
   d->gone += gone;
   if (!strcmp(j->path, "/flood")) say(d, "sent %ld most_live %zu", j->sent, j->most_live);
   say(d, "done %s %s", j->path, gone ? "gone" : "whole");
+  if (!strcmp(j->path, "/close-in-done")) close_server(d);
+  if (!strcmp(j->path, "/drain-in-done")) CALL(d, ln_http_server_drain(d->server));
   r->data = NULL;
   ln_timer_stop(&j->timer);
   ln_task_cancel(&j->task);

@@ -506,6 +506,23 @@ describe("the HTTP server", function()
       assert.same({ "request GET /reply-and-close", "done /reply-and-close whole" }, lines)
     end)
 
+    it("itself from inside done", function()
+      local d = support.start()
+      d:connect():send(get "/close-in-done" .. get "/plain")
+      assert.same({ "request GET /close-in-done", "done /close-in-done whole" }, d:ended())
+
+      d = support.start()
+      local other = d:connect()
+      other:send(get "/plain"):response()
+      local c = d:connect():send(get "/drain-in-done" .. get "/plain")
+      assert.equal(support.plain_body, c:response().body)
+      c:wait_end()
+      other:wait_end()
+      assert.equal("", c.bytes.data)
+      d:connections(0)
+      d:close()
+    end)
+
     it("softly: what is open is finished, what is idle is closed", function()
       local d = support.start()
       local idle, kept, open, half, sse = d:connect(), d:connect(), d:connect(), d:connect(), d:connect()
@@ -543,6 +560,72 @@ describe("the HTTP server", function()
       d:connections(0)
       d:close()
     end)
+  end)
+
+  -- Many connections that do what comes to their minds, with the same result each time or none:
+  -- what is answered is answered right and in order, and nothing is left of the rest.
+  it("bears a crowd", function()
+    local seed = tonumber(os.getenv "LUNETTE_SPEC_SEED") or os.time()
+    math.randomseed(seed)
+    local kinds = {
+      { get "/plain", support.plain_body },
+      { get "/task", support.plain_body },
+      { get "/slow?7", support.plain_body },
+      { post("/echo", "hello"), "hello" },
+      { "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", "abcde" },
+      { get "/big?300000", support.pattern(300000) },
+      { get "/sse?2", 'id: 0\ndata: {"n":0}\n\nid: 1\ndata: {"n":1}\n\n' },
+      { get "/sse-slow?1", 'id: 0\ndata: {"n":0}\n\n' },
+      { get "/flood?60", ("data: " .. support.pattern(16384) .. "\n\n"):rep(60) },
+      { get "/never" }, { get "/abort" }, { get "/abort-later" }, { "GET / HTTP/1.1\r\n\r\n" }, { "junk\r\n\r\n" },
+    }
+    for round = 1, 3 do
+      local d = support.start { quiet = 1, idle_timeout = 2000 }
+      local crowd = {}
+      for i = 1, 60 do
+        local bytes, expected, sound = {}, {}, true
+        for k = 1, math.random(5) do
+          local kind = kinds[math.random(sound and math.random(3) > 1 and 9 or #kinds)]
+          bytes[k] = kind[1]
+          sound = sound and kind[2] ~= nil
+          if sound then expected[#expected + 1] = kind[2] end
+          -- An abort takes with it what was still queued for a reader.
+          if kind[1]:find "abort" then expected = {} end
+        end
+        crowd[i] = { conn = d:connect(), bytes = table.concat(bytes), expected = expected, at = 1,
+          patient = math.random(3) > 1 }
+      end
+      local busy = true
+      while busy do
+        busy = false
+        for _, one in ipairs(crowd) do
+          if one.at <= #one.bytes and not one.left and math.random(2) == 1 then
+            local n = math.random(math.random(4) == 1 and 400 or 40)
+            one.conn:send(one.bytes:sub(one.at, one.at + n - 1))
+            one.at = one.at + n
+          end
+          if not one.patient and math.random(12) == 1 then
+            one.left = true
+            one.conn[math.random(2) == 1 and "reset" or "close"](one.conn)
+          end
+          busy = busy or (one.at <= #one.bytes and not one.left)
+        end
+        loop.uv.run "nowait"
+      end
+      for _, one in ipairs(crowd) do
+        for k = 1, one.patient and #one.expected or 0 do
+          local ok, r = pcall(one.conn.response, one.conn, 20000)
+          assert.is_true(ok and r.body == one.expected[k], ("seed %d, round %d: %s"):format(seed, round, ok and "" or r))
+        end
+      end
+      if round == 2 then
+        d:tell "drain"
+        for _, one in ipairs(crowd) do one.conn:close() end
+        d:connections(0)
+      end
+      d:close()
+      loop.finish()
+    end
   end)
 
   it("needs little for a thousand idle connections", function()
