@@ -1,0 +1,237 @@
+/* A child as a channel: one message a line on its stdin and stdout. What it says on stderr goes to
+ * the log, line by line, and the last of it is kept, to say with the end why it came.
+ *
+ * Life: from ln_channel_child to `closed`, which is told in on_child_exit: the process's last
+ * event. After ln_channel_close nothing but `closed` is told. A child that closes its stdout can't
+ * answer any more and is ended. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "net/process.h"
+#include "transport/channel.h"
+#include "transport/child_tail.h"
+#include "wire/line.h"
+
+extern char **environ;
+
+enum { FEW_PARTS = 32, REASON_BYTES = 2 * LN_TAIL_BYTES };
+
+struct child {
+  struct ln_channel channel;
+  struct ln_loop *loop;
+  const struct ln_child_conf *conf;
+  struct ln_process *process;
+  struct ln_line lines;
+  struct ln_tail tail;
+  struct ln_task ready;
+  const char **env; /* its strings are environ's and conf's */
+  char topic[128];
+  bool closing;
+  bool closed_stdout;
+};
+
+static const struct ln_channel_ops child_ops;
+static const struct ln_process_ops process_ops;
+
+static bool same_name(const char *a, const char *b) {
+  size_t n = strcspn(a, "=");
+  return strncmp(a, b, n) == 0 && b[n] == '=';
+}
+
+/* Lunette's environment with conf's on top. */
+static const char **build_env(const char *const *extra) {
+  size_t n = 0, m = 0, used = 0;
+  while (environ && environ[n]) n++;
+  while (extra[m]) m++;
+  const char **env = malloc((n + m + 1) * sizeof *env);
+  if (!env) return NULL;
+  for (size_t i = 0; i < n; i++) {
+    bool replaced = false;
+    for (size_t j = 0; j < m && !replaced; j++) replaced = same_name(extra[j], environ[i]);
+    if (!replaced) env[used++] = environ[i];
+  }
+  for (size_t j = 0; j < m; j++) env[used++] = extra[j];
+  env[used] = NULL;
+  return env;
+}
+
+static void child_free(struct child *c) {
+  ln_line_deinit(&c->lines);
+  ln_tail_deinit(&c->tail);
+  ln_task_cancel(&c->ready);
+  free(c->env);
+  free(c);
+}
+
+static void on_ready(struct ln_task *t) {
+  struct child *c = LN_CONTAINER(t, struct child, ready);
+  if (!c->closing && c->channel.events->ready) c->channel.events->ready(c->channel.arg);
+}
+
+struct ln_channel *ln_channel_child(struct ln_loop *l, const struct ln_child_conf *conf,
+                                    const struct ln_channel_events *events, void *arg,
+                                    const char **why) {
+  *why = ln_err_text(LN_ENOMEM);
+  struct child *c = calloc(1, sizeof *c);
+  if (!c) return NULL;
+  c->channel = (struct ln_channel){&child_ops, events, arg};
+  c->loop = l;
+  c->conf = conf;
+  ln_line_init(&c->lines, conf->max_message);
+  ln_tail_init(&c->tail);
+  ln_task_init(&c->ready);
+  snprintf(c->topic, sizeof c->topic, "upstream %s", conf->name);
+  if (conf->env && !(c->env = build_env(conf->env))) goto fail;
+  struct ln_process_opts opts = {
+      .command = conf->command, .args = conf->args, .env = c->env, .cwd = conf->cwd};
+  if (ln_process_spawn(l, &opts, &process_ops, c, &c->process, why)) goto fail;
+  LN_LOG(ln_loop_log(l), DEBUG, c->topic, "started %s, process %d", conf->command,
+         ln_process_pid(c->process));
+  ln_task_post(l, &c->ready, on_ready);
+  return &c->channel;
+fail:
+  child_free(c);
+  return NULL;
+}
+
+/* --- to the child --- */
+
+static int child_send(struct ln_channel *channel, const struct ln_iov *parts, size_t n,
+                      const struct ln_channel_note *note) {
+  struct child *c = (struct child *)channel;
+  struct ln_iov all[FEW_PARTS + 1];
+  const struct ln_iov lf = {"\n", 1, NULL};
+  (void)note;
+  if (c->closing) return LN_ECLOSED;
+  if (n <= FEW_PARTS) {
+    memcpy(all, parts, n * sizeof *parts);
+    all[n] = lf;
+    return ln_process_write(c->process, all, n + 1);
+  }
+  int rc = ln_process_write(c->process, parts, n);
+  if (rc && rc != LN_EFULL) return rc;
+  /* The message without its end must not stay behind. */
+  rc = ln_process_write(c->process, &lf, 1);
+  if (rc && rc != LN_EFULL) ln_process_kill(c->process);
+  return rc;
+}
+
+static void child_initialized(struct ln_channel *channel, const char *version, bool listen) {
+  (void)channel, (void)version, (void)listen;
+}
+
+static void child_abandon(struct ln_channel *channel, uint64_t tag) {
+  (void)channel, (void)tag;
+}
+
+static void child_pause(struct ln_channel *channel) {
+  ln_process_read_stop(((struct child *)channel)->process);
+}
+
+static void child_resume(struct ln_channel *channel) {
+  ln_process_read_start(((struct child *)channel)->process);
+}
+
+static void child_close(struct ln_channel *channel) {
+  struct child *c = (struct child *)channel;
+  if (c->closing) return;
+  c->closing = true;
+  /* A pause mustn't keep its last words in the pipe, where they could keep the child too. */
+  ln_process_read_start(c->process);
+  ln_process_end(c->process);
+}
+
+static const struct ln_channel_ops child_ops = {child_send,  child_initialized, child_abandon,
+                                                child_pause, child_resume,      child_close};
+
+/* --- from the child --- */
+
+static void tell_lost(struct child *c, int err) {
+  char why[160];
+  if (err == LN_ELIMIT)
+    snprintf(why, sizeof why, "the server sent a message of more than %zu bytes; it was dropped",
+             c->conf->max_message);
+  else
+    snprintf(why, sizeof why, "a message of the server was dropped: %s", ln_err_text(err));
+  LN_LOG(ln_loop_log(c->loop), WARN, c->topic, "%s", why);
+  if (c->channel.events->failed) c->channel.events->failed(c->channel.arg, 0, err, 0, why);
+}
+
+static void on_stdout(void *arg, const char *p, size_t n) {
+  struct child *c = arg;
+  struct ln_str data = {p, n};
+  struct ln_bytes *frame;
+  int rc;
+  while (!c->closing && (rc = ln_line_next(&c->lines, &data, &frame)) != LN_EAGAIN) {
+    if (rc)
+      tell_lost(c, rc);
+    else
+      c->channel.events->message(c->channel.arg, frame, 0);
+  }
+}
+
+static void on_stdout_end(void *arg) {
+  struct child *c = arg;
+  c->closed_stdout = true;
+  ln_process_end(c->process);
+}
+
+static void on_stderr_line(void *arg, const char *line) {
+  struct child *c = arg;
+  LN_LOG(ln_loop_log(c->loop), INFO, c->topic, "%s", line);
+}
+
+static void on_stderr(void *arg, const char *p, size_t n) {
+  struct child *c = arg;
+  ln_tail_feed(&c->tail, p, n, on_stderr_line, c);
+}
+
+static void on_drain(void *arg) {
+  struct child *c = arg;
+  if (!c->closing && c->channel.events->drain) c->channel.events->drain(c->channel.arg);
+}
+
+/* --- the end --- */
+
+/* A child that we ended because it had closed its stdout died of our signal, but not by it. */
+static bool ended_by_us(const struct child *c, int signum) {
+  return c->closed_stdout && (signum == SIGTERM || signum == SIGKILL);
+}
+
+static int say_end(struct child *c, struct ln_buf *why, int status, int signum) {
+  int rc;
+  if (ended_by_us(c, signum))
+    rc = ln_buf_append_c(why, "the server closed its stdout and was ended");
+  else if (signum)
+    rc = ln_buf_printf(why, "the server was killed by signal %d (%s)", signum, strsignal(signum));
+  else
+    rc = ln_buf_printf(why, "the server exited with status %d", status);
+  struct ln_str tail = ln_tail_str(&c->tail);
+  if (!rc && tail.n) rc = ln_buf_printf(why, "; the end of its stderr:\n%.*s", LN_STR_ARG(tail));
+  return rc ? rc : ln_buf_append(why, "", 1);
+}
+
+static void on_child_exit(void *arg, int status, int signum) {
+  struct child *c = arg;
+  const struct ln_channel_events *events = c->channel.events;
+  void *owner = c->channel.arg;
+  struct ln_buf why;
+  ln_buf_init(&why, REASON_BYTES);
+  ln_tail_end(&c->tail, on_stderr_line, c);
+  if (c->closing)
+    events->closed(owner, LN_OK, "the server was ended");
+  else if (say_end(c, &why, status, signum))
+    events->closed(owner, LN_ECLOSED, "the server ended");
+  else
+    events->closed(owner, LN_ECLOSED, why.data);
+  ln_buf_deinit(&why);
+  child_free(c);
+}
+
+static const struct ln_process_ops process_ops = {.on_stdout = on_stdout,
+                                                  .on_stderr = on_stderr,
+                                                  .on_stdout_end = on_stdout_end,
+                                                  .on_drain = on_drain,
+                                                  .on_exit = on_child_exit};
