@@ -167,6 +167,7 @@ static void feed(struct ln_http_connection *c, struct ln_str *data) {
     } else if (c->phase != LN_HTTP_RECEIVING) {
       return;
     }
+    LN_ASSERT(c->parser);
     switch (ln_http_next(&c->parser->http, data)) {
       case LN_HTTP_MORE: return;
       case LN_HTTP_HEAD: receive_head(c, data->n > 0); break;

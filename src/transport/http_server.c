@@ -163,9 +163,8 @@ static void on_closed_task(struct ln_task *t) {
   struct ln_http_server *s = LN_CONTAINER(t, struct ln_http_server, closed_task);
   void (*closed)(void *) = s->closed;
   void *arg = s->closed_arg;
-  struct ln_list *link;
-  while ((link = ln_list_shift(&s->parsers))) {
-    struct ln_http_parser *p = LN_CONTAINER(link, struct ln_http_parser, link);
+  LN_LIST_EACH(it, &s->parsers) {
+    struct ln_http_parser *p = LN_CONTAINER(it, struct ln_http_parser, link);
     ln_http_deinit(&p->http);
     free(p);
   }
