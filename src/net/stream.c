@@ -153,7 +153,8 @@ static void on_uv_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf) {
       ln_stream_tell_end(s, n == UV_EOF ? LN_OK : ln_stream_uv_err((int)n));
     return;
   }
-  if (s->flushing) return; /* lingering: the owner has turned away */
+  bool handshake = s->tls && ln_tls_wants_read(s);
+  if (s->flushing && !handshake) return; /* lingering: the owner has turned away */
   if (s->tls)
     ln_tls_feed(s, buf->base, (size_t)n);
   else if (s->ops->on_read)
@@ -246,7 +247,7 @@ static void finish_task(struct ln_task *t) {
 
 void ln_stream_close(struct ln_stream *s) {
   if (s->closing) return;
-  if (s->tls && !s->broken) ln_tls_bye(s);
+  if (s->tls && !s->broken && s->up) ln_tls_bye(s);
   s->closing = true;
   ln_timer_stop(&s->timer);
   ln_stream_sync_reading(s);
