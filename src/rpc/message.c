@@ -64,16 +64,19 @@ static const struct known in_meta[] = {
     {"progressToken", SLOT(progress_token), 0},
     {NULL, 0, 0},
 };
-/* Read nowhere as slices, but servers and policies do read them. */
-static const char *const case_guarded[] = {"jsonrpc", "ref",       "argument", "cursor",
-                                           "level",   "requestId", "task",     NULL};
+/* Read nowhere as slices, but servers and policies do read them. _meta is free for all. */
+static const char *const guarded_envelope[] = {"jsonrpc", NULL};
+static const char *const guarded_params[] = {"ref",       "argument", "cursor", "level",
+                                             "requestId", "task",     NULL};
+static const char *const guarded_none[] = {NULL};
 
 static struct ln_str *slot_of(struct ln_msg *m, size_t slot) {
   return (struct ln_str *)(void *)((char *)m + slot);
 }
 
 /* A key that is one of ours but for case (escapes undone): some servers would take it. */
-static const char *case_twin(struct ln_str key, const struct known *table) {
+static const char *case_twin(struct ln_str key, const struct known *table,
+                             const char *const *guarded) {
   char plain[32];
   struct ln_str k = key;
   if (memchr(key.p, '\\', key.n)) {
@@ -89,14 +92,17 @@ static const char *case_twin(struct ln_str key, const struct known *table) {
   }
   for (const struct known *t = table; t->name; t++)
     if (ln_str_iis(k, t->name) && !ln_str_is(k, t->name)) return t->name;
-  for (size_t i = 0; case_guarded[i]; i++)
-    if (ln_str_iis(k, case_guarded[i]) && !ln_str_is(k, case_guarded[i])) return case_guarded[i];
+  for (; *guarded; guarded++)
+    if (ln_str_iis(k, *guarded) && !ln_str_is(k, *guarded)) return *guarded;
   return NULL;
 }
 
 /* Fills slots from the members of object. */
 static int pick(struct ln_msg *m, struct ln_str object, const struct known *table, bool strict,
                 struct ln_msg_fault *f) {
+  const char *const *guarded = table == envelope    ? guarded_envelope
+                               : table == in_params ? guarded_params
+                                                    : guarded_none;
   struct ln_json_cur cur = ln_json_enter(object);
   struct ln_json_item it;
   while (ln_json_next(&cur, &it)) {
@@ -108,7 +114,7 @@ static int pick(struct ln_msg *m, struct ln_str object, const struct known *tabl
       *slot_of(m, t->slot) = it.value;
       continue;
     }
-    const char *twin = strict ? case_twin(it.key, table) : NULL;
+    const char *twin = strict ? case_twin(it.key, table, guarded) : NULL;
     if (twin)
       return fault_set(f, -32600, "member \"%.*s\" differs from \"%s\" only by case",
                        (int)LN_MIN(it.key.n, (size_t)40), it.key.p, twin);

@@ -1,0 +1,420 @@
+/* The command line's hold on the host: load policies, serve, or be a client of one's own.
+ *
+ * One app owns a loop, a host and what runs on them. Its functions block: they run the loop until
+ * their work is done. */
+#include "bind/cli.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "proxy/local.h"
+#include "proxy/serve.h"
+#include "proxy/upstream.h"
+#include "script/vm.h"
+
+#define APP "lunette.app"
+
+struct app {
+  struct ln_log log;
+  struct ln_loop *loop;
+  struct ln_host host;
+  bool started; /* the host has a policy */
+  bool closed;
+  struct ln_local *local;
+};
+
+static struct app *check_app(lua_State *L) {
+  struct app *a = luaL_checkudata(L, 1, APP);
+  if (a->closed) luaL_error(L, "the app is closed");
+  return a;
+}
+
+static void push_str(lua_State *L, struct ln_str s) {
+  if (s.p)
+    lua_pushlstring(L, s.p, s.n);
+  else
+    lua_pushnil(L);
+}
+
+static void push_bytes(lua_State *L, const struct ln_bytes *b) {
+  if (b)
+    lua_pushlstring(L, b->data, b->len);
+  else
+    lua_pushnil(L);
+}
+
+static int fail(lua_State *L, const char *why) {
+  lua_pushnil(L);
+  lua_pushstring(L, why);
+  return 2;
+}
+
+/* --- making one ---------------------------------------------------------------------------------
+ */
+
+static int l_cli_new(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_getfield(L, 1, "log_level");
+  int level = ln_log_level_parse(luaL_optstring(L, -1, "info"));
+  if (level < 0) return luaL_error(L, "unknown log level");
+  lua_getfield(L, 1, "log_format");
+  const char *format = luaL_optstring(L, -1, "text");
+  struct app *a = lua_newuserdata(L, sizeof *a);
+  *a = (struct app){.closed = true};
+  luaL_getmetatable(L, APP);
+  lua_setmetatable(L, -2);
+  ln_log_init(&a->log, STDERR_FILENO);
+  a->log.level = (enum ln_log_level)level;
+  a->log.json = strcmp(format, "json") == 0;
+  a->log.colour = a->log.colour && !a->log.json;
+  a->loop = ln_loop_new(&a->log);
+  if (!a->loop) return luaL_error(L, "out of memory");
+  ln_host_init(&a->host, a->loop, &a->log);
+  a->closed = false;
+  return 1;
+}
+
+/* Targets live in one userdata while the policy loads, so that an error leaks nothing. */
+static const char **string_array(lua_State *L, int idx) {
+  size_t n = lua_istable(L, idx) ? lua_objlen(L, idx) : 0;
+  const char **out = lua_newuserdata(L, (n + 1) * sizeof *out); /* stays on the stack */
+  for (size_t i = 0; i < n; i++) {
+    lua_rawgeti(L, idx, (int)i + 1);
+    out[i] = luaL_checkstring(L, -1); /* anchored by the table */
+    lua_pop(L, 1);
+  }
+  out[n] = NULL;
+  return out;
+}
+
+static void read_target(lua_State *L, int idx, struct ln_target *t) {
+  static const char *const kinds[] = {"lua", "json", "url", "command", NULL};
+  lua_getfield(L, idx, "kind");
+  t->kind = (enum ln_target_kind)luaL_checkoption(L, -1, NULL, kinds);
+  lua_getfield(L, idx, "text");
+  t->text = luaL_checkstring(L, -1);
+  lua_getfield(L, idx, "args");
+  t->args = string_array(L, lua_gettop(L));
+}
+
+static int l_app_load(lua_State *L) {
+  struct app *a = check_app(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  if (a->started) return luaL_error(L, "loaded already");
+  size_t n = lua_objlen(L, 2);
+  luaL_checkstack(L, (int)n * 5 + 20, "too many targets");
+  struct ln_target *targets = lua_newuserdata(L, (n + 1) * sizeof *targets);
+  for (size_t i = 0; i < n; i++) {
+    lua_rawgeti(L, 2, (int)i + 1);
+    read_target(L, lua_gettop(L), &targets[i]);
+  }
+  struct ln_policy_host for_policy = ln_host_for_policy(&a->host);
+  char *why = NULL;
+  struct ln_policy *p = ln_policy_load(&for_policy, targets, n, &why);
+  if (!p) {
+    lua_pushnil(L);
+    lua_pushstring(L, why ? why : "out of memory");
+    free(why);
+    return 2;
+  }
+  a->started = true;
+  const char *trouble = NULL;
+  if (ln_host_start(&a->host, p, &trouble)) return fail(L, trouble);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* --- what was loaded
+ * ------------------------------------------------------------------------------ */
+
+static void push_upstream(lua_State *L, const struct ln_upstream_conf *c) {
+  static const char *const transports[] = {"stdio", "http", "sse"};
+  lua_createtable(L, 0, 5);
+  lua_pushstring(L, c->name);
+  lua_setfield(L, -2, "name");
+  lua_pushstring(L, c->where);
+  lua_setfield(L, -2, "where");
+  lua_pushstring(L, transports[c->transport]);
+  lua_setfield(L, -2, "transport");
+  lua_pushboolean(L, c->optional);
+  lua_setfield(L, -2, "optional");
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, c->transport == LN_VIA_STDIO ? c->command : c->url);
+  for (size_t i = 0; c->args && c->args[i]; i++) {
+    luaL_addchar(&b, ' ');
+    luaL_addstring(&b, c->args[i]);
+  }
+  luaL_pushresult(&b);
+  lua_setfield(L, -2, "target");
+}
+
+static int l_app_declarations(lua_State *L) {
+  struct app *a = check_app(L);
+  if (!a->started) return luaL_error(L, "nothing is loaded");
+  const struct ln_policy_decls *d = a->host.decls;
+  lua_newtable(L);
+  lua_createtable(L, (int)d->n_upstreams, 0);
+  for (size_t i = 0; i < d->n_upstreams; i++) {
+    push_upstream(L, &d->upstreams[i]);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  lua_setfield(L, -2, "upstreams");
+  lua_pushinteger(L, (lua_Integer)d->n_hooks);
+  lua_setfield(L, -2, "hooks");
+  static const char *const names[] = {"tools", "resources", "templates", "prompts"};
+  lua_newtable(L);
+  for (int k = 0; k < LN_KINDS; k++) {
+    int n = 0;
+    for (size_t i = 0; i < d->n_components; i++) n += (int)d->components[i].kind == k;
+    lua_pushinteger(L, n);
+    lua_setfield(L, -2, names[k]);
+  }
+  lua_setfield(L, -2, "components");
+  return 1;
+}
+
+static int l_app_servers(lua_State *L) {
+  static const char *const words[] = {"unknown", "up", "down"};
+  struct app *a = check_app(L);
+  lua_newtable(L);
+  for (size_t i = 0; i < a->host.n_upstreams; i++) {
+    const struct ln_upstream *u = &a->host.upstreams[i];
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, u->conf->name);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, words[u->health]);
+    lua_setfield(L, -2, "state");
+    lua_pushboolean(L, u->conf->optional);
+    lua_setfield(L, -2, "optional");
+    if (u->health == LN_UPSTREAM_DOWN) {
+      lua_pushstring(L, u->last_error);
+      lua_setfield(L, -2, "error");
+    }
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  return 1;
+}
+
+/* --- serving
+ * ---------------------------------------------------------------------------------------- */
+
+static int l_app_serve(lua_State *L) {
+  struct app *a = check_app(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  if (!a->started) return luaL_error(L, "nothing is loaded");
+  struct ln_serve_conf conf = {0};
+  lua_getfield(L, 2, "stdio");
+  conf.stdio = lua_toboolean(L, -1);
+  lua_getfield(L, 2, "host");
+  conf.host = lua_tostring(L, -1);
+  lua_getfield(L, 2, "port");
+  conf.port = (uint16_t)luaL_optinteger(L, -1, 0);
+  const char *why = "";
+  int code = ln_serve(&a->host, &conf, &why);
+  if (code) LN_LOG(&a->log, ERROR, "serve", "%s", why);
+  lua_pushinteger(L, code);
+  return 1;
+}
+
+/* --- being a client
+ * ----------------------------------------------------------------------------------- */
+
+static const char hello[] =
+    "{\"protocolVersion\":\"" LN_VERSION_LATEST
+    "\",\"capabilities\":{},\"clientInfo\":{\"name\":\"lunette\",\"version\":\"" LN_VERSION "\"}}";
+
+/* result | nil, error */
+static int push_reply(lua_State *L, struct ln_msg *reply) {
+  if (!reply) return fail(L, "{\"code\":-32603,\"message\":\"Out of memory\"}");
+  int n = 1;
+  if (reply->kind == LN_MSG_ERROR) {
+    lua_pushnil(L);
+    push_str(L, reply->error);
+    n = 2;
+  } else {
+    push_str(L, reply->result);
+  }
+  ln_msg_unref(reply);
+  return n;
+}
+
+static int l_app_connect(lua_State *L) {
+  struct app *a = check_app(L);
+  if (!a->started || a->local) return luaL_error(L, "nothing is loaded, or connected already");
+  a->local = ln_local_new(&a->host);
+  if (!a->local) return fail(L, "out of memory");
+  struct ln_msg *reply =
+      ln_local_request(a->local, "initialize", (struct ln_str){hello, sizeof hello - 1});
+  struct ln_json_item it;
+  if (reply && reply->kind == LN_MSG_ERROR && ln_json_get(reply->error, "message", &it) &&
+      it.type == LN_JSON_STRING) {
+    struct ln_buf text;
+    ln_buf_init(&text, 64 * 1024);
+    int rc = ln_json_unescape(ln_json_inside(it.value), true, &text);
+    lua_pushnil(L);
+    push_str(L, rc ? LN_STR_LIT("initialize failed") : ln_buf_str(&text));
+    ln_buf_deinit(&text);
+    ln_msg_unref(reply);
+    return 2;
+  }
+  return push_reply(L, reply);
+}
+
+static int l_app_request(lua_State *L) {
+  struct app *a = check_app(L);
+  const char *method = luaL_checkstring(L, 2);
+  size_t n = 0;
+  const char *params = luaL_optlstring(L, 3, NULL, &n);
+  if (!a->local) return luaL_error(L, "not connected");
+  return push_reply(L, ln_local_request(a->local, method, (struct ln_str){params, n}));
+}
+
+static void set_bytes(lua_State *L, const char *name, const struct ln_bytes *b) {
+  push_bytes(L, b);
+  lua_setfield(L, -2, name);
+}
+
+static void push_entry(lua_State *L, const struct ln_view *v, const struct ln_entry *e) {
+  const struct ln_component *own = e->upstream ? NULL : &v->host->decls->components[e->component];
+  lua_createtable(L, 0, 8);
+  if (e->upstream) {
+    lua_pushstring(L, e->upstream->conf->name);
+    lua_setfield(L, -2, "upstream");
+    set_bytes(L, "native", e->item->key);
+  } else {
+    push_str(L, own->key);
+    lua_setfield(L, -2, "native");
+  }
+  set_bytes(L, "before", e->before_rules);
+  set_bytes(L, "key", e->key);
+  set_bytes(L, "why", e->why);
+  lua_pushboolean(L, e->hidden);
+  lua_setfield(L, -2, "hidden");
+  lua_pushboolean(L, e->shadowed);
+  lua_setfield(L, -2, "shadowed");
+  if (e->json)
+    push_bytes(L, e->json);
+  else
+    push_str(L, e->upstream ? e->item->json : own->json);
+  lua_setfield(L, -2, "json");
+  push_str(L, e->upstream ? e->item->json : own->json);
+  lua_setfield(L, -2, "raw");
+}
+
+static int l_app_explain(lua_State *L) {
+  struct app *a = check_app(L);
+  lua_Integer kind = luaL_checkinteger(L, 2);
+  if (!a->local || kind < 0 || kind >= LN_KINDS) return luaL_error(L, "not connected");
+  const char *why;
+  struct ln_view *v = ln_local_explain(a->local, (enum ln_kind)kind, &why);
+  if (!v) return fail(L, why);
+  lua_createtable(L, (int)v->n_entries, 0);
+  for (size_t i = 0; i < v->n_entries; i++) {
+    push_entry(L, v, &v->entries[i]);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  ln_view_unref(v);
+  return 1;
+}
+
+/* --- the end
+ * -------------------------------------------------------------------------------------------- */
+
+static void stop(void *arg) {
+  struct app *a = arg;
+  ln_loop_stop(a->loop);
+}
+
+static void app_close(struct app *a) {
+  if (a->closed) return;
+  a->closed = true;
+  if (a->local) ln_local_free(a->local);
+  if (!a->host.closing) {
+    ln_host_close(&a->host, stop, a);
+    ln_loop_run(a->loop);
+  }
+  ln_host_deinit(&a->host);
+  ln_loop_run(a->loop); /* dry */
+  if (ln_loop_free(a->loop))
+    LN_LOG(&a->log, ERROR, "close", "%zu handle(s) were left open", ln_loop_handles(a->loop));
+}
+
+static int l_app_close(lua_State *L) {
+  app_close(luaL_checkudata(L, 1, APP));
+  return 0;
+}
+
+static int l_cli_isatty(lua_State *L) {
+  lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"load", l_app_load},       {"declarations", l_app_declarations},
+    {"servers", l_app_servers}, {"serve", l_app_serve},
+    {"connect", l_app_connect}, {"request", l_app_request},
+    {"explain", l_app_explain}, {"close", l_app_close},
+    {"__gc", l_app_close},      {NULL, NULL},
+};
+static const luaL_Reg functions[] = {{"new", l_cli_new}, {"isatty", l_cli_isatty}, {NULL, NULL}};
+
+static int l_cli_open(lua_State *L) {
+  luaL_newmetatable(L, APP);
+  luaL_register(L, NULL, methods);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_newtable(L);
+  luaL_register(L, NULL, functions);
+  lua_pushliteral(L, LN_VERSION);
+  lua_setfield(L, -2, "version");
+  return 1;
+}
+
+/* --- the program
+ * ------------------------------------------------------------------------------------------ */
+
+struct call {
+  int argc;
+  char **argv;
+  int code;
+};
+
+static void run(lua_State *L, void *arg) {
+  struct call *c = arg;
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "preload");
+  lua_pushcfunction(L, l_cli_open);
+  lua_setfield(L, -2, "lunette.cli.core");
+  ln_vm_require(L, "lunette.cli");
+  lua_getfield(L, -1, "main");
+  lua_createtable(L, c->argc, 1);
+  for (int i = 0; i < c->argc; i++) {
+    lua_pushstring(L, c->argv[i]);
+    lua_rawseti(L, -2, i);
+  }
+  lua_call(L, 1, 1);
+  c->code = (int)lua_tointeger(L, -1);
+}
+
+int ln_cli_main(int argc, char **argv) {
+  struct ln_log log;
+  ln_log_init(&log, STDERR_FILENO);
+  struct ln_vm *vm = ln_vm_new(&log, NULL, 64u << 20);
+  if (!vm) {
+    fprintf(stderr, "lunette: out of memory\n");
+    return 1;
+  }
+  struct call c = {argc, argv, 1};
+  char *why = NULL;
+  if (ln_vm_call(vm, run, &c, &why)) {
+    fprintf(stderr, "lunette: %s\n", why ? why : "internal error");
+    free(why);
+    c.code = 1;
+  }
+  ln_vm_free(vm);
+  return c.code;
+}

@@ -1,0 +1,92 @@
+/* Every method of MCP's session era (2024-11-05 to 2025-11-25), a row each: which way it goes,
+ * how it is routed and where the name it routes by sits. A new method is a row here. */
+#ifndef LN_MCP_METHOD_H
+#define LN_MCP_METHOD_H
+
+#include "base/base.h"
+#include "script/policy.h"
+
+/* How the router treats a message. */
+enum ln_route {
+  LN_ROUTE_OTHER, /* not in the table */
+  LN_ROUTE_INITIALIZE,
+  LN_ROUTE_INITIALIZED,
+  LN_ROUTE_PING,
+  LN_ROUTE_LIST,      /* answered from the view of a kind */
+  LN_ROUTE_USE,       /* one component of a kind: goes to its server or handler */
+  LN_ROUTE_SUBSCRIBE, /* by URI */
+  LN_ROUTE_COMPLETE,  /* by params.ref */
+  LN_ROUTE_SET_LEVEL, /* to every server that logs */
+  LN_ROUTE_CANCELLED,
+  LN_ROUTE_PROGRESS,
+  LN_ROUTE_BROADCAST, /* a client's notification for all its servers */
+  LN_ROUTE_ASK,       /* a server's request to the client */
+  LN_ROUTE_LIST_CHANGED,
+  LN_ROUTE_RELAY, /* a server's notification to the client, related or not */
+};
+
+enum { LN_FROM_CLIENT = 1, LN_FROM_SERVER = 2 };
+
+/* LN_KINDS stands for "no kind". */
+#define LN_METHODS(X)                                                                            \
+  X("tools/call", LN_FROM_CLIENT, LN_ROUTE_USE, LN_KIND_TOOL)                                    \
+  X("notifications/progress", LN_FROM_CLIENT | LN_FROM_SERVER, LN_ROUTE_PROGRESS, LN_KINDS)      \
+  X("notifications/message", LN_FROM_SERVER, LN_ROUTE_RELAY, LN_KINDS)                           \
+  X("resources/read", LN_FROM_CLIENT, LN_ROUTE_USE, LN_KIND_RESOURCE)                            \
+  X("prompts/get", LN_FROM_CLIENT, LN_ROUTE_USE, LN_KIND_PROMPT)                                 \
+  X("tools/list", LN_FROM_CLIENT, LN_ROUTE_LIST, LN_KIND_TOOL)                                   \
+  X("resources/list", LN_FROM_CLIENT, LN_ROUTE_LIST, LN_KIND_RESOURCE)                           \
+  X("resources/templates/list", LN_FROM_CLIENT, LN_ROUTE_LIST, LN_KIND_TEMPLATE)                 \
+  X("prompts/list", LN_FROM_CLIENT, LN_ROUTE_LIST, LN_KIND_PROMPT)                               \
+  X("resources/subscribe", LN_FROM_CLIENT, LN_ROUTE_SUBSCRIBE, LN_KIND_RESOURCE)                 \
+  X("resources/unsubscribe", LN_FROM_CLIENT, LN_ROUTE_SUBSCRIBE, LN_KIND_RESOURCE)               \
+  X("completion/complete", LN_FROM_CLIENT, LN_ROUTE_COMPLETE, LN_KINDS)                          \
+  X("logging/setLevel", LN_FROM_CLIENT, LN_ROUTE_SET_LEVEL, LN_KINDS)                            \
+  X("initialize", LN_FROM_CLIENT, LN_ROUTE_INITIALIZE, LN_KINDS)                                 \
+  X("notifications/initialized", LN_FROM_CLIENT, LN_ROUTE_INITIALIZED, LN_KINDS)                 \
+  X("ping", LN_FROM_CLIENT | LN_FROM_SERVER, LN_ROUTE_PING, LN_KINDS)                            \
+  X("notifications/cancelled", LN_FROM_CLIENT | LN_FROM_SERVER, LN_ROUTE_CANCELLED, LN_KINDS)    \
+  X("notifications/roots/list_changed", LN_FROM_CLIENT, LN_ROUTE_BROADCAST, LN_KINDS)            \
+  X("notifications/tools/list_changed", LN_FROM_SERVER, LN_ROUTE_LIST_CHANGED, LN_KIND_TOOL)     \
+  X("notifications/resources/list_changed", LN_FROM_SERVER, LN_ROUTE_LIST_CHANGED,               \
+    LN_KIND_RESOURCE)                                                                            \
+  X("notifications/prompts/list_changed", LN_FROM_SERVER, LN_ROUTE_LIST_CHANGED, LN_KIND_PROMPT) \
+  X("notifications/resources/updated", LN_FROM_SERVER, LN_ROUTE_RELAY, LN_KINDS)                 \
+  X("notifications/elicitation/complete", LN_FROM_SERVER, LN_ROUTE_RELAY, LN_KINDS)              \
+  X("notifications/tasks/status", LN_FROM_SERVER, LN_ROUTE_RELAY, LN_KINDS)                      \
+  X("sampling/createMessage", LN_FROM_SERVER, LN_ROUTE_ASK, LN_KINDS)                            \
+  X("elicitation/create", LN_FROM_SERVER, LN_ROUTE_ASK, LN_KINDS)                                \
+  X("roots/list", LN_FROM_SERVER, LN_ROUTE_ASK, LN_KINDS)
+
+struct ln_method {
+  const char *name;
+  size_t name_len;
+  unsigned from;
+  enum ln_route route;
+  enum ln_kind kind;
+};
+
+/* The row of a method that may come from this side; the row for "other" when it has none. Never
+ * NULL. */
+const struct ln_method *ln_method_find(struct ln_str name, unsigned from);
+
+/* What differs between the four kinds, for lists and their notifications. */
+struct ln_kind_row {
+  const char *list_method; /* "tools/list" */
+  const char *array;       /* the result's member: "tools" */
+  const char *key;         /* the item's identity: "name", "uri", "uriTemplate" */
+  const char *capability;  /* the server capability that promises the list */
+  const char *changed;     /* the notification */
+  const char *noun;        /* "tool" */
+};
+extern const struct ln_kind_row ln_kind_rows[LN_KINDS];
+
+/* --- versions ------------------------------------------------------------------------------- */
+
+#define LN_VERSION_LATEST "2025-11-25"
+/* True for the session versions Lunette speaks. */
+bool ln_version_known(struct ln_str version);
+/* What initialize answers: the version asked for when known, else the latest. */
+const char *ln_version_answer(struct ln_str asked);
+
+#endif

@@ -1,0 +1,449 @@
+/* The index of what servers offer; see catalogue.h for who shares what. */
+#include "proxy/catalogue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MAX_PAGES = 1000, MAX_ITEMS = 100000 };
+
+/* --- shelves ------------------------------------------------------------------------------ */
+
+struct ln_shelf *ln_shelf_ref(struct ln_shelf *sh) {
+  sh->refs++;
+  return sh;
+}
+
+void ln_shelf_unref(struct ln_shelf *sh) {
+  if (!sh || --sh->refs) return;
+  for (size_t i = 0; i < sh->n_pages; i++) ln_msg_unref(sh->pages[i]);
+  for (size_t i = 0; i < sh->n_items; i++) ln_bytes_unref(sh->items[i].key);
+  free(sh->pages);
+  free(sh->items);
+  free(sh);
+}
+
+static struct ln_shelf *shelf_new(struct ln_upstream *u, enum ln_kind kind) {
+  struct ln_shelf *sh = calloc(1, sizeof *sh);
+  if (!sh) return NULL;
+  sh->refs = 1;
+  sh->kind = kind;
+  sh->upstream = u;
+  return sh;
+}
+
+static struct ln_bytes *unescaped(struct ln_str raw) {
+  struct ln_buf b;
+  ln_buf_init(&b, raw.n * 3 + 16);
+  struct ln_bytes *out = NULL;
+  if (ln_json_unescape(raw, true, &b) == LN_OK) out = b.len ? ln_buf_take(&b) : ln_bytes_new(0);
+  ln_buf_deinit(&b);
+  return out;
+}
+
+/* Adds one page's items. LN_EPROTOCOL when the result has no such list. */
+static int shelf_add(struct ln_shelf *sh, struct ln_msg *page) {
+  const struct ln_kind_row *row = &ln_kind_rows[sh->kind];
+  struct ln_json_item list, it, key;
+  if (!ln_json_get(page->result, row->array, &list) || list.type != LN_JSON_ARRAY)
+    return LN_EPROTOCOL;
+  size_t n = ln_json_count(list.value);
+  if (sh->n_items + n > MAX_ITEMS) return LN_ELIMIT;
+  struct ln_msg **pages = realloc(sh->pages, (sh->n_pages + 1) * sizeof *pages);
+  if (!pages) return LN_ENOMEM;
+  sh->pages = pages;
+  struct ln_shelf_item *items = realloc(sh->items, (sh->n_items + n + 1) * sizeof *items);
+  if (!items) return LN_ENOMEM;
+  sh->items = items;
+  sh->pages[sh->n_pages++] = ln_msg_ref(page);
+  struct ln_json_cur cur = ln_json_enter(list.value);
+  while (ln_json_next(&cur, &it)) {
+    if (!ln_json_get(it.value, row->key, &key) || key.type != LN_JSON_STRING) {
+      LN_LOG(sh->upstream->host->log, WARN, sh->upstream->conf->name,
+             "a %s without %s was left out", row->noun, row->key);
+      continue;
+    }
+    struct ln_bytes *name = unescaped(ln_json_inside(key.value));
+    if (!name) return LN_ENOMEM;
+    sh->items[sh->n_items++] = (struct ln_shelf_item){it.value, name, key.value};
+  }
+  return LN_OK;
+}
+
+static bool shelf_same(const struct ln_shelf *a, const struct ln_shelf *b) {
+  if (a->n_items != b->n_items) return false;
+  for (size_t i = 0; i < a->n_items; i++)
+    if (!ln_str_eq(a->items[i].json, b->items[i].json)) return false;
+  return true;
+}
+
+/* --- catalogues ----------------------------------------------------------------------------- */
+
+static bool bytes_eq(const struct ln_bytes *a, const struct ln_bytes *b) {
+  return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+}
+
+struct ln_catalogue *ln_catalogue_find(struct ln_upstream *u, const struct ln_bytes *offered) {
+  LN_LIST_EACH(l, &u->catalogues) {
+    struct ln_catalogue *c = LN_CONTAINER(l, struct ln_catalogue, link);
+    if (bytes_eq(c->offered, offered)) return c;
+  }
+  return NULL;
+}
+
+static struct ln_catalogue *catalogue_alloc(struct ln_upstream *u, struct ln_bytes *offered,
+                                            struct ln_msg *hello) {
+  struct ln_catalogue *c = calloc(1, sizeof *c);
+  if (!c) return NULL;
+  c->refs = 1;
+  c->upstream = u;
+  c->offered = ln_bytes_ref(offered);
+  c->hello = ln_msg_ref(hello);
+  struct ln_json_item it;
+  c->capabilities = ln_json_get(hello->result, "capabilities", &it) ? it.value : LN_STR_LIT("{}");
+  for (int k = 0; k < LN_KINDS; k++) ln_list_init(&c->fetches[k]);
+  ln_list_init(&c->link);
+  return c;
+}
+
+struct ln_catalogue *ln_catalogue_new(struct ln_upstream *u, struct ln_bytes *offered,
+                                      struct ln_msg *hello, struct ln_usession *maker) {
+  struct ln_catalogue *c = catalogue_alloc(u, offered, hello);
+  if (!c) return NULL;
+  c->maker = maker;
+  ln_list_push(&u->catalogues, &c->link);
+  return ln_catalogue_ref(c); /* the list's and the caller's */
+}
+
+struct ln_catalogue *ln_catalogue_ref(struct ln_catalogue *c) {
+  c->refs++;
+  return c;
+}
+
+void ln_catalogue_unref(struct ln_catalogue *c) {
+  if (!c || --c->refs) return;
+  ln_list_remove(&c->link);
+  for (int k = 0; k < LN_KINDS; k++) ln_shelf_unref(c->shelves[k]);
+  ln_msg_unref(c->hello);
+  ln_bytes_unref(c->offered);
+  free(c);
+}
+
+bool ln_catalogue_offers(const struct ln_catalogue *c, enum ln_kind kind) {
+  struct ln_json_item it;
+  return ln_json_get(c->capabilities, ln_kind_rows[kind].capability, &it) &&
+         it.type == LN_JSON_OBJECT;
+}
+
+/* --- fetching -------------------------------------------------------------------------------- */
+
+/* All pages of one list, one after the other. done gets the shelf (its reference) or NULL. */
+struct fetch {
+  struct ln_session *session; /* counted; NULL for a shared upstream session's own */
+  struct ln_usession *us;     /* valid while a request of ours is under way in it */
+  struct ln_shelf *shelf;
+  struct ln_bytes *cursor;
+  void (*done)(struct fetch *f, struct ln_shelf *shelf, const char *why);
+  struct ln_catalogue *catalogue; /* counted */
+  void (*changed)(void *arg, bool differs);
+  void *arg;
+};
+
+static void fetch_page(struct fetch *f, struct ln_str cursor);
+
+static void fetch_end(struct fetch *f, const char *why) {
+  struct ln_shelf *sh = f->shelf;
+  f->shelf = NULL;
+  if (why) {
+    ln_shelf_unref(sh);
+    sh = NULL;
+  }
+  f->done(f, sh, why);
+  ln_catalogue_unref(f->catalogue);
+  ln_bytes_unref(f->cursor);
+  if (f->session) ln_session_unref(f->session);
+  free(f);
+}
+
+static void fetch_reply(void *arg, struct ln_msg *reply) {
+  struct fetch *f = arg;
+  struct ln_json_item it;
+  char why[512];
+  if (reply->kind == LN_MSG_ERROR) {
+    bool none = ln_json_get(reply->error, "code", &it) && ln_str_is(it.value, "-32601");
+    struct ln_str text = LN_STR_LIT("an error");
+    if (ln_json_get(reply->error, "message", &it) && it.type == LN_JSON_STRING)
+      text = ln_json_inside(it.value);
+    snprintf(why, sizeof why, "%.*s", (int)LN_MIN(text.n, sizeof why - 1), text.p);
+    ln_msg_unref(reply);
+    /* A server that promises a capability and lacks the method has an empty list. */
+    fetch_end(f, none ? NULL : why);
+    return;
+  }
+  int rc = shelf_add(f->shelf, reply);
+  bool more = !rc && ln_json_get(reply->result, "nextCursor", &it) && it.type == LN_JSON_STRING;
+  if (!more) {
+    ln_msg_unref(reply);
+    snprintf(why, sizeof why, "its list is unusable: %s", ln_err_text(rc));
+    fetch_end(f, rc ? why : NULL);
+    return;
+  }
+  bool cycles = f->cursor && ln_str_eq((struct ln_str){f->cursor->data, f->cursor->len}, it.value);
+  if (cycles || f->shelf->n_pages >= MAX_PAGES) {
+    LN_LOG(f->shelf->upstream->host->log, WARN, f->shelf->upstream->conf->name,
+           "its %s has pages without end: stopped after %zu",
+           ln_kind_rows[f->shelf->kind].list_method, f->shelf->n_pages);
+    ln_msg_unref(reply);
+    fetch_end(f, NULL);
+    return;
+  }
+  ln_bytes_unref(f->cursor);
+  f->cursor = ln_bytes_copy(it.value.p, it.value.n);
+  ln_msg_unref(reply);
+  if (f->cursor)
+    fetch_page(f, (struct ln_str){f->cursor->data, f->cursor->len});
+  else
+    fetch_end(f, "out of memory");
+}
+
+static void fetch_page(struct fetch *f, struct ln_str cursor) {
+  struct ln_buf params;
+  ln_buf_init(&params, SIZE_MAX / 2);
+  struct ln_msg *m = NULL;
+  int rc = LN_OK;
+  if (cursor.p) rc = ln_buf_printf(&params, "{\"cursor\":%.*s}", LN_STR_ARG(cursor));
+  if (!rc)
+    m = ln_msg_request(ln_kind_rows[f->shelf->kind].list_method,
+                       cursor.p ? ln_buf_str(&params) : LN_STR_NONE);
+  struct ln_urequest *r =
+      m ? ln_usession_request(f->us, m, LN_STR_NONE, NULL, NULL, fetch_reply, f) : NULL;
+  ln_msg_unref(m);
+  ln_buf_deinit(&params);
+  if (!r) fetch_end(f, "out of memory");
+}
+
+static struct fetch *fetch_new(struct ln_catalogue *c, enum ln_kind kind, struct ln_usession *us,
+                               void (*done)(struct fetch *, struct ln_shelf *, const char *)) {
+  struct fetch *f = calloc(1, sizeof *f);
+  if (f) f->shelf = shelf_new(c->upstream, kind);
+  if (!f || !f->shelf) {
+    free(f);
+    return NULL;
+  }
+  f->us = us;
+  f->session = us->owner ? ln_session_ref(us->owner) : NULL;
+  f->catalogue = ln_catalogue_ref(c);
+  f->done = done;
+  return f;
+}
+
+/* --- a list for a session -----------------------------------------------------------------------
+ */
+
+/* Somebody who waits: for a server to be ready, then for its list. */
+struct waiter {
+  struct ln_watcher watch;    /* first step */
+  struct ln_list link;        /* second step: in catalogue->fetches */
+  struct ln_session *session; /* counted */
+  struct ln_upstream *upstream;
+  enum ln_kind kind;
+  bool again; /* a fetch by another session failed under us; once */
+  ln_shelf_fn fn;
+  void *arg;
+};
+
+static void waiter_end(struct waiter *w, struct ln_shelf *shelf, const char *why) {
+  ln_shelf_fn fn = w->fn;
+  void *arg = w->arg;
+  struct ln_session *s = w->session;
+  free(w);
+  fn(arg, shelf, why);
+  ln_session_unref(s);
+}
+
+static void waiter_go(struct waiter *w);
+
+static void tell_waiters(struct ln_catalogue *c, enum ln_kind kind, struct ln_session *fetcher,
+                         const char *why) {
+  struct ln_list list, *l;
+  ln_list_init(&list);
+  while ((l = ln_list_shift(&c->fetches[kind]))) ln_list_push(&list, l);
+  while ((l = ln_list_shift(&list))) {
+    struct waiter *w = LN_CONTAINER(l, struct waiter, link);
+    if (c->shelves[kind]) {
+      waiter_end(w, c->shelves[kind], NULL);
+    } else if (w->session != fetcher && !w->again) {
+      w->again = true;
+      waiter_go(w);
+    } else {
+      waiter_end(w, NULL, why);
+    }
+  }
+}
+
+static int fetch_start(struct ln_catalogue *c, enum ln_kind kind, struct ln_usession *us);
+
+static void first_fetched(struct fetch *f, struct ln_shelf *shelf, const char *why) {
+  struct ln_catalogue *c = f->catalogue;
+  enum ln_kind kind = LN_KINDS;
+  for (int k = 0; k < LN_KINDS; k++)
+    if (f->arg == &c->fetches[k]) kind = (enum ln_kind)k;
+  c->fetching[kind] = false;
+  struct ln_session *s = f->session;
+  struct ln_usession *us = shelf && c->stale[kind] ? f->us : NULL;
+  c->stale[kind] = false;
+  if (us && us->state == LN_US_READY && fetch_start(c, kind, us) == LN_OK) {
+    ln_shelf_unref(shelf);
+    return;
+  }
+  c->shelves[kind] = shelf;
+  if (!shelf)
+    LN_LOG(c->upstream->host->log, ERROR, c->upstream->conf->name, "%s failed: %s",
+           ln_kind_rows[kind].list_method, why);
+  tell_waiters(c, kind, s, why);
+}
+
+static int fetch_start(struct ln_catalogue *c, enum ln_kind kind, struct ln_usession *us) {
+  struct fetch *f = fetch_new(c, kind, us, first_fetched);
+  if (!f) return LN_ENOMEM;
+  f->arg = &c->fetches[kind];
+  c->fetching[kind] = true;
+  fetch_page(f, LN_STR_NONE);
+  return LN_OK;
+}
+
+/* With a catalogue at hand: from the index, or wait for the fetch. */
+static void waiter_go(struct waiter *w) {
+  struct ln_session *s = w->session;
+  struct ln_catalogue *c = s->catalogues[w->upstream->index];
+  enum ln_kind kind = w->kind;
+  if (s->state == LN_SESSION_GONE || !c) {
+    waiter_end(w, NULL, "the session has ended");
+    return;
+  }
+  if (!c->shelves[kind] && !ln_catalogue_offers(c, kind))
+    c->shelves[kind] = shelf_new(c->upstream, kind);
+  if (c->shelves[kind]) {
+    waiter_end(w, c->shelves[kind], NULL);
+    return;
+  }
+  if (c->fetching[kind]) {
+    ln_list_push(&c->fetches[kind], &w->link);
+    return;
+  }
+  const char *why = "out of memory";
+  struct ln_usession *us = ln_usession_for(s, w->upstream, &why);
+  if (!us) {
+    waiter_end(w, NULL, why);
+    return;
+  }
+  ln_list_push(&c->fetches[kind], &w->link);
+  if (fetch_start(c, kind, us)) {
+    ln_list_remove(&w->link);
+    waiter_end(w, NULL, "out of memory");
+  }
+}
+
+static void server_ready(struct ln_watcher *watch, struct ln_usession *us, bool ready,
+                         const char *why) {
+  struct waiter *w = LN_CONTAINER(watch, struct waiter, watch);
+  if (!ready) {
+    waiter_end(w, NULL, why);
+    return;
+  }
+  struct ln_catalogue **slot = &w->session->catalogues[w->upstream->index];
+  if (!*slot && w->session->state != LN_SESSION_GONE) *slot = ln_catalogue_ref(us->catalogue);
+  waiter_go(w);
+}
+
+void ln_catalogue_shelf(struct ln_session *s, struct ln_upstream *u, enum ln_kind kind,
+                        ln_shelf_fn fn, void *arg) {
+  struct ln_catalogue *c = s->catalogues[u->index];
+  if (c && c->shelves[kind]) { /* the common case allocates nothing */
+    fn(arg, c->shelves[kind], NULL);
+    return;
+  }
+  struct waiter *w = calloc(1, sizeof *w);
+  if (!w) {
+    fn(arg, NULL, "out of memory");
+    return;
+  }
+  *w = (struct waiter){.session = ln_session_ref(s),
+                       .upstream = u,
+                       .kind = kind,
+                       .fn = fn,
+                       .arg = arg,
+                       .watch.fn = server_ready};
+  ln_list_init(&w->link);
+  ln_list_init(&w->watch.link);
+  if (c) {
+    waiter_go(w);
+    return;
+  }
+  const char *why;
+  struct ln_usession *us = ln_usession_for(s, u, &why);
+  if (us)
+    ln_usession_watch(us, &w->watch);
+  else
+    waiter_end(w, NULL, why);
+}
+
+/* --- changes ------------------------------------------------------------------------------------
+ */
+
+/* A catalogue like c, of one session alone. */
+static struct ln_catalogue *fork_catalogue(const struct ln_catalogue *c) {
+  struct ln_catalogue *own = catalogue_alloc(c->upstream, c->offered, c->hello);
+  if (!own) return NULL;
+  for (int k = 0; k < LN_KINDS; k++)
+    own->shelves[k] = c->shelves[k] ? ln_shelf_ref(c->shelves[k]) : NULL;
+  return own;
+}
+
+static void refetched(struct fetch *f, struct ln_shelf *shelf, const char *why) {
+  struct ln_catalogue *c = f->catalogue;
+  bool differs = false;
+  if (!shelf) {
+    LN_LOG(c->upstream->host->log, WARN, c->upstream->conf->name, "a changed list can't be had: %s",
+           why);
+  } else if (c->shelves[shelf->kind] && shelf_same(c->shelves[shelf->kind], shelf)) {
+    ln_shelf_unref(shelf);
+  } else {
+    differs = true;
+    struct ln_session *s = f->session;
+    size_t i = c->upstream->index;
+    bool everybody = !s || c->maker == f->us || ln_list_empty(&c->link);
+    if (!everybody && s->state != LN_SESSION_GONE && s->catalogues[i] == c) {
+      struct ln_catalogue *own = fork_catalogue(c);
+      if (own) {
+        s->catalogues[i] = own;
+        ln_catalogue_unref(c); /* the session's; the fetch still holds its own */
+        c = own;
+      }
+    }
+    ln_shelf_unref(c->shelves[shelf->kind]);
+    c->shelves[shelf->kind] = shelf;
+  }
+  f->changed(f->arg, differs);
+}
+
+void ln_catalogue_changed(struct ln_usession *us, enum ln_kind kind,
+                          void (*done)(void *arg, bool differs), void *arg) {
+  struct ln_catalogue *c = us->owner ? us->owner->catalogues[us->upstream->index] : us->catalogue;
+  if (!c || (!c->shelves[kind] && !c->fetching[kind])) {
+    done(arg, true);
+    return;
+  }
+  if (c->fetching[kind]) {
+    c->stale[kind] = true;
+    done(arg, true);
+    return;
+  }
+  struct fetch *f = fetch_new(c, kind, us, refetched);
+  if (!f) {
+    done(arg, true);
+    return;
+  }
+  f->changed = done;
+  f->arg = arg;
+  fetch_page(f, LN_STR_NONE);
+}

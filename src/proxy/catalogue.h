@@ -1,0 +1,69 @@
+/* What a server offers to clients of certain capabilities: its initialize result and its four
+ * lists, each fetched once, when first needed, all pages of it.
+ *
+ * Shared by all sessions that offer the same capabilities, until one of them hears list_changed and
+ * finds something else: it has a catalogue of its own from then on. (A change that the server
+ * announces to the session that fetched the list before that session used anything belongs to
+ * everybody: servers complete their lists when they learn of the client.) */
+#ifndef LN_PROXY_CATALOGUE_H
+#define LN_PROXY_CATALOGUE_H
+
+#include "proxy/upstream.h"
+
+struct ln_shelf_item {
+  struct ln_str json;      /* the definition, raw */
+  struct ln_bytes *key;    /* name, URI or URI template, unescaped */
+  struct ln_str key_value; /* its raw value inside json, quotes and all */
+};
+
+/* One list of one server. Immutable once made; counted. */
+struct ln_shelf {
+  uint32_t refs;
+  enum ln_kind kind;
+  struct ln_upstream *upstream;
+  struct ln_msg **pages; /* the replies, in order */
+  size_t n_pages;
+  struct ln_shelf_item *items;
+  size_t n_items;
+};
+
+struct ln_catalogue {
+  struct ln_list link; /* in upstream->catalogues when shared */
+  uint32_t refs;
+  struct ln_upstream *upstream;
+  struct ln_bytes *offered;           /* the capabilities it was seen with */
+  struct ln_msg *hello;               /* the reply to initialize */
+  struct ln_str capabilities;         /* in hello */
+  struct ln_shelf *shelves[LN_KINDS]; /* NULL: not fetched yet */
+  struct ln_list fetches[LN_KINDS];   /* waiters of a fetch under way */
+  bool fetching[LN_KINDS];
+  bool stale[LN_KINDS]; /* changed while it was being fetched */
+  struct ln_usession
+      *maker; /* who fetched first and has used nothing yet; compared, never followed */
+};
+
+/* The shared one for these capabilities, or NULL. Not counted. */
+struct ln_catalogue *ln_catalogue_find(struct ln_upstream *u, const struct ln_bytes *offered);
+/* A new shared one from the reply to initialize. One reference, the caller's. NULL: out of memory.
+ */
+struct ln_catalogue *ln_catalogue_new(struct ln_upstream *u, struct ln_bytes *offered,
+                                      struct ln_msg *hello, struct ln_usession *maker);
+struct ln_catalogue *ln_catalogue_ref(struct ln_catalogue *c);
+void ln_catalogue_unref(struct ln_catalogue *c);
+/* Whether the server promises this list. */
+bool ln_catalogue_offers(const struct ln_catalogue *c, enum ln_kind kind);
+
+/* shelf: borrowed; NULL with why when it could not be had. */
+typedef void (*ln_shelf_fn)(void *arg, struct ln_shelf *shelf, const char *why);
+/* The list of a kind for a session: from the index, or fetched. fn is called at once or later. */
+void ln_catalogue_shelf(struct ln_session *s, struct ln_upstream *u, enum ln_kind kind,
+                        ln_shelf_fn fn, void *arg);
+/* The server said list_changed in this usession: fetches again what had been fetched, then calls
+ * done. */
+void ln_catalogue_changed(struct ln_usession *us, enum ln_kind kind,
+                          void (*done)(void *arg, bool differs), void *arg);
+
+struct ln_shelf *ln_shelf_ref(struct ln_shelf *sh);
+void ln_shelf_unref(struct ln_shelf *sh);
+
+#endif

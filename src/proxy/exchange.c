@@ -1,0 +1,133 @@
+/* One message under way: from its arrival to its reply. */
+#include <stdlib.h>
+
+#include "proxy/session.h"
+#include "proxy/upstream.h"
+#include "proxy/view.h"
+
+struct ln_exchange *ln_exchange_new(struct ln_session *s, struct ln_msg *msg,
+                                    const struct ln_method *method, struct ln_sink *sink) {
+  struct ln_exchange *x = calloc(1, sizeof *x);
+  if (!x) return NULL;
+  x->refs = 1;
+  x->session = ln_session_ref(s);
+  x->policy = ln_policy_ref(s->policy);
+  x->msg = ln_msg_ref(msg);
+  x->method = method;
+  x->sink = sink ? ln_sink_ref(sink) : NULL;
+  ln_list_init(&x->requests);
+  ln_list_init(&x->chain);
+  ln_list_init(&x->asker_link);
+  ln_list_push(&s->exchanges, &x->link);
+  s->last_used = ln_loop_now(s->host->loop);
+  return x;
+}
+
+void ln_exchange_ref(struct ln_exchange *x) {
+  x->refs++;
+}
+
+void ln_exchange_unref(struct ln_exchange *x) {
+  if (!x || --x->refs) return;
+  LN_ASSERT(x->ended);
+  ln_list_remove(&x->asker_link);
+  struct ln_list *l;
+  while ((l = ln_list_shift(&x->chain))) {
+    struct ln_chain *c = LN_CONTAINER(l, struct ln_chain, link);
+    ln_msg_unref(c->msg);
+    free(c);
+  }
+  ln_view_unref(x->view);
+  ln_msg_unref(x->msg);
+  ln_msg_unref(x->held);
+  ln_bytes_unref(x->headers);
+  ln_sink_unref(x->sink);
+  ln_policy_unref(x->policy);
+  ln_exchange_unref(x->cause);
+  ln_session_unref(x->session);
+  free(x);
+}
+
+/* Out of the session's list. What a server still works at for it is called off. */
+static void leave(struct ln_exchange *x) {
+  x->ended = true;
+  ln_list_remove(&x->link);
+  if (x->counted) {
+    x->session->in_flight--;
+    x->counted = false;
+  }
+  LN_LIST_EACH(l, &x->requests) {
+    ln_urequest_drop(LN_CONTAINER(l, struct ln_urequest, x_link), "no longer needed");
+  }
+}
+
+static void deliver(struct ln_exchange *x, struct ln_msg *reply) {
+  if (reply->kind == LN_MSG_ERROR) x->session->host->count.errors++;
+  if (x->reply) {
+    x->reply(x->reply_arg, reply);
+    return;
+  }
+  if (x->asker) {
+    ln_usession_respond(x->asker, x->msg->id, reply);
+  } else if (x->from_server) {
+    /* The server that asked has gone. */
+  } else if (x->msg->id.p) {
+    struct ln_out out;
+    ln_out_init(&out, reply);
+    ln_out_replace(&out, reply->id, x->msg->id);
+    ln_session_send(x->session, x->sink, &out, true);
+    ln_out_deinit(&out);
+  }
+  ln_msg_unref(reply);
+}
+
+void ln_exchange_finish(struct ln_exchange *x, struct ln_msg *reply) {
+  if (x->ended || x->held) {
+    ln_msg_unref(reply);
+    return;
+  }
+  if (!reply) reply = ln_msg_error(-32603, "Out of memory", LN_STR_NONE);
+  if (x->holds) { /* notifications first */
+    x->held = reply;
+    return;
+  }
+  leave(x);
+  if (reply) deliver(x, reply);
+  ln_exchange_unref(x);
+}
+
+void ln_exchange_close(struct ln_exchange *x) {
+  if (x->ended) return;
+  leave(x);
+  ln_exchange_unref(x);
+}
+
+void ln_exchange_fail(struct ln_exchange *x, int code, const char *message) {
+  ln_exchange_finish(x, ln_msg_error(code, message, LN_STR_NONE));
+}
+
+void ln_exchange_abort(struct ln_exchange *x) {
+  if (x->ended) return;
+  ln_policy_cancel(x->policy, x);
+  leave(x);
+  if (x->ask_id) ln_session_ask_cancel(x->session, x->ask_id, NULL);
+  if (x->reply)
+    x->reply(x->reply_arg, ln_msg_error(-32603, "Cancelled", LN_STR_NONE));
+  else if (x->sink && !x->from_server && x->msg->id.p && x->sink->ops->give_up)
+    x->sink->ops->give_up(x->sink);
+  ln_exchange_unref(x);
+}
+
+void ln_exchange_hold(struct ln_exchange *x) {
+  ln_exchange_ref(x);
+  x->holds++;
+}
+
+void ln_exchange_release(struct ln_exchange *x) {
+  if (--x->holds == 0 && x->held) {
+    struct ln_msg *reply = x->held;
+    x->held = NULL;
+    ln_exchange_finish(x, reply);
+  }
+  ln_exchange_unref(x);
+}

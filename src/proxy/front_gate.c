@@ -1,0 +1,149 @@
+/* What an HTTP request must be before its body counts for anything. */
+#include <ctype.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "proxy/front_http.h"
+
+static const struct ln_gate pass = {0, 0, NULL, NULL};
+
+/* "host", "host:port" or "[v6]:port" names this machine's loopback. */
+static bool is_loopback(struct ln_str host) {
+  static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
+  for (size_t i = 0; i < LN_COUNT(names); i++) {
+    size_t n = strlen(names[i]);
+    if (host.n < n || !ln_str_iis((struct ln_str){host.p, n}, names[i])) continue;
+    if (host.n == n) return true;
+    if (host.p[n] != ':') continue;
+    size_t k = n + 1;
+    while (k < host.n && isdigit((unsigned char)host.p[k])) k++;
+    if (k == host.n) return true;
+  }
+  return false;
+}
+
+struct ln_gate ln_gate_origin(const struct ln_http_head *head, bool loopback) {
+  if (loopback && head->authority.p && !is_loopback(head->authority))
+    return (struct ln_gate){403, -32600, "The Host header names another machine", NULL};
+  unsigned count;
+  struct ln_str origin = ln_http_header(head, "origin", &count);
+  if (!count) return pass;
+  struct ln_str host = origin;
+  if (ln_str_starts(host, "http://"))
+    host.p += 7, host.n -= 7;
+  else if (ln_str_starts(host, "https://"))
+    host.p += 8, host.n -= 8;
+  else
+    host.n = 0;
+  bool same = !loopback && head->authority.p && ln_str_ieq(host, head->authority);
+  if (count == 1 && (is_loopback(host) || same)) return pass;
+  return (struct ln_gate){403, -32600, "This Origin is not allowed", NULL};
+}
+
+/* Accept may be sent in several lines. */
+static bool accepts(const struct ln_http_head *head, const char *type) {
+  for (unsigned i = 0; i < head->n_headers; i++)
+    if (ln_str_iis(head->headers[i].name, "accept") &&
+        ln_http_accepts(head->headers[i].value, type))
+      return true;
+  return false;
+}
+
+struct ln_gate ln_gate_mcp(const struct ln_http_head *head) {
+  if (ln_str_is(head->method, "GET")) {
+    if (accepts(head, "text/event-stream")) return pass;
+    return (struct ln_gate){406, -32600, "Accept must include text/event-stream", NULL};
+  }
+  if (ln_str_is(head->method, "DELETE")) return pass;
+  if (!ln_str_is(head->method, "POST"))
+    return (struct ln_gate){405, -32600, "Only POST, GET and DELETE",
+                            "Allow: POST, GET, DELETE\r\n"};
+  if (!ln_str_iis(ln_http_media_type(ln_http_header(head, "content-type", NULL)),
+                  "application/json"))
+    return (struct ln_gate){415, -32600, "Content-Type must be application/json", NULL};
+  if (!accepts(head, "application/json") || !accepts(head, "text/event-stream"))
+    return (struct ln_gate){406, -32600,
+                            "Accept must include application/json and text/event-stream", NULL};
+  return pass;
+}
+
+struct ln_gate ln_gate_version(const struct ln_http_head *head) {
+  unsigned count;
+  struct ln_str version = ln_http_header(head, "mcp-protocol-version", &count);
+  if (!count || (count == 1 && ln_version_known(version))) return pass;
+  return (struct ln_gate){
+      400, -32600,
+      "Unsupported MCP-Protocol-Version; known: 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25",
+      NULL};
+}
+
+/* "=?base64?…?=" undone into out; anything else as it is. */
+static struct ln_str header_text(struct ln_str v, struct ln_buf *out) {
+  if (!ln_str_starts(v, "=?base64?") || v.n < 11 || memcmp(v.p + v.n - 2, "?=", 2) != 0) return v;
+  struct ln_str b64 = {v.p + 9, v.n - 11};
+  if (!b64.n || b64.n % 4 || ln_buf_reserve(out, b64.n)) return v;
+  int n = EVP_DecodeBlock((unsigned char *)out->data, (const unsigned char *)b64.p, (int)b64.n);
+  if (n < 0) return v;
+  for (size_t i = b64.n; i > 0 && b64.p[i - 1] == '='; i--) n--;
+  out->len = (size_t)LN_MAX(n, 0);
+  return ln_buf_str(out);
+}
+
+struct ln_gate ln_gate_routing(const struct ln_http_head *head, const struct ln_msg *msg) {
+  const struct ln_gate wrong = {400, -32600, "Mcp-Method or Mcp-Name says another than the body",
+                                NULL};
+  unsigned methods, names;
+  struct ln_str method = ln_http_header(head, "mcp-method", &methods);
+  struct ln_str name = ln_http_header(head, "mcp-name", &names);
+  if (!methods && !names) return pass;
+  if (methods > 1 || names > 1) return wrong;
+  if (methods && !(msg->method.p && ln_str_eq(method, msg->method))) return wrong;
+  if (!names) return pass;
+  struct ln_str raw = ln_json_inside(msg->name.p ? msg->name : msg->uri);
+  if (!raw.p) return wrong;
+  struct ln_buf plain, text;
+  ln_buf_init(&plain, raw.n * 3 + 16);
+  ln_buf_init(&text, name.n + 16);
+  bool same = ln_json_unescape(raw, false, &plain) == LN_OK &&
+              ln_str_eq(ln_buf_str(&plain), header_text(name, &text));
+  ln_buf_deinit(&plain);
+  ln_buf_deinit(&text);
+  return same ? pass : wrong;
+}
+
+static int put_header(struct ln_buf *b, const struct ln_http_head *head, unsigned i) {
+  char lower[256];
+  struct ln_str name = head->headers[i].name;
+  size_t n = LN_MIN(name.n, sizeof lower);
+  for (size_t k = 0; k < n; k++) lower[k] = (char)tolower((unsigned char)name.p[k]);
+  int rc = ln_json_quote(b, (struct ln_str){lower, n});
+  if (!rc) rc = ln_buf_append_c(b, ":");
+  struct ln_buf joined;
+  ln_buf_init(&joined, 256 * 1024);
+  for (unsigned k = i; k < head->n_headers && !rc; k++) {
+    if (!ln_str_ieq(head->headers[k].name, name)) continue;
+    if (joined.len) rc = ln_buf_append_c(&joined, ", ");
+    if (!rc) rc = ln_buf_append_str(&joined, head->headers[k].value);
+  }
+  if (!rc) rc = ln_json_quote(b, ln_buf_str(&joined));
+  ln_buf_deinit(&joined);
+  return rc;
+}
+
+struct ln_bytes *ln_gate_headers(const struct ln_http_head *head) {
+  struct ln_buf b;
+  ln_buf_init(&b, 1024 * 1024);
+  int rc = ln_buf_append_c(&b, "{");
+  for (unsigned i = 0; i < head->n_headers && !rc; i++) {
+    bool seen = false;
+    for (unsigned k = 0; k < i; k++)
+      seen |= ln_str_ieq(head->headers[k].name, head->headers[i].name);
+    if (seen) continue;
+    if (b.len > 1) rc = ln_buf_append_c(&b, ",");
+    if (!rc) rc = put_header(&b, head, i);
+  }
+  if (!rc) rc = ln_buf_append_c(&b, "}");
+  struct ln_bytes *out = rc ? NULL : ln_buf_take(&b);
+  ln_buf_deinit(&b);
+  return out;
+}

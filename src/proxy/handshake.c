@@ -1,0 +1,371 @@
+/* The handshake with clients and with servers; see handshake.h. */
+#include "proxy/handshake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/catalogue.h"
+#include "proxy/view.h"
+
+enum { MAX_INSTRUCTIONS = 64 * 1024 };
+
+/* What a policy's handlers can answer for a client that can't. */
+static const struct {
+  const char *capability, *method;
+} answerable[] = {
+    {"sampling", "sampling/createMessage"},
+    {"elicitation", "elicitation/create"},
+    {"roots", "roots/list"},
+};
+
+/* --- towards servers ------------------------------------------------------------------------- */
+
+/* The capabilities offered to servers: the client's own bytes plus what handlers add. */
+static struct ln_bytes *offered(const struct ln_policy *p, struct ln_str own) {
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  struct ln_json_item it;
+  bool empty = ln_json_count(own) == 0;
+  int rc = ln_buf_append(&b, own.p, own.n - 1); /* all but the closing brace */
+  for (size_t i = 0; i < LN_COUNT(answerable) && !rc; i++) {
+    if (!ln_policy_handles(p, answerable[i].method) ||
+        ln_json_get(own, answerable[i].capability, &it))
+      continue;
+    rc = ln_buf_printf(&b, "%s\"%s\":{}", empty ? "" : ",", answerable[i].capability);
+    empty = false;
+  }
+  if (!rc) rc = ln_buf_append_c(&b, "}");
+  struct ln_bytes *out = rc ? NULL : ln_buf_take(&b);
+  ln_buf_deinit(&b);
+  return out;
+}
+
+static struct ln_bytes *offered_shared(const struct ln_upstream *u) {
+  return offered(u->host->policy, LN_STR_LIT("{}"));
+}
+
+struct ln_msg *ln_router_hello(struct ln_usession *us) {
+  if (us->owner && us->owner->hello_up) return ln_msg_ref(us->owner->hello_up);
+  struct ln_bytes *caps = offered_shared(us->upstream);
+  if (!caps) return NULL;
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  int rc = ln_buf_printf(&b,
+                         "{\"protocolVersion\":\"" LN_VERSION_LATEST
+                         "\",\"capabilities\":%.*s,"
+                         "\"clientInfo\":{\"name\":\"lunette\",\"version\":\"" LN_VERSION "\"}}",
+                         (int)caps->len, caps->data);
+  struct ln_msg *m = rc ? NULL : ln_msg_request("initialize", ln_buf_str(&b));
+  ln_buf_deinit(&b);
+  ln_bytes_unref(caps);
+  return m;
+}
+
+static void announce(struct ln_session *s, const struct ln_catalogue *c) {
+  static const enum ln_kind kinds[] = {LN_KIND_TOOL, LN_KIND_RESOURCE, LN_KIND_PROMPT};
+  for (size_t i = 0; i < LN_COUNT(kinds); i++) {
+    if (!ln_catalogue_offers(c, kinds[i])) continue;
+    struct ln_msg *m = ln_msg_notification(ln_kind_rows[kinds[i]].changed, LN_STR_NONE);
+    if (!m) continue;
+    struct ln_out out;
+    ln_out_init(&out, m);
+    ln_session_send(s, NULL, &out, false);
+    ln_out_deinit(&out);
+    ln_msg_unref(m);
+  }
+}
+
+struct ln_catalogue *ln_router_catalogue(struct ln_usession *us, struct ln_msg *reply) {
+  struct ln_upstream *u = us->upstream;
+  struct ln_session *s = us->owner;
+  struct ln_bytes *caps = s && s->offered ? ln_bytes_ref(s->offered) : offered_shared(u);
+  if (!caps) return NULL;
+  struct ln_catalogue *c = ln_catalogue_find(u, caps);
+  c = c ? ln_catalogue_ref(c) : ln_catalogue_new(u, caps, reply, us);
+  ln_bytes_unref(caps);
+  if (c && s && !s->catalogues[u->index]) {
+    s->catalogues[u->index] = ln_catalogue_ref(c);
+    if (s->state == LN_SESSION_OPEN || s->state == LN_SESSION_INITIALIZED) announce(s, c);
+  }
+  return c;
+}
+
+/* --- towards the client ------------------------------------------------------------------------
+ */
+
+struct hello {
+  struct ln_exchange *x; /* counted */
+  ln_reply_fn done;
+  void *arg;
+  size_t pending; /* servers not heard of, plus one while they are asked */
+  size_t n;
+  struct wait {
+    struct ln_watcher watch;
+    struct hello *hello;
+  } * waits; /* one per upstream */
+  struct ln_timer patience;
+  char why[512];
+};
+
+static const char *const lists[] = {"tools", "resources", "prompts"};
+static const enum ln_kind list_kinds[] = {LN_KIND_TOOL, LN_KIND_RESOURCE, LN_KIND_PROMPT};
+
+static bool flag(struct ln_str object, const char *name) {
+  struct ln_json_item it;
+  return ln_json_get(object, name, &it) && it.type == LN_JSON_TRUE;
+}
+
+static bool own_components(const struct ln_host *h, size_t i) {
+  return h->components[list_kinds[i]] ||
+         (list_kinds[i] == LN_KIND_RESOURCE && h->components[LN_KIND_TEMPLATE]);
+}
+
+/* The union of what all servers offer; one that is late counts as offering every list. */
+static int write_capabilities(struct ln_session *s, struct ln_buf *b) {
+  struct ln_host *h = s->host;
+  static const char *const plain[] = {"logging", "completions"};
+  const char *comma = "";
+  int rc = ln_buf_append_c(b, "{");
+  for (size_t k = 0; k < LN_COUNT(plain) && !rc; k++) {
+    struct ln_json_item it;
+    bool any = false;
+    for (size_t i = 0; i < h->n_upstreams; i++)
+      any |= s->catalogues[i] && ln_json_get(s->catalogues[i]->capabilities, plain[k], &it);
+    if (any) rc = ln_buf_printf(b, "%s\"%s\":{}", comma, plain[k]), comma = ",";
+  }
+  for (size_t k = 0; k < LN_COUNT(lists) && !rc; k++) {
+    bool any = own_components(h, k), changed = any, subscribe = false;
+    for (size_t i = 0; i < h->n_upstreams; i++) {
+      struct ln_json_item it;
+      if (!s->catalogues[i]) {
+        any = changed = true;
+      } else if (ln_json_get(s->catalogues[i]->capabilities, lists[k], &it)) {
+        any = true;
+        changed |= flag(it.value, "listChanged");
+        subscribe |= flag(it.value, "subscribe");
+      }
+    }
+    if (!any) continue;
+    rc = ln_buf_printf(b, "%s\"%s\":{%s%s%s}", comma, lists[k],
+                       subscribe ? "\"subscribe\":true" : "", subscribe && changed ? "," : "",
+                       changed ? "\"listChanged\":true" : "");
+    comma = ",";
+  }
+  return rc ? rc : ln_buf_append_c(b, "}");
+}
+
+static int write_instructions(struct ln_session *s, struct ln_buf *b) {
+  struct ln_host *h = s->host;
+  struct ln_buf text;
+  ln_buf_init(&text, MAX_INSTRUCTIONS);
+  int rc = LN_OK;
+  for (size_t i = 0; i < h->n_upstreams && !rc; i++) {
+    struct ln_json_item it;
+    if (!s->catalogues[i] || !ln_json_get(s->catalogues[i]->hello->result, "instructions", &it) ||
+        it.type != LN_JSON_STRING)
+      continue;
+    rc = ln_buf_printf(&text, "%s# %s\n\n", text.len ? "\n\n" : "", h->upstreams[i].conf->name);
+    if (!rc) rc = ln_json_unescape(ln_json_inside(it.value), true, &text);
+  }
+  if (rc == LN_ELIMIT) {
+    LN_LOG(h->log, WARN, s->id, "the servers' instructions were cut to %d bytes", MAX_INSTRUCTIONS);
+    rc = LN_OK;
+  }
+  if (!rc && text.len) {
+    rc = ln_buf_append_c(b, ",\"instructions\":");
+    if (!rc) rc = ln_json_quote(b, ln_buf_str(&text));
+  }
+  ln_buf_deinit(&text);
+  return rc;
+}
+
+static struct ln_msg *merged_reply(struct ln_session *s) {
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  int rc =
+      ln_buf_printf(&b, "{\"protocolVersion\":\"%.*s\",\"capabilities\":", LN_STR_ARG(s->version));
+  if (!rc) rc = write_capabilities(s, &b);
+  if (!rc)
+    rc = ln_buf_append_c(&b,
+                         ",\"serverInfo\":{\"name\":\"lunette\",\"version\":\"" LN_VERSION "\"}");
+  if (!rc) rc = write_instructions(s, &b);
+  if (!rc) rc = ln_buf_append_c(&b, "}");
+  struct ln_msg *m = rc ? NULL : ln_msg_result(ln_buf_str(&b));
+  ln_buf_deinit(&b);
+  return m;
+}
+
+/* One server's own answer, with our version and what the policy's components add. */
+static struct ln_msg *mirrored_reply(struct ln_session *s) {
+  const struct ln_catalogue *c = s->catalogues[0];
+  struct ln_edit edits[2];
+  size_t n = 0;
+  struct ln_json_item it;
+  char version[24];
+  if (ln_json_get(c->hello->result, "protocolVersion", &it) &&
+      !ln_str_eq(ln_json_inside(it.value), s->version)) {
+    int len = snprintf(version, sizeof version, "\"%.*s\"", LN_STR_ARG(s->version));
+    edits[n++] = (struct ln_edit){it.value, {version, (size_t)len}};
+  }
+  struct ln_buf add;
+  ln_buf_init(&add, 4096);
+  bool empty = ln_json_count(c->capabilities) == 0;
+  int rc = LN_OK;
+  for (size_t k = 0; k < LN_COUNT(lists) && !rc; k++) {
+    if (!own_components(s->host, k) || ln_json_get(c->capabilities, lists[k], &it)) continue;
+    rc = ln_buf_printf(&add, "%s\"%s\":{\"listChanged\":true}", empty ? "" : ",", lists[k]);
+    empty = false;
+  }
+  bool inside = c->capabilities.p >= c->hello->text.p &&
+                c->capabilities.p < c->hello->text.p + c->hello->text.n;
+  if (add.len && inside)
+    edits[n++] = (struct ln_edit){{c->capabilities.p + c->capabilities.n - 1, 0}, ln_buf_str(&add)};
+  if (n == 2 && edits[0].at.p > edits[1].at.p) {
+    struct ln_edit first = edits[1];
+    edits[1] = edits[0];
+    edits[0] = first;
+  }
+  struct ln_msg *m = rc ? NULL : n ? ln_msg_edit(c->hello, edits, n) : ln_msg_ref(c->hello);
+  ln_buf_deinit(&add);
+  return m;
+}
+
+static void answer(struct hello *h) {
+  struct ln_exchange *x = h->x;
+  struct ln_session *s = x->session;
+  struct ln_host *host = s->host;
+  ln_timer_stop(&h->patience);
+  for (size_t i = 0; i < h->n; i++) ln_usession_unwatch(&h->waits[i].watch);
+  struct ln_msg *reply;
+  if (s->state == LN_SESSION_GONE) {
+    reply = ln_msg_error(-32603, "The session has ended", LN_STR_NONE);
+  } else if (host->n_upstreams == 1 && s->catalogues[0]) {
+    reply = mirrored_reply(s);
+  } else if (host->n_upstreams == 1 && *h->why && host->decls->n_components == 0) {
+    reply = ln_msg_error(-32603, h->why, LN_STR_NONE);
+  } else {
+    reply = merged_reply(s);
+  }
+  if (s->state == LN_SESSION_INITIALIZING)
+    s->state = reply && reply->kind == LN_MSG_RESULT ? LN_SESSION_INITIALIZED : LN_SESSION_NEW;
+  h->done(h->arg, reply ? reply : ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  ln_exchange_unref(x);
+  free(h->waits);
+  free(h);
+}
+
+static void heard(struct hello *h) {
+  if (--h->pending == 0) answer(h);
+}
+
+static void server_known(struct ln_watcher *w, struct ln_usession *us, bool ready,
+                         const char *why) {
+  struct hello *h = LN_CONTAINER(w, struct wait, watch)->hello;
+  struct ln_session *s = h->x->session;
+  size_t i = us->upstream->index;
+  if (!ready)
+    snprintf(h->why, sizeof h->why, "Server \"%s\": %s", us->upstream->conf->name, why);
+  else if (!s->catalogues[i] && us->catalogue)
+    s->catalogues[i] = ln_catalogue_ref(us->catalogue);
+  heard(h);
+}
+
+static void out_of_patience(struct ln_timer *t) {
+  struct hello *h = LN_CONTAINER(t, struct hello, patience);
+  LN_LOG(h->x->session->host->log, WARN, h->x->session->id,
+         "%zu server(s) are late; answering initialize without them", h->pending);
+  answer(h);
+}
+
+static void ask_server(struct hello *h, struct ln_upstream *u) {
+  struct ln_session *s = h->x->session;
+  struct ln_catalogue *known =
+      u->conf->session == LN_SESSION_SHARED ? NULL : ln_catalogue_find(u, s->offered);
+  if (known) {
+    s->catalogues[u->index] = ln_catalogue_ref(known);
+    return;
+  }
+  const char *why;
+  struct ln_usession *us = ln_usession_for(s, u, &why);
+  if (!us) {
+    snprintf(h->why, sizeof h->why, "Server \"%s\": %s", u->conf->name, why);
+    return;
+  }
+  h->pending++;
+  ln_usession_watch(us, &h->waits[u->index].watch);
+}
+
+/* Reads the request into the session. NULL, or what is wrong. */
+static const char *take_hello(struct ln_session *s, struct ln_msg *msg) {
+  struct ln_json_item version, caps, info;
+  if (!msg->params.p || !ln_json_get(msg->params, "protocolVersion", &version) ||
+      version.type != LN_JSON_STRING)
+    return "initialize needs params.protocolVersion";
+  bool has_caps = ln_json_get(msg->params, "capabilities", &caps);
+  if (has_caps && caps.type != LN_JSON_OBJECT) return "params.capabilities must be an object";
+  ln_msg_unref(s->hello);
+  s->hello = ln_msg_ref(msg);
+  s->version = ln_str_c(ln_version_answer(ln_json_inside(version.value)));
+  s->capabilities = has_caps ? caps.value : LN_STR_LIT("{}");
+  if (ln_json_get(msg->params, "clientInfo", &info) && info.type == LN_JSON_OBJECT)
+    s->client_info = info.value;
+  ln_bytes_unref(s->offered);
+  s->offered = offered(s->policy, s->capabilities);
+  if (!s->offered) return "out of memory";
+
+  /* The client's own words go on, but for what must differ. */
+  struct ln_edit edits[2];
+  size_t n = 0;
+  char latest[] = "\"" LN_VERSION_LATEST "\"";
+  if (!ln_version_known(ln_json_inside(version.value)))
+    edits[n++] = (struct ln_edit){version.value, {latest, sizeof latest - 1}};
+  if (has_caps && s->offered->len != caps.value.n)
+    edits[n++] = (struct ln_edit){caps.value, {s->offered->data, s->offered->len}};
+  if (n == 2 && edits[0].at.p > edits[1].at.p) {
+    struct ln_edit first = edits[1];
+    edits[1] = edits[0];
+    edits[0] = first;
+  }
+  ln_msg_unref(s->hello_up);
+  s->hello_up = n ? ln_msg_edit(msg, edits, n) : ln_msg_ref(msg);
+  return s->hello_up ? NULL : "out of memory";
+}
+
+void ln_handshake_start(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  struct ln_session *s = x->session;
+  struct ln_host *host = s->host;
+  if (s->state != LN_SESSION_NEW) {
+    done(arg, ln_msg_error(-32600, "The session is initialized already", LN_STR_NONE));
+    return;
+  }
+  const char *wrong = take_hello(s, msg);
+  if (wrong) {
+    done(arg, ln_msg_error(-32602, wrong, LN_STR_NONE));
+    return;
+  }
+  struct hello *h = calloc(1, sizeof *h);
+  if (h) h->waits = calloc(host->n_upstreams + 1, sizeof *h->waits);
+  if (!h || !h->waits) {
+    free(h);
+    done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+    return;
+  }
+  s->state = LN_SESSION_INITIALIZING;
+  h->x = x;
+  ln_exchange_ref(x);
+  h->done = done;
+  h->arg = arg;
+  h->n = host->n_upstreams;
+  h->pending = 1;
+  ln_timer_init(&h->patience);
+  for (size_t i = 0; i < h->n; i++) {
+    h->waits[i].hello = h;
+    h->waits[i].watch.fn = server_known;
+    ln_list_init(&h->waits[i].watch.link);
+  }
+  for (size_t i = 0; i < h->n; i++) ask_server(h, &host->upstreams[i]);
+  if (h->pending > 1)
+    ln_timer_start(host->loop, &h->patience, host->decls->settings.start_timeout_ms,
+                   out_of_patience);
+  heard(h);
+}

@@ -1,0 +1,135 @@
+/* The chain of handlers; see hooks.h. Its steps (ln_chain) belong to the exchange. */
+#include "proxy/hooks.h"
+
+#include <stdlib.h>
+
+#include "mcp/uri.h"
+#include "proxy/upstream.h"
+#include "proxy/view.h"
+
+struct step {
+  struct ln_chain c;
+  ln_hooks_native native;
+};
+
+static bool glob_bytes(const char *glob, const struct ln_bytes *b) {
+  return b && ln_glob_match(glob, (struct ln_str){b->data, b->len});
+}
+
+/* A name rule holds for the name it was written against (the one in force at its place among the
+ * rules) and for the one the client uses: a rename never slips past it. */
+static bool entry_matches(const struct ln_entry *e, const struct ln_hook *hook) {
+  if (glob_bytes(hook->name, e->key) || glob_bytes(hook->name, e->normal)) return true;
+  for (size_t i = 0; i < e->n_old; i++)
+    if (e->old[i].until > hook->position) return glob_bytes(hook->name, e->old[i].name);
+  return false;
+}
+
+static bool text_matches(struct ln_str value, bool uri, const struct ln_hook *hook) {
+  struct ln_str raw = ln_json_inside(value);
+  if (!raw.p) return false;
+  struct ln_buf plain, normal;
+  ln_buf_init(&plain, raw.n * 3 + 16);
+  ln_buf_init(&normal, raw.n * 6 + 80);
+  bool match = false;
+  if (ln_json_unescape(raw, true, &plain) == LN_OK) {
+    match = ln_glob_match(hook->name, ln_buf_str(&plain));
+    if (!match && uri && ln_uri_normal(ln_buf_str(&plain), &normal) == LN_OK)
+      match = ln_glob_match(hook->name, ln_buf_str(&normal));
+  }
+  ln_buf_deinit(&plain);
+  ln_buf_deinit(&normal);
+  return match;
+}
+
+static bool matches(const struct ln_exchange *x, const struct ln_msg *msg,
+                    const struct ln_hook *hook) {
+  if (!ln_glob_match(hook->method, msg->method)) return false;
+  if (hook->upstream &&
+      !(x->upstream && ln_glob_match(hook->upstream, ln_str_c(x->upstream->conf->name))))
+    return false;
+  if (!hook->name) return true;
+  if (x->entry && entry_matches(x->entry, hook)) return true;
+  return text_matches(msg->name, false, hook) || text_matches(msg->uri, true, hook);
+}
+
+static size_t next_match(const struct ln_exchange *x, size_t from, const struct ln_msg *msg) {
+  const struct ln_policy_decls *d = ln_policy_decls(x->policy);
+  size_t i = from;
+  while (i < d->n_hooks && !matches(x, msg, &d->hooks[i])) i++;
+  return i;
+}
+
+bool ln_hooks_match(const struct ln_exchange *x, const struct ln_msg *msg) {
+  return next_match(x, 0, msg) < ln_policy_decls(x->policy)->n_hooks;
+}
+
+static struct step *step_new(struct ln_exchange *x, struct step *outer, struct ln_msg *msg) {
+  struct step *s = calloc(1, sizeof *s);
+  if (!s) return NULL;
+  s->c.x = x;
+  s->c.outer = outer ? &outer->c : NULL;
+  s->c.msg = ln_msg_ref(msg);
+  ln_list_push(&x->chain, &s->c.link);
+  return s;
+}
+
+/* The rest of the chain has answered one forward. */
+static void forwarded(void *arg, struct ln_msg *reply) {
+  struct step *f = arg;
+  struct ln_chain *handler = f->c.outer;
+  if (handler->run && reply)
+    ln_run_answer(handler->run, f->c.token, reply);
+  else
+    ln_msg_unref(reply);
+}
+
+static void on_forward(void *arg, struct ln_run *run, uint64_t token, struct ln_msg *msg) {
+  struct step *handler = arg;
+  handler->c.run = run;
+  struct step *f = step_new(handler->c.x, handler, msg);
+  ln_msg_unref(msg);
+  if (!f) {
+    ln_run_answer(run, token, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+    return;
+  }
+  f->c.token = token;
+  ln_hooks_run(handler->c.x, handler->c.next_hook, f->c.msg, handler->native, forwarded, f);
+}
+
+static void on_done(void *arg, struct ln_msg *reply) {
+  struct step *handler = arg;
+  handler->c.run = NULL;
+  struct ln_exchange *x = handler->c.x;
+  ln_exchange_ref(x); /* its end frees the chain */
+  handler->c.done(handler->c.arg, reply);
+  ln_exchange_unref(x);
+}
+
+void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hooks_native native,
+                  ln_reply_fn done, void *arg) {
+  size_t i = next_match(x, from, msg);
+  if (i == ln_policy_decls(x->policy)->n_hooks) {
+    native(x, msg, done, arg);
+    return;
+  }
+  struct step *s = step_new(x, NULL, msg);
+  if (!s) {
+    done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+    return;
+  }
+  s->c.next_hook = i + 1;
+  s->c.done = done;
+  s->c.arg = arg;
+  s->native = native;
+  const struct ln_hook_call call = {
+      .hook = i,
+      .msg = s->c.msg,
+      .x = x,
+      .item = x->entry && x->entry->upstream ? x->entry->item->json : LN_STR_NONE,
+      .forward = on_forward,
+      .done = on_done,
+      .arg = s,
+  };
+  s->c.run = ln_policy_run_hook(x->policy, &call);
+}

@@ -1,0 +1,297 @@
+/* The host's life, and what policies may ask of it. */
+#include "proxy/host.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/catalogue.h"
+#include "proxy/router.h"
+#include "proxy/view.h"
+
+void ln_host_init(struct ln_host *h, struct ln_loop *loop, struct ln_log *log) {
+  *h = (struct ln_host){.loop = loop, .log = log};
+  ln_list_init(&h->sessions);
+  ln_list_init(&h->views);
+}
+
+int ln_host_start(struct ln_host *h, struct ln_policy *policy, const char **why) {
+  h->policy = policy;
+  h->decls = ln_policy_decls(policy);
+  for (size_t i = 0; i < h->decls->n_components; i++)
+    h->components[h->decls->components[i].kind] = true;
+  size_t n = h->decls->n_upstreams;
+  h->upstreams = calloc(n + 1, sizeof *h->upstreams);
+  if (!h->upstreams) {
+    *why = "out of memory";
+    return LN_ENOMEM;
+  }
+  h->n_upstreams = n; /* what prefixes depend on */
+  for (size_t i = 0; i < n; i++) {
+    int rc = ln_upstream_init(&h->upstreams[i], h, i, &h->decls->upstreams[i], why);
+    if (rc) {
+      h->n_upstreams = i;
+      return rc;
+    }
+  }
+  return LN_OK;
+}
+
+size_t ln_host_in_flight(const struct ln_host *h) {
+  size_t n = 0;
+  LN_LIST_EACH(l, &h->sessions) {
+    n += LN_CONTAINER(l, struct ln_session, link)->in_flight;
+  }
+  return n;
+}
+
+/* --- closing ---------------------------------------------------------------------------------- */
+
+static void pool_closed(void *arg) {
+  struct ln_upstream *u = arg;
+  u->pool = NULL;
+  ln_host_check_closed(u->host);
+}
+
+void ln_host_check_closed(struct ln_host *h) {
+  if (!h->closing || !h->closed || !ln_list_empty(&h->sessions)) return;
+  for (size_t i = 0; i < h->n_upstreams; i++)
+    if (!ln_list_empty(&h->upstreams[i].usessions) || h->upstreams[i].pool) return;
+  void (*closed)(void *) = h->closed;
+  h->closed = NULL;
+  closed(h->closed_arg);
+}
+
+void ln_host_close(struct ln_host *h, void (*closed)(void *arg), void *arg) {
+  LN_ASSERT(!h->closing);
+  h->closing = true;
+  LN_LIST_EACH(l, &h->sessions) {
+    ln_session_end(LN_CONTAINER(l, struct ln_session, link));
+  }
+  for (size_t i = 0; i < h->n_upstreams; i++) {
+    struct ln_upstream *u = &h->upstreams[i];
+    LN_LIST_EACH(l, &u->usessions) {
+      ln_usession_close(LN_CONTAINER(l, struct ln_usession, link), "Lunette is shutting down");
+    }
+    if (u->pool) ln_http_pool_close(u->pool, pool_closed, u);
+  }
+  h->closed = closed;
+  h->closed_arg = arg;
+  ln_host_check_closed(h);
+}
+
+void ln_host_deinit(struct ln_host *h) {
+  for (size_t i = 0; i < h->n_upstreams; i++) ln_upstream_deinit(&h->upstreams[i]);
+  free(h->upstreams);
+  ln_policy_unref(h->policy);
+  *h = (struct ln_host){0};
+}
+
+/* --- what policies ask --------------------------------------------------------------------------
+ */
+
+static struct ln_str int_text(struct ln_buf *scratch, uint64_t n) {
+  return ln_buf_printf(scratch, "%" PRIu64, n) ? LN_STR_NONE : ln_buf_str(scratch);
+}
+
+static struct ln_str native_name(struct ln_exchange *x, struct ln_buf *scratch) {
+  if (x->entry && x->entry->upstream)
+    return (struct ln_str){x->entry->item->key->data, x->entry->item->key->len};
+  struct ln_str raw = ln_json_inside(x->msg->name.p ? x->msg->name : x->msg->uri);
+  if (!raw.p || ln_json_unescape(raw, true, scratch)) return LN_STR_NONE;
+  return ln_buf_str(scratch);
+}
+
+static struct ln_str deadline(struct ln_exchange *x, struct ln_buf *scratch) {
+  uint64_t now = ln_loop_now(x->session->host->loop);
+  if (ln_list_empty(&x->requests))
+    return int_text(scratch, x->session->host->decls->settings.request_timeout_ms);
+  struct ln_urequest *r = LN_CONTAINER(x->requests.next, struct ln_urequest, x_link);
+  return int_text(scratch, r->deadline.due > now ? r->deadline.due - now : 0);
+}
+
+static struct ln_str fact(struct ln_exchange *x, enum ln_fact which, struct ln_buf *scratch) {
+  struct ln_session *s = x->session;
+  ln_buf_clear(scratch);
+  switch (which) {
+    case LN_FACT_SESSION_ID: return ln_str_c(s->id);
+    case LN_FACT_TRANSPORT: return ln_str_c(s->transport);
+    case LN_FACT_ERA: return LN_STR_LIT("legacy");
+    case LN_FACT_PROTOCOL_VERSION: return s->version;
+    case LN_FACT_CLIENT: return s->client_info;
+    case LN_FACT_CAPABILITIES: return s->capabilities;
+    case LN_FACT_HEADERS:
+      return x->headers ? (struct ln_str){x->headers->data, x->headers->len} : LN_STR_LIT("{}");
+    case LN_FACT_UPSTREAM: return x->upstream ? ln_str_c(x->upstream->conf->name) : LN_STR_NONE;
+    case LN_FACT_NATIVE_NAME: return native_name(x, scratch);
+    case LN_FACT_REQUEST_ID: return x->msg->id;
+    case LN_FACT_DEADLINE: return deadline(x, scratch);
+  }
+  return LN_STR_NONE;
+}
+
+static uint64_t session_key(struct ln_exchange *x) {
+  return x->session->key;
+}
+
+/* Policies are promised that no answer comes from inside their call. */
+struct later {
+  struct ln_task task;
+  ln_reply_fn reply;
+  void *arg;
+  struct ln_msg *msg;
+  struct ln_loop *loop;
+  bool returned; /* the call is over: answers may go straight through */
+  bool answered;
+};
+
+static void later_run(struct ln_task *t) {
+  struct later *l = LN_CONTAINER(t, struct later, task);
+  l->reply(l->arg, l->msg);
+  free(l);
+}
+
+static void later_reply(void *arg, struct ln_msg *msg) {
+  struct later *l = arg;
+  l->msg = msg;
+  if (!l->returned) {
+    l->answered = true;
+    ln_task_post(l->loop, &l->task, later_run);
+    return;
+  }
+  l->reply(l->arg, msg);
+  free(l);
+}
+
+static struct later *later_new(struct ln_exchange *x, ln_reply_fn reply, void *arg) {
+  struct later *l = calloc(1, sizeof *l);
+  LN_ASSERT(l != NULL); /* a few bytes: nothing sensible is left to do without them */
+  l->reply = reply;
+  l->arg = arg;
+  l->loop = x->session->host->loop;
+  ln_task_init(&l->task);
+  return l;
+}
+
+static void own_request(struct ln_exchange *x, const char *method, struct ln_str params,
+                        ln_reply_fn reply, void *arg) {
+  struct later *l = later_new(x, reply, arg);
+  struct ln_msg *m = ln_msg_request(method, params);
+  if (m)
+    ln_router_request(x->session, m, x, later_reply, l);
+  else
+    later_reply(l, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  ln_msg_unref(m);
+  if (!l->answered) l->returned = true;
+}
+
+static struct ln_sink *client_sink(struct ln_exchange *x) {
+  while (x->cause) x = x->cause;
+  return x->ended ? NULL : x->sink;
+}
+
+static void ask_client(struct ln_exchange *x, const char *method, struct ln_str params,
+                       ln_reply_fn reply, void *arg) {
+  struct later *l = later_new(x, reply, arg);
+  struct ln_msg *m = ln_msg_request(method, params);
+  int64_t id = m ? ln_session_ask(x->session, client_sink(x), m, later_reply, l) : 0;
+  if (!id) later_reply(l, ln_msg_error(-32603, "The client can't be asked", LN_STR_NONE));
+  ln_msg_unref(m);
+  if (!l->answered) l->returned = true;
+}
+
+static void notify_client(struct ln_exchange *x, const char *method, struct ln_str params) {
+  /* Progress goes under the token of the client's own request. */
+  struct ln_exchange *root = x;
+  while (root->cause) root = root->cause;
+  struct ln_msg *m = ln_msg_notification(method, params);
+  if (!m) return;
+  struct ln_out out;
+  ln_out_init(&out, m);
+  bool progress = ln_str_is(m->method, "notifications/progress");
+  if (progress) ln_out_replace(&out, m->progress_token, root->msg->progress_token);
+  if (!progress || root->msg->progress_token.p)
+    ln_session_send(x->session, client_sink(x), &out, false);
+  ln_out_deinit(&out);
+  ln_msg_unref(m);
+}
+
+static int append_item(struct ln_buf *out, const char *comma, const char *upstream,
+                       struct ln_str json) {
+  int rc = ln_buf_printf(out, "%s{\"upstream\":", comma);
+  if (!rc) rc = upstream ? ln_json_quote(out, ln_str_c(upstream)) : ln_buf_append_c(out, "null");
+  if (!rc) rc = ln_buf_append_c(out, ",\"item\":");
+  if (!rc) rc = ln_buf_append_str(out, json);
+  return rc ? rc : ln_buf_append_c(out, "}");
+}
+
+/* What is indexed so far, for clients of any capabilities. */
+static int inventory(void *host, enum ln_kind kind, struct ln_buf *out) {
+  struct ln_host *h = host;
+  const char *comma = "";
+  int rc = ln_buf_append_c(out, "[");
+  for (size_t i = 0; h->decls && i < h->decls->n_components && !rc; i++) {
+    if (h->decls->components[i].kind != kind) continue;
+    rc = append_item(out, comma, NULL, h->decls->components[i].json);
+    comma = ",";
+  }
+  for (size_t i = 0; i < h->n_upstreams && !rc; i++) {
+    struct ln_shelf *sh = NULL;
+    LN_LIST_EACH(l, &h->upstreams[i].catalogues) {
+      struct ln_catalogue *c = LN_CONTAINER(l, struct ln_catalogue, link);
+      if (c->shelves[kind]) sh = c->shelves[kind];
+    }
+    for (size_t k = 0; sh && k < sh->n_items && !rc; k++) {
+      rc = append_item(out, comma, h->upstreams[i].conf->name, sh->items[k].json);
+      comma = ",";
+    }
+  }
+  return rc ? rc : ln_buf_append_c(out, "]");
+}
+
+static void notify_changed(void *host, enum ln_kind kind) {
+  struct ln_host *h = host;
+  struct ln_msg *m = ln_msg_notification(ln_kind_rows[kind].changed, LN_STR_NONE);
+  if (!m) return;
+  LN_LIST_EACH(l, &h->sessions) {
+    struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
+    /* Rules may decide differently now: what was built of them is stale. */
+    ln_view_unref(s->views[kind]);
+    s->views[kind] = NULL;
+    if (s->state != LN_SESSION_OPEN) continue;
+    struct ln_out out;
+    ln_out_init(&out, m);
+    ln_session_send(s, NULL, &out, false);
+    ln_out_deinit(&out);
+  }
+  ln_msg_unref(m);
+}
+
+static void upstream_clear(void *host, const char *name) {
+  struct ln_host *h = host;
+  for (size_t i = 0; i < h->n_upstreams; i++) {
+    if (strcmp(h->upstreams[i].conf->name, name) != 0) continue;
+    LN_LIST_EACH(l, &h->upstreams[i].usessions) {
+      struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, link);
+      if (us->owner) ln_usession_close(us, "cleared by the policy");
+    }
+  }
+}
+
+struct ln_policy_host ln_host_for_policy(struct ln_host *h) {
+  return (struct ln_policy_host){
+      .exchange_ref = ln_exchange_ref,
+      .exchange_unref = ln_exchange_unref,
+      .fact = fact,
+      .session_key = session_key,
+      .request = own_request,
+      .ask_client = ask_client,
+      .notify_client = notify_client,
+      .inventory = inventory,
+      .notify_changed = notify_changed,
+      .upstream_clear = upstream_clear,
+      .host = h,
+      .loop = h->loop,
+      .log = h->log,
+  };
+}

@@ -1,0 +1,55 @@
+/* The host: one loop's worth of proxy. Owns the servers, the sessions and the policy in force;
+ * everything hangs on it, so that several can run in one process. */
+#ifndef LN_PROXY_HOST_H
+#define LN_PROXY_HOST_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "net/loop.h"
+#include "script/policy.h"
+
+struct ln_session;
+struct ln_upstream;
+struct ln_view;
+
+struct ln_host {
+  struct ln_loop *loop;
+  struct ln_log *log;
+  struct ln_policy *policy; /* in force; counted */
+  const struct ln_policy_decls *decls;
+
+  struct ln_upstream *upstreams; /* in the order declared */
+  size_t n_upstreams;
+  bool components[LN_KINDS]; /* the policy has components of its own of this kind */
+
+  struct ln_list sessions;
+  size_t n_sessions;
+  uint64_t next_session_key;
+  struct ln_list views; /* of all sessions; a view is shared by those that see the same */
+
+  struct { /* for /metrics */
+    uint64_t requests, upstream_requests, notifications, errors, sessions;
+  } count;
+
+  bool closing;
+  void (*closed)(void *arg);
+  void *closed_arg;
+};
+
+/* The host has no policy yet: ln_host_start gives it one. */
+void ln_host_init(struct ln_host *h, struct ln_loop *loop, struct ln_log *log);
+/* What a policy asks of this host (see ln_policy_host). */
+struct ln_policy_host ln_host_for_policy(struct ln_host *h);
+/* Takes the policy's reference and sets up its servers; connects to none. LN_ENOMEM, or LN_EINVALID
+ * with *why (a URL that is none). */
+int ln_host_start(struct ln_host *h, struct ln_policy *policy, const char **why) LN_CHECK;
+/* Ends all sessions and servers; closed is called from the loop when all have gone. */
+void ln_host_close(struct ln_host *h, void (*closed)(void *arg), void *arg);
+/* After closed. */
+void ln_host_deinit(struct ln_host *h);
+/* Requests under way for clients: zero means a drain is complete. */
+size_t ln_host_in_flight(const struct ln_host *h);
+/* Called by sessions and upstreams when they have gone. */
+void ln_host_check_closed(struct ln_host *h);
+
+#endif

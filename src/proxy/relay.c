@@ -1,0 +1,238 @@
+/* Messages from servers: requests to the client that caused them, notifications to whom they
+ * concern, in order and on the stream where they belong. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/catalogue.h"
+#include "proxy/hooks.h"
+#include "proxy/router.h"
+
+/* --- whom it concerns ----------------------------------------------------------------------------
+ */
+
+/* The exchange that a server's message is related to: the one whose stream it came on; without
+ * streams (a child) the only one under way, else the latest. NULL: none. */
+static struct ln_exchange *cause_of(struct ln_usession *us, struct ln_urequest *request) {
+  if (request) return request->x;
+  if (us->upstream->pool) return NULL; /* HTTP told us: unrelated */
+  struct ln_exchange *latest = NULL;
+  int64_t id = 0;
+  size_t i = 0;
+  struct ln_map_slot *slot;
+  while (ln_map_next(&us->requests, &i, &slot)) {
+    struct ln_urequest *r = slot->value;
+    if (r->x && !r->x->ended && r->id > id) {
+      id = r->id;
+      latest = r->x;
+    }
+  }
+  return latest;
+}
+
+/* The client's own exchange behind one that a policy or the command line made. */
+static struct ln_exchange *root_of(struct ln_exchange *x) {
+  while (x && x->cause && !x->from_server) x = x->cause;
+  return x;
+}
+
+static struct ln_sink *sink_of(struct ln_exchange *cause) {
+  struct ln_exchange *x = root_of(cause);
+  return x && !x->ended ? x->sink : NULL;
+}
+
+static struct ln_session *session_of(struct ln_usession *us, struct ln_exchange *cause) {
+  return us->owner ? us->owner : cause ? cause->session : NULL;
+}
+
+/* --- requests
+ * -------------------------------------------------------------------------------------- */
+
+static void ask_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  x->ask_id = ln_session_ask(x->session, sink_of(x->cause), msg, done, arg);
+  if (!x->ask_id) done(arg, ln_msg_error(-32603, "The client can't be asked", LN_STR_NONE));
+}
+
+static void ask_done(void *arg, struct ln_msg *reply) {
+  struct ln_exchange *x = arg;
+  x->ask_id = 0;
+  ln_exchange_finish(x, reply);
+}
+
+static void respond_error(struct ln_usession *us, struct ln_str id, int code, const char *text) {
+  struct ln_msg *m = ln_msg_error(code, text, LN_STR_NONE);
+  if (m) ln_usession_respond(us, id, m);
+  ln_msg_unref(m);
+}
+
+static void request_in(struct ln_usession *us, struct ln_msg *msg, struct ln_exchange *cause) {
+  const struct ln_method *method = ln_method_find(msg->method, LN_FROM_SERVER);
+  if (method->route == LN_ROUTE_PING) {
+    struct ln_msg *m = ln_msg_result(LN_STR_LIT("{}"));
+    if (m) ln_usession_respond(us, msg->id, m);
+    ln_msg_unref(m);
+    return;
+  }
+  struct ln_session *s = session_of(us, cause);
+  if (!s || s->state == LN_SESSION_GONE) {
+    respond_error(us, msg->id, -32601, "No client to ask: this connection is shared");
+    return;
+  }
+  struct ln_exchange *x = ln_exchange_new(s, msg, method, NULL);
+  if (!x) {
+    respond_error(us, msg->id, -32603, "Out of memory");
+    return;
+  }
+  x->from_server = true;
+  x->asker = us;
+  x->upstream = us->upstream;
+  ln_list_push(&us->asks, &x->asker_link);
+  if (cause) {
+    ln_exchange_ref(cause);
+    x->cause = cause;
+  }
+  ln_hooks_run(x, 0, msg, ask_native, ask_done, x);
+}
+
+static void cancelled_in(struct ln_usession *us, struct ln_msg *msg) {
+  struct ln_json_item id;
+  if (!msg->params.p || !ln_json_get(msg->params, "requestId", &id)) return;
+  LN_LIST_EACH(l, &us->asks) {
+    struct ln_exchange *x = LN_CONTAINER(l, struct ln_exchange, asker_link);
+    if (x->ended || !ln_str_eq(x->msg->id, id.value)) continue;
+    if (x->ask_id) ln_session_ask_cancel(x->session, x->ask_id, msg);
+    x->ask_id = 0;
+    ln_exchange_abort(x);
+    return;
+  }
+}
+
+/* --- notifications
+ * ------------------------------------------------------------------------------------ */
+
+static void notify(struct ln_session *s, struct ln_exchange *cause, struct ln_msg *msg) {
+  struct ln_exchange *root = root_of(cause);
+  /* What an internal request causes has no client to go to, unless one stands behind it. */
+  if (root && root->reply && !root->sink && s->general == NULL) return;
+  struct ln_out out;
+  ln_out_init(&out, msg);
+  ln_session_send(s, sink_of(cause), &out, false);
+  ln_out_deinit(&out);
+}
+
+static void notify_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  notify(x->session, x->cause, msg);
+  done(arg, NULL);
+}
+
+static void notify_done(void *arg, struct ln_msg *reply) {
+  struct ln_exchange *x = arg, *cause = x->cause;
+  ln_msg_unref(reply);
+  if (cause) ln_exchange_ref(cause);
+  ln_exchange_close(x);
+  if (cause) {
+    ln_exchange_release(cause);
+    ln_exchange_unref(cause);
+  }
+}
+
+/* To one session, through its hooks; the reply of what it is related to waits for it. */
+static void relay(struct ln_usession *us, struct ln_session *s, struct ln_exchange *cause,
+                  struct ln_msg *msg) {
+  const struct ln_method *method = ln_method_find(msg->method, LN_FROM_SERVER);
+  if (ln_policy_decls(s->policy)->n_hooks == 0) {
+    notify(s, cause, msg);
+    return;
+  }
+  struct ln_exchange *x = ln_exchange_new(s, msg, method, NULL);
+  if (!x) return;
+  x->from_server = true;
+  x->upstream = us->upstream;
+  if (cause) {
+    ln_exchange_ref(cause);
+    x->cause = cause;
+    ln_exchange_hold(cause);
+  }
+  ln_hooks_run(x, 0, msg, notify_native, notify_done, x);
+}
+
+static void relay_to_all(struct ln_usession *us, struct ln_msg *msg) {
+  if (us->owner) {
+    relay(us, us->owner, NULL, msg);
+    return;
+  }
+  LN_LIST_EACH(l, &us->upstream->host->sessions) {
+    struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
+    if (s->state == LN_SESSION_OPEN) relay(us, s, NULL, msg);
+  }
+}
+
+static void progress_in(struct ln_usession *us, struct ln_msg *msg) {
+  int64_t id;
+  if (!msg->progress_token.p || !ln_json_int(msg->progress_token, &id)) return;
+  struct ln_urequest *r = ln_map_get(&us->requests, (struct ln_str){(const char *)&id, sizeof id});
+  if (!r) return; /* after the response: dropped */
+  ln_urequest_progress(r);
+  if (!r->x || r->x->ended || !r->msg->progress_token.p) return;
+  struct ln_msg *m =
+      ln_msg_edit(msg, &(struct ln_edit){msg->progress_token, r->msg->progress_token}, 1);
+  if (m) relay(us, r->x->session, r->x, m);
+  ln_msg_unref(m);
+}
+
+/* --- changed lists
+ * --------------------------------------------------------------------------------------- */
+
+struct change {
+  struct ln_upstream *upstream;
+  struct ln_session *session; /* counted; NULL: shared */
+  struct ln_msg *msg;         /* counted */
+  unsigned pending;
+};
+
+static void changed(void *arg, bool differs) {
+  struct change *c = arg;
+  (void)differs; /* the server's word is passed on either way, as a client would hear it directly */
+  if (--c->pending) return;
+  struct ln_host *h = c->upstream->host;
+  struct ln_usession as = {.upstream = c->upstream, .owner = c->session};
+  if (!h->closing && (!c->session || c->session->state != LN_SESSION_GONE))
+    relay_to_all(&as, c->msg);
+  ln_msg_unref(c->msg);
+  if (c->session) ln_session_unref(c->session);
+  free(c);
+}
+
+static void list_changed_in(struct ln_usession *us, struct ln_msg *msg, enum ln_kind kind) {
+  struct change *c = calloc(1, sizeof *c);
+  if (!c) return;
+  bool resources = kind == LN_KIND_RESOURCE;
+  *c = (struct change){us->upstream, us->owner ? ln_session_ref(us->owner) : NULL, ln_msg_ref(msg),
+                       resources ? 2 : 1};
+  ln_catalogue_changed(us, kind, changed, c);
+  if (resources) ln_catalogue_changed(us, LN_KIND_TEMPLATE, changed, c);
+}
+
+void ln_router_from_server(struct ln_usession *us, struct ln_msg *msg,
+                           struct ln_urequest *request) {
+  struct ln_exchange *cause = cause_of(us, request);
+  if (msg->kind == LN_MSG_REQUEST) {
+    request_in(us, msg, cause);
+    return;
+  }
+  us->upstream->host->count.notifications++;
+  const struct ln_method *method = ln_method_find(msg->method, LN_FROM_SERVER);
+  struct ln_session *s = session_of(us, cause);
+  switch (method->route) {
+    case LN_ROUTE_CANCELLED: cancelled_in(us, msg); break;
+    case LN_ROUTE_PROGRESS: progress_in(us, msg); break;
+    case LN_ROUTE_LIST_CHANGED: list_changed_in(us, msg, method->kind); break;
+    default:
+      if (ln_str_is(msg->method, "notifications/resources/updated"))
+        relay_to_all(us, msg);
+      else if (s)
+        relay(us, s, cause, msg);
+      else
+        LN_LOG(us->upstream->host->log, DEBUG, us->topic, "%.*s concerns no client: dropped",
+               LN_STR_ARG(msg->method));
+  }
+}

@@ -1,0 +1,555 @@
+/* Messages from clients: gates, then hooks, then the way their row says. */
+#include "proxy/router.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mcp/template.h"
+#include "proxy/catalogue.h"
+#include "proxy/handshake.h"
+#include "proxy/hooks.h"
+#include "proxy/view.h"
+
+static struct ln_str str_of(const struct ln_bytes *b) {
+  return b ? (struct ln_str){b->data, b->len} : LN_STR_NONE;
+}
+
+static void fail(ln_reply_fn done, void *arg, int code, const char *text) {
+  done(arg, ln_msg_error(code, text, LN_STR_NONE));
+}
+
+/* --- to a server ----------------------------------------------------------------------------- */
+
+static void send_up(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg *msg,
+                    struct ln_str name_at, struct ln_bytes *name_with, ln_reply_fn done,
+                    void *arg) {
+  const char *why = "out of memory";
+  struct ln_usession *us = ln_usession_for_request(x->session, u, &why);
+  if (us) {
+    /* From now on what it changes may be this client's doing. */
+    if (us->catalogue && us->catalogue->maker == us) us->catalogue->maker = NULL;
+    if (ln_usession_request(us, msg, name_at, name_with, x, done, arg)) return;
+  }
+  char text[700];
+  snprintf(text, sizeof text, "Server \"%s\": %s", u->conf->name, why);
+  fail(done, arg, -32603, text);
+}
+
+/* With a single server whatever has no better place goes there. */
+static void send_only(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  struct ln_host *h = x->session->host;
+  if (h->n_upstreams == 1) {
+    x->upstream = &h->upstreams[0];
+    send_up(x, x->upstream, msg, LN_STR_NONE, NULL, done, arg);
+    return;
+  }
+  char text[320];
+  snprintf(text, sizeof text, "Method not found: %.*s", LN_STR_ARG(msg->method));
+  fail(done, arg, -32601, text);
+}
+
+/* --- what a request is about -------------------------------------------------------------------
+ */
+
+/* The raw value a request is routed by, and the kinds it may name. */
+struct subject {
+  enum ln_kind kind;
+  struct ln_str value; /* raw, with quotes; absent when missing */
+};
+
+static struct subject subject_of(const struct ln_method *method, const struct ln_msg *msg) {
+  if (method->route == LN_ROUTE_COMPLETE) {
+    struct ln_json_item ref, key;
+    if (!msg->params.p || !ln_json_get(msg->params, "ref", &ref))
+      return (struct subject){LN_KINDS, LN_STR_NONE};
+    if (ln_json_get(ref.value, "uri", &key)) return (struct subject){LN_KIND_TEMPLATE, key.value};
+    if (ln_json_get(ref.value, "name", &key)) return (struct subject){LN_KIND_PROMPT, key.value};
+    return (struct subject){LN_KINDS, LN_STR_NONE};
+  }
+  return (struct subject){method->kind, method->kind == LN_KIND_RESOURCE ? msg->uri : msg->name};
+}
+
+static struct ln_msg *unknown(enum ln_kind kind, struct ln_str key) {
+  struct ln_buf text, data;
+  ln_buf_init(&text, key.n + 64);
+  ln_buf_init(&data, key.n * 6 + 64);
+  struct ln_msg *m = NULL;
+  bool uri = kind == LN_KIND_RESOURCE || kind == LN_KIND_TEMPLATE;
+  int rc = ln_buf_printf(&text, "Unknown %s: %.*s%c", ln_kind_rows[kind].noun, LN_STR_ARG(key), 0);
+  if (!rc && uri) {
+    rc = ln_buf_append_c(&data, "{\"uri\":");
+    if (!rc) rc = ln_json_quote(&data, key);
+    if (!rc) rc = ln_buf_append_c(&data, "}");
+  }
+  if (!rc) m = ln_msg_error(-32602, text.data, uri ? ln_buf_str(&data) : LN_STR_NONE);
+  ln_buf_deinit(&text);
+  ln_buf_deinit(&data);
+  return m ? m : ln_msg_error(-32602, "Unknown component", LN_STR_NONE);
+}
+
+/* Finding out who is meant. `found` is called once with the exchange's entry and upstream set, or
+ * not at all when `refused` was. */
+struct resolve {
+  struct ln_exchange *x; /* counted */
+  struct ln_msg *msg;    /* counted */
+  enum ln_kind kind;
+  struct ln_bytes *key; /* unescaped */
+  void (*found)(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg);
+  ln_reply_fn done;
+  void *arg;
+};
+
+static void resolve_end(struct resolve *r, struct ln_msg *refusal) {
+  if (refusal)
+    r->done(r->arg, refusal);
+  else
+    r->found(r->x, r->msg, r->done, r->arg);
+  ln_bytes_unref(r->key);
+  ln_msg_unref(r->msg);
+  ln_exchange_unref(r->x);
+  free(r);
+}
+
+static void resolve_to(struct ln_exchange *x, struct ln_view *v, const struct ln_entry *e) {
+  struct ln_view *old = x->view;
+  x->view = v ? ln_view_ref(v) : NULL;
+  x->entry = e;
+  if (e) x->upstream = e->upstream;
+  ln_view_unref(old);
+}
+
+/* Nobody lists it: servers may have what they don't list, but no rule may be passed by that. */
+static void resolve_unlisted(struct resolve *r) {
+  struct ln_host *h = r->x->session->host;
+  bool may = h->n_upstreams == 1 && !ln_policy_may_hide(r->x->policy, r->kind, str_of(r->key));
+  if (may) {
+    resolve_to(r->x, NULL, NULL);
+    r->x->upstream = &h->upstreams[0];
+  }
+  resolve_end(r, may ? NULL : unknown(r->kind, str_of(r->key)));
+}
+
+static void resolve_template(void *arg, struct ln_view *v, const char *why) {
+  struct resolve *r = arg;
+  if (!v) {
+    resolve_end(r, ln_msg_error(-32603, why, LN_STR_NONE));
+    return;
+  }
+  const struct ln_entry *visible = NULL, *hidden = NULL;
+  for (size_t i = 0; i < v->n_entries && !visible; i++) {
+    const struct ln_entry *e = &v->entries[i];
+    if (e->shadowed ||
+        !ln_template_match(str_of(e->hidden ? e->before_rules : e->key), str_of(r->key)))
+      continue;
+    if (e->hidden)
+      hidden = hidden ? hidden : e;
+    else
+      visible = e;
+  }
+  if (visible) {
+    /* The rules on resources hold for what a template reaches. */
+    bool may = !ln_policy_may_hide(r->x->policy, LN_KIND_RESOURCE, str_of(r->key));
+    if (may) resolve_to(r->x, v, visible);
+    resolve_end(r, may ? NULL : unknown(LN_KIND_RESOURCE, str_of(r->key)));
+  } else if (hidden) {
+    resolve_end(r, unknown(LN_KIND_RESOURCE, str_of(r->key)));
+  } else {
+    resolve_unlisted(r);
+  }
+}
+
+static void resolve_view(void *arg, struct ln_view *v, const char *why) {
+  struct resolve *r = arg;
+  if (!v) {
+    resolve_end(r, ln_msg_error(-32603, why, LN_STR_NONE));
+    return;
+  }
+  const struct ln_entry *e = ln_view_find(v, str_of(r->key));
+  if (e) {
+    resolve_to(r->x, v, e);
+    resolve_end(r, NULL);
+  } else if (ln_view_is_hidden(v, str_of(r->key))) {
+    resolve_end(r, unknown(r->kind, str_of(r->key)));
+  } else if (r->kind == LN_KIND_RESOURCE) {
+    ln_view_get(r->x->session, LN_KIND_TEMPLATE, r->x, resolve_template, r);
+  } else {
+    resolve_unlisted(r);
+  }
+}
+
+static struct ln_bytes *plain_key(struct ln_str value) {
+  struct ln_str raw = ln_json_inside(value);
+  struct ln_buf b;
+  ln_buf_init(&b, raw.n * 3 + 16);
+  struct ln_bytes *out = NULL;
+  if (raw.p && ln_json_unescape(raw, true, &b) == LN_OK)
+    out = b.len ? ln_buf_take(&b) : ln_bytes_new(0);
+  ln_buf_deinit(&b);
+  return out;
+}
+
+/* What a client's URI may be hidden as is asked with its normal form too: see ln_policy_may_hide.
+ */
+static bool list_needed(const struct ln_host *h, enum ln_kind kind) {
+  return ln_view_needed(h, kind) ||
+         (kind == LN_KIND_RESOURCE && ln_view_needed(h, LN_KIND_TEMPLATE));
+}
+
+static void resolve(struct ln_exchange *x, struct ln_msg *msg,
+                    void (*found)(struct ln_exchange *, struct ln_msg *, ln_reply_fn, void *),
+                    ln_reply_fn done, void *arg) {
+  struct ln_host *h = x->session->host;
+  struct subject s = subject_of(x->method, msg);
+  if (s.kind == LN_KINDS || !list_needed(h, s.kind)) {
+    if (h->n_upstreams == 1) x->upstream = &h->upstreams[0];
+    found(x, msg, done, arg);
+    return;
+  }
+  if (!s.value.p || s.value.p[0] != '"') {
+    char text[80];
+    snprintf(text, sizeof text, "%s needs a %s", x->method->name, ln_kind_rows[s.kind].key);
+    fail(done, arg, -32602, text);
+    return;
+  }
+  struct resolve *r = calloc(1, sizeof *r);
+  if (r) r->key = plain_key(s.value);
+  if (!r || !r->key) {
+    free(r);
+    fail(done, arg, -32603, "Out of memory");
+    return;
+  }
+  ln_exchange_ref(x);
+  r->x = x;
+  r->msg = ln_msg_ref(msg);
+  r->kind = s.kind;
+  r->found = found;
+  r->done = done;
+  r->arg = arg;
+  ln_view_get(x->session, s.kind, x, resolve_view, r);
+}
+
+/* --- using a component ---------------------------------------------------------------------------
+ */
+
+/* A resource presented under another URI: what comes back says it too. */
+struct rewrite {
+  struct ln_view *view; /* counted */
+  const struct ln_entry *entry;
+  ln_reply_fn done;
+  void *arg;
+};
+
+static struct ln_msg *rewrite_contents(struct ln_msg *reply, const struct ln_entry *e) {
+  struct ln_json_item contents, it, uri;
+  if (reply->kind != LN_MSG_RESULT || !ln_json_get(reply->result, "contents", &contents))
+    return reply;
+  struct ln_buf quoted;
+  ln_buf_init(&quoted, SIZE_MAX / 2);
+  struct ln_edit edits[64];
+  size_t n = 0;
+  struct ln_json_cur cur = ln_json_enter(contents.value);
+  struct ln_str native = ln_json_inside(str_of(e->native_json));
+  if (ln_json_quote(&quoted, str_of(e->key)) == LN_OK)
+    while (n < LN_COUNT(edits) && ln_json_next(&cur, &it))
+      if (ln_json_get(it.value, "uri", &uri) && uri.type == LN_JSON_STRING &&
+          ln_json_str_eq(ln_json_inside(uri.value), native))
+        edits[n++] = (struct ln_edit){uri.value, ln_buf_str(&quoted)};
+  struct ln_msg *out = n ? ln_msg_edit(reply, edits, n) : NULL;
+  ln_buf_deinit(&quoted);
+  if (!out) return reply;
+  ln_msg_unref(reply);
+  return out;
+}
+
+static void rewritten(void *arg, struct ln_msg *reply) {
+  struct rewrite *w = arg;
+  w->done(w->arg, rewrite_contents(reply, w->entry));
+  ln_view_unref(w->view);
+  free(w);
+}
+
+static void use(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  const struct ln_entry *e = x->entry;
+  if (!e) {
+    send_up(x, x->upstream, msg, LN_STR_NONE, NULL, done, arg);
+    return;
+  }
+  if (!e->upstream) {
+    if (x->method->route == LN_ROUTE_USE)
+      ln_policy_run_component(x->policy, e->component, msg, x, done, arg);
+    else if (x->method->route == LN_ROUTE_COMPLETE)
+      done(arg, ln_msg_result(LN_STR_LIT("{\"completion\":{\"values\":[]}}")));
+    else
+      done(arg, ln_msg_result(LN_STR_LIT("{}")));
+    return;
+  }
+  /* A URI that a template matched is the server's own. */
+  struct ln_str at = e->native_json && x->view->kind != LN_KIND_TEMPLATE
+                         ? subject_of(x->method, msg).value
+                         : LN_STR_NONE;
+  if (at.p && x->view->kind == LN_KIND_RESOURCE && x->method->route == LN_ROUTE_USE) {
+    struct rewrite *w = malloc(sizeof *w);
+    if (!w) {
+      fail(done, arg, -32603, "Out of memory");
+      return;
+    }
+    *w = (struct rewrite){ln_view_ref(x->view), e, done, arg};
+    done = rewritten;
+    arg = w;
+  }
+  send_up(x, e->upstream, msg, at, at.p ? e->native_json : NULL, done, arg);
+}
+
+/* --- lists
+ * ----------------------------------------------------------------------------------------- */
+
+struct listing {
+  struct ln_exchange *x; /* counted */
+  struct ln_msg *msg;    /* counted */
+  ln_reply_fn done;
+  void *arg;
+};
+
+static void list_view(void *arg, struct ln_view *v, const char *why) {
+  struct listing *l = arg;
+  struct ln_json_item cursor;
+  struct ln_str at = LN_STR_NONE;
+  if (l->msg->params.p && ln_json_get(l->msg->params, "cursor", &cursor) &&
+      cursor.type != LN_JSON_NULL)
+    at = cursor.value;
+  struct ln_msg *reply = v ? ln_view_page(v, at) : ln_msg_error(-32603, why, LN_STR_NONE);
+  l->done(l->arg, reply ? reply : ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  ln_msg_unref(l->msg);
+  ln_exchange_unref(l->x);
+  free(l);
+}
+
+/* True when nobody offers such lists: the one server may say so itself. */
+static bool list_unoffered(const struct ln_session *s, enum ln_kind kind) {
+  const struct ln_host *h = s->host;
+  return h->n_upstreams == 1 && !h->components[kind] && s->catalogues[0] &&
+         !ln_catalogue_offers(s->catalogues[0], kind);
+}
+
+static void list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  if (list_unoffered(x->session, x->method->kind)) {
+    send_only(x, msg, done, arg);
+    return;
+  }
+  struct listing *l = calloc(1, sizeof *l);
+  if (!l) {
+    fail(done, arg, -32603, "Out of memory");
+    return;
+  }
+  ln_exchange_ref(x);
+  *l = (struct listing){x, ln_msg_ref(msg), done, arg};
+  ln_view_get(x->session, x->method->kind, x, list_view, l);
+}
+
+/* --- the rest
+ * ---------------------------------------------------------------------------------------- */
+
+static void ignore_reply(void *arg, struct ln_msg *reply) {
+  (void)arg;
+  ln_msg_unref(reply);
+}
+
+static void set_level(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  struct ln_session *s = x->session;
+  ln_msg_unref(s->set_level);
+  s->set_level = ln_msg_ref(msg);
+  if (s->host->n_upstreams == 1) {
+    send_only(x, msg, done, arg);
+    return;
+  }
+  LN_LIST_EACH(l, &s->own) {
+    struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, owner_link);
+    struct ln_json_item logging;
+    if (us->state == LN_US_READY && us->initialized_sent &&
+        ln_json_get(us->catalogue->capabilities, "logging", &logging))
+      ln_usession_request(us, msg, LN_STR_NONE, NULL, NULL, ignore_reply, NULL);
+  }
+  done(arg, ln_msg_result(LN_STR_LIT("{}")));
+}
+
+/* What a handler forwards may name something else than the client did: found anew, by the same
+ * rules. */
+static bool same_subject(const struct ln_exchange *x, const struct ln_msg *msg) {
+  if (msg == x->msg) return true;
+  struct ln_str a = subject_of(x->method, x->msg).value, b = subject_of(x->method, msg).value;
+  return a.p && b.p && ln_str_eq(a, b);
+}
+
+static void native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  switch (x->method->route) {
+    case LN_ROUTE_INITIALIZE: ln_handshake_start(x, msg, done, arg); return;
+    case LN_ROUTE_PING: done(arg, ln_msg_result(LN_STR_LIT("{}"))); return;
+    case LN_ROUTE_LIST: list(x, msg, done, arg); return;
+    case LN_ROUTE_SET_LEVEL: set_level(x, msg, done, arg); return;
+    case LN_ROUTE_USE:
+    case LN_ROUTE_SUBSCRIBE:
+    case LN_ROUTE_COMPLETE:
+      if (same_subject(x, msg) && (x->entry || x->upstream))
+        use(x, msg, done, arg);
+      else
+        resolve(x, msg, use, done, arg);
+      return;
+    default: send_only(x, msg, done, arg); return;
+  }
+}
+
+static void finished(void *arg, struct ln_msg *reply) {
+  ln_exchange_finish(arg, reply);
+}
+
+static void through_hooks(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  ln_hooks_run(x, 0, msg, native, done, arg);
+}
+
+static void start(struct ln_exchange *x) {
+  switch (x->method->route) {
+    case LN_ROUTE_USE:
+    case LN_ROUTE_SUBSCRIBE:
+    case LN_ROUTE_COMPLETE: resolve(x, x->msg, through_hooks, finished, x); return;
+    default: through_hooks(x, x->msg, finished, x); return;
+  }
+}
+
+/* --- gates
+ * ------------------------------------------------------------------------------------------- */
+
+static void request_in(struct ln_session *s, struct ln_msg *msg, struct ln_sink *sink,
+                       struct ln_bytes *headers) {
+  const struct ln_method *method = ln_method_find(msg->method, LN_FROM_CLIENT);
+  bool twin = ln_session_find(s, msg->id) != NULL;
+  struct ln_exchange *x = ln_exchange_new(s, msg, method, sink);
+  if (!x) return;
+  s->host->count.requests++;
+  x->headers = headers ? ln_bytes_ref(headers) : NULL;
+  x->counted = true;
+  s->in_flight++;
+  char text[320];
+  if (twin) {
+    ln_exchange_fail(x, -32600, "A request with this id is under way already");
+  } else if (s->state == LN_SESSION_NEW && method->route == LN_ROUTE_OTHER) {
+    snprintf(text, sizeof text, "Method not found: %.*s", LN_STR_ARG(msg->method));
+    ln_exchange_fail(x, -32601, text);
+  } else if (s->state == LN_SESSION_NEW && method->route != LN_ROUTE_INITIALIZE &&
+             method->route != LN_ROUTE_PING) {
+    ln_exchange_fail(x, -32600, "Not initialized: send initialize first");
+  } else if (s->in_flight > s->host->decls->settings.max_in_flight) {
+    ln_exchange_fail(x, -32603, "Too many requests at once");
+  } else {
+    start(x);
+  }
+}
+
+static void cancelled_in(struct ln_session *s, struct ln_msg *msg) {
+  struct ln_json_item id;
+  if (!msg->params.p || !ln_json_get(msg->params, "requestId", &id)) return;
+  struct ln_exchange *x = ln_session_find(s, id.value);
+  if (!x || x->method->route == LN_ROUTE_INITIALIZE) return;
+  LN_LIST_EACH(l, &x->requests) {
+    ln_urequest_cancel(LN_CONTAINER(l, struct ln_urequest, x_link), msg);
+  }
+  ln_exchange_abort(x);
+}
+
+/* A client's progress on what a server asked of it, under the token that we gave. */
+static void progress_in(struct ln_session *s, struct ln_msg *msg) {
+  int64_t token;
+  if (!msg->progress_token.p || !ln_json_int(msg->progress_token, &token)) return;
+  LN_LIST_EACH(l, &s->exchanges) {
+    struct ln_exchange *x = LN_CONTAINER(l, struct ln_exchange, link);
+    if (!x->from_server || !x->asker || x->ask_id != token || !x->msg->progress_token.p) continue;
+    struct ln_msg *m =
+        ln_msg_edit(msg, &(struct ln_edit){msg->progress_token, x->msg->progress_token}, 1);
+    if (m) ln_usession_notify(x->asker, m);
+    ln_msg_unref(m);
+    return;
+  }
+}
+
+static void initialized_in(struct ln_session *s, struct ln_msg *msg) {
+  if (s->state != LN_SESSION_INITIALIZED) return;
+  s->state = LN_SESSION_OPEN;
+  LN_LIST_EACH(l, &s->own) {
+    ln_usession_client_open(LN_CONTAINER(l, struct ln_usession, owner_link), msg);
+  }
+  ln_session_set_general(s, s->general); /* what waited for this goes out */
+}
+
+static void notification_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done,
+                                void *arg) {
+  struct ln_session *s = x->session;
+  switch (x->method->route) {
+    case LN_ROUTE_INITIALIZED: initialized_in(s, msg); break;
+    case LN_ROUTE_CANCELLED: cancelled_in(s, msg); break;
+    case LN_ROUTE_PROGRESS: progress_in(s, msg); break;
+    default:
+      if (x->method->route != LN_ROUTE_BROADCAST && s->host->n_upstreams != 1) break;
+      LN_LIST_EACH(l, &s->own) {
+        struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, owner_link);
+        if (us->initialized_sent) ln_usession_notify(us, msg);
+      }
+  }
+  done(arg, NULL);
+}
+
+static void notified(void *arg, struct ln_msg *reply) {
+  ln_msg_unref(reply);
+  ln_exchange_close(arg);
+}
+
+static void notification_in(struct ln_session *s, struct ln_msg *msg, struct ln_sink *sink,
+                            struct ln_bytes *headers) {
+  s->host->count.notifications++;
+  if (s->state == LN_SESSION_NEW) return;
+  struct ln_exchange *x =
+      ln_exchange_new(s, msg, ln_method_find(msg->method, LN_FROM_CLIENT), sink);
+  if (!x) return;
+  x->headers = headers ? ln_bytes_ref(headers) : NULL;
+  ln_hooks_run(x, 0, msg, notification_native, notified, x);
+}
+
+void ln_router_from_client(struct ln_session *s, struct ln_msg *msg, struct ln_sink *sink,
+                           struct ln_bytes *headers) {
+  if (s->state == LN_SESSION_GONE) return;
+  s->last_used = ln_loop_now(s->host->loop);
+  switch (msg->kind) {
+    case LN_MSG_REQUEST: request_in(s, msg, sink, headers); break;
+    case LN_MSG_NOTIFICATION: notification_in(s, msg, sink, headers); break;
+    default: ln_session_answer(s, msg); break;
+  }
+}
+
+void ln_router_request(struct ln_session *s, struct ln_msg *msg, struct ln_exchange *cause,
+                       ln_reply_fn reply, void *arg) {
+  struct ln_exchange *x =
+      s->state == LN_SESSION_GONE
+          ? NULL
+          : ln_exchange_new(s, msg, ln_method_find(msg->method, LN_FROM_CLIENT), NULL);
+  if (!x) {
+    reply(arg, ln_msg_error(-32603, "The session has ended", LN_STR_NONE));
+    return;
+  }
+  x->reply = reply;
+  x->reply_arg = arg;
+  if (cause) {
+    ln_exchange_ref(cause);
+    x->cause = cause;
+    x->headers = cause->headers ? ln_bytes_ref(cause->headers) : NULL;
+  }
+  start(x);
+}
+
+void ln_router_stalled(struct ln_usession *us, bool stalled) {
+  if (us->stalled == stalled) return;
+  us->stalled = stalled;
+  struct ln_session *s = us->owner;
+  if (!s) return;
+  s->stalled += stalled ? 1 : (unsigned)-1;
+  if (s->on_stall && (s->stalled == 0 || (stalled && s->stalled == 1)))
+    s->on_stall(s, s->stalled > 0);
+}

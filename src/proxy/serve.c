@@ -1,0 +1,114 @@
+/* The running of a host from its first client to its last child; see serve.h. */
+#include "proxy/serve.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "proxy/front.h"
+
+enum { POLL_MS = 10 };
+
+struct serve {
+  struct ln_host *host;
+  struct ln_front_stdio *stdio;
+  struct ln_front_http *http;
+  bool ending;   /* no new work */
+  bool closing;  /* the fronts are being closed */
+  size_t fronts; /* not yet closed */
+  struct ln_timer poll;
+  uint64_t give_up_at;
+};
+
+static void host_closed(void *arg) {
+  struct serve *s = arg;
+  ln_loop_stop(s->host->loop);
+}
+
+static void front_closed(void *arg) {
+  struct serve *s = arg;
+  if (--s->fronts == 0) ln_host_close(s->host, host_closed, s);
+}
+
+static void close_all(struct serve *s) {
+  if (s->closing) return;
+  s->closing = true;
+  ln_timer_stop(&s->poll);
+  s->fronts = 1; /* ours, so that the count reaches zero once */
+  if (s->stdio) {
+    s->fronts++;
+    ln_front_stdio_close(s->stdio, front_closed, s);
+  }
+  if (s->http) {
+    s->fronts++;
+    ln_front_http_close(s->http, front_closed, s);
+  }
+  front_closed(s);
+}
+
+static void poll_drained(struct ln_timer *t) {
+  struct serve *s = LN_CONTAINER(t, struct serve, poll);
+  size_t left = ln_host_in_flight(s->host);
+  bool late = ln_loop_now(s->host->loop) >= s->give_up_at;
+  if (left && !late) {
+    ln_timer_start(s->host->loop, &s->poll, POLL_MS, poll_drained);
+    return;
+  }
+  if (left) LN_LOG(s->host->log, WARN, "serve", "ending with %zu request(s) unanswered", left);
+  close_all(s);
+}
+
+static void drain(struct serve *s) {
+  if (s->ending) return;
+  s->ending = true;
+  if (s->stdio) ln_front_stdio_drain(s->stdio);
+  if (s->http) ln_front_http_drain(s->http);
+  s->give_up_at = ln_loop_now(s->host->loop) + s->host->decls->settings.drain_timeout_ms;
+  ln_timer_start(s->host->loop, &s->poll, 1, poll_drained);
+}
+
+static void on_signal(void *arg, int signum) {
+  struct serve *s = arg;
+  if (signum == SIGHUP) {
+    LN_LOG(s->host->log, WARN, "serve", "reload on SIGHUP is not there yet; restart instead");
+    return;
+  }
+  /* The guard process ends the children when we are gone. */
+  if (s->ending && signum == SIGINT) _exit(130);
+  LN_LOG(s->host->log, INFO, "serve", "ending: finishing what is in flight");
+  drain(s);
+}
+
+static void client_gone(void *arg) {
+  struct serve *s = arg;
+  s->ending = true;
+  close_all(s);
+}
+
+static int start_http(struct serve *s, const struct ln_serve_conf *conf, const char **why) {
+  int rc = ln_front_http_start(s->host, conf->host, conf->port, &s->http, why);
+  if (rc) return rc;
+  bool v6 = strchr(conf->host, ':') != NULL;
+  LN_LOG(s->host->log, INFO, "serve", "listening on http://%s%s%s:%u/mcp", v6 ? "[" : "",
+         conf->host, v6 ? "]" : "", ln_front_http_port(s->http));
+  return LN_OK;
+}
+
+int ln_serve(struct ln_host *h, const struct ln_serve_conf *conf, const char **why) {
+  struct serve s = {.host = h};
+  ln_timer_init(&s.poll);
+  int rc = ln_loop_signals(h->loop, on_signal, &s);
+  if (rc) *why = "signals can't be handled";
+  if (!rc && conf->host) rc = start_http(&s, conf, why);
+  if (!rc && conf->stdio) {
+    s.stdio = ln_front_stdio_start(h, STDIN_FILENO, STDOUT_FILENO, client_gone, &s);
+    if (!s.stdio) {
+      rc = LN_ENOMEM;
+      *why = "standard input and output can't be used";
+    }
+  }
+  if (rc) close_all(&s);
+  ln_loop_run(h->loop);
+  int signals = ln_loop_signals(h->loop, NULL, NULL);
+  (void)signals; /* taking handlers away can't fail */
+  return rc ? 1 : 0;
+}

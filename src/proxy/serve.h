@@ -1,0 +1,20 @@
+/* Serving: fronts on a host, signals, and an orderly end. */
+#ifndef LN_PROXY_SERVE_H
+#define LN_PROXY_SERVE_H
+
+#include "proxy/host.h"
+
+struct ln_serve_conf {
+  bool stdio;
+  const char *host; /* an address to serve HTTP on, or NULL */
+  uint16_t port;
+};
+
+/* Serves until a signal, the end of the stdio client, or an error; blocks, running the host's loop,
+ * and leaves the host closed. Returns the exit code: 0, or 1 with *why.
+ *
+ * SIGINT and SIGTERM end it when what is in flight is answered, at most drain_timeout later; a
+ * second SIGINT ends the process at once. */
+int ln_serve(struct ln_host *h, const struct ln_serve_conf *conf, const char **why);
+
+#endif

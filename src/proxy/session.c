@@ -1,0 +1,288 @@
+/* Client sessions: what is said to the client, in which order, and who hears the answers. */
+#include "proxy/session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/catalogue.h"
+#include "proxy/upstream.h"
+#include "proxy/view.h"
+
+enum { MAX_WAITING = 256 }; /* general messages held for a GET stream that isn't there yet */
+
+struct waiting {
+  struct ln_list link;
+  struct ln_msg *msg;
+};
+
+struct ask {
+  int64_t id; /* the map's key */
+  struct ln_sink *sink;
+  ln_reply_fn reply;
+  void *arg;
+};
+
+static struct ln_str int_key(const int64_t *id) {
+  return (struct ln_str){(const char *)id, sizeof *id};
+}
+
+struct ln_sink *ln_sink_ref(struct ln_sink *s) {
+  s->refs++;
+  return s;
+}
+
+void ln_sink_unref(struct ln_sink *s) {
+  if (s && --s->refs == 0) s->ops->free(s);
+}
+
+/* --- life -------------------------------------------------------------------------------- */
+
+struct ln_session *ln_session_new(struct ln_host *h, const char *transport, const char *id) {
+  if (h->closing || h->n_sessions >= h->decls->settings.max_sessions) return NULL;
+  struct ln_session *s = calloc(1, sizeof *s);
+  if (!s) return NULL;
+  s->usessions = calloc(h->n_upstreams + 1, sizeof(struct ln_usession *));
+  s->catalogues = calloc(h->n_upstreams + 1, sizeof(struct ln_catalogue *));
+  if (!s->usessions || !s->catalogues) {
+    free(s->usessions);
+    free(s->catalogues);
+    free(s);
+    return NULL;
+  }
+  s->refs = 1;
+  s->host = h;
+  s->key = ++h->next_session_key;
+  s->transport = transport;
+  snprintf(s->id, sizeof s->id, "%s", id);
+  s->policy = ln_policy_ref(h->policy);
+  s->version = LN_STR_LIT(LN_VERSION_LATEST);
+  s->client_info = LN_STR_LIT("{}");
+  s->capabilities = LN_STR_LIT("{}");
+  s->next_ask = 1;
+  s->last_used = ln_loop_now(h->loop);
+  ln_list_init(&s->exchanges);
+  ln_list_init(&s->waiting);
+  ln_list_init(&s->own);
+  ln_map_init(&s->asks);
+  ln_list_push(&h->sessions, &s->link);
+  h->n_sessions++;
+  h->count.sessions++;
+  return s;
+}
+
+struct ln_session *ln_session_ref(struct ln_session *s) {
+  s->refs++;
+  return s;
+}
+
+void ln_session_unref(struct ln_session *s) {
+  if (!s || --s->refs) return;
+  LN_ASSERT(s->state == LN_SESSION_GONE);
+  ln_policy_unref(s->policy);
+  ln_msg_unref(s->hello);
+  ln_msg_unref(s->hello_up);
+  ln_bytes_unref(s->offered);
+  free(s->usessions);
+  free(s->catalogues);
+  free(s);
+}
+
+static void drop_waiting(struct ln_session *s) {
+  struct ln_list *l;
+  while ((l = ln_list_shift(&s->waiting))) {
+    struct waiting *w = LN_CONTAINER(l, struct waiting, link);
+    ln_msg_unref(w->msg);
+    free(w);
+  }
+  s->n_waiting = 0;
+}
+
+static void ask_end(struct ask *a, struct ln_msg *reply) {
+  ln_sink_unref(a->sink);
+  a->reply(a->arg, reply);
+  free(a);
+}
+
+static void drop_asks(struct ln_session *s) {
+  size_t i = 0;
+  struct ln_map_slot *slot;
+  /* Each answer may do anything, but no new request: the session is gone. */
+  while (i = 0, ln_map_next(&s->asks, &i, &slot)) {
+    struct ask *a = slot->value;
+    ln_map_remove(&s->asks, slot->key);
+    ask_end(a, ln_msg_error(-32603, "The client's session has ended", LN_STR_NONE));
+  }
+  ln_map_deinit(&s->asks);
+}
+
+void ln_session_end(struct ln_session *s) {
+  if (s->state == LN_SESSION_GONE) return;
+  s->state = LN_SESSION_GONE;
+  ln_session_ref(s);
+  LN_LIST_EACH(l, &s->exchanges) {
+    struct ln_exchange *x = LN_CONTAINER(l, struct ln_exchange, link);
+    ln_exchange_abort(x);
+    /* The neighbour may have gone with it: start over. */
+    l_next = s->exchanges.next;
+  }
+  drop_asks(s);
+  drop_waiting(s);
+  ln_sink_unref(s->general);
+  s->general = NULL;
+  LN_LIST_EACH(l, &s->own) {
+    ln_usession_close(LN_CONTAINER(l, struct ln_usession, owner_link),
+                      "the client's session has ended");
+  }
+  for (size_t i = 0; i < s->host->n_upstreams; i++) {
+    ln_catalogue_unref(s->catalogues[i]);
+    s->catalogues[i] = NULL;
+  }
+  for (int k = 0; k < LN_KINDS; k++) {
+    ln_view_unref(s->views[k]);
+    s->views[k] = NULL;
+  }
+  ln_msg_unref(s->set_level);
+  s->set_level = NULL;
+  ln_policy_session_end(s->policy, s->key);
+  ln_list_remove(&s->link);
+  s->host->n_sessions--;
+  if (s->on_end) s->on_end(s, s->front);
+  ln_host_check_closed(s->host);
+  ln_session_unref(s);
+}
+
+/* --- to the client ------------------------------------------------------------------------ */
+
+void ln_session_throttle(struct ln_session *s) {
+  LN_LIST_EACH(l, &s->own) {
+    ln_usession_pause(LN_CONTAINER(l, struct ln_usession, owner_link), s->clogged > 0);
+  }
+}
+
+void ln_session_drained(struct ln_session *s) {
+  if (s->clogged > 0 && --s->clogged == 0 && s->state != LN_SESSION_GONE) ln_session_throttle(s);
+}
+
+static int send_now(struct ln_session *s, struct ln_sink *sink, struct ln_out *out, bool final) {
+  int rc = ln_out_finish(out, sink->one_line);
+  if (!rc) rc = sink->ops->send(sink, out, final);
+  if (rc == LN_EFULL) {
+    if (s->clogged++ == 0) ln_session_throttle(s);
+    rc = LN_OK;
+  }
+  return rc;
+}
+
+/* Keeps a general message until there is a stream for it; the oldest goes when there are too many.
+ */
+static void hold(struct ln_session *s, struct ln_out *out) {
+  struct waiting *w = calloc(1, sizeof *w);
+  if (!w) return;
+  w->msg = ln_msg_edit(out->msg, out->edits, out->n_edits);
+  if (!w->msg) {
+    free(w);
+    return;
+  }
+  ln_list_push(&s->waiting, &w->link);
+  if (++s->n_waiting <= MAX_WAITING) return;
+  struct waiting *oldest = LN_CONTAINER(ln_list_shift(&s->waiting), struct waiting, link);
+  LN_LOG(s->host->log, WARN, s->id, "no stream to send on: dropped %.*s",
+         LN_STR_ARG(oldest->msg->method));
+  ln_msg_unref(oldest->msg);
+  free(oldest);
+  s->n_waiting--;
+}
+
+void ln_session_send(struct ln_session *s, struct ln_sink *sink, struct ln_out *out, bool final) {
+  if (s->state == LN_SESSION_GONE) return;
+  /* A server's requests wait until the client has said that it is ready for them. */
+  bool early = !final && s->state != LN_SESSION_OPEN && out->msg->kind == LN_MSG_REQUEST;
+  if (!sink) sink = s->general;
+  if (!sink || early) {
+    hold(s, out);
+    return;
+  }
+  int rc = send_now(s, sink, out, final);
+  if (rc)
+    LN_LOG(s->host->log, DEBUG, s->id, "a message to the client was lost: %s", ln_err_text(rc));
+}
+
+static void flush_waiting(struct ln_session *s) {
+  if (!s->general || s->state != LN_SESSION_OPEN) return;
+  struct ln_list *l;
+  while (s->general && (l = ln_list_shift(&s->waiting))) {
+    struct waiting *w = LN_CONTAINER(l, struct waiting, link);
+    s->n_waiting--;
+    struct ln_out out;
+    ln_out_init(&out, w->msg);
+    ln_session_send(s, NULL, &out, false);
+    ln_out_deinit(&out);
+    ln_msg_unref(w->msg);
+    free(w);
+  }
+}
+
+void ln_session_set_general(struct ln_session *s, struct ln_sink *sink) {
+  if (sink) ln_sink_ref(sink);
+  ln_sink_unref(s->general);
+  s->general = sink;
+  flush_waiting(s);
+}
+
+/* --- requests to the client ------------------------------------------------------------------ */
+
+int64_t ln_session_ask(struct ln_session *s, struct ln_sink *sink, struct ln_msg *request,
+                       ln_reply_fn reply, void *arg) {
+  if (s->state == LN_SESSION_GONE) return 0;
+  struct ask *a = calloc(1, sizeof *a);
+  if (!a) return 0;
+  a->id = s->next_ask++;
+  a->reply = reply;
+  a->arg = arg;
+  a->sink = sink ? ln_sink_ref(sink) : NULL;
+  if (ln_map_put(&s->asks, int_key(&a->id), a)) {
+    ln_sink_unref(a->sink);
+    free(a);
+    return 0;
+  }
+  int64_t id = a->id;
+  struct ln_out out;
+  ln_out_init(&out, request);
+  ln_out_replace_int(&out, request->id, id);
+  ln_session_send(s, sink, &out, false);
+  ln_out_deinit(&out);
+  return id;
+}
+
+void ln_session_ask_cancel(struct ln_session *s, int64_t id, const struct ln_msg *cancelled) {
+  struct ask *a = ln_map_remove(&s->asks, int_key(&id));
+  if (!a) return;
+  struct ln_json_item request_id;
+  if (cancelled && ln_json_get(cancelled->params, "requestId", &request_id)) {
+    struct ln_out out;
+    ln_out_init(&out, cancelled);
+    ln_out_replace_int(&out, request_id.value, id);
+    ln_session_send(s, a->sink, &out, false);
+    ln_out_deinit(&out);
+  }
+  ln_sink_unref(a->sink);
+  free(a);
+}
+
+void ln_session_answer(struct ln_session *s, struct ln_msg *response) {
+  int64_t id;
+  if (!response->id.p || !ln_json_int(response->id, &id)) return;
+  struct ask *a = ln_map_remove(&s->asks, int_key(&id));
+  if (a) ask_end(a, ln_msg_ref(response));
+}
+
+struct ln_exchange *ln_session_find(struct ln_session *s, struct ln_str id) {
+  LN_LIST_EACH(l, &s->exchanges) {
+    struct ln_exchange *x = LN_CONTAINER(l, struct ln_exchange, link);
+    if (x->msg->kind == LN_MSG_REQUEST && !x->from_server && !x->reply && !x->ended &&
+        ln_str_eq(x->msg->id, id))
+      return x;
+  }
+  return NULL;
+}

@@ -1,0 +1,111 @@
+/* A server as configured (upstream), one MCP session with it (usession), and one request under
+ * way in that (urequest).
+ *
+ * A usession belongs to a client's session, or to all of them (shared). It is opened when first
+ * needed; requests made before it is ready wait in it. When its channel closes it is gone: its
+ * requests are answered with what happened, and the next need opens another, after a pause
+ * that grows while the server keeps failing. */
+#ifndef LN_PROXY_UPSTREAM_H
+#define LN_PROXY_UPSTREAM_H
+
+#include "proxy/session.h"
+#include "transport/channel.h"
+
+enum ln_upstream_health { LN_UPSTREAM_UNKNOWN, LN_UPSTREAM_UP, LN_UPSTREAM_DOWN };
+
+struct ln_upstream {
+  struct ln_host *host;
+  const struct ln_upstream_conf *conf;
+  size_t index;
+  char *prefix; /* NULL: none. Without the separator */
+  struct ln_child_conf child;
+  struct ln_http_conf http;
+  struct ln_http_pool *pool; /* HTTP only */
+  struct ln_list usessions;
+  struct ln_usession *shared; /* the one, in shared mode */
+  struct ln_list catalogues;  /* indexed by the capabilities they were seen with */
+  enum ln_upstream_health health;
+  char last_error[512];
+  uint64_t retry_at; /* loop time before which no new start is tried */
+  uint64_t backoff_ms;
+};
+
+enum ln_usession_state { LN_US_CONNECTING, LN_US_INITIALIZING, LN_US_READY, LN_US_CLOSING };
+
+struct ln_usession {
+  struct ln_list link; /* in upstream->usessions until closed */
+  struct ln_upstream *upstream;
+  struct ln_session *owner;  /* NULL: shared, or closing. Not counted: the session ends us */
+  struct ln_list owner_link; /* in owner->own */
+  enum ln_usession_state state;
+  bool initialized_sent;
+  bool single;  /* for one request: closed after it */
+  bool paused;  /* we don't read from it */
+  bool stalled; /* it doesn't read what we send */
+  struct ln_channel *channel;
+  char topic[64]; /* for the log: "upstream NAME" */
+  uint64_t opened_at;
+  struct ln_catalogue *catalogue; /* counted; set when ready */
+  int64_t next_id;
+  struct ln_map requests;  /* by id: sent */
+  struct ln_list waiting;  /* urequests not yet sent */
+  struct ln_list watchers; /* of struct watcher: told when ready or dead */
+  struct ln_list asks;     /* exchanges of this server's requests */
+};
+
+struct ln_urequest {
+  struct ln_list link;   /* in usession->waiting, else unlinked */
+  struct ln_list x_link; /* in exchange->requests */
+  int64_t id;            /* 0 until sent */
+  struct ln_usession *usession;
+  struct ln_msg *msg;         /* counted */
+  struct ln_str name_at;      /* a slice of msg to replace … */
+  struct ln_bytes *name_with; /* … by this; counted */
+  struct ln_exchange *x;      /* counted; NULL for our own requests */
+  ln_reply_fn reply;
+  void *arg;
+  bool retried; /* once, on a fresh session, when the server had forgotten the old one */
+  struct ln_timer deadline;
+};
+
+int ln_upstream_init(struct ln_upstream *u, struct ln_host *h, size_t index,
+                     const struct ln_upstream_conf *conf, const char **why) LN_CHECK;
+/* After its usessions and its pool have gone. */
+void ln_upstream_deinit(struct ln_upstream *u);
+
+/* The session with u that s uses, opened when there is none. NULL with *why (until the next call)
+ * when it can't be opened now. */
+struct ln_usession *ln_usession_for(struct ln_session *s, struct ln_upstream *u, const char **why);
+/* The one for a single request of the session: in mode "request" a fresh one. */
+struct ln_usession *ln_usession_for_request(struct ln_session *s, struct ln_upstream *u,
+                                            const char **why);
+/* Calls fn once the usession is ready (true) or has gone (false), from the loop or at once. x stays
+ * the caller's: watch ends by being called or by ln_usession_unwatch. */
+struct ln_watcher {
+  struct ln_list link;
+  void (*fn)(struct ln_watcher *w, struct ln_usession *us, bool ready, const char *why);
+};
+void ln_usession_watch(struct ln_usession *us, struct ln_watcher *w);
+void ln_usession_unwatch(struct ln_watcher *w);
+/* Sends msg as a request of our own numbering, now or when ready. name_at/name_with: see
+ * ln_urequest; x may be NULL. reply is called exactly once, from the loop or at once when it fails
+ * at once, unless ln_urequest_drop comes first. NULL when out of memory (reply not called). */
+struct ln_urequest *ln_usession_request(struct ln_usession *us, struct ln_msg *msg,
+                                        struct ln_str name_at, struct ln_bytes *name_with,
+                                        struct ln_exchange *x, ln_reply_fn reply, void *arg);
+/* Nobody waits for it any more; the server is told when reason is not NULL. reply is not called. */
+void ln_urequest_drop(struct ln_urequest *r, const char *reason);
+/* The server reports progress on it: its deadline starts anew. */
+void ln_urequest_progress(struct ln_urequest *r);
+/* As drop, in the words of the client's own notifications/cancelled. */
+void ln_urequest_cancel(struct ln_urequest *r, const struct ln_msg *cancelled);
+/* A notification, or a response under its own id. Lost when the channel is closing. */
+void ln_usession_notify(struct ln_usession *us, struct ln_msg *msg);
+void ln_usession_respond(struct ln_usession *us, struct ln_str id, struct ln_msg *reply);
+/* The client has said notifications/initialized (its own message, or NULL for one of ours). */
+void ln_usession_client_open(struct ln_usession *us, struct ln_msg *initialized);
+/* Ends it; what is under way fails with why. */
+void ln_usession_close(struct ln_usession *us, const char *why);
+void ln_usession_pause(struct ln_usession *us, bool pause);
+
+#endif

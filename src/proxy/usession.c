@@ -1,0 +1,605 @@
+/* MCP sessions with servers: opened when needed, initialized as the client initialized,
+ * requests numbered and matched, and an end that leaves nobody waiting. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/catalogue.h"
+#include "proxy/router.h"
+#include "proxy/upstream.h"
+
+enum { BACKOFF_FIRST_MS = 250, BACKOFF_MAX_MS = 30000, STEADY_MS = 10000 };
+
+static const struct ln_channel_events channel_events;
+
+static struct ln_str int_key(const int64_t *id) {
+  return (struct ln_str){(const char *)id, sizeof *id};
+}
+
+static struct ln_log *log_of(const struct ln_usession *us) {
+  return us->upstream->host->log;
+}
+
+/* --- opening -------------------------------------------------------------------------------- */
+
+static struct ln_usession *open_session(struct ln_upstream *u, struct ln_session *owner,
+                                        const char **why) {
+  struct ln_host *h = u->host;
+  if (h->closing) {
+    *why = "Lunette is shutting down";
+    return NULL;
+  }
+  if (u->health == LN_UPSTREAM_DOWN && ln_loop_now(h->loop) < u->retry_at) {
+    *why = u->last_error;
+    return NULL;
+  }
+  struct ln_usession *us = calloc(1, sizeof *us);
+  if (!us) {
+    *why = "out of memory";
+    return NULL;
+  }
+  us->upstream = u;
+  us->next_id = 1;
+  us->opened_at = ln_loop_now(h->loop);
+  snprintf(us->topic, sizeof us->topic, "upstream %s", u->conf->name);
+  ln_map_init(&us->requests);
+  ln_list_init(&us->waiting);
+  ln_list_init(&us->watchers);
+  ln_list_init(&us->asks);
+  ln_list_init(&us->owner_link);
+  us->channel = u->pool ? ln_channel_http(u->pool, &channel_events, us)
+                        : ln_channel_child(h->loop, &u->child, &channel_events, us, why);
+  if (!us->channel) {
+    snprintf(u->last_error, sizeof u->last_error, "%s", u->pool ? "out of memory" : *why);
+    *why = u->last_error;
+    LN_LOG(h->log, ERROR, us->topic, "%s", u->last_error);
+    u->health = LN_UPSTREAM_DOWN;
+    u->backoff_ms = u->backoff_ms ? LN_MIN(u->backoff_ms * 2, BACKOFF_MAX_MS) : BACKOFF_FIRST_MS;
+    u->retry_at = ln_loop_now(h->loop) + u->backoff_ms;
+    ln_map_deinit(&us->requests);
+    free(us);
+    return NULL;
+  }
+  us->owner = owner;
+  if (owner) ln_list_push(&owner->own, &us->owner_link);
+  if (owner && owner->clogged) ln_usession_pause(us, true);
+  ln_list_push(&u->usessions, &us->link);
+  return us;
+}
+
+struct ln_usession *ln_usession_for(struct ln_session *s, struct ln_upstream *u, const char **why) {
+  struct ln_usession **slot =
+      u->conf->session == LN_SESSION_SHARED ? &u->shared : &s->usessions[u->index];
+  if (!*slot) *slot = open_session(u, u->conf->session == LN_SESSION_SHARED ? NULL : s, why);
+  return *slot;
+}
+
+struct ln_usession *ln_usession_for_request(struct ln_session *s, struct ln_upstream *u,
+                                            const char **why) {
+  if (u->conf->session != LN_SESSION_REQUEST) return ln_usession_for(s, u, why);
+  struct ln_usession *us = open_session(u, s, why);
+  if (us) us->single = true;
+  return us;
+}
+
+void ln_usession_watch(struct ln_usession *us, struct ln_watcher *w) {
+  if (us->state == LN_US_READY) {
+    ln_list_init(&w->link);
+    w->fn(w, us, true, NULL);
+  } else {
+    ln_list_push(&us->watchers, &w->link);
+  }
+}
+
+void ln_usession_unwatch(struct ln_watcher *w) {
+  ln_list_remove(&w->link);
+}
+
+static void tell_watchers(struct ln_usession *us, bool ready, const char *why) {
+  struct ln_list *l;
+  while ((l = ln_list_shift(&us->watchers))) {
+    struct ln_watcher *w = LN_CONTAINER(l, struct ln_watcher, link);
+    w->fn(w, us, ready, why);
+  }
+}
+
+/* --- sending -------------------------------------------------------------------------------- */
+
+static void send_out(struct ln_usession *us, struct ln_out *out, const struct ln_channel_note *note,
+                     int *rc) {
+  *rc = ln_out_finish(out, us->upstream->pool == NULL);
+  if (!*rc) *rc = ln_channel_send(us->channel, out->parts, out->n, note);
+  if (*rc == LN_EFULL) {
+    ln_router_stalled(us, true);
+    *rc = LN_OK;
+  }
+}
+
+/* Frees it without a reply. */
+static void request_free(struct ln_urequest *r) {
+  ln_timer_stop(&r->deadline);
+  ln_list_remove(&r->link);
+  ln_list_remove(&r->x_link);
+  if (r->id) ln_map_remove(&r->usession->requests, int_key(&r->id));
+  ln_msg_unref(r->msg);
+  ln_bytes_unref(r->name_with);
+  ln_exchange_unref(r->x);
+  free(r);
+}
+
+static void request_end(struct ln_urequest *r, struct ln_msg *reply) {
+  ln_reply_fn fn = r->reply;
+  void *arg = r->arg;
+  struct ln_usession *us = r->usession;
+  struct ln_exchange *x = r->x; /* outlives the callback */
+  if (x) ln_exchange_ref(x);
+  bool single = us->single && us->state != LN_US_CLOSING && r->msg != NULL && r->x;
+  request_free(r);
+  fn(arg, reply);
+  if (x) ln_exchange_unref(x);
+  if (single) ln_usession_close(us, "its one request is done");
+}
+
+static void request_fail(struct ln_urequest *r, const char *fmt, const char *why) {
+  char text[1024], whole[1200];
+  snprintf(text, sizeof text, fmt, why);
+  snprintf(whole, sizeof whole, "Server \"%s\": %s", r->usession->upstream->conf->name, text);
+  request_end(r, ln_msg_error(-32603, whole, LN_STR_NONE));
+}
+
+static void tell_cancelled(struct ln_usession *us, int64_t id, const char *reason) {
+  char params[256];
+  snprintf(params, sizeof params, "{\"requestId\":%" PRId64 ",\"reason\":\"%s\"}", id, reason);
+  struct ln_msg *m = ln_msg_notification("notifications/cancelled", ln_str_c(params));
+  if (m) ln_usession_notify(us, m);
+  ln_msg_unref(m);
+}
+
+static void on_deadline(struct ln_timer *t) {
+  struct ln_urequest *r = LN_CONTAINER(t, struct ln_urequest, deadline);
+  struct ln_usession *us = r->usession;
+  bool initialize = us->state != LN_US_READY;
+  if (r->id && !initialize) {
+    tell_cancelled(us, r->id, "timed out");
+    ln_channel_abandon(us->channel, (uint64_t)r->id);
+  }
+  LN_LOG(log_of(us), WARN, us->topic, "no answer to %.*s in time", LN_STR_ARG(r->msg->method));
+  request_fail(r, "no answer to %s in time", initialize ? "initialize" : "the request");
+}
+
+static uint64_t timeout_of(const struct ln_usession *us) {
+  uint64_t own = us->upstream->conf->timeout_ms;
+  return own ? own : us->upstream->host->decls->settings.request_timeout_ms;
+}
+
+static void request_send(struct ln_usession *us, struct ln_urequest *r) {
+  r->id = us->next_id++;
+  if (ln_map_put(&us->requests, int_key(&r->id), r)) {
+    r->id = 0;
+    request_fail(r, "%s", "out of memory");
+    return;
+  }
+  struct ln_out out;
+  ln_out_init(&out, r->msg);
+  ln_out_replace_int(&out, r->msg->id, r->id);
+  /* The id serves as the token: one number space, one table. */
+  ln_out_replace_int(&out, r->msg->progress_token, r->id);
+  if (r->name_with)
+    ln_out_replace(&out, r->name_at, (struct ln_str){r->name_with->data, r->name_with->len});
+  struct ln_channel_note note = {.kind = LN_NOTE_REQUEST,
+                                 .initialize = us->state == LN_US_INITIALIZING,
+                                 .tag = (uint64_t)r->id};
+  int rc;
+  send_out(us, &out, &note, &rc);
+  ln_out_deinit(&out);
+  us->upstream->host->count.upstream_requests++;
+  if (rc)
+    request_fail(r, "%s",
+                 rc == LN_ELIMIT ? "it reads too slowly; too much is waiting" : ln_err_text(rc));
+}
+
+static void send_initialized(struct ln_usession *us, struct ln_msg *client_words) {
+  if (us->initialized_sent) return;
+  us->initialized_sent = true;
+  struct ln_msg *m = client_words ? ln_msg_ref(client_words)
+                                  : ln_msg_notification("notifications/initialized", LN_STR_NONE);
+  if (m) ln_usession_notify(us, m);
+  ln_msg_unref(m);
+}
+
+static void ignore_reply(void *arg, struct ln_msg *reply) {
+  (void)arg;
+  ln_msg_unref(reply);
+}
+
+/* A server that starts later learns what the client had set. */
+static void restore_state(struct ln_usession *us) {
+  struct ln_json_item logging;
+  if (!us->owner || !us->owner->set_level ||
+      !ln_json_get(us->catalogue->capabilities, "logging", &logging))
+    return;
+  ln_usession_request(us, us->owner->set_level, LN_STR_NONE, NULL, NULL, ignore_reply, NULL);
+}
+
+static void flush(struct ln_usession *us) {
+  if (ln_list_empty(&us->waiting)) return;
+  if (!us->initialized_sent) {
+    send_initialized(us, NULL);
+    restore_state(us);
+  }
+  struct ln_list *l;
+  while (us->state == LN_US_READY && (l = ln_list_shift(&us->waiting)))
+    request_send(us, LN_CONTAINER(l, struct ln_urequest, link));
+}
+
+static struct ln_urequest *request_new(struct ln_usession *us, struct ln_msg *msg, ln_reply_fn fn,
+                                       void *arg) {
+  struct ln_urequest *r = calloc(1, sizeof *r);
+  if (!r) return NULL;
+  r->usession = us;
+  r->msg = ln_msg_ref(msg);
+  r->reply = fn;
+  r->arg = arg;
+  ln_list_init(&r->link);
+  ln_list_init(&r->x_link);
+  ln_timer_init(&r->deadline);
+  ln_timer_start(us->upstream->host->loop, &r->deadline, timeout_of(us), on_deadline);
+  return r;
+}
+
+struct ln_urequest *ln_usession_request(struct ln_usession *us, struct ln_msg *msg,
+                                        struct ln_str name_at, struct ln_bytes *name_with,
+                                        struct ln_exchange *x, ln_reply_fn reply, void *arg) {
+  struct ln_urequest *r = request_new(us, msg, reply, arg);
+  if (!r) return NULL;
+  r->name_at = name_at;
+  r->name_with = name_with ? ln_bytes_ref(name_with) : NULL;
+  r->x = x;
+  if (x) {
+    ln_exchange_ref(x);
+    ln_list_push(&x->requests, &r->x_link);
+  }
+  if (us->state == LN_US_READY && us->initialized_sent) {
+    request_send(us, r);
+  } else {
+    ln_list_push(&us->waiting, &r->link);
+    if (us->state == LN_US_READY) flush(us);
+  }
+  return r;
+}
+
+void ln_urequest_progress(struct ln_urequest *r) {
+  ln_timer_start(r->usession->upstream->host->loop, &r->deadline, timeout_of(r->usession),
+                 on_deadline);
+}
+
+void ln_urequest_drop(struct ln_urequest *r, const char *reason) {
+  struct ln_usession *us = r->usession;
+  if (r->id && reason && us->state == LN_US_READY) {
+    tell_cancelled(us, r->id, reason);
+    ln_channel_abandon(us->channel, (uint64_t)r->id);
+  }
+  bool single = us->single && us->state != LN_US_CLOSING && r->x;
+  request_free(r);
+  if (single) ln_usession_close(us, "its one request was called off");
+}
+
+void ln_urequest_cancel(struct ln_urequest *r, const struct ln_msg *cancelled) {
+  struct ln_usession *us = r->usession;
+  struct ln_json_item id;
+  if (r->id && us->state == LN_US_READY && ln_json_get(cancelled->params, "requestId", &id)) {
+    struct ln_out out;
+    ln_out_init(&out, cancelled);
+    ln_out_replace_int(&out, id.value, r->id);
+    struct ln_channel_note note = {.kind = LN_NOTE_NOTIFICATION};
+    int rc;
+    send_out(us, &out, &note, &rc);
+    ln_out_deinit(&out);
+    ln_channel_abandon(us->channel, (uint64_t)r->id);
+  }
+  ln_urequest_drop(r, NULL);
+}
+
+void ln_usession_notify(struct ln_usession *us, struct ln_msg *msg) {
+  if (us->state != LN_US_READY) return;
+  struct ln_out out;
+  ln_out_init(&out, msg);
+  struct ln_channel_note note = {.kind = LN_NOTE_NOTIFICATION};
+  int rc;
+  send_out(us, &out, &note, &rc);
+  ln_out_deinit(&out);
+  if (rc)
+    LN_LOG(log_of(us), WARN, us->topic, "%.*s was lost: %s", LN_STR_ARG(msg->method),
+           ln_err_text(rc));
+}
+
+void ln_usession_respond(struct ln_usession *us, struct ln_str id, struct ln_msg *reply) {
+  if (us->state == LN_US_CLOSING) return;
+  struct ln_out out;
+  ln_out_init(&out, reply);
+  ln_out_replace(&out, reply->id, id);
+  struct ln_channel_note note = {.kind = LN_NOTE_RESPONSE};
+  int rc;
+  send_out(us, &out, &note, &rc);
+  ln_out_deinit(&out);
+  if (rc) LN_LOG(log_of(us), WARN, us->topic, "a response was lost: %s", ln_err_text(rc));
+}
+
+void ln_usession_client_open(struct ln_usession *us, struct ln_msg *initialized) {
+  if (us->state != LN_US_READY || us->initialized_sent) return;
+  send_initialized(us, initialized);
+  restore_state(us);
+  flush(us);
+}
+
+void ln_usession_pause(struct ln_usession *us, bool pause) {
+  if (us->paused == pause || us->state == LN_US_CLOSING) return;
+  us->paused = pause;
+  if (pause)
+    ln_channel_pause(us->channel);
+  else
+    ln_channel_resume(us->channel);
+}
+
+/* --- the handshake ---------------------------------------------------------------------------- */
+
+static void note_failure(struct ln_usession *us, const char *why) {
+  struct ln_upstream *u = us->upstream;
+  uint64_t now = ln_loop_now(u->host->loop);
+  bool steady = us->state == LN_US_READY && now - us->opened_at > STEADY_MS;
+  u->backoff_ms = steady          ? 0
+                  : u->backoff_ms ? LN_MIN(u->backoff_ms * 2, BACKOFF_MAX_MS)
+                                  : BACKOFF_FIRST_MS;
+  u->health = LN_UPSTREAM_DOWN;
+  u->retry_at = now + u->backoff_ms;
+  snprintf(u->last_error, sizeof u->last_error, "%s", why);
+}
+
+static void on_initialized(void *arg, struct ln_msg *reply) {
+  struct ln_usession *us = arg;
+  struct ln_upstream *u = us->upstream;
+  struct ln_json_item it;
+  char why[512];
+  if (us->state == LN_US_CLOSING) {
+    ln_msg_unref(reply);
+    return;
+  }
+  if (reply->kind == LN_MSG_ERROR) {
+    struct ln_str text = LN_STR_LIT("no reason given");
+    if (ln_json_get(reply->error, "message", &it) && it.type == LN_JSON_STRING)
+      text = ln_json_inside(it.value);
+    snprintf(why, sizeof why, "refused initialize: %.*s", (int)LN_MIN(text.n, (size_t)400), text.p);
+    goto fail;
+  }
+  if (!ln_json_get(reply->result, "protocolVersion", &it) || it.type != LN_JSON_STRING ||
+      !ln_version_known(ln_json_inside(it.value))) {
+    snprintf(why, sizeof why, "answered initialize with a protocol version Lunette doesn't know");
+    goto fail;
+  }
+  us->state = LN_US_READY;
+  u->health = LN_UPSTREAM_UP;
+  u->backoff_ms = 0;
+  ln_channel_initialized(us->channel, ln_version_answer(ln_json_inside(it.value)), true);
+  us->catalogue = ln_router_catalogue(us, reply);
+  if (us->catalogue && (!us->owner || us->owner->state == LN_SESSION_OPEN)) {
+    send_initialized(us, NULL);
+    restore_state(us);
+  }
+  ln_msg_unref(reply);
+  if (!us->catalogue) {
+    ln_usession_close(us, "out of memory");
+    return;
+  }
+  tell_watchers(us, true, NULL);
+  if (us->state == LN_US_READY) flush(us);
+  return;
+fail:
+  note_failure(us, why);
+  LN_LOG(log_of(us), ERROR, us->topic, "%s", why);
+  ln_msg_unref(reply);
+  ln_usession_close(us, why);
+}
+
+static void channel_ready(void *arg) {
+  struct ln_usession *us = arg;
+  if (us->state != LN_US_CONNECTING) return;
+  us->state = LN_US_INITIALIZING;
+  struct ln_msg *hello = ln_router_hello(us);
+  struct ln_urequest *r = hello ? request_new(us, hello, on_initialized, us) : NULL;
+  ln_msg_unref(hello);
+  if (!r) {
+    ln_usession_close(us, "out of memory");
+    return;
+  }
+  request_send(us, r);
+}
+
+/* --- receiving -------------------------------------------------------------------------------- */
+
+static void response_in(struct ln_usession *us, struct ln_msg *msg) {
+  int64_t id;
+  struct ln_urequest *r = NULL;
+  if (msg->id.p && ln_json_int(msg->id, &id)) r = ln_map_get(&us->requests, int_key(&id));
+  if (!r) {
+    LN_LOG(log_of(us), DEBUG, us->topic, "a response nobody waits for was dropped");
+    ln_msg_unref(msg);
+    return;
+  }
+  ln_channel_abandon(us->channel, (uint64_t)r->id);
+  request_end(r, msg);
+}
+
+static void one_in(struct ln_usession *us, struct ln_bytes *bytes, struct ln_str text,
+                   uint64_t related) {
+  const struct ln_settings *set = &us->upstream->host->decls->settings;
+  const struct ln_msg_limits limits = {.json = {.max_bytes = set->max_message_bytes,
+                                                .max_depth = set->max_depth,
+                                                .max_members = UINT32_MAX}};
+  struct ln_msg *msg;
+  struct ln_msg_fault fault;
+  int rc = ln_msg_parse(bytes, text, &limits, &msg, &fault);
+  if (rc) {
+    LN_LOG(log_of(us), WARN, us->topic, "sent what is no message (%s): %.*s",
+           *fault.text ? fault.text : ln_err_text(rc), (int)LN_MIN(text.n, (size_t)120), text.p);
+    ln_bytes_unref(fault.id_bytes);
+    /* The stream's request would wait for this until its deadline. */
+    int64_t key = (int64_t)related;
+    struct ln_urequest *r = related ? ln_map_get(&us->requests, int_key(&key)) : NULL;
+    if (r) {
+      ln_channel_abandon(us->channel, related);
+      request_fail(r, "%s", "answered with what is no message");
+    }
+    return;
+  }
+  if (msg->kind == LN_MSG_RESULT || msg->kind == LN_MSG_ERROR) {
+    if (msg->kind == LN_MSG_ERROR && !msg->id.p && related) {
+      /* An error for a request whose id the server could not read: it belongs to its stream. */
+      int64_t key = (int64_t)related;
+      struct ln_urequest *r = ln_map_get(&us->requests, int_key(&key));
+      struct ln_msg *with_id = r ? ln_msg_error_raw(msg->error) : NULL;
+      ln_msg_unref(msg);
+      if (with_id) {
+        ln_channel_abandon(us->channel, related);
+        request_end(r, with_id);
+      }
+      return;
+    }
+    response_in(us, msg);
+    return;
+  }
+  int64_t key = (int64_t)related;
+  struct ln_urequest *cause = related ? ln_map_get(&us->requests, int_key(&key)) : NULL;
+  ln_router_from_server(us, msg, cause);
+  ln_msg_unref(msg);
+}
+
+static void channel_message(void *arg, struct ln_bytes *bytes, uint64_t related) {
+  struct ln_usession *us = arg;
+  struct ln_str text = ln_json_trim((struct ln_str){bytes->data, bytes->len});
+  if (text.n && text.p[0] == '[') { /* a batch: 2025-03-26 servers may */
+    struct ln_json_info info;
+    struct ln_json_limits limits = LN_JSON_LIMITS_DEFAULT;
+    limits.max_bytes = us->upstream->host->decls->settings.max_message_bytes;
+    if (ln_json_scan(text, &limits, &info) == LN_OK) {
+      struct ln_json_cur cur = ln_json_enter(text);
+      struct ln_json_item it;
+      while (us->state != LN_US_CLOSING && ln_json_next(&cur, &it))
+        one_in(us, bytes, it.value, related);
+      ln_bytes_unref(bytes);
+      return;
+    }
+  }
+  if (us->state != LN_US_CLOSING) one_in(us, bytes, text, related);
+  ln_bytes_unref(bytes);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+/* Out of everybody's sight: nothing new comes to it. */
+static void detach(struct ln_usession *us) {
+  struct ln_upstream *u = us->upstream;
+  if (u->shared == us) u->shared = NULL;
+  if (us->owner && us->owner->usessions[u->index] == us) us->owner->usessions[u->index] = NULL;
+  ln_list_remove(&us->owner_link);
+  us->owner = NULL;
+}
+
+static void fail_all(struct ln_usession *us, const char *why) {
+  struct ln_list *l;
+  while ((l = ln_list_shift(&us->waiting)))
+    request_fail(LN_CONTAINER(l, struct ln_urequest, link), "%s", why);
+  struct ln_map_slot *slot;
+  for (size_t i = 0; i = 0, ln_map_next(&us->requests, &i, &slot);)
+    request_fail(slot->value, "%s", why);
+  while ((l = ln_list_shift(&us->asks))) {
+    struct ln_exchange *x = LN_CONTAINER(l, struct ln_exchange, asker_link);
+    x->asker = NULL;
+    ln_exchange_abort(x);
+  }
+  tell_watchers(us, false, why);
+}
+
+void ln_usession_close(struct ln_usession *us, const char *why) {
+  if (us->state == LN_US_CLOSING) return;
+  us->state = LN_US_CLOSING;
+  ln_router_stalled(us, false);
+  detach(us);
+  char copy[512]; /* why may be about to go */
+  snprintf(copy, sizeof copy, "%s", why);
+  fail_all(us, copy);
+  ln_channel_close(us->channel);
+}
+
+static void channel_closed(void *arg, int err, const char *why) {
+  struct ln_usession *us = arg;
+  struct ln_upstream *u = us->upstream;
+  struct ln_host *h = u->host;
+  if (us->state != LN_US_CLOSING) {
+    if (err) {
+      note_failure(us, why);
+      LN_LOG(h->log, ERROR, us->topic, "%s", why);
+    }
+    us->state = LN_US_CLOSING;
+    ln_router_stalled(us, false);
+    detach(us);
+    fail_all(us, why ? why : "the connection was closed");
+  }
+  ln_list_remove(&us->link);
+  ln_map_deinit(&us->requests);
+  ln_catalogue_unref(us->catalogue);
+  free(us);
+  ln_host_check_closed(h);
+}
+
+/* The server has forgotten our session: nothing was done, so the request may go once more, to a
+ * fresh one. */
+static bool retry_elsewhere(struct ln_usession *us, struct ln_urequest *r) {
+  struct ln_session *s = us->owner ? us->owner : r->x ? r->x->session : NULL;
+  if (r->retried || !s || us->state != LN_US_READY) return false;
+  struct ln_upstream *u = us->upstream;
+  const char *why;
+  ln_map_remove(&us->requests, int_key(&r->id));
+  r->id = 0;
+  r->retried = true;
+  detach(us);
+  struct ln_usession *fresh = ln_usession_for(s, u, &why);
+  r->usession = fresh ? fresh : us;
+  if (fresh) {
+    ln_list_push(&fresh->waiting, &r->link);
+    if (fresh->state == LN_US_READY) flush(fresh);
+  } else {
+    request_fail(r, "%s", why);
+  }
+  ln_usession_close(us, "the server has ended the session");
+  return true;
+}
+
+static void channel_failed(void *arg, uint64_t tag, int err, int status, const char *why) {
+  struct ln_usession *us = arg;
+  int64_t key = (int64_t)tag;
+  struct ln_urequest *r = tag ? ln_map_get(&us->requests, int_key(&key)) : NULL;
+  if (!r) {
+    LN_LOG(log_of(us), WARN, us->topic, "%s", why);
+    return;
+  }
+  if (err == LN_ENOTFOUND && status == 404 && retry_elsewhere(us, r)) return;
+  if (us->state == LN_US_INITIALIZING) {
+    note_failure(us, why);
+    LN_LOG(log_of(us), ERROR, us->topic, "%s", why);
+    ln_usession_close(us, why);
+    return;
+  }
+  request_fail(r, "%s", why);
+}
+
+static void channel_drain(void *arg) {
+  ln_router_stalled(arg, false);
+}
+
+static const struct ln_channel_events channel_events = {
+    .ready = channel_ready,
+    .message = channel_message,
+    .failed = channel_failed,
+    .drain = channel_drain,
+    .closed = channel_closed,
+};

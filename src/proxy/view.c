@@ -1,0 +1,513 @@
+/* Building and serving views; see view.h. */
+#include "proxy/view.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mcp/uri.h"
+
+static bool is_uri_kind(enum ln_kind kind) {
+  return kind == LN_KIND_RESOURCE;
+}
+
+static struct ln_str str_of(const struct ln_bytes *b) {
+  return b ? (struct ln_str){b->data, b->len} : LN_STR_NONE;
+}
+
+/* --- life ----------------------------------------------------------------------------------- */
+
+struct ln_view *ln_view_ref(struct ln_view *v) {
+  v->refs++;
+  return v;
+}
+
+static void pages_free(struct ln_view *v) {
+  for (size_t i = 0; i < v->n_pages; i++) ln_msg_unref(v->pages[i]);
+  free(v->pages);
+  v->pages = NULL;
+  v->n_pages = 0;
+}
+
+void ln_view_unref(struct ln_view *v) {
+  if (!v || --v->refs) return;
+  ln_list_remove(&v->link);
+  for (size_t i = 0; i < v->n_entries; i++) {
+    struct ln_entry *e = &v->entries[i];
+    ln_bytes_unref(e->key);
+    ln_bytes_unref(e->before_rules);
+    ln_bytes_unref(e->normal);
+    ln_bytes_unref(e->native_json);
+    ln_bytes_unref(e->json);
+    ln_bytes_unref(e->why);
+    for (size_t k = 0; k < e->n_old; k++) ln_bytes_unref(e->old[k].name);
+    free(e->old);
+  }
+  for (size_t i = 0; i < v->n_shelves; i++) ln_shelf_unref(v->shelves[i]);
+  pages_free(v);
+  ln_map_deinit(&v->by_key);
+  ln_map_deinit(&v->hidden);
+  ln_policy_unref(v->policy);
+  free(v->entries);
+  free(v->shelves);
+  free(v);
+}
+
+/* --- building -------------------------------------------------------------------------------- */
+
+/* The name an item has before any rule: with its server's prefix; URIs as they are. */
+static struct ln_bytes *first_name(const struct ln_upstream *u, enum ln_kind kind,
+                                   const struct ln_bytes *key) {
+  if (!u->prefix || kind == LN_KIND_RESOURCE || kind == LN_KIND_TEMPLATE)
+    return ln_bytes_ref((struct ln_bytes *)key);
+  size_t n = strlen(u->prefix);
+  struct ln_bytes *b = ln_bytes_new(n + 1 + key->len);
+  if (!b) return NULL;
+  memcpy(b->data, u->prefix, n);
+  b->data[n] = '_';
+  memcpy(b->data + n + 1, key->data, key->len);
+  return b;
+}
+
+static struct ln_bytes *normal_form(struct ln_str uri) {
+  struct ln_buf b;
+  ln_buf_init(&b, uri.n * 2 + 64);
+  struct ln_bytes *out = NULL;
+  if (ln_uri_normal(uri, &b) == LN_OK && !ln_str_eq(ln_buf_str(&b), uri)) out = ln_buf_take(&b);
+  ln_buf_deinit(&b);
+  return out;
+}
+
+static int collect(struct ln_view *v) {
+  const struct ln_policy_decls *d = v->host->decls;
+  size_t max = d->n_components;
+  for (size_t i = 0; i < v->n_shelves; i++) max += v->shelves[i] ? v->shelves[i]->n_items : 0;
+  v->entries = calloc(max + 1, sizeof *v->entries);
+  if (!v->entries) return LN_ENOMEM;
+  for (size_t i = 0; i < d->n_components; i++) {
+    if (d->components[i].kind != v->kind) continue;
+    struct ln_entry *e = &v->entries[v->n_entries++];
+    e->component = i;
+    e->before_rules = ln_bytes_copy(d->components[i].key.p, d->components[i].key.n);
+    if (!e->before_rules) return LN_ENOMEM;
+  }
+  for (size_t i = 0; i < v->n_shelves; i++) {
+    struct ln_shelf *sh = v->shelves[i];
+    for (size_t k = 0; sh && k < sh->n_items; k++) {
+      struct ln_entry *e = &v->entries[v->n_entries++];
+      e->upstream = sh->upstream;
+      e->item = &sh->items[k];
+      e->before_rules = first_name(sh->upstream, v->kind, e->item->key);
+      if (!e->before_rules) return LN_ENOMEM;
+    }
+  }
+  return LN_OK;
+}
+
+static struct ln_str definition(const struct ln_view *v, const struct ln_entry *e) {
+  return e->upstream ? e->item->json : v->host->decls->components[e->component].json;
+}
+
+/* Splices the presented name into a definition, if it isn't there already. */
+static int put_name(struct ln_view *v, struct ln_entry *e) {
+  struct ln_str json = e->json ? str_of(e->json) : definition(v, e);
+  struct ln_json_item it;
+  if (!ln_json_get(json, ln_kind_rows[v->kind].key, &it)) return LN_OK;
+  struct ln_buf quoted, out;
+  ln_buf_init(&quoted, SIZE_MAX / 2);
+  ln_buf_init(&out, SIZE_MAX / 2);
+  int rc = ln_json_quote(&quoted, str_of(e->key));
+  struct ln_iov parts[3];
+  const struct ln_edit edit = {it.value, ln_buf_str(&quoted)};
+  int n = rc ? rc : ln_json_splice(json, NULL, &edit, 1, parts, LN_COUNT(parts));
+  if (n < 0) rc = n;
+  for (int i = 0; i < n && !rc; i++) rc = ln_buf_append(&out, parts[i].p, parts[i].n);
+  if (!rc) {
+    struct ln_bytes *fresh = ln_buf_take(&out);
+    ln_bytes_unref(e->json);
+    e->json = fresh;
+    rc = fresh ? LN_OK : LN_ENOMEM;
+  }
+  ln_buf_deinit(&quoted);
+  ln_buf_deinit(&out);
+  return rc;
+}
+
+static int settle(struct ln_view *v, struct ln_entry *e, struct ln_view_item *item) {
+  e->hidden = item->hidden;
+  e->json = item->new_json;
+  e->old = item->old;
+  e->n_old = item->n_old;
+  e->why = item->why;
+  e->key = item->new_name ? item->new_name : ln_bytes_ref(e->before_rules);
+  *item = (struct ln_view_item){0};
+  struct ln_str native =
+      e->upstream ? str_of(e->item->key) : v->host->decls->components[e->component].key;
+  if (!ln_str_eq(native, str_of(e->key))) {
+    int rc = put_name(v, e);
+    if (rc) return rc;
+    if (e->upstream &&
+        !(e->native_json = ln_bytes_copy(e->item->key_value.p, e->item->key_value.n)))
+      return LN_ENOMEM;
+  }
+  if (is_uri_kind(v->kind)) e->normal = normal_form(str_of(e->key));
+  return LN_OK;
+}
+
+static int apply_rules(struct ln_view *v, struct ln_exchange *x, bool explain) {
+  struct ln_view_item *items = calloc(v->n_entries + 1, sizeof *items);
+  if (!items) return LN_ENOMEM;
+  for (size_t i = 0; i < v->n_entries; i++) {
+    struct ln_entry *e = &v->entries[i];
+    items[i].upstream = e->upstream ? e->upstream->conf->name : NULL;
+    items[i].json = definition(v, e);
+    items[i].name = str_of(e->before_rules);
+  }
+  int rc = LN_OK;
+  if (explain || ln_policy_has_rules(v->policy, v->kind))
+    rc = ln_policy_present(v->policy, v->kind, items, v->n_entries, x, explain);
+  for (size_t i = 0; i < v->n_entries; i++) {
+    if (!rc) rc = settle(v, &v->entries[i], &items[i]);
+    ln_view_item_deinit(&items[i]);
+  }
+  free(items);
+  return rc;
+}
+
+static int index_hidden(struct ln_view *v, struct ln_entry *e) {
+  int rc = ln_map_put(&v->hidden, str_of(e->before_rules), e);
+  if (!rc && e->normal) rc = ln_map_put(&v->hidden, str_of(e->normal), e);
+  return rc;
+}
+
+static int index_entries(struct ln_view *v) {
+  for (size_t i = 0; i < v->n_entries; i++) {
+    struct ln_entry *e = &v->entries[i];
+    int rc = LN_OK;
+    if (e->hidden) {
+      rc = index_hidden(v, e);
+    } else if (ln_map_get(&v->by_key, str_of(e->key))) {
+      e->shadowed = true;
+      LN_LOG(v->host->log, WARN, e->upstream ? e->upstream->conf->name : "policy",
+             "its %s \"%.*s\" is not shown: another of that name comes first",
+             ln_kind_rows[v->kind].noun, LN_STR_ARG(str_of(e->key)));
+    } else {
+      rc = ln_map_put(&v->by_key, str_of(e->key), e);
+      if (!rc && e->normal && !ln_map_get(&v->by_key, str_of(e->normal)))
+        rc = ln_map_put(&v->by_key, str_of(e->normal), e);
+    }
+    if (rc) return rc;
+  }
+  return LN_OK;
+}
+
+static struct ln_view *build(struct ln_session *s, enum ln_kind kind, struct ln_shelf **shelves,
+                             struct ln_exchange *x, bool explain) {
+  struct ln_host *h = s->host;
+  struct ln_view *v = calloc(1, sizeof *v);
+  if (!v) return NULL;
+  v->refs = 1;
+  v->host = h;
+  v->kind = kind;
+  v->policy = ln_policy_ref(s->policy);
+  v->n_shelves = h->n_upstreams;
+  ln_map_init(&v->by_key);
+  ln_map_init(&v->hidden);
+  ln_list_init(&v->link);
+  v->shelves = calloc(h->n_upstreams + 1, sizeof(struct ln_shelf *));
+  if (!v->shelves) v->n_shelves = 0;
+  for (size_t i = 0; i < v->n_shelves; i++)
+    v->shelves[i] = shelves[i] ? ln_shelf_ref(shelves[i]) : NULL;
+  int rc = v->shelves ? collect(v) : LN_ENOMEM;
+  if (!rc) rc = apply_rules(v, x, explain);
+  if (!rc) rc = index_entries(v);
+  if (rc) {
+    LN_LOG(h->log, ERROR, "lists", "%s: %s", ln_kind_rows[kind].list_method, ln_err_text(rc));
+    ln_view_unref(v);
+    return NULL;
+  }
+  return v;
+}
+
+/* --- getting one --------------------------------------------------------------------------------
+ */
+
+struct getter {
+  struct ln_session *session; /* counted */
+  struct ln_exchange *x;      /* counted, or NULL */
+  enum ln_kind kind;
+  bool explain;
+  bool done;
+  size_t missing; /* shelves not yet answered, plus one while they are asked for */
+  size_t refs;    /* answers still to come, and the getter's own course */
+  struct ln_shelf **shelves;
+  char why[512];
+  struct ln_timer patience;
+  ln_view_fn fn;
+  void *arg;
+};
+struct ask {
+  struct getter *g;
+  size_t index;
+};
+
+static bool same_shelves(const struct ln_view *v, struct ln_shelf *const *shelves) {
+  for (size_t i = 0; i < v->n_shelves; i++)
+    if (v->shelves[i] != shelves[i]) return false;
+  return true;
+}
+
+/* The session's view if it still holds, or another session's that sees the same. */
+static struct ln_view *existing(struct ln_session *s, enum ln_kind kind,
+                                struct ln_shelf *const *shelves) {
+  struct ln_view *v = s->views[kind];
+  if (v && v->policy == s->policy && same_shelves(v, shelves)) return v;
+  if (ln_policy_per_client(s->policy, kind)) return NULL;
+  LN_LIST_EACH(l, &s->host->views) {
+    v = LN_CONTAINER(l, struct ln_view, link);
+    if (v->kind == kind && v->policy == s->policy && same_shelves(v, shelves)) return v;
+  }
+  return NULL;
+}
+
+static struct ln_view *view_for(struct getter *g) {
+  struct ln_session *s = g->session;
+  struct ln_view *v = g->explain ? NULL : existing(s, g->kind, g->shelves);
+  if (v) {
+    ln_view_ref(v);
+  } else {
+    v = build(s, g->kind, g->shelves, g->x, g->explain);
+    if (v && !g->explain && !ln_policy_per_client(s->policy, g->kind))
+      ln_list_push(&s->host->views, &v->link);
+  }
+  if (v && !g->explain && s->views[g->kind] != v && s->state != LN_SESSION_GONE) {
+    ln_view_unref(s->views[g->kind]);
+    s->views[g->kind] = ln_view_ref(v);
+  }
+  return v;
+}
+
+static void getter_unref(struct getter *g) {
+  if (--g->refs) return;
+  for (size_t i = 0; i < g->session->host->n_upstreams; i++) ln_shelf_unref(g->shelves[i]);
+  free(g->shelves);
+  ln_exchange_unref(g->x);
+  ln_session_unref(g->session);
+  free(g);
+}
+
+static void getter_finish(struct getter *g) {
+  if (g->done) return;
+  g->done = true;
+  ln_timer_stop(&g->patience);
+  struct ln_host *h = g->session->host;
+  bool lost = h->n_upstreams == 1 && !g->shelves[0] && !h->components[g->kind];
+  struct ln_view *v = lost ? NULL : view_for(g);
+  const char *why = *g->why ? g->why : lost ? "the server is not ready yet" : "out of memory";
+  g->fn(g->arg, v, v ? NULL : why);
+  ln_view_unref(v);
+}
+
+static void got_shelf(void *arg, struct ln_shelf *shelf, const char *why) {
+  struct ask *a = arg;
+  struct getter *g = a->g;
+  if (!g->done) {
+    g->shelves[a->index] = shelf ? ln_shelf_ref(shelf) : NULL;
+    if (!shelf)
+      snprintf(g->why, sizeof g->why, "Server \"%s\": %s",
+               g->session->host->upstreams[a->index].conf->name, why);
+    if (--g->missing == 0) getter_finish(g);
+  }
+  getter_unref(g);
+  free(a);
+}
+
+static void out_of_patience(struct ln_timer *t) {
+  getter_finish(LN_CONTAINER(t, struct getter, patience));
+}
+
+/* A server that has been starting for longer than clients are made to wait keeps nobody up. */
+static bool hopeless(struct ln_session *s, struct ln_upstream *u) {
+  if (s->host->n_upstreams < 2 || s->catalogues[u->index]) return false;
+  struct ln_usession *us =
+      u->conf->session == LN_SESSION_SHARED ? u->shared : s->usessions[u->index];
+  return us && us->state != LN_US_READY &&
+         ln_loop_now(s->host->loop) - us->opened_at > s->host->decls->settings.start_timeout_ms;
+}
+
+static void get(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x, bool explain,
+                ln_view_fn fn, void *arg) {
+  struct ln_host *h = s->host;
+  struct getter *g = calloc(1, sizeof *g);
+  if (g) g->shelves = calloc(h->n_upstreams + 1, sizeof(struct ln_shelf *));
+  if (!g || !g->shelves) {
+    free(g);
+    fn(arg, NULL, "out of memory");
+    return;
+  }
+  g->session = ln_session_ref(s);
+  if (x) ln_exchange_ref(x);
+  g->x = x;
+  g->kind = kind;
+  g->explain = explain;
+  g->fn = fn;
+  g->arg = arg;
+  g->refs = 1;
+  g->missing = 1;
+  ln_timer_init(&g->patience);
+  for (size_t i = 0; i < h->n_upstreams; i++) {
+    struct ln_upstream *u = &h->upstreams[i];
+    struct ask *a = hopeless(s, u) ? NULL : calloc(1, sizeof *a);
+    if (!a) continue;
+    *a = (struct ask){g, i};
+    g->refs++;
+    g->missing++;
+    ln_catalogue_shelf(s, u, kind, got_shelf, a);
+  }
+  if (--g->missing == 0)
+    getter_finish(g);
+  else if (h->n_upstreams > 1)
+    ln_timer_start(h->loop, &g->patience, h->decls->settings.start_timeout_ms, out_of_patience);
+  /* With one server its own deadlines apply. */
+  getter_unref(g);
+}
+
+/* The view as it is, when every list it was made of still is what the session sees. */
+static struct ln_view *current(struct ln_session *s, enum ln_kind kind) {
+  struct ln_view *v = s->views[kind];
+  if (!v || v->policy != s->policy) return NULL;
+  for (size_t i = 0; i < v->n_shelves; i++) {
+    struct ln_catalogue *c = s->catalogues[i];
+    if (!c || !c->shelves[kind] || c->shelves[kind] != v->shelves[i]) return NULL;
+  }
+  return v;
+}
+
+void ln_view_get(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x, ln_view_fn fn,
+                 void *arg) {
+  struct ln_view *v = current(s, kind);
+  if (v)
+    fn(arg, v, NULL);
+  else
+    get(s, kind, x, false, fn, arg);
+}
+
+void ln_view_explain(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x, ln_view_fn fn,
+                     void *arg) {
+  get(s, kind, x, true, fn, arg);
+}
+
+bool ln_view_needed(const struct ln_host *h, enum ln_kind kind) {
+  return h->n_upstreams != 1 || h->components[kind] || ln_policy_has_rules(h->policy, kind);
+}
+
+/* --- looking up ----------------------------------------------------------------------------------
+ */
+
+static void *look(const struct ln_map *m, enum ln_kind kind, struct ln_str key) {
+  void *found = ln_map_get(m, key);
+  if (found || !is_uri_kind(kind)) return found;
+  struct ln_bytes *normal = normal_form(key);
+  if (normal) found = ln_map_get(m, str_of(normal));
+  ln_bytes_unref(normal);
+  return found;
+}
+
+const struct ln_entry *ln_view_find(const struct ln_view *v, struct ln_str key) {
+  return look(&v->by_key, v->kind, key);
+}
+
+bool ln_view_is_hidden(const struct ln_view *v, struct ln_str key) {
+  return look(&v->hidden, v->kind, key) != NULL;
+}
+
+/* --- pages
+ * ---------------------------------------------------------------------------------------- */
+
+static bool listed(const struct ln_entry *e) {
+  return !e->hidden && !e->shadowed;
+}
+
+/* True when the one server's one page can go out as it came. */
+static bool untouched(const struct ln_view *v) {
+  if (v->n_shelves != 1 || !v->shelves[0] || v->shelves[0]->n_pages != 1) return false;
+  for (size_t i = 0; i < v->n_entries; i++)
+    if (!v->entries[i].upstream || !listed(&v->entries[i]) || v->entries[i].json) return false;
+  struct ln_json_item it;
+  struct ln_str result = v->shelves[0]->pages[0]->result;
+  return !ln_json_get(result, "nextCursor", &it) &&
+         ln_json_get(result, ln_kind_rows[v->kind].array, &it) &&
+         ln_json_count(it.value) == v->n_entries;
+}
+
+/* "[…]" of the entries from *i on, at most max of them; *i moves past them. */
+static int array_text(const struct ln_view *v, size_t *i, size_t max, struct ln_buf *out) {
+  int rc = ln_buf_append_c(out, "[");
+  size_t n = 0;
+  for (; *i < v->n_entries && n < max && !rc; (*i)++) {
+    const struct ln_entry *e = &v->entries[*i];
+    if (!listed(e)) continue;
+    if (n++) rc = ln_buf_append_c(out, ",");
+    if (!rc) rc = ln_buf_append_str(out, e->json ? str_of(e->json) : definition(v, e));
+  }
+  while (*i < v->n_entries && !listed(&v->entries[*i])) (*i)++;
+  return rc ? rc : ln_buf_append_c(out, "]");
+}
+
+/* The reply around an array: one server's own result with its other members, else ours. */
+static struct ln_msg *page_message(const struct ln_view *v, struct ln_str array, size_t next) {
+  const char *name = ln_kind_rows[v->kind].array;
+  struct ln_json_item it;
+  if (!next && v->n_shelves == 1 && v->shelves[0] && v->shelves[0]->n_pages == 1) {
+    const struct ln_msg *own = v->shelves[0]->pages[0];
+    if (ln_json_get(own->result, name, &it))
+      return ln_msg_edit(own, &(struct ln_edit){it.value, array}, 1);
+  }
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  int rc = ln_buf_printf(&b, "{\"%s\":", name);
+  if (!rc) rc = ln_buf_append_str(&b, array);
+  if (!rc && next) rc = ln_buf_printf(&b, ",\"nextCursor\":\"from-%zu\"", next);
+  if (!rc) rc = ln_buf_append_c(&b, "}");
+  struct ln_msg *m = rc ? NULL : ln_msg_result(ln_buf_str(&b));
+  ln_buf_deinit(&b);
+  return m;
+}
+
+static int make_pages(struct ln_view *v) {
+  size_t size = v->host->decls->settings.page_size, i = 0;
+  size_t max = size ? v->n_entries / size + 2 : 1;
+  v->pages = calloc(max, sizeof(struct ln_msg *));
+  if (!v->pages) return LN_ENOMEM;
+  if ((!size || v->n_entries <= size) && untouched(v)) {
+    v->pages[v->n_pages++] = ln_msg_ref(v->shelves[0]->pages[0]);
+    return LN_OK;
+  }
+  do {
+    struct ln_buf array;
+    ln_buf_init(&array, SIZE_MAX / 2);
+    struct ln_msg *m = NULL;
+    if (array_text(v, &i, size ? size : SIZE_MAX, &array) == LN_OK)
+      m = page_message(v, ln_buf_str(&array), i < v->n_entries ? v->n_pages + 1 : 0);
+    ln_buf_deinit(&array);
+    if (!m) {
+      pages_free(v);
+      return LN_ENOMEM;
+    }
+    v->pages[v->n_pages++] = m;
+  } while (i < v->n_entries);
+  return LN_OK;
+}
+
+struct ln_msg *ln_view_page(struct ln_view *v, struct ln_str cursor) {
+  if (!v->pages && make_pages(v)) return NULL;
+  size_t page = 0;
+  if (cursor.p) {
+    struct ln_str raw = ln_json_inside(cursor);
+    int64_t n = 0;
+    if (!raw.p || !ln_str_starts(raw, "from-") ||
+        !ln_json_int((struct ln_str){raw.p + 5, raw.n - 5}, &n) || n < 1 || (size_t)n >= v->n_pages)
+      return ln_msg_error(-32602, "Unknown cursor: start again without one", LN_STR_NONE);
+    page = (size_t)n;
+  }
+  return ln_msg_ref(v->pages[page]);
+}

@@ -1,0 +1,67 @@
+/* What a client sees of one kind: all servers' lists and the policy's own components, after the
+ * rules, under the names they are presented by. The one manager of tools, resources, templates and
+ * prompts: what differs between them is a row in mcp/method.c.
+ *
+ * Immutable; shared by every session that has the same lists under the same policy (unless a rule
+ * takes ctx). */
+#ifndef LN_PROXY_VIEW_H
+#define LN_PROXY_VIEW_H
+
+#include "proxy/catalogue.h"
+
+struct ln_entry {
+  struct ln_upstream *upstream; /* NULL: the policy's own */
+  size_t component;             /* when upstream is NULL */
+  const struct ln_shelf_item *item;
+  struct ln_bytes *key;          /* as presented, unescaped */
+  struct ln_bytes *before_rules; /* as it was before any rule */
+  struct ln_bytes
+      *native_json; /* the server's own name as a JSON string; NULL when it is presented by it */
+  struct ln_bytes *json;   /* the definition as presented; NULL: the server's own */
+  struct ln_bytes *normal; /* resources: the URI's normal form where it differs from key */
+  bool hidden;
+  bool shadowed; /* another of that name came first */
+  struct ln_old_name *old;
+  size_t n_old;
+  struct ln_bytes *why; /* explain only */
+};
+
+struct ln_view {
+  struct ln_list link; /* in host->views when shared */
+  uint32_t refs;
+  struct ln_host *host;
+  enum ln_kind kind;
+  struct ln_policy *policy;  /* counted */
+  struct ln_shelf **shelves; /* one per upstream, counted; NULL where the server has none */
+  size_t n_shelves;
+  struct ln_entry *entries; /* in the order listed, hidden ones among them */
+  size_t n_entries;
+  struct ln_map by_key;  /* visible entries by key, resources by normal form too */
+  struct ln_map hidden;  /* hidden ones by the key they had before the rules, likewise */
+  struct ln_msg **pages; /* the replies to the list request, made when first asked for */
+  size_t n_pages;
+};
+
+/* view: borrowed; NULL with why when the only server can't be asked. */
+typedef void (*ln_view_fn)(void *arg, struct ln_view *view, const char *why);
+/* The view of a session; fetches what is missing. fn is called at once or later. x: on whose
+ * behalf, for rules that take ctx. */
+void ln_view_get(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x, ln_view_fn fn,
+                 void *arg);
+/* As ln_view_get, fresh and with each item's way through the rules. */
+void ln_view_explain(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x, ln_view_fn fn,
+                     void *arg);
+struct ln_view *ln_view_ref(struct ln_view *v);
+void ln_view_unref(struct ln_view *v);
+/* The visible entry presented under this key (unescaped; for URIs in any spelling), or NULL. */
+const struct ln_entry *ln_view_find(const struct ln_view *v, struct ln_str key);
+/* True when a rule has taken away what had this key. */
+bool ln_view_is_hidden(const struct ln_view *v, struct ln_str key);
+/* The reply to a list request with this raw cursor (absent: the first page). One reference, the
+ * caller's. An ERROR message for a bad cursor. NULL: out of memory. */
+struct ln_msg *ln_view_page(struct ln_view *v, struct ln_str cursor);
+/* False when a component of this kind can be used without looking at any list: one server, no rule,
+ * no component of the policy's own. */
+bool ln_view_needed(const struct ln_host *h, enum ln_kind kind);
+
+#endif
