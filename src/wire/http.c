@@ -42,6 +42,11 @@ void ln_http_release(struct ln_http *h) {
 }
 
 enum ln_http_event ln_http_fail(struct ln_http *h, int err, int status, const char *why) {
+  if (h->state < LN_HTTP_BODY_STATES) {
+    /* Half read, its parts are offsets still. */
+    h->head.n_headers = 0;
+    h->head.method = h->head.target = h->head.authority = LN_STR_NONE;
+  }
   h->state = FAILED;
   h->error = err;
   h->status = h->kind == LN_HTTP_REQUEST ? status : 0;

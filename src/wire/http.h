@@ -30,7 +30,8 @@ enum ln_http_event {
   LN_HTTP_ERROR /* see error and status; feed no more */
 };
 
-/* Slices point into the parser and hold, past END too, until the next head begins. */
+/* Slices point into the parser and hold, past END too, until the next head begins. After an ERROR
+ * in a body they hold, after one in a head there are none. */
 struct ln_http_head {
   struct ln_str method;    /* requests */
   struct ln_str target;    /* requests: origin form; of an absolute form path and query only */

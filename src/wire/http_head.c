@@ -110,8 +110,12 @@ static void note(struct facts *f, const struct ln_http_header *header, const cha
       return;
     case 10:
       if (!ln_str_iis(name, "connection")) return;
-      f->close = f->close || ln_http_token(value, "close");
-      f->keep = f->keep || ln_http_token(value, "keep-alive");
+      if (ln_str_iis(value, "keep-alive")) {
+        f->keep = true; /* as nearly everyone says it */
+      } else {
+        f->close = f->close || ln_http_token(value, "close");
+        f->keep = f->keep || ln_http_token(value, "keep-alive");
+      }
       return;
     case 14:
       if (!ln_str_iis(name, "content-length")) return;
@@ -128,18 +132,32 @@ static void note(struct facts *f, const struct ln_http_header *header, const cha
   f->tab = f->tab || memchr(raw, '\t', (size_t)(end - raw));
 }
 
+/* Where a token that begins at p ends. By fours: this loop sees half the bytes of a head. */
+static const char *token_end(const char *p, const char *end) {
+  const uint8_t *is = ln_http_class;
+  while (end - p >= 4) {
+    const unsigned char *c = (const unsigned char *)p;
+    if (!(is[c[0]] & is[c[1]] & is[c[2]] & is[c[3]] & LN_HTTP_TCHAR)) break;
+    p += 4;
+  }
+  while (p < end && ln_http_is(*p, LN_HTTP_TCHAR)) p++;
+  return p;
+}
+
 /* The second pass over the fields: offsets become slices. */
 static enum ln_http_event fields(struct ln_http *h, struct facts *f) {
   for (unsigned i = 0; i < h->head.n_headers; i++) {
     struct ln_http_header *header = &h->head.headers[i];
-    const char *p = h->held.data + header->name.n, *end = h->held.data + header->value.n;
-    const char *c = p;
-    while (c < end && ln_http_is(*c, LN_HTTP_TCHAR)) c++;
+    size_t ends = header->value.n;
+    const char *p = h->held.data + header->name.n, *end = h->held.data + ends;
+    const char *c = token_end(p, end);
     if (c == p || c == end || *c != ':') return malformed(h, bad_name(p, c, end));
     header->name = (struct ln_str){p, (size_t)(c - p)};
-    c++;
-    header->value = ln_str_trim((struct ln_str){c, (size_t)(end - c)});
-    note(f, header, c, end);
+    const char *raw = ++c;
+    while (c < end && (*c == ' ' || *c == '\t')) c++;
+    while (c < end && (end[-1] == ' ' || end[-1] == '\t')) end--;
+    header->value = (struct ln_str){c, (size_t)(end - c)};
+    note(f, header, raw, h->held.data + ends);
   }
   return LN_HTTP_HEAD;
 }

@@ -163,6 +163,11 @@ function M.http(parts, options)
     else
       failed = true
       assert(h.error ~= 0 and h.why ~= nil)
+      show_head(h.head) -- nothing of it may dangle
+      if not (head or ffi.string(h.why):find "^the body") then
+        assert(h.head.n_headers == 0 and h.head.method.p == nil and h.head.target.p == nil)
+      end
+      assert(h.body.p == nil)
       out[#out + 1] = ("!%d %s %s"):format(h.status, ffi.string(lib.ln_err_name(h.error)),
         ffi.string(h.why))
       return false
