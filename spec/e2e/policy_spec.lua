@@ -11,7 +11,8 @@ local tools = [=[
 "properties":{"path":{"$ref":"#/$defs/p","description":"where"},"limit":{"type":"integer","minimum":1.0}},
 "required":["path"],"dependentRequired":{"limit":["path"]},"additionalProperties":false},
 "outputSchema":{"type":"object","properties":{"text":{"type":"string"}},"required":["text"]},"annotations":{"readOnlyHint":true},"_meta":{"v":1.0}},
-{"name":"write","description":"Writes","inputSchema":{"type":"object","properties":{"path":{"type":"string"},"text":{"type":"string"}},"required":["path","text"]},
+{"name":"write","description":"Writes",
+"inputSchema":{"type":"object","properties":{"path":{"type":"string"},"text":{"type":"string"}},"required":["path","text"]},
 "annotations":{"destructiveHint":true}},{"name":"delete","inputSchema":{"type":"object"},"annotations":{"destructiveHint":true,"title":"Delete"}}]]=]
 tools = tools:gsub("\n", "")
 local resources = '[{"uri":"file:///a.txt","name":"a"},{"uri":"file:///b.txt","name":"b","mimeType":"text/plain"},{"uri":"note://c","name":"c"}]'

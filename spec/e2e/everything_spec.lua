@@ -1,0 +1,75 @@
+-- The official SDK's client with server-everything, alone and behind a bare policy: the transcripts
+-- must be equal, over every pair of transports, for a client that can be asked things and for one
+-- that can't.
+local lunette = require "spec.support.lunette"
+local peers = require "spec.support.peers"
+
+local everything = peers.command "everything"
+
+describe("server-everything and the official client", function()
+  local port, alone = nil, {}
+
+  -- What the server alone gives, once for each kind of client.
+  local function direct(kind, bare)
+    local key = kind .. tostring(bare)
+    alone[key] = alone[key]
+      or peers.transcript("everything", kind == "stdio" and { command = everything }
+        or { url = ("http://127.0.0.1:%d/mcp"):format(port) }, { bare = bare })
+    return alone[key]
+  end
+
+  setup(function() port = peers.everything_http() end)
+  teardown(lunette.finish)
+
+  local function policy(kind)
+    return lunette.policy(kind == "stdio" and ('lunette.upstream("everything", %s)'):format(peers.lua(everything))
+      or ('lunette.upstream("everything", { url = "http://127.0.0.1:%d/mcp" })'):format(port))
+  end
+
+  for _, way in ipairs(lunette.ways) do
+    for _, bare in ipairs { false, true } do
+      it(("say the same through Lunette, %s%s"):format(lunette.way_name(way), bare and ", to a client without capabilities" or ""),
+        function()
+          local target
+          if way[1] == "stdio" then
+            target = { command = { lunette.binary, "run", policy(way[2]) } }
+          else
+            target = { url = lunette.http({ targets = { policy(way[2]) } }).url }
+          end
+          local through = peers.transcript("everything", target, { bare = bare })
+          local difference = peers.difference(direct(way[2], bare), through)
+          assert.is_nil(difference, difference)
+        end)
+    end
+  end
+
+  it("say the same through four Lunettes in a row", function()
+    local url = lunette.http({ targets = { policy "stdio" } }).url
+    for _ = 1, 2 do url = lunette.http({ targets = { url } }).url end
+    local through = peers.transcript("everything", { command = { lunette.binary, "run", url } })
+    local difference = peers.difference(direct("stdio", false), through)
+    assert.is_nil(difference, difference)
+  end)
+
+  it("say the same through a handler that changes nothing", function()
+    local path = lunette.policy(('lunette.upstream("everything", %s)\n'):format(peers.lua(everything))
+      .. 'lunette.on("*", function(message, forward) return forward(message) end)')
+    local through = peers.transcript("everything", { command = { lunette.binary, "run", path } })
+    local difference = peers.difference(direct("stdio", false), through)
+    assert.is_nil(difference, difference)
+  end)
+
+  it("say the same for a command given on the command line", function()
+    local through = peers.transcript("everything", { command = { lunette.binary, "run", "--", unpack(everything) } }, { bare = true })
+    local difference = peers.difference(direct("stdio", true), through)
+    assert.is_nil(difference, difference)
+  end)
+
+  it("get along over the older HTTP+SSE transport, on either side", function()
+    local sse = peers.everything_http "sse"
+    local host = lunette.http { policy = ('lunette.upstream("old", { url = "http://127.0.0.1:%d/sse", transport = "sse" })'):format(sse) }
+    local through = peers.transcript("everything", { sse = ("http://127.0.0.1:%d/sse"):format(host.port) })
+    local difference = peers.difference(peers.transcript("everything", { sse = ("http://127.0.0.1:%d/sse"):format(sse) }), through)
+    assert.is_nil(difference, difference)
+  end)
+end)

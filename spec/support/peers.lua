@@ -1,0 +1,80 @@
+-- The official SDK and the reference servers, as processes: transcripts of the SDK's client with
+-- whatever it is pointed at, and their comparison.
+local http = require "spec.support.http"
+local loop = require "spec.support.loop"
+local process = require "spec.support.process"
+
+local M = {}
+
+local root = os.getenv "LUNETTE_ROOT" or loop.uv.cwd()
+local modules = root .. "/spec/node_modules/@modelcontextprotocol"
+
+--- The command line of a reference server ("everything", "filesystem", "memory") over stdio.
+function M.command(name, ...)
+  return { "node", ("%s/server-%s/dist/index.js"):format(modules, name), ... }
+end
+
+--- The fields for lunette.upstream that start it; `extra` is Lua text.
+function M.lua(command, extra)
+  local args = {}
+  for i = 2, #command do args[#args + 1] = ("%q"):format(command[i]) end
+  return ("{ command = %q, args = { %s }%s }"):format(command[1], table.concat(args, ", "), extra and ", " .. extra or "")
+end
+
+--- server-everything over HTTP ("streamableHttp" or "sse"); returns its port once it listens.
+function M.everything_http(transport)
+  local port = http.free_port()
+  process.spawn { command = "node", args = { modules .. "/server-everything/dist/index.js", transport or "streamableHttp" },
+    env = { PORT = port }, name = "server-everything" }
+  loop.wait(function() return http.accepts(port) end, "server-everything to listen", 15000)
+  return port
+end
+
+--- The transcript of a plan with a target: { url = } or { sse = } or { command = {…} }; options.set (a
+--- table), options.bare, options.env. Returns its text.
+function M.transcript(plan, target, options)
+  options = options or {}
+  local args = { root .. "/spec/support/peers/transcript.mjs", plan }
+  if options.bare then args[#args + 1] = "--bare" end
+  for name, value in pairs(options.set or {}) do
+    args[#args + 1] = "--set"
+    args[#args + 1] = name .. "=" .. value
+  end
+  for _, kind in ipairs { "url", "sse" } do
+    if target[kind] then
+      args[#args + 1] = "--" .. kind
+      args[#args + 1] = target[kind]
+    end
+  end
+  if target.command then
+    args[#args + 1] = "--"
+    for _, word in ipairs(target.command) do args[#args + 1] = word end
+  end
+  local result = process.run { command = "node", args = args, env = options.env, timeout = 60000 * loop.slow,
+    name = "the SDK's client" }
+  if result.code ~= 0 then error(("the client failed with %d:\n%s%s"):format(result.code, result.stdout, result.stderr), 2) end
+  return result.stdout
+end
+
+local function lines(text)
+  local list = {}
+  for line in text:gmatch "[^\n]*" do list[#list + 1] = line end
+  return list
+end
+
+--- nil when both are equal, else what differs first, with what stands before it.
+function M.difference(direct, through)
+  if direct == through then return nil end
+  local a, b = lines(direct), lines(through)
+  for i = 1, math.max(#a, #b) do
+    if a[i] ~= b[i] then
+      local out = { ("transcripts differ from line %d on; before it:"):format(i) }
+      for k = math.max(1, i - 12), i - 1 do out[#out + 1] = "    " .. a[k] end
+      for k = i, math.min(i + 6, #a) do out[#out + 1] = "  direct:  " .. a[k]:sub(1, 400) end
+      for k = i, math.min(i + 6, #b) do out[#out + 1] = "  through: " .. b[k]:sub(1, 400) end
+      return table.concat(out, "\n")
+    end
+  end
+end
+
+return M
