@@ -15,6 +15,7 @@
 
 struct ln_policy;
 struct ln_run;
+struct ln_shared;
 
 /* The four kinds of component, in the order of the managers' table. */
 enum ln_kind { LN_KIND_TOOL, LN_KIND_RESOURCE, LN_KIND_TEMPLATE, LN_KIND_PROMPT, LN_KINDS };
@@ -79,6 +80,8 @@ struct ln_policy_decls {
   const struct ln_component *components;
   size_t n_components;
   struct ln_settings settings;
+  const char *const *files; /* every file that loading read: what a reload watches */
+  size_t n_files;
 };
 
 /* --- what a policy may ask of the proxy ------------------------------------------------------ */
@@ -132,6 +135,8 @@ struct ln_policy_host {
   void *host;
   struct ln_loop *loop;
   struct ln_log *log;
+  struct ln_shared *shared; /* what lunette.shared keeps (script/shared.h); NULL: a store of the
+                               policy's own. The policy takes a reference. */
 };
 
 /* --- loading ---------------------------------------------------------------------------------- */
@@ -150,6 +155,8 @@ struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct
                                  size_t n, char **why);
 struct ln_policy *ln_policy_ref(struct ln_policy *p);
 void ln_policy_unref(struct ln_policy *p);
+/* Another generation took over: lunette.every's timers stop; what is under way finishes. */
+void ln_policy_retire(struct ln_policy *p);
 const struct ln_policy_decls *ln_policy_decls(const struct ln_policy *p);
 /* True when a hook of this policy could match the method: what decides which capabilities are
  * offered upstream. */

@@ -1,0 +1,196 @@
+-- A policy's own tools, resources, resource templates and prompts: checked when they are added, run
+-- by lunette.run.
+local core = require "lunette.core"
+local check = require "lunette.check"
+local state = require "lunette.state"
+
+local M = {}
+
+-- What a definition may have, by kind. "string" and so on are types; "schema", "list" and "object"
+-- are tables of that shape.
+local common = { title = "string", description = "string", icons = "list", _meta = "object" }
+
+local function fields(own)
+  for name, type_name in pairs(common) do
+    own[name] = type_name
+  end
+  return own
+end
+
+local shapes = {
+  tools = fields {
+    name = "string",
+    inputSchema = "schema",
+    outputSchema = "schema",
+    annotations = "object",
+    execution = "object",
+    handler = "function",
+  },
+  resources = fields {
+    uri = "string",
+    name = "string",
+    mimeType = "string",
+    size = "number",
+    annotations = "object",
+    read = "function",
+  },
+  resource_templates = fields {
+    uriTemplate = "string",
+    name = "string",
+    mimeType = "string",
+    annotations = "object",
+    read = "function",
+  },
+  prompts = fields { name = "string", arguments = "list", get = "function" },
+}
+
+local handlers = { tools = "handler", resources = "read", resource_templates = "read", prompts = "get" }
+
+-- Members of a JSON Schema that are arrays: an empty Lua table there is [].
+local schema_lists = {}
+for name in ("required enum allOf anyOf oneOf prefixItems examples type"):gmatch "%S+" do
+  schema_lists[name] = true
+end
+
+local function mark_array(value)
+  if type(value) == "table" and next(value) == nil then setmetatable(value, core.array_mt) end
+end
+
+--- Empty tables in a schema where JSON Schema wants arrays become arrays.
+function M.mark_schema(schema, depth)
+  if type(schema) ~= "table" or (depth or 0) > 100 then return schema end
+  for key, value in pairs(schema) do
+    if schema_lists[key] then mark_array(value) end
+    M.mark_schema(value, (depth or 0) + 1)
+  end
+  return schema
+end
+
+local function check_field(what, key, value, wanted)
+  what = what .. "." .. key
+  if wanted == "function" then return check.callable(what, value) end
+  if wanted == "string" or wanted == "number" then return check.type(what, value, wanted) end
+  check.type(what, value, "table")
+  if wanted == "list" then
+    if next(value) ~= nil and #value == 0 then check.fail("%s must be a list", what) end
+    mark_array(value)
+  elseif wanted == "schema" then
+    M.mark_schema(value)
+  elseif #value > 0 then
+    check.fail("%s must be an object, not a list", what)
+  end
+  return value
+end
+
+local function check_schema(what, schema)
+  if schema.type ~= "object" then
+    check.fail('%s.type must be "object", not %s', what, check.describe(schema.type))
+  end
+end
+
+local function check_prompt_arguments(what, arguments)
+  for i, argument in ipairs(arguments) do
+    local which = ("%s.arguments[%d]"):format(what, i)
+    check.type(which, argument, "table")
+    check.options(which, argument, { name = 1, title = 1, description = 1, required = 1 })
+    check.text(which .. ".name", argument.name)
+    if argument.required ~= nil then check.type(which .. ".required", argument.required, "boolean") end
+  end
+end
+
+--- lunette.KIND.add(definition)
+function M.add(kind, definition)
+  local what = ("lunette.%s.add"):format(kind.verb)
+  check.loading(what)
+  check.type(what .. "'s argument", definition, "table")
+  local shape, handler = shapes[kind.verb], handlers[kind.verb]
+  check.options(what, definition, shape)
+  local own = {}
+  for key, value in pairs(definition) do
+    check_field(what, key, value, shape[key])
+    if key ~= handler then own[key] = value end
+  end
+  check.text(what .. ": " .. kind.key, own[kind.key])
+  check.text(what .. ": name", own.name)
+  if definition[handler] == nil then check.fail("%s: %s needs a function %s", what, own.name, handler) end
+  if kind.verb == "tools" then
+    own.inputSchema = own.inputSchema or { type = "object" }
+    check_schema(what .. ".inputSchema", own.inputSchema)
+    if own.outputSchema then check_schema(what .. ".outputSchema", own.outputSchema) end
+  elseif kind.verb == "prompts" and own.arguments then
+    check_prompt_arguments(what, own.arguments)
+  end
+  local key = own[kind.key]
+  for _, other in ipairs(state.components) do
+    if other.kind == kind.kind and other.key == key then
+      check.fail("%s: a %s %s is added already at %s", what, kind.thing, key, other.where)
+    end
+  end
+  local ok, why = pcall(core.encode, own, what)
+  if not ok then check.fail("%s", (tostring(why):gsub("^" .. core.where():gsub("%p", "%%%0") .. ": ", ""))) end
+  state.components[#state.components + 1] = {
+    kind = kind.kind,
+    verb = kind.verb,
+    where = core.where(),
+    position = state.next_position(),
+    key = key,
+    definition = own,
+    fn = definition[handler],
+  }
+end
+
+-- --- templates ---------------------------------------------------------------------------------
+
+local function unescape(text)
+  return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+--- A URI template as a Lua pattern and the names of its variables. {x} is one segment, {+x}, {#x}
+-- and {x*} any number of them; {?x,y} and {&x} a query, whose variables may be missing.
+local function compile(template)
+  local names, query = {}, {}
+  local pattern = template:gsub("[%^%$%(%)%%%.%[%]%*%+%-%?]", "%%%0"):gsub("{(%%?[%+#/%.;%?&]?)([^}]*)}", function(op, list)
+    op = op:gsub("%%", "")
+    if op == "?" or op == "&" then
+      for name in list:gmatch "[^,]+" do
+        query[#query + 1] = name:match "^[%w_]+"
+      end
+      return ""
+    end
+    local parts = {}
+    for name in list:gmatch "[^,]+" do
+      names[#names + 1] = name:match "^[%w_]+" or name
+      local any = op == "+" or op == "#" or name:find "%*"
+      parts[#parts + 1] = any and "(.+)" or "([^/?#]+)"
+    end
+    local lead = (op == "/" or op == ".") and "%" .. op or op == "#" and "#" or ""
+    return lead .. table.concat(parts, (op == "/" or op == ".") and "%" .. op or ",")
+  end)
+  return { pattern = "^" .. pattern .. "$", names = names, query = #query > 0 and query or nil }
+end
+
+local compiled = setmetatable({}, { __mode = "k" })
+
+--- The variables of a component's template in a URI; {} when it does not fit.
+function M.variables(component, uri)
+  local c = compiled[component]
+  if not c then
+    c = compile(component.key)
+    compiled[component] = c
+  end
+  local rest, query = uri, nil
+  if c.query then
+    rest, query = uri:match "^([^?]*)%??(.*)$"
+  end
+  local out, found = {}, { rest:match(c.pattern) }
+  for i, name in ipairs(c.names) do
+    if found[i] then out[name] = unescape(found[i]) end
+  end
+  for _, name in ipairs(c.query or {}) do
+    local value = ("&" .. query):match("&" .. name .. "=([^&]*)")
+    if value then out[name] = unescape(value) end
+  end
+  return out
+end
+
+return M

@@ -1,0 +1,102 @@
+-- lunette.on and its kin: functions that messages pass through.
+local core = require "lunette.core"
+local check = require "lunette.check"
+local selector = require "lunette.selector"
+local state = require "lunette.state"
+
+local M = {}
+
+-- The protocol's methods, to tell a typing error from a method of a server's own.
+local methods = {}
+for name in ([[
+  initialize ping server/discover tools/list tools/call resources/list resources/read
+  resources/templates/list resources/subscribe resources/unsubscribe prompts/list prompts/get
+  completion/complete logging/setLevel subscriptions/listen sampling/createMessage elicitation/create roots/list
+  tasks/get tasks/result tasks/list tasks/cancel tasks/update
+  notifications/initialized notifications/cancelled notifications/progress notifications/message
+  notifications/tools/list_changed notifications/resources/list_changed
+  notifications/prompts/list_changed notifications/resources/updated
+  notifications/roots/list_changed notifications/elicitation/complete notifications/tasks/status
+]]):gmatch "%S+" do
+  methods[name] = true
+end
+
+local function check_method(method)
+  check.text("lunette.on: method", method)
+  if methods[method] or method:find "[%*%?%[\\]" then return end
+  core.log(
+    "warn",
+    "policy " .. core.where(),
+    ("lunette.on: %s is no method of MCP%s (a server may have methods of its own)"):format(
+      method,
+      check.suggest(method, check.sorted(methods))
+    )
+  )
+end
+
+-- What the request names: a tool or prompt by name, a resource by URI.
+local function name_in(params)
+  local name = params.name
+  if type(name) ~= "string" then name = params.uri end
+  return type(name) == "string" and name or nil
+end
+
+-- One glob is the proxy's to match, before Lua is entered; a list or a function is asked here.
+local function test_of(s)
+  local names = s.names and #s.names > 1 and s.names
+  local upstreams = s.upstreams and #s.upstreams > 1 and s.upstreams
+  local where = s.where
+  if not names and not upstreams and not where then return nil end
+  return function(request, ctx)
+    local name = name_in(request.params)
+    if names and not (name and selector.any(names, name)) then return false end
+    if upstreams and not (ctx.upstream and selector.any(upstreams, ctx.upstream)) then return false end
+    if not where then return true end
+    local item = core.run_item() or { name = request.params.name, uri = request.params.uri }
+    return where(setmetatable(item, { __index = { upstream = ctx.upstream } }), ctx) and true or false
+  end
+end
+
+--- lunette.on(method, [selector,] fn)
+function M.on(method, which, fn)
+  check.loading "lunette.on"
+  if fn == nil then
+    which, fn = nil, which
+  end
+  check_method(method)
+  check.callable("lunette.on: the handler", fn)
+  local s = which ~= nil and selector.new("lunette.on: selector", which) or {}
+  state.hooks[#state.hooks + 1] = {
+    where = core.where(),
+    method = method,
+    name = s.names and #s.names == 1 and s.names[1] or nil,
+    upstream = s.upstreams and #s.upstreams == 1 and s.upstreams[1] or nil,
+    position = state.next_position(),
+    fn = fn,
+    test = test_of(s),
+  }
+end
+
+local function by_name(what, method)
+  return function(fn)
+    check.callable(("lunette.%s's argument"):format(what), fn)
+    M.on(method, fn)
+  end
+end
+
+M.sampling = by_name("sampling", "sampling/createMessage")
+M.elicitation = by_name("elicitation", "elicitation/create")
+M.roots = by_name("roots", "roots/list")
+
+--- lunette.every(seconds, fn): fn runs in a coroutine of its own, again and again.
+function M.every(seconds, fn)
+  check.loading "lunette.every"
+  check.type("lunette.every: seconds", seconds, "number")
+  if not (seconds >= 0.01 and seconds <= 1e7) then
+    check.fail("lunette.every: seconds must be at least 0.01, not %s", seconds)
+  end
+  check.callable("lunette.every's second argument", fn)
+  state.timers[#state.timers + 1] = { seconds = seconds, fn = fn, where = core.where() }
+end
+
+return M

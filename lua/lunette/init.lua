@@ -1,0 +1,142 @@
+-- lunette: the one import of a policy. What each function takes and gives is in types.lua, for people
+-- and editors alike, and in the folder's README.
+local core = require "lunette.core"
+local check = require "lunette.check"
+local components = require "lunette.components"
+local contexts = require "lunette.ctx"
+local errors = require "lunette.errors"
+local hooks = require "lunette.hooks"
+local json = require "lunette.json"
+local rules = require "lunette.rules"
+local settings = require "lunette.settings"
+local state = require "lunette.state"
+local upstreams = require "lunette.upstreams"
+
+local lunette = {
+  upstream = upstreams.upstream,
+  upstreams = upstreams.upstreams,
+  on = hooks.on,
+  sampling = hooks.sampling,
+  elicitation = hooks.elicitation,
+  roots = hooks.roots,
+  every = hooks.every,
+  deny = errors.deny,
+  error = errors.error,
+  text = errors.text,
+  json = json.json,
+  array = json.array,
+  null = json.null,
+  log = require "lunette.log",
+  shared = require "lunette.shared",
+  configure = settings.configure,
+  now = core.now,
+}
+
+-- --- components -------------------------------------------------------------------------------
+
+-- ctx may stand first or last, or be left out: a handler only ever speaks for its own client.
+local function without_ctx(a, ...)
+  if contexts.is_ctx(a) then return ... end
+  return a, ...
+end
+
+local function list_all(kind)
+  local all, cursor = json.array(), nil
+  for _ = 1, 10000 do
+    local page = contexts.request(kind.list, cursor and { cursor = cursor } or nil)
+    for _, item in ipairs(page[kind.array] or {}) do
+      all[#all + 1] = item
+    end
+    cursor = page.nextCursor
+    if type(cursor) ~= "string" then break end
+  end
+  return all
+end
+
+-- Items before any rule; which server one comes from can be asked of it as `upstream`, without being a
+-- member.
+local function inventory(kind)
+  local items = json.array()
+  for i, row in ipairs(core.inventory(kind.verb) or {}) do
+    items[i] = setmetatable(row.item, { __index = { upstream = row.upstream } })
+  end
+  return items
+end
+
+local users = {
+  tools = function(kind, ctx_or_name, ...)
+    local name, args = without_ctx(ctx_or_name, ...)
+    check.text(kind .. ".call: name", name)
+    check.type(kind .. ".call: args", args, "table", true)
+    return contexts.request("tools/call", { name = name, arguments = args or {} })
+  end,
+  resources = function(kind, ...)
+    local uri = without_ctx(...)
+    check.text(kind .. ".read: uri", uri)
+    return contexts.request("resources/read", { uri = uri })
+  end,
+  prompts = function(kind, ctx_or_name, ...)
+    local name, args = without_ctx(ctx_or_name, ...)
+    check.text(kind .. ".get: name", name)
+    check.type(kind .. ".get: args", args, "table", true)
+    return contexts.request("prompts/get", { name = name, arguments = args or {} })
+  end,
+}
+users.resource_templates = users.resources
+
+local use_names = { tools = "call", resources = "read", resource_templates = "read", prompts = "get" }
+
+for _, kind in ipairs(state.KINDS) do
+  local verbs = rules.verbs(kind)
+  local what = "lunette." .. kind.verb
+  verbs.add = function(definition) components.add(kind, definition) end
+  verbs.inventory = function() return inventory(kind) end
+  verbs.list = function() return list_all(kind) end
+  verbs[use_names[kind.verb]] = function(...) return users[kind.verb](what, ...) end
+  lunette[kind.verb] = verbs
+end
+
+--- Tells clients that the list of a kind may have changed.
+function lunette.notify_changed(kind)
+  if not state.rules[kind] then
+    check.fail(
+      "lunette.notify_changed: kind must be tools, resources, resource_templates or prompts, not %s",
+      check.describe(kind)
+    )
+  end
+  core.notify_changed(kind)
+end
+
+-- --- the rest ---------------------------------------------------------------------------------
+
+--- The variable of the environment; default when it is not set, an error when there is no default.
+function lunette.env(name, ...)
+  check.text("lunette.env: name", name)
+  local value = os.getenv(name)
+  if value ~= nil then return value end
+  if select("#", ...) == 0 then check.fail("the environment has no %s", name) end
+  return (...)
+end
+
+function lunette.match(glob, text)
+  check.type("lunette.match: glob", glob, "string")
+  check.type("lunette.match: text", text, "string")
+  return core.glob(glob, text)
+end
+
+--- Waits.
+function lunette.sleep(seconds)
+  check.type("lunette.sleep: seconds", seconds, "number")
+  core.sleep(seconds)
+end
+
+-- Ending the process is the proxy's affair, not a policy's.
+function os.exit() -- luacheck: ignore
+  check.fail "os.exit would end the proxy with all its clients"
+end
+
+return setmetatable(lunette, {
+  __index = function(_, name)
+    check.fail("lunette has no %s%s", tostring(name), check.suggest(tostring(name), check.sorted(lunette)))
+  end,
+})

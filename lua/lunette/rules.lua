@@ -1,0 +1,338 @@
+-- What clients see: hide, only, filter, rename and transform, for all four kinds. Rules are kept in the
+-- order written and applied to one item after the other; each sees what the one before left.
+--
+-- An item on its way: { name = as presented now, upstream =, index = for C, value = its definition once
+-- a rule looked, native = the key the server gave it }. What C reads when all is done: hidden, new_name,
+-- old, why, value (only when edited) and by.
+local core = require "lunette.core"
+local check = require "lunette.check"
+local components = require "lunette.components"
+local contexts = require "lunette.ctx"
+local selector = require "lunette.selector"
+local state = require "lunette.state"
+
+local M = {}
+
+local kinds = {}
+for _, kind in ipairs(state.KINDS) do
+  kinds[kind.verb] = kind
+end
+
+-- --- items -------------------------------------------------------------------------------------
+
+-- The definition as a table, with the name it has by now. `upstream` can be asked of it too, but is no
+-- member.
+local function value_of(item, kind)
+  local value = item.value
+  if not value then
+    value = core.item(item.index)
+    item.native = value[kind.key]
+    value[kind.key] = item.name
+    setmetatable(value, { __index = { upstream = item.upstream } })
+    item.value = value
+  end
+  return value
+end
+
+local function note(item, rule, format, ...)
+  if item.lines then item.lines[#item.lines + 1] = ("%s %s\n"):format(rule.where, format:format(...)) end
+end
+
+local function hide(item, rule, format, ...)
+  item.hidden = true
+  note(item, rule, format, ...)
+end
+
+local function set_name(item, kind, rule, new)
+  if type(new) ~= "string" or new == "" or new:find "%c" or not core.utf8(new) then
+    error(("%s: the new name of %s must be a text, not %s"):format(rule.where, item.name, check.describe(new)), 0)
+  end
+  if new == item.name then return end
+  note(item, rule, "rename %s -> %s", item.name, new)
+  item.old = item.old or {}
+  item.old[#item.old + 1] = { rule.position, item.name }
+  item.name = new
+  if item.value then item.value[kind.key] = new end
+end
+
+-- A template is also known by its item's name: its key is no name that people use.
+local function matches(s, item, kind, ctx)
+  if s.upstreams and not (item.upstream and selector.any(s.upstreams, item.upstream)) then return false end
+  if s.names and not selector.any(s.names, item.name) then
+    if kind.verb ~= "resource_templates" then return false end
+    local name = value_of(item, kind).name
+    if type(name) ~= "string" or not selector.any(s.names, name) then return false end
+  end
+  return not s.where or (s.where(value_of(item, kind), ctx) and true or false)
+end
+
+-- --- the rules ---------------------------------------------------------------------------------
+
+local apply = {}
+
+function apply.hide(rule, item, kind, ctx)
+  for _, s in ipairs(rule.selectors) do
+    if matches(s, item, kind, ctx) then return hide(item, rule, "hide %s", s.text) end
+  end
+end
+
+function apply.only(rule, item, kind, ctx)
+  for _, s in ipairs(rule.selectors) do
+    if matches(s, item, kind, ctx) then return end
+  end
+  hide(item, rule, "only %s", rule.text)
+end
+
+function apply.filter(rule, item, kind, ctx)
+  if not rule.fn(value_of(item, kind), ctx) then hide(item, rule, "filter") end
+end
+
+function apply.rename(rule, item, kind, ctx)
+  local new
+  if rule.names then
+    new = rule.names[item.name]
+  else
+    new = rule.fn(item.name, value_of(item, kind), ctx)
+  end
+  if new ~= nil then set_name(item, kind, rule, new) end
+end
+
+local function transform_by_function(rule, item, kind, ctx)
+  local before = item.name
+  local value = rule.fn(value_of(item, kind), ctx)
+  if type(value) ~= "table" then
+    error(("%s: transform must return the %s, not %s"):format(rule.where, kind.thing, check.describe(value)), 0)
+  end
+  local name = value[kind.key]
+  item.value = value
+  item.by = rule.where
+  note(item, rule, "transform")
+  if name ~= before then set_name(item, kind, rule, name) end
+end
+
+-- Each gives true when it changed the definition.
+local edits = {}
+
+local function set_member(value, key, new)
+  if new == false then new = nil end
+  value[key] = new
+end
+for _, key in ipairs { "title", "description", "mimeType" } do
+  edits[key] = function(value, new) set_member(value, key, new) end
+end
+function edits.plain_name(value, new) value.name = new end
+function edits.outputSchema(value, new) set_member(value, "outputSchema", new) end
+function edits.annotations(value, new)
+  if type(value.annotations) ~= "table" then value.annotations = {} end
+  for key, member in pairs(new) do
+    if member == core.null then member = nil end
+    value.annotations[key] = member
+  end
+end
+
+local function transform_by_table(rule, item, kind)
+  if rule.new_name then set_name(item, kind, rule, rule.new_name) end
+  if #rule.edits == 0 then return end
+  local value = value_of(item, kind)
+  local names = {}
+  for i, edit in ipairs(rule.edits) do
+    edit.fn(value, edit.value)
+    names[i] = edit.key
+  end
+  item.by = rule.where
+  note(item, rule, "transform %s", table.concat(names, ", "))
+end
+
+function apply.transform(rule, item, kind, ctx)
+  if not matches(rule.selector, item, kind, ctx) then return end
+  if rule.fn then return transform_by_function(rule, item, kind, ctx) end
+  transform_by_table(rule, item, kind)
+end
+
+-- --- declaring ---------------------------------------------------------------------------------
+
+local function add(kind, verb, rule)
+  rule.verb = verb
+  rule.where = core.where()
+  rule.position = state.next_position()
+  rule.apply = apply[verb]
+  local rules = state.rules[kind.verb]
+  rules[#rules + 1] = rule
+end
+
+local function selectors(what, ...)
+  local list, per_client, words = {}, false, {}
+  if select("#", ...) == 0 then check.fail("%s: nothing selected", what) end
+  for i = 1, select("#", ...) do
+    local s = selector.new(("%s: selector %d"):format(what, i), (select(i, ...)))
+    list[i], words[i] = s, s.text
+    per_client = per_client or s.takes_ctx
+  end
+  return { selectors = list, text = table.concat(words, " "), per_client = per_client or false }
+end
+
+-- What a transform's table may change, by kind.
+local transformable = {
+  tools = { name = "name", title = "text", description = "text", annotations = "table", outputSchema = "schema" },
+  resources = { name = "plain", title = "text", description = "text", mimeType = "text", annotations = "table" },
+  resource_templates = { name = "plain", title = "text", description = "text", mimeType = "text", annotations = "table" },
+  prompts = { name = "name", title = "text", description = "text" },
+}
+
+local later = { arguments = true, call = true }
+
+local function check_edit(what, key, value, wanted)
+  what = what .. "." .. key
+  if wanted == "name" or wanted == "plain" then return check.text(what, value) end
+  if wanted == "text" then
+    if value ~= false then check.type(what, value, "string") end
+  elseif wanted == "schema" then
+    if value ~= false then components.mark_schema(check.type(what, value, "table")) end
+  else
+    check.type(what, value, "table")
+  end
+  return value
+end
+
+local function transform_table(what, kind, changes)
+  local known, rule = transformable[kind.verb], { edits = {} }
+  for _, key in ipairs(check.sorted(changes)) do
+    if kind.verb == "tools" and later[key] then
+      check.fail("%s: %s can't be transformed by this version; use lunette.on(\"tools/call\", …)", what, key)
+    end
+    if not known[key] then
+      check.fail("%s: %s can't be transformed%s", what, tostring(key), check.suggest(tostring(key), check.sorted(known)))
+    end
+    local value = check_edit(what, key, changes[key], known[key])
+    if known[key] == "name" then
+      rule.new_name = value
+    else
+      local fn = edits[known[key] == "plain" and "plain_name" or key]
+      rule.edits[#rule.edits + 1] = { key = key, value = value, fn = fn }
+    end
+  end
+  if not rule.new_name and #rule.edits == 0 then check.fail("%s: the table changes nothing", what) end
+  return rule
+end
+
+local function check_renames(what, kind, names)
+  local copy = {}
+  for old, new in pairs(names) do
+    check.text(what .. ": a name", old)
+    check.text(("%s: the new name of %s"):format(what, old), new)
+    local globbed = kind.key == "name" and old:find "[%*%?%[]" or old:find("*", 1, true)
+    if globbed then
+      check.fail("%s: %s looks like a glob; give the exact name, or a function(name, %s)", what, old, kind.thing)
+    end
+    copy[old] = new
+  end
+  return copy
+end
+
+--- The verbs of a kind, for lunette.tools and so on.
+function M.verbs(kind)
+  local v = {}
+  local function what(verb)
+    local text = ("lunette.%s.%s"):format(kind.verb, verb)
+    check.loading(text)
+    return text
+  end
+  function v.hide(...) add(kind, "hide", selectors(what "hide", ...)) end
+  function v.only(...) add(kind, "only", selectors(what "only", ...)) end
+  function v.filter(fn)
+    check.callable(what "filter" .. "'s argument", fn)
+    add(kind, "filter", { fn = fn, per_client = check.takes(fn, 2) })
+  end
+  function v.rename(names)
+    local text = what "rename"
+    if type(names) == "table" and not getmetatable(names) then
+      return add(kind, "rename", { names = check_renames(text, kind, names) })
+    end
+    check.callable(text .. "'s argument (or a table)", names)
+    add(kind, "rename", { fn = names, per_client = check.takes(names, 3) })
+  end
+  function v.transform(which, how)
+    local text = what "transform"
+    local s, rule = selector.new(text .. ": selector", which), nil
+    if type(how) == "table" and not (getmetatable(how) or {}).__call then
+      rule = transform_table(text, kind, how)
+    else
+      check.callable(text .. "'s second argument (or a table)", how)
+      rule = { fn = how, per_client = check.takes(how, 2) }
+    end
+    rule.selector = s
+    rule.per_client = rule.per_client or s.takes_ctx or false
+    add(kind, "transform", rule)
+  end
+  return v
+end
+
+-- --- applying ----------------------------------------------------------------------------------
+
+local function apply_all(rules, item, kind, ctx)
+  for i = 1, #rules do
+    local rule = rules[i]
+    -- debug.traceback is C: it works even when the time is up and Lua code no longer runs.
+    local ok, why = xpcall(rule.apply, debug.traceback, rule, item, kind, ctx)
+    if not ok then
+      hide(item, rule, "%s failed", rule.verb)
+      local text = ("%s: %s failed, %s %s is withheld: %s"):format(rule.where, rule.verb, kind.thing, item.name, tostring(why))
+      core.log("error", "policy", text)
+    end
+    if item.hidden then return end
+  end
+end
+
+--- Called by C for a list: see src/script/present.c.
+function M.present(verb, items, whom, explain)
+  local kind, rules, ctx = kinds[verb], state.rules[verb], contexts.new(whom)
+  for _, item in ipairs(items) do
+    local first = item.name
+    if explain then item.lines = {} end
+    apply_all(rules, item, kind, ctx)
+    if item.name ~= first then item.new_name = item.name end
+    if item.lines and #item.lines > 0 then item.why = table.concat(item.lines) end
+    if item.by and not item.hidden then
+      -- The name is C's to put in, over the server's own.
+      item.value[kind.key] = item.native
+    else
+      item.value = nil
+    end
+  end
+end
+
+-- Could these selectors match a name nothing else is known of?
+local function may_match(list, name, kind)
+  for _, s in ipairs(list) do
+    if not s.names or kind.verb == "resource_templates" or selector.any(s.names, name) then return true end
+  end
+  return false
+end
+
+local function surely_matches(list, name)
+  for _, s in ipairs(list) do
+    if s.names and not s.upstreams and not s.where and selector.any(s.names, name) then return true end
+  end
+  return false
+end
+
+--- Called by C for a name that no list has shown: could a rule have hidden it?
+function M.may_hide(verb, name)
+  local kind, known = kinds[verb], true -- known: the name is what it would be by now
+  for _, rule in ipairs(state.rules[verb]) do
+    if rule.verb == "filter" then
+      return true
+    elseif rule.verb == "hide" then
+      if not known or may_match(rule.selectors, name, kind) then return true end
+    elseif rule.verb == "only" then
+      if not known or not surely_matches(rule.selectors, name) then return true end
+    elseif rule.verb == "rename" and rule.names then
+      name = rule.names[name] or name
+    elseif rule.fn or (rule.new_name and may_match({ rule.selector }, name, kind)) then
+      known = false
+    end
+  end
+  return false
+end
+
+return M

@@ -1,0 +1,209 @@
+-- The inside of a handler's coroutine, and what becomes of its errors. C enters here: see
+-- src/script/run.c (main, failed) and present.c (present, may_hide).
+local core = require "lunette.core"
+local components = require "lunette.components"
+local contexts = require "lunette.ctx"
+local errors = require "lunette.errors"
+local rules = require "lunette.rules"
+local state = require "lunette.state"
+
+local M = { present = rules.present, may_hide = rules.may_hide }
+
+-- --- what handlers return ----------------------------------------------------------------------
+
+-- Members of results that are arrays: an empty Lua table there is sent as [].
+local lists = { "content", "contents", "messages", "roots", "tools", "resources", "resourceTemplates", "prompts" }
+
+local function mark_lists(result)
+  for _, name in ipairs(lists) do
+    local value = rawget(result, name)
+    if type(value) == "table" and next(value) == nil then setmetatable(value, core.array_mt) end
+  end
+  return result
+end
+
+local function is_list(value)
+  return type(value) == "table" and (value[1] ~= nil or getmetatable(value) == core.array_mt)
+end
+
+local function content_list(list)
+  local out = {}
+  for i, block in ipairs(list) do
+    out[i] = type(block) == "string" and { type = "text", text = block } or block
+  end
+  return setmetatable(out, core.array_mt)
+end
+
+-- By method: turns what a handler may return for short into a result.
+local shorthands = {}
+
+shorthands["tools/call"] = function(value)
+  if type(value) == "string" or type(value) == "number" then return errors.text(value) end
+  if is_list(value) then return { content = content_list(value) } end
+  if type(value) == "table" and value.content == nil and value.structuredContent ~= nil then
+    value.content = content_list { core.encode(value.structuredContent, "result.structuredContent") }
+  end
+  return value
+end
+
+local function contents_of(value, params, definition)
+  local one = { uri = params.uri, mimeType = definition and definition.mimeType }
+  if type(value) == "string" then
+    one.text = value
+    return one
+  end
+  for key, member in pairs(value) do
+    one[key] = member
+  end
+  return one
+end
+
+shorthands["resources/read"] = function(value, params, definition)
+  if type(value) == "string" or (type(value) == "table" and (value.text or value.blob) and not value.contents) then
+    return { contents = setmetatable({ contents_of(value, params, definition) }, core.array_mt) }
+  end
+  if is_list(value) then
+    local contents = setmetatable({}, core.array_mt)
+    for i, part in ipairs(value) do
+      contents[i] = contents_of(part, params, definition)
+    end
+    return { contents = contents }
+  end
+  return value
+end
+
+shorthands["prompts/get"] = function(value)
+  if type(value) == "string" then value = { { role = "user", content = { type = "text", text = value } } } end
+  if is_list(value) then return { messages = setmetatable(value, core.array_mt) } end
+  return value
+end
+
+-- Ends the run with what the handler returned. Errors raised here get the handler's place in front.
+local function finish(value, who, method, params, forwarded, definition)
+  if errors.is_denial(value) then return errors.finish_denial(value, method) end
+  if value == nil then
+    local hint = forwarded and "return forward(request)'s result"
+      or "return a result, lunette.deny(…) or forward(request)'s result"
+    error(("%s: the handler of %s returned nothing; %s"):format(who.where, method, hint), 0)
+  end
+  local shorthand = shorthands[method]
+  if shorthand then value = shorthand(value, params, definition) end
+  if type(value) ~= "table" or is_list(value) then
+    local got = type(value) == "table" and "list" or type(value)
+    error(("%s: the handler of %s returned a %s, not a result"):format(who.where, method, got), 0)
+  end
+  local ok, why = pcall(core.finish, mark_lists(value))
+  if not ok then error(("%s: what the handler of %s returned can't be sent: %s"):format(who.where, method, tostring(why)), 0) end
+end
+
+-- --- bodies ------------------------------------------------------------------------------------
+
+local function message()
+  local method, params = core.message()
+  if method == "tools/call" and type(params.arguments) ~= "table" then params.arguments = {} end
+  return method, params
+end
+
+local function check_request(request, method)
+  if type(request) ~= "table" then
+    error(("%s: forward wants the request, not %s"):format(core.where(), type(request)), 0)
+  end
+  if request.method ~= method then
+    error(
+      ("%s: a handler can't turn %s into %s; use ctx:call_tool and its kin"):format(
+        core.where(),
+        method,
+        tostring(request.method)
+      ),
+      0
+    )
+  end
+  return request.params or {}
+end
+
+local function run_hook(index, wants)
+  local hook = state.hooks[index]
+  local method, params = message()
+  local request = { method = method, params = params }
+  local ctx = contexts.new(core.whom())
+  if hook.test and not hook.test(request, ctx) then
+    core.forward()
+    core.keep()
+    return core.finish_reply()
+  end
+  local forwarded = false
+  local function forward(changed)
+    core.forward(check_request(changed or request, method))
+    forwarded = true
+    if wants then return core.take(true) end
+  end
+  local value = hook.fn(request, forward, ctx)
+  if not wants then return core.finish_reply() end
+  finish(value, hook, method, params, forwarded)
+end
+
+local function run_component(index)
+  local component = state.components[index]
+  local method, params = message()
+  local ctx = contexts.new(core.whom())
+  local value
+  if component.verb == "tools" then
+    value = component.fn(params.arguments, ctx)
+  elseif component.verb == "prompts" then
+    value = component.fn(type(params.arguments) == "table" and params.arguments or {}, ctx)
+  elseif component.verb == "resources" then
+    value = component.fn(params.uri, ctx)
+  else
+    value = component.fn(params.uri, ctx, components.variables(component, tostring(params.uri)))
+  end
+  finish(value, component, method, params, false, component.definition)
+end
+
+function M.main()
+  local kind, index, wants = core.run()
+  if kind == "hook" then return run_hook(index, wants) end
+  if kind == "component" then return run_component(index) end
+  state.timers[index].fn()
+  core.finish_reply()
+end
+
+-- --- errors ------------------------------------------------------------------------------------
+
+local function whose(kind, index)
+  if kind == "timer" then return ("lunette.every at %s"):format(state.timers[index].where) end
+  if kind == "hook" then
+    local hook = state.hooks[index]
+    return ("handler of %s at %s"):format(hook.method, hook.where)
+  end
+  local component = state.components[index]
+  return ("%s at %s"):format(component.key, component.where)
+end
+
+local function explain(err)
+  local text = tostring(err)
+  if text:find("attempt to yield across C-call boundary", 1, true) then
+    text = text
+      .. " (nothing that waits, such as forward or lunette.sleep, can be called inside table.sort, string.gsub, "
+      .. "require or the like)"
+  end
+  return text
+end
+
+-- Frames of Lunette's own say nothing to who reads a policy's error.
+local function trim(traceback) return (traceback:gsub("\n\tlunette/run%.lua:[^\n]*", "")) end
+
+--- Called by C, outside the coroutine, with the error that left it: ends the run.
+function M.failed(err, traceback)
+  local kind, index, wants = core.run()
+  if wants and errors.is_denial(err) then return errors.finish_denial(err, (core.message())) end
+  if wants and errors.is_rpc(err) and type(err.code) == "number" and type(err.message) == "string" then
+    local ok, why = pcall(core.finish_error, err)
+    if ok then return end
+    err = why
+  end
+  core.log("error", "policy", ("%s: %s\n%s"):format(whose(kind, index), explain(err), trim(traceback)))
+  if not wants then return core.finish_reply() end
+  core.finish_error { code = -32603, message = "policy error" }
+end
+
+return M

@@ -1,0 +1,50 @@
+-- lunette.configure: the policy's settings. Times are in seconds.
+local check = require "lunette.check"
+local state = require "lunette.state"
+
+local M = {}
+
+local YEAR = 366 * 86400
+
+-- kind: "time", "count" or "flag"; the bounds are inclusive.
+local known = {
+  start_timeout = { "time", 2, 0, YEAR },
+  request_timeout = { "time", 60, 0.001, YEAR },
+  hook_timeout = { "time", 1, 0, YEAR },
+  drain_timeout = { "time", 5, 0, YEAR },
+  session_timeout = { "time", 1800, 0.001, YEAR },
+  max_message_bytes = { "count", 4 * 1024 * 1024, 1024, 1024 * 1024 * 1024 },
+  max_depth = { "count", 128, 4, 190 },
+  max_sessions = { "count", 10000, 1, 10000000 },
+  max_in_flight = { "count", 1024, 1, 1000000 },
+  max_connections = { "count", 10000, 1, 10000000 },
+  page_size = { "count", 1000, 0, 1000000 },
+  jit = { "flag", false },
+}
+
+for name, row in pairs(known) do
+  state.settings[name] = row[2]
+end
+
+local function check_value(name, value)
+  local kind, least, most = known[name][1], known[name][3], known[name][4]
+  local what = "lunette.configure: " .. name
+  if kind == "flag" then return check.type(what, value, "boolean") end
+  check.type(what, value, "number")
+  if not (value >= least and value <= most) then
+    check.fail("%s must be from %s to %s%s, not %s", what, least, most, kind == "time" and " seconds" or "", value)
+  end
+  if kind == "count" and value ~= math.floor(value) then check.fail("%s must be a whole number, not %s", what, value) end
+  return value
+end
+
+function M.configure(options)
+  check.loading "lunette.configure"
+  check.type("lunette.configure's argument", options, "table")
+  check.options("lunette.configure", options, known)
+  for name, value in pairs(options) do
+    state.settings[name] = check_value(name, value)
+  end
+end
+
+return M

@@ -1,0 +1,68 @@
+-- What a policy has declared so far. The C side copies it out when loading is done (see
+-- src/script/decls.c); functions stay here and are found by their index.
+local core = require "lunette.core"
+
+local M = {
+  closed = false,
+  position = 0, -- of the last rule or handler written
+  upstreams = {},
+  hooks = {},
+  components = {},
+  timers = {},
+  rules = { tools = {}, resources = {}, resource_templates = {}, prompts = {} },
+  settings = {},
+  kinds = {}, -- for C: { tools = { has_rules =, per_client = } … }
+}
+
+--- The kinds in the order of the C side's enum, with what differs between them.
+-- key: the member an item is known by; list: how a client asks for all; array: where they are.
+M.KINDS = {
+  {
+    kind = 0,
+    verb = "tools",
+    thing = "tool",
+    key = "name",
+    list = "tools/list",
+    array = "tools",
+  },
+  {
+    kind = 1,
+    verb = "resources",
+    thing = "resource",
+    key = "uri",
+    list = "resources/list",
+    array = "resources",
+  },
+  {
+    kind = 2,
+    verb = "resource_templates",
+    thing = "resource template",
+    key = "uriTemplate",
+    list = "resources/templates/list",
+    array = "resourceTemplates",
+  },
+  { kind = 3, verb = "prompts", thing = "prompt", key = "name", list = "prompts/list", array = "prompts" },
+}
+
+--- The place of the next rule among all: what nests outside what.
+function M.next_position()
+  M.position = M.position + 1
+  return M.position
+end
+
+--- Called by C when every target has loaded: nothing can be declared from here on.
+function M.close()
+  M.closed = true
+  for _, kind in ipairs(M.KINDS) do
+    local rules, per_client = M.rules[kind.verb], false
+    for _, rule in ipairs(rules) do
+      per_client = per_client or rule.per_client
+    end
+    M.kinds[kind.verb] = { has_rules = #rules > 0, per_client = per_client }
+  end
+  for _, component in ipairs(M.components) do
+    component.json = core.encode(component.definition)
+  end
+end
+
+return M

@@ -1,0 +1,128 @@
+/* core: what a policy asks of the proxy that answers at once. A ctx is known here by the userdata
+ * that says whom it speaks for (struct ln_whom). */
+#include "bind/bind.h"
+
+static const struct ln_policy_host *host_of(lua_State *L) {
+  struct ln_policy *p = ln_bind_vm(L)->policy;
+  if (!p) ln_bind_error(L, "there is no proxy here");
+  return &p->host;
+}
+
+/* NULL for "nobody in particular"; an error when the request is over. */
+static struct ln_exchange *check_whom(lua_State *L, int idx) {
+  const struct ln_whom *w = lua_touserdata(L, idx);
+  if (!w || lua_objlen(L, idx) != sizeof *w) {
+    ln_bind_error(L, "not a ctx");
+    return NULL;
+  }
+  if (*w->now != w->then)
+    ln_bind_error(L,
+                  "this ctx belongs to a request that is over; take what you need out of it while "
+                  "the handler runs");
+  return w->x;
+}
+
+/* check(whom): an error when its request is over */
+static int l_host_check(lua_State *L) {
+  check_whom(L, 1);
+  return 0;
+}
+
+static const char *const fact_names[] = {
+    "id",      "transport", "era",         "protocol_version", "client",   "capabilities",
+    "headers", "upstream",  "native_name", "request_id",       "deadline", NULL};
+
+/* fact(whom, name) -> value or nil; JSON facts decoded */
+static int l_host_fact(lua_State *L) {
+  const struct ln_policy_host *h = host_of(L);
+  struct ln_exchange *x = check_whom(L, 1);
+  enum ln_fact fact = (enum ln_fact)luaL_checkoption(L, 2, NULL, fact_names);
+  if (!x || !h->fact) return 0;
+  struct ln_buf scratch;
+  ln_buf_init(&scratch, 1 << 20);
+  struct ln_str text = h->fact(x, fact, &scratch);
+  bool json = fact == LN_FACT_CLIENT || fact == LN_FACT_CAPABILITIES || fact == LN_FACT_HEADERS ||
+              fact == LN_FACT_REQUEST_ID;
+  /* One push that may throw stands between here and the deinit: only out of memory would. */
+  if (text.p) lua_pushlstring(L, text.p, text.n);
+  ln_buf_deinit(&scratch);
+  if (!text.p) return 0;
+  if (json) ln_value_push(L, &ln_bind_vm(L)->codec, ln_bind_str(L, -1));
+  return 1;
+}
+
+/* session_key(whom) -> number or nil */
+static int l_host_session_key(lua_State *L) {
+  const struct ln_policy_host *h = host_of(L);
+  struct ln_exchange *x = check_whom(L, 1);
+  if (!x || !h->session_key) return 0;
+  lua_pushnumber(L, (double)h->session_key(x));
+  return 1;
+}
+
+/* notify(whom, method, params): to the client */
+static int l_host_notify(lua_State *L) {
+  const struct ln_policy_host *h = host_of(L);
+  struct ln_exchange *x = check_whom(L, 1);
+  const char *method = luaL_checkstring(L, 2);
+  struct ln_codec *c = &ln_bind_vm(L)->codec;
+  struct ln_str params;
+  luaL_checktype(L, 3, LUA_TTABLE);
+  if (!x || !h->notify_client) return 0;
+  if (ln_value_encode(L, c, 3, "params", &params)) return ln_bind_error(L, "%s", c->fault);
+  h->notify_client(x, method, params);
+  return 0;
+}
+
+static enum ln_kind check_kind(lua_State *L, int idx) {
+  static const char *const names[] = {"tools", "resources", "resource_templates", "prompts", NULL};
+  return (enum ln_kind)luaL_checkoption(L, idx, NULL, names);
+}
+
+/* inventory(kind) -> [{upstream, item}…]; nil when there is no catalogue */
+static int l_host_inventory(lua_State *L) {
+  const struct ln_policy_host *h = host_of(L);
+  enum ln_kind kind = check_kind(L, 1);
+  struct ln_buf out;
+  if (!h->inventory) return 0;
+  ln_buf_init(&out, (size_t)1 << 30);
+  int rc = h->inventory(h->host, kind, &out);
+  if (rc == LN_OK) lua_pushlstring(L, out.data ? out.data : "[]", out.data ? out.len : 2);
+  ln_buf_deinit(&out);
+  if (rc) return ln_bind_error(L, "no inventory: %s", ln_err_text(rc));
+  ln_value_push(L, &ln_bind_vm(L)->codec, ln_bind_str(L, -1));
+  return 1;
+}
+
+static int l_host_notify_changed(lua_State *L) {
+  const struct ln_policy_host *h = host_of(L);
+  enum ln_kind kind = check_kind(L, 1);
+  if (h->notify_changed && ln_bind_vm(L)->policy->loaded) h->notify_changed(h->host, kind);
+  return 0;
+}
+
+static int l_host_upstream_clear(lua_State *L) {
+  const struct ln_policy_host *h = host_of(L);
+  const char *name = luaL_checkstring(L, 1);
+  if (h->upstream_clear && ln_bind_vm(L)->policy->loaded) h->upstream_clear(h->host, name);
+  return 0;
+}
+
+/* item(index) -> the definition of an item of the list being presented */
+static int l_host_item(lua_State *L) {
+  struct ln_policy *p = ln_bind_vm(L)->policy;
+  size_t i = (size_t)luaL_checkinteger(L, 1);
+  if (!p || !i || i > p->n_items) return ln_bind_error(L, "no such item");
+  ln_value_push(L, &ln_bind_vm(L)->codec, p->items[i - 1].json);
+  return 1;
+}
+
+const luaL_Reg ln_bind_host[] = {{"fact", l_host_fact},
+                                 {"check", l_host_check},
+                                 {"session_key", l_host_session_key},
+                                 {"notify", l_host_notify},
+                                 {"inventory", l_host_inventory},
+                                 {"notify_changed", l_host_notify_changed},
+                                 {"upstream_clear", l_host_upstream_clear},
+                                 {"item", l_host_item},
+                                 {NULL, NULL}};

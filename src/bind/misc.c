@@ -1,0 +1,53 @@
+/* core: globs, the clock, the log, files. */
+#include <time.h>
+
+#include "bind/bind.h"
+
+static int l_misc_glob(lua_State *L) {
+  const char *glob = luaL_checkstring(L, 1);
+  lua_pushboolean(L, ln_glob_match(glob, ln_bind_str(L, 2)));
+  return 1;
+}
+
+/* now() -> seconds since 1970, with fractions */
+static int l_misc_now(lua_State *L) {
+  struct timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  lua_pushnumber(L, (double)t.tv_sec + (double)t.tv_nsec / 1e9);
+  return 1;
+}
+
+/* log(level, topic, text); level as in the command line's --log-level */
+static int l_misc_log(lua_State *L) {
+  struct ln_vm *vm = ln_bind_vm(L);
+  int level = ln_log_level_parse(luaL_checkstring(L, 1));
+  const char *topic = luaL_checkstring(L, 2), *text = luaL_checkstring(L, 3);
+  if (vm->log && level >= 0 && level < LN_LOG_NONE && vm->log->level <= (enum ln_log_level)level)
+    ln_log_write(vm->log, (enum ln_log_level)level, topic, "%s", text);
+  return 0;
+}
+
+/* logs(level) -> whether such a line would be written */
+static int l_misc_logs(lua_State *L) {
+  struct ln_vm *vm = ln_bind_vm(L);
+  int level = ln_log_level_parse(luaL_checkstring(L, 1));
+  lua_pushboolean(L, vm->log && level >= 0 && vm->log->level <= (enum ln_log_level)level);
+  return 1;
+}
+
+/* note_file(path): watched for reload */
+static int l_misc_note_file(lua_State *L) {
+  ln_vm_note_file(ln_bind_vm(L), luaL_checkstring(L, 1));
+  return 0;
+}
+
+/* utf8(s) -> whether it is UTF-8 */
+static int l_misc_utf8(lua_State *L) {
+  lua_pushboolean(L, ln_utf8_valid(ln_bind_str(L, 1)));
+  return 1;
+}
+
+const luaL_Reg ln_bind_misc[] = {{"glob", l_misc_glob}, {"now", l_misc_now},
+                                 {"log", l_misc_log},   {"logs", l_misc_logs},
+                                 {"utf8", l_misc_utf8}, {"note_file", l_misc_note_file},
+                                 {NULL, NULL}};

@@ -1,0 +1,254 @@
+/* core: the handler that is running, what it waits for and how it ends. The waiting functions note
+ * in the run what is wanted and yield; see script/run.h. */
+#include "bind/bind.h"
+
+enum { MAX_SLEEP_S = 86400 };
+
+/* The run whose coroutine calls; an error elsewhere. */
+static struct ln_run *check_run(lua_State *L) {
+  struct ln_run *run = ln_bind_vm(L)->current;
+  if (!run)
+    ln_bind_error(L,
+                  "this waits for an answer, which only a handler can do (not the policy while it "
+                  "loads, nor a filter, rename or transform)");
+  return run;
+}
+
+static struct ln_run *check_waiter(lua_State *L) {
+  struct ln_run *run = check_run(L);
+  if (L != run->co)
+    ln_bind_error(L,
+                  "this waits for an answer, which a coroutine made by the handler can't do; call "
+                  "it from the handler itself");
+  ln_msg_unref(run->out);
+  run->out = NULL;
+  ln_bytes_unref(run->params);
+  run->params = NULL;
+  return run;
+}
+
+/* run() -> kind ("hook", "component", "timer"), index from 1, whether an answer is expected */
+static int l_run_run(lua_State *L) {
+  static const char *const kinds[] = {"hook", "component", "timer"};
+  struct ln_run *run = check_run(L);
+  lua_pushstring(L, kinds[run->kind]);
+  lua_pushinteger(L, (lua_Integer)run->index + 1);
+  lua_pushboolean(L, ln_run_is_request(run));
+  return 3;
+}
+
+/* message() -> method, params (always a table) */
+static int l_run_message(lua_State *L) {
+  struct ln_vm *vm = ln_bind_vm(L);
+  struct ln_run *run = check_run(L);
+  const struct ln_msg *m = run->msg;
+  if (!m) return 0;
+  lua_pushlstring(L, m->method.p, m->method.n);
+  if (m->params.p)
+    ln_value_push(L, &vm->codec, m->params);
+  else
+    lua_newtable(L);
+  if (!lua_istable(L, -1)) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+  }
+  return 2;
+}
+
+/* item() -> the definition of what is called, or nil; only before the handler first waits */
+static int l_run_item(lua_State *L) {
+  struct ln_run *run = check_run(L);
+  if (!run->item.p) return 0;
+  ln_value_push(L, &ln_bind_vm(L)->codec, run->item);
+  return 1;
+}
+
+/* whom() -> the userdata that facts are asked with */
+static int l_run_whom(lua_State *L) {
+  struct ln_run *run = check_run(L);
+  struct ln_whom *w = lua_newuserdata(L, sizeof *w);
+  *w = (struct ln_whom){&run->serial, run->serial, run->x};
+  return 1;
+}
+
+/* progress_token() -> the token of the request, or nil */
+static int l_run_progress_token(lua_State *L) {
+  struct ln_run *run = check_run(L);
+  if (!run->msg || !run->msg->progress_token.p) return 0;
+  ln_value_push(L, &ln_bind_vm(L)->codec, run->msg->progress_token);
+  return 1;
+}
+
+/* The message with the params at idx; one reference, the run's. */
+static struct ln_msg *edited(lua_State *L, struct ln_codec *c, struct ln_msg *m, int idx) {
+  const char *optional = ln_str_is(m->method, "tools/call") ? "arguments" : NULL;
+  if (!m->params.p) {
+    struct ln_str text;
+    lua_pushnil(L);
+    if (!lua_next(L, idx)) return ln_msg_ref(m);
+    lua_pop(L, 2);
+    if (ln_value_encode(L, c, idx, "params", &text)) ln_bind_error(L, "%s", c->fault);
+    return ln_msg_with_params(m, text);
+  }
+  struct ln_merge merge;
+  if (ln_value_merge(L, c, idx, "params", m->params, optional, &merge))
+    ln_bind_error(L, "%s", c->fault);
+  return merge.n ? ln_msg_edit(m, merge.edits, merge.n) : ln_msg_ref(m);
+}
+
+/* forward([params]): yields; the answer is take()'s. */
+static int l_run_forward(lua_State *L) {
+  struct ln_run *run = check_waiter(L);
+  if (run->kind != LN_RUN_HOOK) return ln_bind_error(L, "there is nothing to forward here");
+  if (lua_isnoneornil(L, 1)) {
+    run->out = ln_msg_ref(run->msg);
+  } else {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    run->out = edited(L, &ln_bind_vm(L)->codec, run->msg, 1);
+  }
+  if (!run->out) return ln_bind_error(L, "not enough memory");
+  run->op = LN_OP_FORWARD;
+  return lua_yield(L, 0);
+}
+
+static int ask(lua_State *L, enum ln_run_op op) {
+  struct ln_run *run = check_waiter(L);
+  struct ln_codec *c = &ln_bind_vm(L)->codec;
+  struct ln_str method = ln_bind_str(L, 1), text;
+  if (method.n >= sizeof run->method)
+    return ln_bind_error(L, "a method's name of %d bytes", (int)method.n);
+  if (!run->x) return ln_bind_error(L, "there is no client here to ask for");
+  memcpy(run->method, method.p, method.n + 1);
+  if (!lua_isnoneornil(L, 2)) {
+    luaL_checktype(L, 2, LUA_TTABLE);
+    if (ln_value_encode(L, c, 2, "params", &text)) return ln_bind_error(L, "%s", c->fault);
+    run->params = ln_bytes_copy(text.p, text.n);
+    if (!run->params) return ln_bind_error(L, "not enough memory");
+  }
+  run->op = op;
+  return lua_yield(L, 0);
+}
+
+/* request(method[, params]): as the client would ask; yields */
+static int l_run_request(lua_State *L) {
+  return ask(L, LN_OP_REQUEST);
+}
+
+/* ask(method[, params]): asks the client; yields */
+static int l_run_ask(lua_State *L) {
+  return ask(L, LN_OP_ASK);
+}
+
+/* sleep(seconds): yields */
+static int l_run_sleep(lua_State *L) {
+  struct ln_run *run = check_waiter(L);
+  lua_Number s = luaL_checknumber(L, 1);
+  if (!(s >= 0 && s <= MAX_SLEEP_S)) return ln_bind_error(L, "can't sleep for %f s", s);
+  run->sleep_ms = (uint64_t)(s * 1000 + 0.999);
+  run->op = LN_OP_SLEEP;
+  return lua_yield(L, 0);
+}
+
+/* take(forwarded) -> the result that arrived; raises the error that arrived, as a table. Nothing
+ * when nothing did. forwarded: keep it for finish. */
+static int l_run_take(lua_State *L) {
+  struct ln_run *run = check_run(L);
+  struct ln_codec *c = &ln_bind_vm(L)->codec;
+  struct ln_msg *reply = run->reply;
+  if (!reply) return 0;
+  /* base holds it until the next answer, so that a throw below can't lose it */
+  bool keep = lua_toboolean(L, 1);
+  if (keep) {
+    ln_msg_unref(run->base);
+    run->base = reply;
+    run->reply = NULL;
+  }
+  bool failed = reply->kind == LN_MSG_ERROR;
+  ln_value_push(L, c, failed ? reply->error : reply->result);
+  if (!keep) {
+    ln_msg_unref(run->reply);
+    run->reply = NULL;
+  }
+  if (!failed) return 1;
+  if (lua_istable(L, -1)) {
+    ln_bind_push_error_mt(L);
+    lua_setmetatable(L, -2);
+  }
+  return lua_error(L);
+}
+
+/* finish(result): laid over the last forwarded reply's result, if there was one */
+static int l_run_finish(lua_State *L) {
+  struct ln_run *run = check_run(L);
+  struct ln_codec *c = &ln_bind_vm(L)->codec;
+  struct ln_msg *base = run->base, *reply;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  if (base && base->kind == LN_MSG_RESULT && ln_json_type_of(base->result) == LN_JSON_OBJECT) {
+    struct ln_merge m;
+    if (ln_value_merge(L, c, 1, "result", base->result, NULL, &m))
+      return ln_bind_error(L, "%s", c->fault);
+    reply = m.n ? ln_msg_edit(base, m.edits, m.n) : ln_msg_ref(base);
+  } else {
+    struct ln_str text;
+    if (ln_value_encode(L, c, 1, "result", &text)) return ln_bind_error(L, "%s", c->fault);
+    reply = ln_msg_result(text);
+  }
+  if (!reply) return ln_bind_error(L, "not enough memory");
+  ln_run_end(run, reply);
+  return 0;
+}
+
+/* finish_error(table): laid over the last forwarded reply's error, if there was one */
+static int l_run_finish_error(lua_State *L) {
+  struct ln_run *run = check_run(L);
+  struct ln_codec *c = &ln_bind_vm(L)->codec;
+  struct ln_msg *base = run->base, *reply;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  if (base && base->kind == LN_MSG_ERROR) {
+    struct ln_merge m;
+    if (ln_value_merge(L, c, 1, "error", base->error, NULL, &m))
+      return ln_bind_error(L, "%s", c->fault);
+    reply = m.n ? ln_msg_edit(base, m.edits, m.n) : ln_msg_ref(base);
+  } else {
+    struct ln_str text;
+    if (ln_value_encode(L, c, 1, "error", &text)) return ln_bind_error(L, "%s", c->fault);
+    reply = ln_msg_error_raw(text);
+  }
+  if (!reply) return ln_bind_error(L, "not enough memory");
+  ln_run_end(run, reply);
+  return 0;
+}
+
+/* finish_reply(): ends with the last forwarded reply as it is, or without one */
+static int l_run_finish_reply(lua_State *L) {
+  struct ln_run *run = check_run(L);
+  ln_run_end(run, run->base && ln_run_is_request(run) ? ln_msg_ref(run->base) : NULL);
+  return 0;
+}
+
+/* keep(): what was forwarded has answered; the answer stays as it is, undecoded. */
+static int l_run_keep(lua_State *L) {
+  struct ln_run *run = check_run(L);
+  if (run->reply) {
+    ln_msg_unref(run->base);
+    run->base = run->reply;
+    run->reply = NULL;
+  }
+  return 0;
+}
+
+const luaL_Reg ln_bind_run[] = {{"run", l_run_run},
+                                {"message", l_run_message},
+                                {"run_item", l_run_item},
+                                {"whom", l_run_whom},
+                                {"progress_token", l_run_progress_token},
+                                {"forward", l_run_forward},
+                                {"request", l_run_request},
+                                {"ask", l_run_ask},
+                                {"sleep", l_run_sleep},
+                                {"take", l_run_take},
+                                {"keep", l_run_keep},
+                                {"finish", l_run_finish},
+                                {"finish_error", l_run_finish_error},
+                                {"finish_reply", l_run_finish_reply},
+                                {NULL, NULL}};

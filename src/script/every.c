@@ -1,0 +1,48 @@
+/* lunette.every: timers that run a function of the policy in a coroutine of its own, for nobody in
+ * particular. The next time counts from the end of the last run, so that a slow one never piles up.
+ */
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdlib.h>
+
+#include "script/run.h"
+
+static void arm(struct ln_policy_timer *t);
+
+static void on_done(void *arg, struct ln_msg *reply) {
+  struct ln_policy_timer *t = arg;
+  ln_msg_unref(reply);
+  if (!t->policy->retired) arm(t);
+}
+
+static void on_due(struct ln_timer *timer) {
+  struct ln_policy_timer *t = LN_CONTAINER(timer, struct ln_policy_timer, timer);
+  struct ln_run *run = ln_run_new(t->policy, LN_RUN_TIMER, t->index);
+  if (!run) {
+    arm(t);
+    return;
+  }
+  run->done = on_done;
+  run->arg = t;
+  ln_run_begin(run);
+}
+
+static void arm(struct ln_policy_timer *t) {
+  ln_timer_start(t->policy->host.loop, &t->timer, t->every_ms, on_due);
+}
+
+void ln_policy_start_timers(struct ln_policy *p) {
+  if (!p->host.loop) return;
+  LN_LIST_EACH(it, &p->timers) arm(LN_CONTAINER(it, struct ln_policy_timer, link));
+}
+
+/* Also called for the last time when the policy goes: then the timers go with it. */
+void ln_policy_stop_timers(struct ln_policy *p) {
+  LN_LIST_EACH(it, &p->timers) {
+    struct ln_policy_timer *t = LN_CONTAINER(it, struct ln_policy_timer, link);
+    ln_timer_stop(&t->timer);
+    if (p->refs) continue;
+    ln_list_remove(it);
+    free(t);
+  }
+}

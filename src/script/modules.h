@@ -1,0 +1,18 @@
+/* The Lua side of Lunette as the build compiled it in: an array that the build generates from
+ * lua/, so that the binary needs no files. */
+#ifndef LN_SCRIPT_MODULES_H
+#define LN_SCRIPT_MODULES_H
+
+#include "base/base.h"
+
+struct ln_lua_module {
+  const char *name; /* "lunette.rules" */
+  const char *text; /* source, NUL-terminated */
+  size_t len;       /* without the NUL */
+  const char *path; /* "lunette/rules.lua": what tracebacks show */
+};
+
+/* Ends with a row whose name is NULL. */
+extern const struct ln_lua_module ln_lua_modules[];
+
+#endif

@@ -1,0 +1,202 @@
+/* Loading a policy and its life; see policy.h. What it declares is in decls.c, lists in
+ * present.c, handlers in run.c. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <luajit.h>
+#include <stdlib.h>
+
+#include "script/run.h"
+
+/* A policy file's own running time while it loads: generous, since nothing waits for it but its own
+ * start or reload. */
+#define LOAD_LIMIT_NS 10000000000ull
+
+enum { CODEC_MAX_BYTES = 64 << 20 };
+
+static const char *const entry_names[LN_ENTRIES] = {"main", "failed", "present", "may_hide"};
+static const char *const kind_names[LN_KINDS] = {"tools", "resources", "resource_templates",
+                                                 "prompts"};
+
+const char *ln_kind_name(enum ln_kind kind) {
+  return kind_names[kind];
+}
+
+uint64_t ln_policy_limit(const struct ln_policy *p) {
+  return p->decls.settings.hook_timeout_ms * 1000000u;
+}
+
+/* --- loading --- */
+
+struct load {
+  struct ln_policy *policy;
+  const struct ln_target *target;
+};
+
+/* The Lua side: loaded first, so that its errors are not the policy's. */
+static void job_prepare(lua_State *L, void *arg) {
+  struct ln_policy *p = arg;
+  ln_vm_require(L, "lunette");
+  ln_vm_require(L, "lunette.run");
+  for (size_t i = 0; i < LN_ENTRIES; i++) {
+    lua_getfield(L, -1, entry_names[i]);
+    luaL_checktype(L, -1, LUA_TFUNCTION);
+    p->entries[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+}
+
+static void job_target(lua_State *L, void *arg) {
+  const struct load *l = arg;
+  const struct ln_target *t = l->target;
+  if (t->kind == LN_TARGET_LUA) {
+    ln_vm_add_dir_of(L, t->text);
+    if (!ln_vm_load_file(L, t->text)) lua_error(L);
+    lua_call(L, 0, 0);
+    return;
+  }
+  static const char *const makers[] = {
+      [LN_TARGET_JSON] = "json", [LN_TARGET_URL] = "url", [LN_TARGET_COMMAND] = "command"};
+  ln_vm_require(L, "lunette.targets");
+  lua_getfield(L, -1, makers[t->kind]);
+  lua_pushstring(L, t->text);
+  lua_newtable(L);
+  for (int i = 0; t->kind == LN_TARGET_COMMAND && t->args && t->args[i]; i++) {
+    lua_pushstring(L, t->args[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_call(L, 2, 0);
+}
+
+static void job_close(lua_State *L, void *arg) {
+  ln_policy_read_decls(L, arg);
+}
+
+static int load_all(struct ln_policy *p, const struct ln_target *targets, size_t n, char **why) {
+  int rc = ln_vm_call(p->vm, job_prepare, p, why);
+  for (size_t i = 0; i < n && rc == LN_OK; i++) {
+    struct load l = {p, &targets[i]};
+    struct ln_guard_mark mark = ln_guard_enter(&p->vm->guard, LOAD_LIMIT_NS, LOAD_LIMIT_NS);
+    rc = ln_vm_call(p->vm, job_target, &l, why);
+    ln_guard_leave(&p->vm->guard, p->vm->L, mark);
+  }
+  return rc ? rc : ln_vm_call(p->vm, job_close, p, why);
+}
+
+struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct ln_target *targets,
+                                 size_t n, char **why) {
+  *why = NULL;
+  struct ln_policy *p = calloc(1, sizeof *p);
+  if (!p) return NULL;
+  p->refs = 1;
+  p->host = *host;
+  ln_list_init(&p->blocks);
+  ln_list_init(&p->runs);
+  ln_list_init(&p->idle);
+  ln_list_init(&p->timers);
+  p->shared = host->shared ? ln_shared_ref(host->shared) : ln_shared_new();
+  if (p->shared) p->vm = ln_vm_new(host->log, p, CODEC_MAX_BYTES);
+  if (!p->vm || load_all(p, targets, n, why)) {
+    ln_policy_unref(p);
+    return NULL;
+  }
+  p->loaded = true;
+  ln_policy_start_timers(p);
+  return p;
+}
+
+/* --- life --- */
+
+struct ln_policy *ln_policy_ref(struct ln_policy *p) {
+  p->refs++;
+  return p;
+}
+
+void ln_policy_unref(struct ln_policy *p) {
+  if (!p || --p->refs) return;
+  LN_ASSERT(p->n_runs == 0);
+  ln_policy_stop_timers(p);
+  ln_run_free_idle(p);
+  ln_vm_free(p->vm);
+  ln_policy_free_decls(p);
+  ln_shared_unref(p->shared);
+  free(p);
+}
+
+void ln_policy_retire(struct ln_policy *p) {
+  p->retired = true;
+  ln_policy_stop_timers(p);
+}
+
+const struct ln_policy_decls *ln_policy_decls(const struct ln_policy *p) {
+  return &p->decls;
+}
+
+size_t ln_policy_runs(const struct ln_policy *p) {
+  return p->n_runs;
+}
+
+bool ln_policy_handles(const struct ln_policy *p, const char *method) {
+  for (size_t i = 0; i < p->decls.n_hooks; i++)
+    if (ln_glob_match(p->decls.hooks[i].method, ln_str_c(method))) return true;
+  return false;
+}
+
+void ln_policy_cancel(struct ln_policy *p, struct ln_exchange *x) {
+  ln_policy_ref(p);
+  bool again = true;
+  /* Letting go of an exchange may end others: start over after each. */
+  while (again) {
+    again = false;
+    LN_LIST_EACH(it, &p->runs) {
+      struct ln_run *run = LN_CONTAINER(it, struct ln_run, link);
+      if (run->x != x || run->cancelled) continue;
+      ln_run_cancel(run);
+      again = true;
+      break;
+    }
+  }
+  ln_policy_unref(p);
+}
+
+static void job_session_end(lua_State *L, void *arg) {
+  const uint64_t *key = arg;
+  ln_vm_require(L, "lunette.ctx");
+  lua_getfield(L, -1, "session_end");
+  lua_pushnumber(L, (double)*key);
+  lua_call(L, 1, 0);
+}
+
+void ln_policy_session_end(struct ln_policy *p, uint64_t session_key) {
+  char *why;
+  if (ln_vm_call(p->vm, job_session_end, &session_key, &why))
+    LN_LOG(p->host.log, ERROR, "policy", "ending a session: %s", why ? why : "");
+  free(why);
+}
+
+/* --- handlers --- */
+
+struct ln_run *ln_policy_run_hook(struct ln_policy *p, const struct ln_hook_call *call) {
+  struct ln_run *run = ln_run_new(p, LN_RUN_HOOK, call->hook);
+  if (!run) return NULL;
+  run->msg = ln_msg_ref(call->msg);
+  run->x = call->x;
+  if (run->x) p->host.exchange_ref(run->x);
+  run->item = call->item;
+  run->forward = call->forward;
+  run->done = call->done;
+  run->arg = call->arg;
+  ln_run_begin(run);
+  return run;
+}
+
+struct ln_run *ln_policy_run_component(struct ln_policy *p, size_t component, struct ln_msg *msg,
+                                       struct ln_exchange *x, ln_reply_fn done, void *arg) {
+  struct ln_run *run = ln_run_new(p, LN_RUN_COMPONENT, component);
+  if (!run) return NULL;
+  run->msg = ln_msg_ref(msg);
+  run->x = x;
+  if (run->x) p->host.exchange_ref(run->x);
+  run->done = done;
+  run->arg = arg;
+  ln_run_begin(run);
+  return run;
+}

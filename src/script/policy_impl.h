@@ -1,0 +1,69 @@
+/* The inside of a policy, for the files of script/ and bind/. The Lua side keeps what the policy
+ * file declared in the table of "lunette.state"; what the proxy needs of it is copied out as
+ * plain data when loading is done, and never changes after. */
+#ifndef LN_SCRIPT_POLICY_IMPL_H
+#define LN_SCRIPT_POLICY_IMPL_H
+
+#include "base/list.h"
+#include "script/policy.h"
+#include "script/shared.h"
+#include "script/vm.h"
+
+/* Functions of the Lua side that C calls, by registry reference. */
+enum ln_entry {
+  LN_ENTRY_MAIN,     /* a run's coroutine body */
+  LN_ENTRY_FAILED,   /* what becomes of an error that left it */
+  LN_ENTRY_PRESENT,  /* lists */
+  LN_ENTRY_MAY_HIDE, /* a name that no list has shown */
+  LN_ENTRIES
+};
+
+/* lunette.every */
+struct ln_policy_timer {
+  struct ln_list link;
+  struct ln_timer timer;
+  struct ln_policy *policy;
+  uint64_t every_ms;
+  size_t index; /* in the Lua side's list */
+};
+
+/* Whom a ctx speaks for. Valid while *now == then; x NULL: for nobody in particular. */
+struct ln_whom {
+  const uint64_t *now;
+  uint64_t then;
+  struct ln_exchange *x;
+};
+
+struct ln_policy {
+  uint32_t refs; /* one a run */
+  bool loaded;   /* declarations are closed */
+  bool retired;
+  struct ln_policy_host host;
+  struct ln_vm *vm;
+  struct ln_policy_decls decls;
+  struct ln_list blocks; /* what decls points into */
+  int entries[LN_ENTRIES];
+  bool has_rules[LN_KINDS], per_client[LN_KINDS];
+  struct ln_list runs, idle, timers;
+  size_t n_runs, n_idle;
+  uint64_t last_token;
+  struct ln_shared *shared;
+  /* a list being presented */
+  struct ln_view_item *items;
+  size_t n_items;
+  uint64_t presented; /* lists so far: the clock of their ctx */
+};
+
+/* policy.c */
+const char *ln_kind_name(enum ln_kind kind);         /* "tools", … */
+uint64_t ln_policy_limit(const struct ln_policy *p); /* hook_timeout in ns, 0: none */
+
+/* decls.c: reads the Lua side's state; below a protected call. */
+LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p);
+void ln_policy_free_decls(struct ln_policy *p);
+
+/* every.c */
+void ln_policy_start_timers(struct ln_policy *p);
+void ln_policy_stop_timers(struct ln_policy *p);
+
+#endif

@@ -1,0 +1,207 @@
+/* Lists: the rules of a kind applied to items. The Lua side decides (lunette/rules.lua); here items
+ * go in as names, their JSON is decoded only for a rule that looks, and what a rule edited is laid
+ * over the server's own definition. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdlib.h>
+
+#include "script/policy_impl.h"
+
+struct present {
+  struct ln_policy *policy;
+  enum ln_kind kind;
+  struct ln_exchange *x;
+  bool explain;
+};
+
+bool ln_policy_per_client(const struct ln_policy *p, enum ln_kind kind) {
+  return p->per_client[kind];
+}
+
+bool ln_policy_has_rules(const struct ln_policy *p, enum ln_kind kind) {
+  return p->has_rules[kind];
+}
+
+void ln_view_item_deinit(struct ln_view_item *item) {
+  ln_bytes_unref(item->new_name);
+  ln_bytes_unref(item->new_json);
+  ln_bytes_unref(item->why);
+  for (size_t i = 0; i < item->n_old; i++) ln_bytes_unref(item->old[i].name);
+  free(item->old);
+  item->new_name = item->new_json = item->why = NULL;
+  item->old = NULL;
+  item->n_old = 0;
+  item->hidden = false;
+}
+
+static void set_str(lua_State *L, const char *name, struct ln_str s) {
+  if (!s.p) return;
+  lua_pushlstring(L, s.p, s.n);
+  lua_setfield(L, -2, name);
+}
+
+static void push_items(lua_State *L, const struct ln_policy *p) {
+  lua_createtable(L, (int)p->n_items, 0);
+  for (size_t i = 0; i < p->n_items; i++) {
+    const struct ln_view_item *item = &p->items[i];
+    lua_createtable(L, 0, 4);
+    set_str(L, "name", item->name);
+    set_str(L, "upstream", ln_str_c(item->upstream));
+    lua_pushinteger(L, (lua_Integer)i + 1);
+    lua_setfield(L, -2, "index");
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+}
+
+/* A string field of the table on top as a block, or NULL when absent. */
+static struct ln_bytes *take_bytes(lua_State *L, const char *name) {
+  struct ln_bytes *b = NULL;
+  lua_getfield(L, -1, name);
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    size_t n;
+    const char *s = lua_tolstring(L, -1, &n);
+    b = ln_bytes_copy(s, n);
+  }
+  lua_pop(L, 1);
+  return b;
+}
+
+/* old = { {until, name}… } */
+static void take_old(lua_State *L, struct ln_view_item *item) {
+  lua_getfield(L, -1, "old");
+  size_t n = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+  if (n) item->old = calloc(n, sizeof *item->old);
+  for (size_t i = 0; item->old && i < n; i++) {
+    lua_rawgeti(L, -1, (int)i + 1);
+    lua_rawgeti(L, -1, 1);
+    item->old[i].until = (unsigned)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    lua_rawgeti(L, -1, 2);
+    size_t len;
+    const char *s = lua_tolstring(L, -1, &len);
+    item->old[i].name = s ? ln_bytes_copy(s, len) : NULL;
+    if (item->old[i].name) item->n_old = i + 1;
+    lua_pop(L, 2);
+    if (item->n_old != i + 1) break;
+  }
+  lua_pop(L, 1);
+}
+
+static struct ln_bytes *spliced(struct ln_str source, const struct ln_merge *m) {
+  struct ln_buf out;
+  ln_buf_init(&out, SIZE_MAX / 2);
+  const char *at = source.p;
+  int rc = LN_OK;
+  for (size_t i = 0; i < m->n && rc == LN_OK; i++) {
+    rc = ln_buf_append(&out, at, (size_t)(m->edits[i].at.p - at));
+    if (rc == LN_OK) rc = ln_buf_append_str(&out, m->edits[i].with);
+    at = m->edits[i].at.p + m->edits[i].at.n;
+  }
+  if (rc == LN_OK) rc = ln_buf_append(&out, at, (size_t)(source.p + source.n - at));
+  struct ln_bytes *b = rc ? NULL : ln_buf_take(&out);
+  ln_buf_deinit(&out);
+  return b;
+}
+
+/* The definition as rules left it, if one edited it. What can't be sent hides the item: shown
+ * unedited it would not be what the policy says. */
+static void take_value(lua_State *L, struct ln_policy *p, struct ln_view_item *item) {
+  struct ln_merge m;
+  lua_getfield(L, -1, "value");
+  if (lua_istable(L, -1)) {
+    struct ln_str json = ln_json_trim(item->json);
+    int rc = ln_value_merge(L, &p->vm->codec, -1, "item", json, NULL, &m);
+    if (rc == LN_OK && m.n) {
+      item->new_json = spliced(json, &m);
+      if (!item->new_json) luaL_error(L, "not enough memory");
+    } else if (rc) {
+      item->hidden = true;
+      lua_getfield(L, -2, "by");
+      LN_LOG(p->host.log, ERROR, "policy", "%s: %.*s can't be presented and is withheld: %s",
+             lua_isstring(L, -1) ? lua_tostring(L, -1) : "?", LN_STR_ARG(item->name),
+             p->vm->codec.fault);
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+static void take_item(lua_State *L, struct ln_policy *p, struct ln_view_item *item) {
+  lua_getfield(L, -1, "hidden");
+  item->hidden = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  item->why = take_bytes(L, "why");
+  item->new_name = take_bytes(L, "new_name");
+  take_old(L, item);
+  if (!item->hidden) take_value(L, p, item);
+}
+
+static void job_present(lua_State *L, void *arg) {
+  const struct present *job = arg;
+  struct ln_policy *p = job->policy;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, p->entries[LN_ENTRY_PRESENT]);
+  lua_pushstring(L, ln_kind_name(job->kind));
+  push_items(L, p);
+  lua_pushvalue(L, -1);
+  lua_insert(L, -4); /* the items stay below the call */
+  struct ln_whom *whom = lua_newuserdata(L, sizeof *whom);
+  *whom = (struct ln_whom){&p->presented, p->presented, job->x};
+  lua_pushboolean(L, job->explain);
+  lua_call(L, 4, 0);
+  for (size_t i = 0; i < p->n_items; i++) {
+    lua_rawgeti(L, -1, (int)i + 1);
+    take_item(L, p, &p->items[i]);
+    lua_pop(L, 1);
+  }
+}
+
+int ln_policy_present(struct ln_policy *p, enum ln_kind kind, struct ln_view_item *items, size_t n,
+                      struct ln_exchange *x, bool explain) {
+  for (size_t i = 0; i < n; i++) {
+    items[i].hidden = false;
+    items[i].new_name = items[i].new_json = items[i].why = NULL;
+    items[i].old = NULL;
+    items[i].n_old = 0;
+  }
+  if (!p->has_rules[kind]) return LN_OK;
+  if (p->items) return LN_EBUSY; /* a rule asked for a list while one is made */
+  struct present job = {p, kind, x, explain};
+  char *why;
+  p->items = items;
+  p->n_items = n;
+  struct ln_guard_mark mark = ln_guard_enter(&p->vm->guard, ln_policy_limit(p), ln_policy_limit(p));
+  int rc = ln_vm_call(p->vm, job_present, &job, &why);
+  ln_guard_leave(&p->vm->guard, p->vm->L, mark);
+  p->presented++;
+  p->items = NULL;
+  p->n_items = 0;
+  if (rc) {
+    LN_LOG(p->host.log, ERROR, "policy", "the list of %s: %s", ln_kind_name(kind), why ? why : "");
+    for (size_t i = 0; i < n; i++) ln_view_item_deinit(&items[i]);
+  }
+  free(why);
+  return rc;
+}
+
+struct may_hide {
+  struct ln_policy *policy;
+  enum ln_kind kind;
+  struct ln_str name;
+  bool yes;
+};
+
+static void job_may_hide(lua_State *L, void *arg) {
+  struct may_hide *job = arg;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, job->policy->entries[LN_ENTRY_MAY_HIDE]);
+  lua_pushstring(L, ln_kind_name(job->kind));
+  lua_pushlstring(L, job->name.p, job->name.n);
+  lua_call(L, 2, 1);
+  job->yes = lua_toboolean(L, -1);
+}
+
+bool ln_policy_may_hide(const struct ln_policy *p, enum ln_kind kind, struct ln_str name) {
+  if (!p->has_rules[kind]) return false;
+  struct may_hide job = {(struct ln_policy *)(uintptr_t)p, kind, name, true};
+  /* What can't be decided counts as hidden. */
+  return ln_vm_call(p->vm, job_may_hide, &job, NULL) || job.yes;
+}

@@ -1,0 +1,149 @@
+/* Where require looks: modules already given (package.preload), beside the policy's file, in
+ * $LUNETTE_LUA (a development tree), compiled in, then where the system keeps Lua modules. Names
+ * under "lunette" are never looked for beside a policy: a policy called lunette.lua must still get
+ * the real one. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "script/modules.h"
+#include "script/vm.h"
+
+enum { PATH_BYTES = 4096 };
+
+/* The registry's array of directories of policies. */
+static const char dirs_key;
+
+static void push_dirs(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&dirs_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+}
+
+LN_THROWS void ln_vm_add_dir_of(struct lua_State *L, const char *path) {
+  const char *slash = strrchr(path, '/');
+  push_dirs(L);
+  if (slash)
+    lua_pushlstring(L, path, (size_t)(slash - path) + 1);
+  else
+    lua_pushliteral(L, "");
+  int n = (int)lua_objlen(L, -2);
+  for (int i = 1; i <= n; i++) {
+    lua_rawgeti(L, -2, i);
+    bool there = lua_rawequal(L, -1, -2);
+    lua_pop(L, 1);
+    if (there) {
+      lua_pop(L, 2);
+      return;
+    }
+  }
+  lua_rawseti(L, -2, n + 1);
+  lua_pop(L, 1);
+}
+
+LN_THROWS bool ln_vm_load_file(struct lua_State *L, const char *path) {
+  ln_vm_note_file(ln_vm_of(L), path);
+  return luaL_loadfilex(L, path, "t") == 0;
+}
+
+/* "a.b" as "a/b". */
+static const char *push_as_path(lua_State *L, const char *name) {
+  return luaL_gsub(L, name, ".", "/");
+}
+
+/* Pushes the loaded chunk of the first of dir/name.lua and dir/name/init.lua that exists, or what
+ * was tried. A file that is there and broken is an error. */
+static bool try_dir(lua_State *L, const char *dir, const char *name) {
+  static const char *const shapes[] = {"%s%s.lua", "%s%s/init.lua"};
+  lua_pushliteral(L, "");
+  for (size_t i = 0; i < LN_COUNT(shapes); i++) {
+    char path[PATH_BYTES];
+    if (snprintf(path, sizeof path, shapes[i], dir, name) >= (int)sizeof path) continue;
+    if (access(path, R_OK) == 0) {
+      if (!ln_vm_load_file(L, path)) lua_error(L);
+      return true;
+    }
+    lua_pushfstring(L, "\n\tno file '%s'", path);
+    lua_concat(L, 2);
+  }
+  return false;
+}
+
+static bool is_own(const char *name) {
+  return strncmp(name, "lunette", 7) == 0 && (name[7] == '.' || name[7] == '\0');
+}
+
+static int l_require_beside(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  if (is_own(name)) return 0;
+  const char *path = push_as_path(L, name);
+  push_dirs(L);
+  int dirs = lua_gettop(L), n = (int)lua_objlen(L, dirs);
+  lua_pushliteral(L, "");
+  for (int i = 1; i <= n; i++) {
+    lua_rawgeti(L, dirs, i);
+    if (try_dir(L, lua_tostring(L, -1), path)) return 1;
+    lua_remove(L, -2);
+    lua_concat(L, 2);
+  }
+  return 1;
+}
+
+/* Reads a whole module of Lunette's own from the development tree, under the same chunk name as
+ * the one compiled in has. */
+static bool load_own_file(lua_State *L, const char *dir, const char *name) {
+  static const char *const shapes[] = {"%s/%s.lua", "%s/%s/init.lua"};
+  for (size_t i = 0; i < LN_COUNT(shapes); i++) {
+    char path[PATH_BYTES], chunk[PATH_BYTES];
+    if (snprintf(path, sizeof path, shapes[i], dir, name) >= (int)sizeof path) continue;
+    FILE *f = fopen(path, "rb");
+    if (!f) continue;
+    struct ln_buf text;
+    ln_buf_init(&text, 4 << 20);
+    size_t got = 1;
+    while (got > 0 && ln_buf_reserve(&text, 16384) == LN_OK)
+      text.len += got = fread(text.data + text.len, 1, 16384, f);
+    fclose(f);
+    ln_vm_note_file(ln_vm_of(L), path);
+    snprintf(chunk, sizeof chunk, "=%s", path + strlen(dir) + 1);
+    int rc = luaL_loadbufferx(L, text.data ? text.data : "", text.len, chunk, "t");
+    ln_buf_deinit(&text);
+    if (rc) lua_error(L);
+    return true;
+  }
+  return false;
+}
+
+static int l_require_own(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  const char *tree = getenv("LUNETTE_LUA");
+  if (!is_own(name)) return 0;
+  if (tree && *tree && load_own_file(L, tree, push_as_path(L, name))) return 1;
+  for (const struct ln_lua_module *m = ln_lua_modules; m->name; m++) {
+    if (strcmp(m->name, name) != 0) continue;
+    lua_pushfstring(L, "=%s", m->path);
+    if (luaL_loadbufferx(L, m->text, m->len, lua_tostring(L, -1), "t")) return lua_error(L);
+    return 1;
+  }
+  lua_pushfstring(L, "\n\tno module of Lunette's own called '%s'", name);
+  return 1;
+}
+
+LN_THROWS void ln_require_install(struct lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&dirs_key);
+  lua_newtable(L);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "loaders");
+  static const lua_CFunction ours[] = {l_require_beside, l_require_own};
+  int n = (int)lua_objlen(L, -1), more = (int)LN_COUNT(ours);
+  for (int i = n; i > 1; i--) {
+    lua_rawgeti(L, -1, i);
+    lua_rawseti(L, -2, i + more);
+  }
+  for (int i = 0; i < more; i++) {
+    lua_pushcfunction(L, ours[i]);
+    lua_rawseti(L, -2, 2 + i);
+  }
+  lua_pop(L, 2);
+}

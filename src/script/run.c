@@ -1,0 +1,289 @@
+/* See run.h. */
+#include "script/run.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdlib.h>
+
+enum { WARM_COROUTINES = 64 };
+
+static void pump(struct ln_run *run);
+
+bool ln_run_is_request(const struct ln_run *run) {
+  return run->msg && run->msg->kind == LN_MSG_REQUEST;
+}
+
+/* --- making and ending --- */
+
+static void job_thread(lua_State *L, void *arg) {
+  struct ln_run *run = arg;
+  run->co = lua_newthread(L);
+  run->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static struct ln_run *take_idle(struct ln_policy *p) {
+  struct ln_list *link = ln_list_shift(&p->idle);
+  if (link) {
+    p->n_idle--;
+    return LN_CONTAINER(link, struct ln_run, link);
+  }
+  struct ln_run *run = calloc(1, sizeof *run);
+  if (!run) return NULL;
+  ln_list_init(&run->link);
+  ln_timer_init(&run->timer);
+  ln_task_init(&run->task);
+  run->policy = p;
+  return run;
+}
+
+static void put_idle(struct ln_policy *p, struct ln_run *run) {
+  /* Warm ones in front. */
+  ln_list_push(run->co ? p->idle.next : &p->idle, &run->link);
+  p->n_idle++;
+}
+
+struct ln_run *ln_run_new(struct ln_policy *p, enum ln_run_kind kind, size_t index) {
+  struct ln_run *run = take_idle(p);
+  if (!run) return NULL;
+  if (!run->co && ln_vm_call(p->vm, job_thread, run, NULL)) {
+    put_idle(p, run);
+    return NULL;
+  }
+  run->kind = kind;
+  run->index = index;
+  ln_list_push(&p->runs, &run->link);
+  p->n_runs++;
+  ln_policy_ref(p);
+  return run;
+}
+
+static void drop_coroutine(struct ln_run *run) {
+  luaL_unref(run->policy->vm->L, LUA_REGISTRYINDEX, run->co_ref);
+  run->co = NULL;
+}
+
+static void forget(struct ln_run *run) {
+  struct ln_policy *p = run->policy;
+  ln_timer_stop(&run->timer);
+  ln_task_cancel(&run->task);
+  if (run->wait) run->wait->run = NULL;
+  ln_msg_unref(run->msg);
+  ln_msg_unref(run->out);
+  ln_msg_unref(run->reply);
+  ln_msg_unref(run->base);
+  ln_msg_unref(run->final);
+  ln_bytes_unref(run->params);
+  if (run->x) p->host.exchange_unref(run->x);
+  if (lua_status(run->co) || p->n_idle >= WARM_COROUTINES || !run->ended)
+    drop_coroutine(run);
+  else
+    lua_settop(run->co, 0);
+}
+
+/* Back into the pool; may free the policy. */
+static void recycle(struct ln_run *run) {
+  struct ln_policy *p = run->policy;
+  forget(run);
+  struct ln_run fresh = {
+      .policy = p, .co = run->co, .co_ref = run->co_ref, .serial = run->serial + 1};
+  ln_list_remove(&run->link);
+  *run = fresh;
+  ln_list_init(&run->link);
+  ln_timer_init(&run->timer);
+  ln_task_init(&run->task);
+  put_idle(p, run);
+  p->n_runs--;
+  ln_policy_unref(p);
+}
+
+void ln_run_free_idle(struct ln_policy *p) {
+  struct ln_list *link;
+  while ((link = ln_list_shift(&p->idle))) {
+    struct ln_run *run = LN_CONTAINER(link, struct ln_run, link);
+    if (run->co) drop_coroutine(run);
+    free(run);
+  }
+  p->n_idle = 0;
+}
+
+void ln_run_cancel(struct ln_run *run) {
+  if (run->pumping)
+    run->cancelled = true; /* it is on the stack: the pump sees to it */
+  else
+    recycle(run);
+}
+
+void ln_run_end(struct ln_run *run, struct ln_msg *reply) {
+  ln_msg_unref(run->final);
+  run->final = reply;
+  run->ended = true;
+}
+
+static void deliver(struct ln_run *run) {
+  struct ln_policy *p = ln_policy_ref(run->policy);
+  void (*done)(void *, struct ln_msg *) = run->done;
+  void *arg = run->arg;
+  struct ln_msg *reply = run->final;
+  run->final = NULL;
+  recycle(run);
+  done(arg, reply);
+  ln_policy_unref(p);
+}
+
+static void on_task(struct ln_task *t) {
+  deliver(LN_CONTAINER(t, struct ln_run, task));
+}
+
+/* --- failing --- */
+
+struct failure {
+  struct ln_run *run;
+  bool yielded;
+};
+
+static void job_failed(lua_State *L, void *arg) {
+  const struct failure *f = arg;
+  lua_State *co = f->run->co;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, f->run->policy->entries[LN_ENTRY_FAILED]);
+  if (f->yielded || lua_gettop(co) == 0)
+    lua_pushliteral(L, "coroutine.yield can't be called by a handler itself");
+  else
+    lua_xmove(co, L, 1);
+  luaL_traceback(L, co, NULL, 0);
+  lua_call(L, 2, 0);
+}
+
+/* The coroutine is dead, or as good as: the Lua side says how the run ends. */
+static void fail(struct ln_run *run, bool yielded) {
+  struct ln_policy *p = run->policy;
+  struct ln_vm *vm = p->vm;
+  struct ln_run *outer = vm->current;
+  struct failure f = {run, yielded};
+  char *why;
+  vm->current = run;
+  struct ln_guard_mark mark = ln_guard_enter(&vm->guard, ln_policy_limit(p), ln_policy_limit(p));
+  int rc = ln_vm_call(vm, job_failed, &f, &why);
+  ln_guard_leave(&vm->guard, vm->L, mark);
+  vm->current = outer;
+  if (rc || !run->ended) {
+    LN_LOG(p->host.log, ERROR, "policy", "%s", why ? why : "a handler failed without an error");
+    ln_run_end(run,
+               ln_run_is_request(run) ? ln_msg_error(-32603, "policy error", LN_STR_NONE) : NULL);
+  }
+  free(why);
+}
+
+/* --- running --- */
+
+/* False when the coroutine ended, one way or the other. */
+static bool resume(struct ln_run *run) {
+  struct ln_policy *p = run->policy;
+  struct ln_vm *vm = p->vm;
+  struct ln_run *outer = vm->current;
+  uint64_t limit = ln_policy_limit(p);
+  bool first = lua_status(run->co) == 0;
+  if (first) lua_rawgeti(run->co, LUA_REGISTRYINDEX, p->entries[LN_ENTRY_MAIN]);
+  run->op = LN_OP_NONE;
+  vm->current = run;
+  struct ln_guard_mark mark =
+      ln_guard_enter(&vm->guard, limit > run->used ? limit - run->used : 0, limit);
+  int status = lua_resume(run->co, 0);
+  run->used += ln_guard_leave(&vm->guard, vm->L, mark);
+  vm->current = outer;
+  if (first) run->item = LN_STR_NONE;
+  if (run->cancelled) return false;
+  if (status == LUA_YIELD && run->op != LN_OP_NONE) return true;
+  if (status != 0 || !run->ended) fail(run, status == LUA_YIELD);
+  return false;
+}
+
+static void on_timer(struct ln_timer *t) {
+  struct ln_run *run = LN_CONTAINER(t, struct ln_run, timer);
+  run->token = 0;
+  pump(run);
+}
+
+static void on_reply(void *arg, struct ln_msg *reply) {
+  struct ln_run_wait *wait = arg;
+  struct ln_run *run = wait->run;
+  if (run) {
+    run->wait = NULL;
+    ln_run_answer(run, wait->token, reply);
+  } else {
+    ln_msg_unref(reply);
+  }
+  free(wait);
+}
+
+/* Asks the proxy on behalf of the run. */
+static void ask(struct ln_run *run) {
+  struct ln_policy *p = run->policy;
+  struct ln_bytes *params = run->params;
+  struct ln_str text = params ? (struct ln_str){params->data, params->len} : LN_STR_NONE;
+  struct ln_run_wait *wait = malloc(sizeof *wait);
+  if (!wait) {
+    ln_run_answer(run, run->token, ln_msg_error(-32603, "out of memory", LN_STR_NONE));
+    return;
+  }
+  *wait = (struct ln_run_wait){run, run->token};
+  run->wait = wait;
+  run->params = NULL;
+  if (run->op == LN_OP_REQUEST)
+    p->host.request(run->x, run->method, text, on_reply, wait);
+  else
+    p->host.ask_client(run->x, run->method, text, on_reply, wait);
+  ln_bytes_unref(params);
+}
+
+/* Starts what the coroutine wants. True when it can go on at once. */
+static bool start(struct ln_run *run) {
+  struct ln_msg *out = run->out;
+  run->token = ++run->policy->last_token;
+  switch (run->op) {
+    case LN_OP_FORWARD:
+      run->out = NULL;
+      if (!ln_run_is_request(run)) run->token = 0;
+      run->forward(run->arg, run, run->token, out);
+      break;
+    case LN_OP_REQUEST:
+    case LN_OP_ASK: ask(run); break;
+    case LN_OP_SLEEP:
+      ln_timer_start(run->policy->host.loop, &run->timer, run->sleep_ms, on_timer);
+      break;
+    case LN_OP_NONE: run->token = 0; break;
+  }
+  return !run->token && !run->cancelled;
+}
+
+static void pump(struct ln_run *run) {
+  struct ln_policy *p = ln_policy_ref(run->policy);
+  run->pumping = true;
+  while (resume(run) && start(run)) {
+  }
+  run->pumping = false;
+  if (run->cancelled)
+    recycle(run);
+  else if (run->ended && run->starting)
+    ln_task_post(p->host.loop, &run->task, on_task);
+  else if (run->ended)
+    deliver(run);
+  ln_policy_unref(p);
+}
+
+void ln_run_begin(struct ln_run *run) {
+  run->starting = true;
+  uint64_t serial = run->serial;
+  pump(run);
+  if (run->serial == serial) run->starting = false;
+}
+
+void ln_run_answer(struct ln_run *run, uint64_t token, struct ln_msg *reply) {
+  if (!token || token != run->token) {
+    ln_msg_unref(reply);
+    return;
+  }
+  run->token = 0;
+  ln_msg_unref(run->reply);
+  run->reply = reply;
+  if (!run->pumping) pump(run);
+}

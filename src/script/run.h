@@ -1,0 +1,67 @@
+/* One handler on its way: a coroutine, what it waits for, and how it ends.
+ *
+ * Lua never calls out of the coroutine into the proxy for something that answers later: the C
+ * function notes what is wanted in the run and yields; the pump, outside Lua, asks the proxy and
+ * resumes with the answer. So nothing of ours is on the coroutine's stack while it waits.
+ *
+ * Runs are pooled and live as long as their policy; tokens are never used twice within it. A stale
+ * answer therefore finds another token, or none, and is dropped. */
+#ifndef LN_SCRIPT_RUN_H
+#define LN_SCRIPT_RUN_H
+
+#include "script/policy_impl.h"
+
+enum ln_run_kind { LN_RUN_HOOK, LN_RUN_COMPONENT, LN_RUN_TIMER };
+enum ln_run_op { LN_OP_NONE, LN_OP_FORWARD, LN_OP_REQUEST, LN_OP_ASK, LN_OP_SLEEP };
+
+/* An answer that the proxy owes; outlives the run when that is cancelled. */
+struct ln_run_wait {
+  struct ln_run *run; /* NULL: nobody waits any more */
+  uint64_t token;
+};
+
+struct ln_run {
+  struct ln_list link;
+  struct ln_policy *policy;
+  struct lua_State *co;
+  int co_ref;
+  enum ln_run_kind kind;
+  size_t index;       /* of the hook, component or timer */
+  uint64_t serial;    /* grows at every end: what a ctx is checked against */
+  struct ln_msg *msg; /* NULL for timers */
+  struct ln_exchange *x;
+  struct ln_str item; /* only until the first resume returns */
+  void (*forward)(void *arg, struct ln_run *run, uint64_t token, struct ln_msg *msg);
+  void (*done)(void *arg, struct ln_msg *reply);
+  void *arg;
+  /* what the coroutine wants */
+  enum ln_run_op op;
+  struct ln_msg *out; /* FORWARD */
+  char method[128];   /* REQUEST, ASK */
+  struct ln_bytes *params;
+  uint64_t sleep_ms;
+  /* what it gets */
+  uint64_t token; /* 0: nothing is awaited */
+  struct ln_run_wait *wait;
+  struct ln_msg *reply; /* arrived, not yet taken */
+  struct ln_msg *base;  /* the last answer to a forward: what a result is laid over */
+  /* how it ends */
+  struct ln_msg *final;
+  bool ended, starting, pumping, cancelled;
+  uint64_t used; /* ns of running time */
+  struct ln_timer timer;
+  struct ln_task task;
+};
+
+/* A fresh run of the policy (a reference of it), or NULL; begin resumes it for the first time. */
+struct ln_run *ln_run_new(struct ln_policy *p, enum ln_run_kind kind, size_t index);
+void ln_run_begin(struct ln_run *run);
+/* Ends the run without a word to anybody. */
+void ln_run_cancel(struct ln_run *run);
+/* The outcome, once; reply is the run's now. */
+void ln_run_end(struct ln_run *run, struct ln_msg *reply);
+/* Frees the pool; no run may be under way. */
+void ln_run_free_idle(struct ln_policy *p);
+bool ln_run_is_request(const struct ln_run *run);
+
+#endif

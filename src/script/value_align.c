@@ -1,0 +1,194 @@
+/* Arrays laid over their source, and the cutting and appending that objects share with them.
+ *
+ * An element that a policy took out or put in must not make all that follow look edited. So the
+ * two are aligned first: while one side has more elements left than the other, an element
+ * that differs is looked for among as many of the following as there are too many; once both have
+ * as many left, they are paired in order. Comparisons are counted: past the limit the rest is
+ * paired in order, which is still right, only less faithful. */
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "script/value_walk.h"
+
+LN_THROWS void ln_walk_push_name(struct lua_State *L, struct ln_codec *c, struct ln_str name) {
+  ln_value_push_string(L, c, (struct ln_str){name.p - 1, name.n + 2});
+}
+
+struct ln_value_member *ln_walk_member(struct ln_codec *c, size_t base, size_t i) {
+  return (struct ln_value_member *)(void *)(c->members.data + base) + i;
+}
+
+static int edit(struct ln_codec *c, const char *from, const char *to, size_t off, size_t len) {
+  struct ln_value_edit e = {{from, (size_t)(to - from)}, off, len};
+  return ln_buf_append(&c->pending, (const char *)&e, sizeof e);
+}
+
+int ln_walk_edit(struct ln_codec *c, const char *from, const char *to, size_t off) {
+  return edit(c, from, to, off, c->text.len - off);
+}
+
+static const char *start_of(const struct ln_value_member *m) {
+  return m->name.p ? m->name.p - 1 : m->value.p;
+}
+
+static const char *end_of(const struct ln_value_member *m) {
+  return m->value.p + m->value.n;
+}
+
+int ln_walk_cut(struct ln_codec *c, struct ln_walk *w, size_t *i) {
+  size_t first = *i, next = first;
+  while (next < w->n && ln_walk_member(c, w->base, next)->drop) next++;
+  *i = next;
+  bool last = next == w->n;
+  const char *from = w->kept ? w->kept : start_of(ln_walk_member(c, w->base, first));
+  const char *to = w->kept || last ? end_of(ln_walk_member(c, w->base, next - 1))
+                                   : start_of(ln_walk_member(c, w->base, next));
+  w->tail_done |= last;
+  return edit(c, from, to, w->tail_off, last ? w->tail_len : 0);
+}
+
+int ln_walk_cut_all(struct ln_codec *c, size_t base, size_t n) {
+  struct ln_walk w = {.base = base, .n = n};
+  int rc = LN_OK;
+  for (size_t i = 0; i < n && rc == LN_OK;) {
+    if (ln_walk_member(c, base, i)->drop)
+      rc = ln_walk_cut(c, &w, &i);
+    else
+      w.kept = end_of(ln_walk_member(c, base, i++));
+  }
+  return rc;
+}
+
+int ln_walk_tail(struct ln_codec *c, struct ln_walk *w, struct ln_str container) {
+  if (!w->tail_len || w->tail_done) return LN_OK;
+  const char *at = w->kept ? w->kept : container.p + 1;
+  return edit(c, at, at, w->tail_off, w->tail_len);
+}
+
+/* --- aligning --- */
+
+/* Whether source element i is equal to the table's k-th. */
+static bool equal(lua_State *L, struct ln_codec *c, size_t base, size_t i, int idx, size_t k) {
+  if (!c->tries) return false;
+  c->tries--;
+  struct ln_value_member m = *ln_walk_member(c, base, i);
+  size_t members = c->members.len;
+  unsigned depth = c->depth;
+  int top = lua_gettop(L);
+  c->comparing = true;
+  lua_rawgeti(L, idx, (int)k);
+  int rc = ln_walk_merge(L, c, m.value, m.type, top + 1);
+  c->comparing = false;
+  lua_settop(L, top);
+  c->members.len = members;
+  c->depth = depth;
+  return rc == LN_OK;
+}
+
+static void pair(struct ln_codec *c, size_t base, size_t i, size_t k, bool same) {
+  struct ln_value_member *m = ln_walk_member(c, base, i);
+  m->at = k;
+  m->same = same;
+}
+
+/* Pairs n source elements with the table's m; elements of the table from *rest on go to the
+ * end. */
+static void align(lua_State *L, struct ln_codec *c, size_t base, size_t n, int idx, size_t m,
+                  size_t *rest) {
+  size_t i = 0, k = 1;
+  while (i < n && k <= m && n - i != m - k + 1) {
+    size_t more_here = n - i, more_there = m - k + 1, d = 0;
+    bool found = equal(L, c, base, i, idx, k);
+    if (!found && more_here > more_there) {
+      for (d = 1; d <= more_here - more_there && !found; d++)
+        found = equal(L, c, base, i + d, idx, k);
+      d--;
+      for (size_t j = 0; found && j < d; j++) ln_walk_member(c, base, i++)->drop = true;
+    } else if (!found) {
+      for (d = 1; d <= more_there - more_here && !found; d++)
+        found = equal(L, c, base, i, idx, k + d);
+      d--;
+      if (found) {
+        ln_walk_member(c, base, i)->before = d;
+        k += d;
+      }
+    }
+    pair(c, base, i++, k++, found);
+  }
+  for (; i < n && k <= m; i++, k++) pair(c, base, i, k, false);
+  for (; i < n; i++) ln_walk_member(c, base, i)->drop = true;
+  *rest = k;
+}
+
+/* Elements k..end of the table as text, each with a comma before or after it. */
+static int append_elements(lua_State *L, struct ln_codec *c, int idx, size_t k, size_t end,
+                           bool comma_before, bool comma_after) {
+  int rc = LN_OK;
+  for (; k <= end && rc == LN_OK; k++) {
+    if (comma_before) rc = ln_buf_append(&c->text, ",", 1);
+    comma_before = !comma_after;
+    if (rc == LN_OK) rc = ln_value_enter(c, (struct ln_value_step){NULL, 0, k});
+    if (rc) break;
+    lua_rawgeti(L, idx, (int)k);
+    rc = ln_value_append(L, c, lua_gettop(L), false);
+    lua_pop(L, 1);
+    if (rc == LN_OK) ln_value_leave(c);
+    if (rc == LN_OK && comma_after) rc = ln_buf_append(&c->text, ",", 1);
+  }
+  return rc;
+}
+
+static int merge_element(lua_State *L, struct ln_codec *c, struct ln_value_member m, int idx) {
+  int rc = LN_OK;
+  if (m.before) {
+    size_t off = c->text.len;
+    rc = append_elements(L, c, idx, m.at - m.before, m.at - 1, false, true);
+    if (rc == LN_OK) rc = ln_walk_edit(c, m.value.p, m.value.p, off);
+  }
+  if (rc || m.same) return rc;
+  rc = ln_value_enter(c, (struct ln_value_step){NULL, 0, m.at});
+  if (rc) return rc;
+  lua_rawgeti(L, idx, (int)m.at);
+  rc = ln_walk_merge(L, c, m.value, m.type, lua_gettop(L));
+  lua_pop(L, 1);
+  if (rc == LN_OK) ln_value_leave(c);
+  return rc;
+}
+
+static int read_elements(struct ln_codec *c, struct ln_str src, size_t *n) {
+  struct ln_json_cur cur = ln_json_enter(src);
+  struct ln_json_item item;
+  for (*n = 0; ln_json_next(&cur, &item); (*n)++) {
+    struct ln_value_member m = {.value = item.value, .type = item.type};
+    int rc = ln_buf_append(&c->members, (const char *)&m, sizeof m);
+    if (rc) return rc;
+  }
+  return LN_OK;
+}
+
+LN_THROWS int ln_walk_array(struct lua_State *L, struct ln_codec *c, struct ln_str src, int idx,
+                            size_t n) {
+  struct ln_walk w = {.base = c->members.len};
+  size_t rest = n + 1;
+  int rc = read_elements(c, src, &w.n);
+  if (rc == LN_OK && c->comparing && w.n != n) rc = LN_EAGAIN;
+  if (rc == LN_OK) {
+    align(L, c, w.base, w.n, idx, n, &rest);
+    w.tail_off = c->text.len;
+    rc = append_elements(L, c, idx, rest, n, w.n > 0, false);
+    w.tail_len = c->text.len - w.tail_off;
+  }
+  for (size_t i = 0; i < w.n && rc == LN_OK;) {
+    struct ln_value_member m = *ln_walk_member(c, w.base, i); /* the buffer moves meanwhile */
+    if (m.drop) {
+      rc = ln_walk_cut(c, &w, &i);
+      continue;
+    }
+    rc = merge_element(L, c, m, idx);
+    w.kept = end_of(&m);
+    i++;
+  }
+  if (rc == LN_OK) rc = ln_walk_tail(c, &w, src);
+  c->members.len = w.base;
+  return rc;
+}

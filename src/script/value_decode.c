@@ -1,0 +1,130 @@
+/* Proven JSON text to Lua values; see value.h. Recursion is bounded by the depth that the scan
+ * allowed and by LN_VALUE_DEPTH. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdlib.h>
+
+#include "script/value.h"
+
+enum { NUMBER_BYTES = 64, SCRATCH_MAX = 1 << 30 };
+
+void ln_codec_init(struct ln_codec *c, size_t max_bytes) {
+  *c = (struct ln_codec){.max_bytes = max_bytes, .array_mt = LUA_NOREF};
+  ln_buf_init(&c->text, max_bytes);
+  ln_buf_init(&c->scratch, SCRATCH_MAX);
+  ln_buf_init(&c->keys, SCRATCH_MAX);
+  ln_buf_init(&c->members, SCRATCH_MAX);
+  ln_buf_init(&c->pending, SCRATCH_MAX);
+  ln_buf_init(&c->edits, SCRATCH_MAX);
+}
+
+void ln_codec_deinit(struct ln_codec *c) {
+  ln_buf_deinit(&c->text);
+  ln_buf_deinit(&c->scratch);
+  ln_buf_deinit(&c->keys);
+  ln_buf_deinit(&c->members);
+  ln_buf_deinit(&c->pending);
+  ln_buf_deinit(&c->edits);
+}
+
+/* The text without its point, as digits and an exponent: the C library's strtod expects the
+ * locale's point, and a policy may set a locale. */
+static void without_point(struct ln_str raw, char *out) {
+  const char *p = raw.p, *end = raw.p + raw.n;
+  long shift = 0;
+  bool fraction = false;
+  for (; p < end && *p != 'e' && *p != 'E'; p++) {
+    if (*p == '.') {
+      fraction = true;
+      continue;
+    }
+    *out++ = *p;
+    if (fraction) shift--;
+  }
+  long exponent = 0;
+  if (p < end) {
+    p++;
+    bool minus = *p == '-';
+    if (*p == '-' || *p == '+') p++;
+    /* Far beyond what a double holds it no longer matters how far. */
+    for (; p < end; p++)
+      if (exponent < 100000000) exponent = exponent * 10 + (*p - '0');
+    if (minus) exponent = -exponent;
+  }
+  snprintf(out, 24, "e%ld", exponent + shift);
+}
+
+double ln_value_number(struct ln_codec *c, struct ln_str raw) {
+  int64_t n;
+  if (raw.n <= 15 && ln_json_int(raw, &n)) return (double)n;
+  char small[NUMBER_BYTES + 24], *text = small;
+  if (raw.n > NUMBER_BYTES) {
+    ln_buf_clear(&c->scratch);
+    /* Out of memory for a number of such length: its first digits are near enough. */
+    if (ln_buf_reserve(&c->scratch, raw.n + 24))
+      raw.n = NUMBER_BYTES;
+    else
+      text = c->scratch.data;
+  }
+  without_point(raw, text);
+  return strtod(text, NULL);
+}
+
+LN_THROWS void ln_value_push_string(struct lua_State *L, struct ln_codec *c, struct ln_str value) {
+  struct ln_str raw = ln_json_inside(value);
+  if (!raw.n) {
+    lua_pushlstring(L, "", 0);
+  } else if (!memchr(raw.p, '\\', raw.n)) {
+    lua_pushlstring(L, raw.p, raw.n);
+  } else {
+    ln_buf_clear(&c->scratch);
+    if (ln_json_unescape(raw, true, &c->scratch)) luaL_error(L, "not enough memory");
+    lua_pushlstring(L, c->scratch.data ? c->scratch.data : "", c->scratch.len);
+  }
+}
+
+static void push(lua_State *L, struct ln_codec *c, struct ln_str value, enum ln_json_type type,
+                 unsigned depth);
+
+static void push_object(lua_State *L, struct ln_codec *c, struct ln_str value, unsigned depth) {
+  struct ln_json_cur cur = ln_json_enter(value);
+  struct ln_json_item item;
+  lua_createtable(L, 0, 4);
+  while (ln_json_next(&cur, &item)) {
+    ln_value_push_string(L, c, (struct ln_str){item.key.p - 1, item.key.n + 2});
+    push(L, c, item.value, item.type, depth + 1);
+    lua_rawset(L, -3); /* of twins the last stays */
+  }
+}
+
+static void push_array(lua_State *L, struct ln_codec *c, struct ln_str value, unsigned depth) {
+  struct ln_json_cur cur = ln_json_enter(value);
+  struct ln_json_item item;
+  lua_newtable(L);
+  for (int i = 1; ln_json_next(&cur, &item); i++) {
+    push(L, c, item.value, item.type, depth + 1);
+    lua_rawseti(L, -2, i);
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, c->array_mt);
+  lua_setmetatable(L, -2);
+}
+
+static void push(lua_State *L, struct ln_codec *c, struct ln_str value, enum ln_json_type type,
+                 unsigned depth) {
+  if (depth > LN_VALUE_DEPTH) luaL_error(L, "nested more than %d deep", LN_VALUE_DEPTH);
+  luaL_checkstack(L, 6, "nested too deeply");
+  switch (type) {
+    case LN_JSON_FALSE:
+    case LN_JSON_TRUE: lua_pushboolean(L, type == LN_JSON_TRUE); break;
+    case LN_JSON_NUMBER: lua_pushnumber(L, ln_value_number(c, value)); break;
+    case LN_JSON_STRING: ln_value_push_string(L, c, value); break;
+    case LN_JSON_ARRAY: push_array(L, c, value, depth); break;
+    case LN_JSON_OBJECT: push_object(L, c, value, depth); break;
+    case LN_JSON_NULL:
+    case LN_JSON_NONE: lua_pushlightuserdata(L, NULL); break;
+  }
+}
+
+LN_THROWS void ln_value_push(struct lua_State *L, struct ln_codec *c, struct ln_str json) {
+  push(L, c, ln_json_trim(json), ln_json_type_of(json), 0);
+}

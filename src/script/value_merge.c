@@ -1,0 +1,300 @@
+/* An edited Lua value laid over the JSON it came from, giving the edits that make the one out of
+ * the other; see value.h. Source and table are walked together: what is equal keeps its bytes,
+ * order and white space; removed members are cut with one comma; new ones go to the end, sorted by
+ * name; of twins in an object that is edited only the last stays, which is the one the table was
+ * made of. Arrays are in value_align.c.
+ *
+ * Invariant: with `comparing` set nothing is recorded and the first difference ends the walk with
+ * LN_EAGAIN. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdlib.h>
+
+#include "script/value_walk.h"
+
+enum { FEW_MEMBERS = 24, ALIGN_TRIES = 20000 };
+
+static int replace(lua_State *L, struct ln_codec *c, struct ln_str src, int idx) {
+  if (c->comparing) return LN_EAGAIN;
+  size_t off = c->text.len;
+  int rc = ln_value_append(L, c, idx, false);
+  return rc ? rc : ln_walk_edit(c, src.p, src.p + src.n, off);
+}
+
+/* --- objects --- */
+
+static bool is_empty_table(lua_State *L, int idx) {
+  if (!lua_istable(L, idx)) return false;
+  if (idx < 0) idx = lua_gettop(L) + 1 + idx;
+  lua_pushnil(L);
+  if (!lua_next(L, idx)) return true;
+  lua_pop(L, 2);
+  return false;
+}
+
+static bool is_optional(const struct ln_codec *c, struct ln_str name) {
+  return c->depth == 0 && c->optional && ln_json_str_is(name, c->optional);
+}
+
+static int read_members(lua_State *L, struct ln_codec *c, struct ln_str src, int idx, size_t *n) {
+  struct ln_json_cur cur = ln_json_enter(src);
+  struct ln_json_item item;
+  for (*n = 0; ln_json_next(&cur, &item); (*n)++) {
+    struct ln_value_member m = {.name = item.key, .value = item.value, .type = item.type};
+    ln_walk_push_name(L, c, item.key);
+    const void *key = lua_tostring(L, -1);
+    lua_rawget(L, idx);
+    /* The table holds the string of a key it has, so the address stays that string's own. */
+    if (lua_isnil(L, -1))
+      m.drop = true;
+    else
+      m.key = key;
+    if (item.type == LN_JSON_NULL && is_optional(c, item.key)) m.same = is_empty_table(L, -1);
+    lua_pop(L, 1);
+    int rc = ln_buf_append(&c->members, (const char *)&m, sizeof m);
+    if (rc) return rc;
+  }
+  return LN_OK;
+}
+
+/* Pushes a table whose keys are the addresses of the members' names; nil when there are so few
+ * members that looking through them is quicker. */
+static void push_known(lua_State *L, struct ln_codec *c, size_t base, size_t n) {
+  if (n <= FEW_MEMBERS) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_newtable(L);
+  for (size_t i = n; i-- > 0;) {
+    struct ln_value_member *m = ln_walk_member(c, base, i);
+    if (!m->key) continue;
+    lua_pushlightuserdata(L, (void *)(uintptr_t)m->key);
+    lua_rawget(L, -2);
+    m->twin = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)m->key);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+  }
+}
+
+/* Marks members that a later one of the same name overrides; how many. */
+static size_t count_twins(struct ln_codec *c, size_t base, size_t n) {
+  size_t twins = 0;
+  for (size_t i = 0; i < n; i++) {
+    struct ln_value_member *m = ln_walk_member(c, base, i);
+    for (size_t j = i + 1; n <= FEW_MEMBERS && m->key && j < n && !m->twin; j++)
+      m->twin = ln_walk_member(c, base, j)->key == m->key;
+    twins += m->twin;
+  }
+  return twins;
+}
+
+static bool is_known(lua_State *L, struct ln_codec *c, size_t base, size_t n, int known,
+                     const char *key) {
+  if (lua_isnil(L, known)) {
+    for (size_t i = 0; i < n; i++)
+      if (ln_walk_member(c, base, i)->key == key) return true;
+    return false;
+  }
+  lua_pushlightuserdata(L, (void *)(uintptr_t)key);
+  lua_rawget(L, known);
+  bool yes = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return yes;
+}
+
+/* The table's members that the source lacks, as text: `,"a":1,"b":2`, or without the first comma
+ * when nothing comes before them. */
+static int append_new(lua_State *L, struct ln_codec *c, size_t base, size_t n, int idx, int known,
+                      bool comma) {
+  size_t keys = c->keys.len, count;
+  int rc = ln_value_sorted_keys(L, c, idx, &count);
+  for (size_t i = 0; i < count && rc == LN_OK; i++) {
+    struct ln_str key = ln_value_key(c, keys, i);
+    if (is_known(L, c, base, n, known, key.p)) continue;
+    lua_pushlstring(L, key.p, key.n);
+    lua_rawget(L, idx);
+    bool skip =
+        c->depth == 0 && c->optional && ln_str_is(key, c->optional) && is_empty_table(L, -1);
+    if (!skip) {
+      if (comma) rc = ln_buf_append(&c->text, ",", 1);
+      comma = true;
+      if (rc == LN_OK) rc = ln_json_quote(&c->text, key);
+      if (rc == LN_OK) rc = ln_buf_append(&c->text, ":", 1);
+      if (rc == LN_OK) rc = ln_value_enter(c, (struct ln_value_step){key.p, key.n, 0});
+      if (rc == LN_OK) rc = ln_value_append(L, c, lua_gettop(L), false);
+      if (rc == LN_OK) ln_value_leave(c);
+    }
+    lua_pop(L, 1);
+  }
+  c->keys.len = keys;
+  return rc;
+}
+
+static int merge_member(lua_State *L, struct ln_codec *c, struct ln_value_member m, int idx) {
+  if (m.same) return LN_OK;
+  int rc = ln_value_enter(c, (struct ln_value_step){m.name.p, m.name.n, 0});
+  if (rc) return rc;
+  ln_walk_push_name(L, c, m.name);
+  lua_rawget(L, idx);
+  rc = ln_walk_merge(L, c, m.value, m.type, lua_gettop(L));
+  lua_pop(L, 1);
+  if (rc == LN_OK) ln_value_leave(c);
+  return rc;
+}
+
+/* What is known of an object before its members are merged. */
+struct object {
+  size_t base, n; /* its members */
+  size_t live;    /* that stay */
+  size_t twins, removed, added;
+  int known; /* stack index, see push_known */
+};
+
+static void survey(lua_State *L, struct ln_codec *c, int idx, size_t in_table, struct object *o) {
+  push_known(L, c, o->base, o->n);
+  o->known = lua_gettop(L);
+  o->twins = count_twins(c, o->base, o->n);
+  bool has_optional = false;
+  for (size_t i = 0; i < o->n; i++) {
+    const struct ln_value_member *m = ln_walk_member(c, o->base, i);
+    o->removed += m->drop;
+    o->live += !m->drop && !m->twin;
+    has_optional |= is_optional(c, m->name);
+  }
+  o->added = in_table - o->live;
+  if (c->depth == 0 && c->optional && !has_optional) {
+    lua_pushstring(L, c->optional);
+    lua_rawget(L, idx);
+    if (is_empty_table(L, -1)) o->added--;
+    lua_pop(L, 1);
+  }
+}
+
+static void drop_twins(struct ln_codec *c, const struct object *o) {
+  for (size_t i = 0; i < o->n; i++) {
+    struct ln_value_member *m = ln_walk_member(c, o->base, i);
+    m->drop |= m->twin;
+  }
+}
+
+static int edit_members(lua_State *L, struct ln_codec *c, const struct object *o, struct ln_str src,
+                        int idx) {
+  size_t off = c->text.len;
+  int rc = o->added ? append_new(L, c, o->base, o->n, idx, o->known, o->live > 0) : LN_OK;
+  struct ln_walk w = {.base = o->base, .n = o->n, .tail_off = off, .tail_len = c->text.len - off};
+  for (size_t i = 0; i < o->n && rc == LN_OK;) {
+    struct ln_value_member m = *ln_walk_member(c, o->base, i); /* the buffer moves meanwhile */
+    if (m.drop) {
+      rc = ln_walk_cut(c, &w, &i);
+      continue;
+    }
+    if (!m.twin) rc = merge_member(L, c, m, idx);
+    w.kept = m.value.p + m.value.n;
+    i++;
+  }
+  return rc ? rc : ln_walk_tail(c, &w, src);
+}
+
+static int merge_object(lua_State *L, struct ln_codec *c, struct ln_str src, int idx,
+                        size_t in_table) {
+  struct object o = {.base = c->members.len};
+  size_t before = c->pending.len;
+  int top = lua_gettop(L);
+  int rc = read_members(L, c, src, idx, &o.n);
+  if (rc == LN_OK) {
+    survey(L, c, idx, in_table, &o);
+    bool edited = o.removed || o.added;
+    if (edited && c->comparing) {
+      rc = LN_EAGAIN;
+    } else {
+      if (edited) drop_twins(c, &o);
+      rc = edit_members(L, c, &o, src, idx);
+    }
+    if (rc == LN_OK && o.twins && !edited && c->pending.len > before) {
+      /* Only now it is known that something inside changed: the cuts come out of order. */
+      c->unordered = true;
+      drop_twins(c, &o);
+      rc = ln_walk_cut_all(c, o.base, o.n);
+    }
+  }
+  lua_settop(L, top);
+  c->members.len = o.base;
+  return rc;
+}
+
+/* --- scalars and all --- */
+
+static bool same_string(lua_State *L, struct ln_codec *c, struct ln_str value, int idx) {
+  if (lua_type(L, idx) != LUA_TSTRING) return false;
+  struct ln_str have, raw = ln_json_inside(value);
+  have.p = lua_tolstring(L, idx, &have.n);
+  if (!raw.n || !memchr(raw.p, '\\', raw.n)) return ln_str_eq(raw, have);
+  ln_buf_clear(&c->scratch);
+  return ln_json_unescape(raw, true, &c->scratch) == LN_OK &&
+         ln_str_eq(ln_buf_str(&c->scratch), have);
+}
+
+static bool same_scalar(lua_State *L, struct ln_codec *c, struct ln_str value,
+                        enum ln_json_type type, int idx) {
+  switch (type) {
+    case LN_JSON_FALSE:
+    case LN_JSON_TRUE:
+      return lua_isboolean(L, idx) && lua_toboolean(L, idx) == (type == LN_JSON_TRUE);
+    case LN_JSON_NUMBER:
+      return lua_type(L, idx) == LUA_TNUMBER && lua_tonumber(L, idx) == ln_value_number(c, value);
+    case LN_JSON_STRING: return same_string(L, c, value, idx);
+    case LN_JSON_NULL: return lua_islightuserdata(L, idx) && !lua_touserdata(L, idx);
+    default: return false;
+  }
+}
+
+LN_THROWS int ln_walk_merge(struct lua_State *L, struct ln_codec *c, struct ln_str src,
+                            enum ln_json_type type, int idx) {
+  luaL_checkstack(L, 10, "nested too deeply");
+  if (same_scalar(L, c, src, type, idx)) return LN_OK;
+  if (!lua_istable(L, idx) || (type != LN_JSON_ARRAY && type != LN_JSON_OBJECT))
+    return replace(L, c, src, idx);
+  size_t n;
+  enum ln_shape shape = ln_value_shape(L, c, idx, &n);
+  if (shape == LN_SHAPE_BAD) return LN_ESCRIPT;
+  if (type == LN_JSON_OBJECT && shape != LN_SHAPE_ARRAY) return merge_object(L, c, src, idx, n);
+  if (type == LN_JSON_ARRAY && shape != LN_SHAPE_OBJECT) return ln_walk_array(L, c, src, idx, n);
+  return replace(L, c, src, idx);
+}
+
+/* --- the outcome --- */
+
+static int by_place(const void *a, const void *b) {
+  const struct ln_value_edit *x = a, *y = b;
+  return x->at.p == y->at.p ? (x->at.n > y->at.n) - (x->at.n < y->at.n)
+                            : (x->at.p > y->at.p) - (x->at.p < y->at.p);
+}
+
+static int resolve(struct ln_codec *c, struct ln_merge *out) {
+  struct ln_value_edit *pending = (struct ln_value_edit *)(void *)c->pending.data;
+  size_t n = c->pending.len / sizeof *pending;
+  if (n && c->unordered) qsort(pending, n, sizeof *pending, by_place);
+  for (size_t i = 0; i < n; i++) {
+    struct ln_edit e = {pending[i].at, {c->text.data + pending[i].off, pending[i].len}};
+    if (!pending[i].len) e.with = LN_STR_LIT("");
+    int rc = ln_buf_append(&c->edits, (const char *)&e, sizeof e);
+    if (rc) return rc;
+  }
+  *out = (struct ln_merge){(struct ln_edit *)(void *)c->edits.data, n};
+  return LN_OK;
+}
+
+LN_THROWS int ln_value_merge(struct lua_State *L, struct ln_codec *c, int idx, const char *root,
+                             struct ln_str source, const char *optional, struct ln_merge *out) {
+  ln_value_begin(c, root);
+  c->optional = optional;
+  c->tries = ALIGN_TRIES;
+  *out = (struct ln_merge){NULL, 0};
+  if (idx < 0) idx = lua_gettop(L) + 1 + idx;
+  source = ln_json_trim(source);
+  int rc = ln_walk_merge(L, c, source, ln_json_type_of(source), idx);
+  if (rc == LN_OK) rc = resolve(c, out);
+  return ln_value_finish(c, rc);
+}

@@ -1,0 +1,37 @@
+/* What value_merge.c and value_align.c share: walking a source and a table side by side. Private
+ * to the two. */
+#ifndef LN_SCRIPT_VALUE_WALK_H
+#define LN_SCRIPT_VALUE_WALK_H
+
+#include "script/value.h"
+
+/* One container on its way: members base..base+n of c->members, the end of the last one that
+ * stays, and the text (in c->text) that goes after all of them. */
+struct ln_walk {
+  size_t base, n;
+  const char *kept; /* NULL: none yet */
+  size_t tail_off, tail_len;
+  bool tail_done;
+};
+
+/* LN_OK: merged (or equal, when comparing); LN_EAGAIN: differs; or an error. */
+LN_THROWS int ln_walk_merge(struct lua_State *L, struct ln_codec *c, struct ln_str src,
+                            enum ln_json_type type, int idx);
+/* The same for an array; n: elements of the table. */
+LN_THROWS int ln_walk_array(struct lua_State *L, struct ln_codec *c, struct ln_str src, int idx,
+                            size_t n);
+
+/* Pushes a raw name (no quotes) as the Lua string that is its key. */
+LN_THROWS void ln_walk_push_name(struct lua_State *L, struct ln_codec *c, struct ln_str name);
+struct ln_value_member *ln_walk_member(struct ln_codec *c, size_t base, size_t i);
+/* [from, to) becomes what c->text has from off on. */
+int ln_walk_edit(struct ln_codec *c, const char *from, const char *to, size_t off);
+/* Cuts the run of dropped members that starts at *i, with the comma that would be left over, and
+ * moves *i past it. The tail goes into the same edit when the run ends the container. */
+int ln_walk_cut(struct ln_codec *c, struct ln_walk *w, size_t *i);
+/* Cuts all that are marked and nothing else. */
+int ln_walk_cut_all(struct ln_codec *c, size_t base, size_t n);
+/* Puts the tail in if there is one and no cut took it. */
+int ln_walk_tail(struct ln_codec *c, struct ln_walk *w, struct ln_str container);
+
+#endif

@@ -1,0 +1,123 @@
+/* See vm.h. */
+#include "script/vm.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <luajit.h>
+#include <lualib.h>
+#include <stdlib.h>
+
+#include "bind/bind.h"
+
+/* Its address is the registry key of the state's vm. */
+static const char vm_key;
+
+struct ln_vm *ln_vm_of(struct lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&vm_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  struct ln_vm *vm = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return vm;
+}
+
+/* Runs where the error was raised, so that the stack is still there. Tables (JSON-RPC errors) are
+ * told by their __tostring. */
+static int l_vm_traceback(lua_State *L) {
+  if (!lua_isstring(L, 1) && !luaL_callmeta(L, 1, "__tostring"))
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+  else
+    lua_pushvalue(L, lua_isstring(L, 1) ? 1 : -1);
+  luaL_traceback(L, L, lua_tostring(L, -1), 1);
+  return 1;
+}
+
+static int l_vm_door(lua_State *L) {
+  struct ln_vm *vm = lua_touserdata(L, lua_upvalueindex(1));
+  vm->job(L, vm->arg);
+  return 0;
+}
+
+static int l_vm_open(lua_State *L) {
+  struct ln_vm *vm = lua_touserdata(L, 1);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&vm_key);
+  lua_pushlightuserdata(L, vm);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+  luaL_openlibs(L);
+  luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+  lua_pushcfunction(L, l_vm_traceback);
+  vm->traceback = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pushlightuserdata(L, vm);
+  lua_pushcclosure(L, l_vm_door, 1);
+  vm->door = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_newtable(L);
+  lua_pushliteral(L, "array");
+  lua_setfield(L, -2, "__name");
+  vm->codec.array_mt = luaL_ref(L, LUA_REGISTRYINDEX);
+  ln_require_install(L);
+  ln_bind_open(L, vm);
+  ln_guard_install(L);
+  return 0;
+}
+
+struct ln_vm *ln_vm_new(struct ln_log *log, struct ln_policy *policy, size_t max_bytes) {
+  struct ln_vm *vm = calloc(1, sizeof *vm);
+  if (!vm) return NULL;
+  vm->log = log;
+  vm->policy = policy;
+  ln_codec_init(&vm->codec, max_bytes);
+  vm->L = luaL_newstate();
+  if (!vm->L || lua_cpcall(vm->L, l_vm_open, vm)) {
+    ln_vm_free(vm);
+    return NULL;
+  }
+  return vm;
+}
+
+void ln_vm_free(struct ln_vm *vm) {
+  if (!vm) return;
+  if (vm->L) lua_close(vm->L);
+  ln_codec_deinit(&vm->codec);
+  for (size_t i = 0; i < vm->n_files; i++) free(vm->files[i]);
+  free(vm->files);
+  free(vm);
+}
+
+int ln_vm_call(struct ln_vm *vm, void (*job)(struct lua_State *L, void *arg), void *arg,
+               char **why) {
+  lua_State *L = vm->L;
+  void (*outer_job)(struct lua_State *, void *) = vm->job;
+  void *outer_arg = vm->arg;
+  int top = lua_gettop(L);
+  if (why) *why = NULL;
+  if (!lua_checkstack(L, 8)) return LN_ESCRIPT;
+  vm->job = job;
+  vm->arg = arg;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, vm->traceback);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, vm->door);
+  int status = lua_pcall(L, 0, 0, top + 1);
+  if (status && why) {
+    const char *text = lua_tostring(L, -1);
+    *why = strdup(text ? text : "an error without a message");
+  }
+  lua_settop(L, top);
+  vm->job = outer_job;
+  vm->arg = outer_arg;
+  return status ? LN_ESCRIPT : LN_OK;
+}
+
+LN_THROWS void ln_vm_require(struct lua_State *L, const char *name) {
+  lua_getglobal(L, "require");
+  lua_pushstring(L, name);
+  lua_call(L, 1, 1);
+}
+
+void ln_vm_note_file(struct ln_vm *vm, const char *path) {
+  for (size_t i = 0; i < vm->n_files; i++)
+    if (strcmp(vm->files[i], path) == 0) return;
+  char **grown = realloc(vm->files, (vm->n_files + 2) * sizeof *grown);
+  if (!grown) return; /* a file that isn't watched is all that is lost */
+  vm->files = grown;
+  grown[vm->n_files] = strdup(path);
+  if (grown[vm->n_files]) vm->n_files++;
+  grown[vm->n_files] = NULL;
+}

@@ -1,0 +1,56 @@
+/* One Lua state, of one generation of a policy: made whole, entered only through one protected
+ * door, closed whole.
+ *
+ * The door (ln_vm_call) is what every entry from C goes through, save the resuming of a
+ * coroutine, which is protected by itself. Errors come out as text with a traceback, file and line
+ * first. Lua modules of Lunette's own have chunk names that start with "=lunette/", which is how
+ * "the caller's file:line" is found. */
+#ifndef LN_SCRIPT_VM_H
+#define LN_SCRIPT_VM_H
+
+#include "base/log.h"
+#include "script/guard.h"
+#include "script/value.h"
+
+struct lua_State;
+struct ln_policy;
+struct ln_run;
+
+struct ln_vm {
+  struct lua_State *L;
+  struct ln_guard guard;
+  struct ln_codec codec;
+  struct ln_policy *policy; /* NULL in tests of the machine alone */
+  struct ln_run *current;   /* the run whose coroutine is running, or NULL */
+  struct ln_log *log;
+  int door, traceback; /* registry references */
+  void (*job)(struct lua_State *L, void *arg);
+  void *arg;
+  char **files; /* what was read, for reload: NULL-terminated */
+  size_t n_files;
+};
+
+/* Opens the libraries and the core module; compiler off. NULL when out of memory. The codec may
+ * make texts of at most max_bytes. */
+struct ln_vm *ln_vm_new(struct ln_log *log, struct ln_policy *policy, size_t max_bytes);
+void ln_vm_free(struct ln_vm *vm);
+struct ln_vm *ln_vm_of(struct lua_State *L);
+
+/* Runs job on the main stack, protected; what it leaves on the stack is dropped. LN_OK, or
+ * LN_ESCRIPT with the message and traceback in *why (free()) unless why is NULL. */
+int ln_vm_call(struct ln_vm *vm, void (*job)(struct lua_State *L, void *arg), void *arg,
+               char **why);
+
+/* Pushes require(name)'s result. */
+LN_THROWS void ln_vm_require(struct lua_State *L, const char *name);
+/* Loads a file as a chunk with its whole name; false with a message pushed instead. The file is
+ * noted for reload, also when it is missing or broken. */
+LN_THROWS bool ln_vm_load_file(struct lua_State *L, const char *path);
+void ln_vm_note_file(struct ln_vm *vm, const char *path);
+/* Modules beside this file are found by require from now on. */
+LN_THROWS void ln_vm_add_dir_of(struct lua_State *L, const char *path);
+
+/* require.c: puts Lunette's searchers in. */
+LN_THROWS void ln_require_install(struct lua_State *L);
+
+#endif
