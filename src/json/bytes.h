@@ -61,6 +61,47 @@ static inline const char *ln_json_run_ascii(const char *p, const char *end) {
   return p;
 }
 
+/* What the letter after a backslash stands for; 0 for 'u' and for what is no escape. */
+static inline char ln_json_short_escape(char letter) {
+  static const char meanings[256] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+                                     ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
+  return meanings[(unsigned char)letter];
+}
+
+/* The same inside a string, but past short escapes, which set *escaped. What it stops at is
+ * never a byte that a backslash escapes. */
+static inline const char *ln_json_run_string(const char *p, const char *end, bool *escaped) {
+#if LN_JSON_SSE2
+  const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
+  const __m128i space = _mm_set1_epi8(0x20);
+  while (end - p >= 16) {
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)),
+                               _mm_cmplt_epi8(v, space));
+    unsigned mask = (unsigned)_mm_movemask_epi8(hit), i = 16;
+    /* Escapes are stepped over in the mask, without loading again. */
+    for (; mask; mask &= ~(3u << i), i = 16) {
+      i = (unsigned)__builtin_ctz(mask);
+      if (p[i] != '\\' || i == 15 || !ln_json_short_escape(p[i + 1])) break;
+      *escaped = true;
+    }
+    p += i;
+    if (i == 15 && *p == '\\' && end - p >= 2 && ln_json_short_escape(p[1])) {
+      *escaped = true;
+      p += 2;
+    } else if (i < 16) {
+      return p;
+    }
+  }
+#endif
+  for (;;) {
+    p = ln_json_run_ascii(p, end);
+    if (end - p < 2 || *p != '\\' || !ln_json_short_escape(p[1])) return p;
+    *escaped = true;
+    p += 2;
+  }
+}
+
 /* Up to the first of two bytes. */
 static inline const char *ln_json_run_until(const char *p, const char *end, char a, char b) {
 #if LN_JSON_SSE2
@@ -79,6 +120,44 @@ static inline const char *ln_json_run_until(const char *p, const char *end, char
 #endif
   while (p < end && *p != a && *p != b) p++;
   return p;
+}
+
+/* Copies what ln_json_run_ascii runs over and returns how much. out has room for all of
+ * [p, end): what lies past the run may be overwritten up to there. */
+static inline size_t ln_json_copy_ascii(char *out, const char *p, const char *end) {
+  size_t n = 0;
+#if LN_JSON_SSE2
+  const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
+  const __m128i space = _mm_set1_epi8(0x20);
+  for (; end - p >= 16; p += 16, n += 16) {
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)),
+                               _mm_cmplt_epi8(v, space));
+    unsigned mask = (unsigned)_mm_movemask_epi8(hit);
+    _mm_storeu_si128((__m128i *)(void *)(out + n), v);
+    if (mask) return n + (unsigned)__builtin_ctz(mask);
+  }
+#endif
+  size_t run = (size_t)(ln_json_run_ascii(p, end) - p);
+  if (run) memcpy(out + n, p, run);
+  return n + run;
+}
+
+/* The same up to the first c. */
+static inline size_t ln_json_copy_until(char *out, const char *p, const char *end, char c) {
+  size_t n = 0;
+#if LN_JSON_SSE2
+  const __m128i vc = _mm_set1_epi8(c);
+  for (; end - p >= 16; p += 16, n += 16) {
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    unsigned mask = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, vc));
+    _mm_storeu_si128((__m128i *)(void *)(out + n), v);
+    if (mask) return n + (unsigned)__builtin_ctz(mask);
+  }
+#endif
+  size_t run = (size_t)(ln_json_run_until(p, end, c, c) - p);
+  if (run) memcpy(out + n, p, run);
+  return n + run;
 }
 
 /* Past a run of spaces; for what follows a line break in indented text. */
@@ -113,6 +192,32 @@ static inline const char *ln_json_run_low(const char *p, const char *end) {
   while (end - p >= 8 && !(ln_json_word(p) & LN_JSON_ALL(0x80))) p += 8;
 #endif
   while (p < end && (unsigned char)*p < 0x80) p++;
+  return p;
+}
+
+/* From a byte that is not ASCII over everything well formed up to the first ASCII byte; a single
+ * letter or space between two such runs is passed too, as most scripts put spaces between words.
+ * Stops at a byte that starts no well-formed sequence, or at one ln_json_run_ascii may take. */
+static inline const char *ln_json_run_utf8(const char *p, const char *end) {
+  while (p < end) {
+    const unsigned char *u = (const unsigned char *)p;
+    /* The two commonest lengths by hand: a step that is a branch, not a number, lets the next
+     * character be read before this one is judged. */
+    if (end - p >= 3 && u[0] >= 0xe1 && u[0] <= 0xec) {
+      if (((u[1] ^ 0x80) | (u[2] ^ 0x80)) >= 0x40) return p;
+      p += 3;
+    } else if (end - p >= 2 && u[0] >= 0xc2 && u[0] <= 0xdf) {
+      if ((u[1] ^ 0x80) >= 0x40) return p;
+      p += 2;
+    } else if (u[0] >= 0x80) {
+      size_t n = ln_utf8_length(p, end);
+      if (!n) return p;
+      p += n;
+    } else {
+      if (end - p < 2 || u[1] < 0x80 || u[0] < ' ' || u[0] == '"' || u[0] == '\\') return p;
+      p++;
+    }
+  }
   return p;
 }
 

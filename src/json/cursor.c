@@ -6,6 +6,7 @@
  * by blocks of 64 bytes, brackets and quotes as bit masks, without looking at single tokens. */
 #include "json/bytes.h"
 #include "json/json.h"
+#include "json/string.h"
 
 struct ln_str ln_json_trim(struct ln_str text) {
   if (!text.p) return text;
@@ -34,6 +35,25 @@ enum ln_json_type ln_json_type_of(struct ln_str value) {
 
 /* p is inside a string; past its closing quote. */
 static inline const char *skip_string(const char *p, const char *end) {
+#if LN_JSON_SSE2
+  const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
+  while (end - p >= 17) {
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash));
+    unsigned mask = (unsigned)_mm_movemask_epi8(hit);
+    const char *next = p + 16;
+    while (mask) {
+      unsigned i = (unsigned)__builtin_ctz(mask);
+      if (p[i] == '"') return p + i + 1;
+      if (i == 15) {
+        next = p + 17; /* the last byte escapes one of the next block */
+        break;
+      }
+      mask &= ~(3u << i);
+    }
+    p = next;
+  }
+#endif
   for (;;) {
     p = ln_json_run_until(p, end, '"', '\\');
     if (end - p < 2) return end; /* the quote is the last byte, or the text was never proven */
@@ -70,19 +90,18 @@ static inline struct block read_block(const char *p) {
   return b;
 }
 
-/* The bytes that a backslash before them escapes; *carry: the first byte of this block, then
- * of the next. */
+/* The bytes after a run of backslashes of odd length, which it escapes. *carry: the first byte
+ * of this block is one, then that of the next. Adding its first bit to a run carries over into
+ * the bit after it; done apart for runs from even and from odd places, that bit's place tells
+ * the run's length to be even or odd. */
 static inline uint64_t escaped_bytes(uint64_t slashes, uint64_t *carry) {
-  uint64_t escaped = *carry;
-  slashes &= ~escaped;
-  *carry = 0;
-  while (slashes) {
-    uint64_t slash = slashes & -slashes;
-    escaped |= slash << 1;
-    slashes &= ~(slash | slash << 1);
-    if (slash >> 63) *carry = 1;
-  }
-  return escaped;
+  const uint64_t even = 0x5555555555555555ULL;
+  uint64_t escaped = *carry, from_even, from_odd;
+  slashes &= ~escaped; /* one that is escaped itself starts nothing */
+  uint64_t starts = slashes & ~(slashes << 1);
+  from_even = slashes + (starts & even);
+  *carry = __builtin_add_overflow(slashes, starts & ~even, &from_odd);
+  return escaped | (((from_even & ~even) | (from_odd & even)) & ~slashes);
 }
 
 /* Every bit becomes the parity of the bits up to and including it: quotes become the bytes
@@ -106,23 +125,14 @@ static const char *skip_container(const char *p, const char *end) {
     }
     struct block b = read_block(from);
     if (b.slashes | carry) b.quotes &= ~escaped_bytes(b.slashes, &carry);
-    uint64_t inside = parity(b.quotes) ^ in_string;
+    uint64_t inside = b.quotes ? parity(b.quotes) ^ in_string : in_string;
     in_string = 0 - (inside >> 63);
     uint64_t opens = b.opens & ~inside, closes = b.closes & ~inside;
-    if (depth > (uint64_t)__builtin_popcountll(closes)) {
-      depth += (uint64_t)__builtin_popcountll(opens) - (uint64_t)__builtin_popcountll(closes);
-      p += 64;
-      continue;
+    for (uint64_t both = opens | closes; both; both &= both - 1) {
+      uint64_t bit = both & -both;
+      depth += opens & bit ? 1 : -1;
+      if (!depth) return p + __builtin_ctzll(bit) + 1;
     }
-    /* The end may be here: visit the closing brackets. */
-    uint64_t seen = 0;
-    for (; closes; closes &= closes - 1) {
-      uint64_t before = opens & ((closes & -closes) - 1);
-      depth += (uint64_t)__builtin_popcountll(before & ~seen) - 1;
-      seen |= before;
-      if (depth == 0) return p + __builtin_ctzll(closes) + 1;
-    }
-    depth += (uint64_t)__builtin_popcountll(opens & ~seen);
     p += 64;
   }
 }
@@ -188,9 +198,10 @@ bool ln_json_get(struct ln_str object, const char *name, struct ln_json_item *it
   if (ln_json_type_of(object) != LN_JSON_OBJECT) return false;
   struct ln_json_cur cur = ln_json_enter(object);
   struct ln_json_item each;
+  struct ln_str plain = ln_str_c(name);
   bool found = false;
   while (ln_json_next(&cur, &each)) {
-    if (!ln_json_str_is(each.key, name)) continue;
+    if (!ln_json_means(each.key, plain)) continue;
     *item = each;
     found = true;
   }

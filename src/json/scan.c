@@ -80,10 +80,10 @@ static inline const char *space(struct scan *s, const char *p) {
   return p;
 }
 
-/* The escape at p (a backslash); past it. */
+/* The escape at p (a backslash) that is not of the short kind; past it. */
 static const char *escape(struct scan *s, const char *p) {
   if (s->end - p < 2) return fail(s, LN_ESYNTAX, s->end);
-  if (p[1] != 'u') return p[1] && strchr("\"\\/bfnrt", p[1]) ? p + 2 : fail(s, LN_ESYNTAX, p + 1);
+  if (p[1] != 'u') return fail(s, LN_ESYNTAX, p + 1);
   for (int i = 2; i < 6; i++) {
     if (p + i == s->end) return fail(s, LN_ESYNTAX, s->end);
     unsigned c = (unsigned char)p[i], low = c | 0x20;
@@ -103,7 +103,7 @@ static const char *escape(struct scan *s, const char *p) {
 /* The string whose opening quote is before p; past its closing quote. */
 static inline const char *string(struct scan *s, const char *p, bool *escaped) {
   for (;;) {
-    p = ln_json_run_ascii(p, s->end);
+    p = ln_json_run_string(p, s->end, escaped);
     if (p == s->end) return fail(s, LN_ESYNTAX, p);
     if (*p == '"') return p + 1;
     if (*p == '\\') {
@@ -113,11 +113,8 @@ static inline const char *string(struct scan *s, const char *p, bool *escaped) {
     } else if ((unsigned char)*p < 0x20) {
       return fail(s, LN_ESYNTAX, p);
     } else {
-      do {
-        size_t n = ln_utf8_length(p, s->end);
-        if (!n) return fail(s, LN_EUTF8, p);
-        p += n;
-      } while (p < s->end && (unsigned char)*p >= 0x80);
+      p = ln_json_run_utf8(p, s->end);
+      if (p < s->end && (unsigned char)*p >= 0x80) return fail(s, LN_EUTF8, p);
     }
   }
 }

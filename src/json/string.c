@@ -30,15 +30,7 @@ static uint32_t take_escape(const char **p, const char *end) {
     return REPLACEMENT;
   }
   *p = s + 2;
-  switch (s[1]) {
-    case 'b': return '\b';
-    case 'f': return '\f';
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    case 'u': break;
-    default: return (unsigned char)s[1];
-  }
+  if (s[1] != 'u') return (unsigned char)ln_json_short_escape(s[1]);
   int unit = end - s >= 6 ? ln_json_hex4(s + 2) : -1;
   if (unit < 0) return REPLACEMENT;
   *p = s + 6;
@@ -50,18 +42,30 @@ static uint32_t take_escape(const char **p, const char *end) {
   return 0x10000 + (((uint32_t)unit - 0xd800) << 10) + ((uint32_t)low - 0xdc00);
 }
 
-/* Writes raw unescaped to out and returns how many bytes; just counts when out is NULL. Stops
- * at a lone surrogate that is to be refused, and says so. */
-static size_t flatten(struct ln_str raw, enum lone lone, char *out, bool *refused) {
+/* Writes raw unescaped to out, which has room for what comes out (room says how much), and
+ * returns how many bytes; just counts when out is NULL. Stops at a lone surrogate that is to
+ * be refused, and says so. */
+static size_t flatten(struct ln_str raw, enum lone lone, char *out, size_t room, bool *refused) {
   const char *p = raw.p, *end = p + raw.n;
   size_t n = 0;
   while (p < end) {
-    const char *slash = *p == '\\' ? p : memchr(p, '\\', (size_t)(end - p));
-    size_t run = (size_t)((slash ? slash : end) - p);
-    if (out && run) memcpy(out + n, p, run);
+    size_t run;
+    if (out && room - n >= (size_t)(end - p)) {
+      run = ln_json_copy_until(out + n, p, end, '\\');
+    } else {
+      run = (size_t)(ln_json_run_until(p, end, '\\', '\\') - p);
+      if (out && run) memcpy(out + n, p, run);
+    }
     n += run;
-    if (!slash) break;
-    p = slash;
+    p += run;
+    if (p == end) break;
+    char plain = end - p < 2 ? '\0' : ln_json_short_escape(p[1]);
+    if (plain) {
+      if (out) out[n] = plain;
+      n++;
+      p += 2;
+      continue;
+    }
     uint32_t cp = take_escape(&p, end);
     if (cp - 0xd800 < 0x800 && lone != LONE_KEEP) {
       if (lone == LONE_REFUSE) {
@@ -79,7 +83,7 @@ static size_t flatten(struct ln_str raw, enum lone lone, char *out, bool *refuse
 }
 
 size_t ln_json_flatten(struct ln_str raw, char *out) {
-  return flatten(raw, LONE_KEEP, out, NULL);
+  return flatten(raw, LONE_KEEP, out, raw.n, NULL);
 }
 
 /* A string read byte by byte after unescaping. */
@@ -104,14 +108,17 @@ static bool has_escape(struct ln_str raw) {
   return raw.n && memchr(raw.p, '\\', raw.n);
 }
 
-bool ln_json_str_is(struct ln_str raw, const char *plain) {
-  size_t n = strlen(plain);
-  if (!raw.p || raw.n < n) return false; /* unescaping never makes it longer */
-  if (raw.n == n) return memcmp(raw.p, plain, n) == 0 && !has_escape(raw);
+bool ln_json_means(struct ln_str raw, struct ln_str plain) {
+  if (!raw.p || raw.n < plain.n) return false; /* unescaping never makes it longer */
+  if (raw.n == plain.n) return ln_str_eq(raw, plain) && !has_escape(raw);
   struct reader r = {.p = raw.p, .end = raw.p + raw.n};
-  for (size_t i = 0; i < n; i++)
-    if (next_byte(&r) != (unsigned char)plain[i]) return false;
+  for (size_t i = 0; i < plain.n; i++)
+    if (next_byte(&r) != (unsigned char)plain.p[i]) return false;
   return next_byte(&r) < 0;
+}
+
+bool ln_json_str_is(struct ln_str raw, const char *plain) {
+  return ln_json_means(raw, ln_str_c(plain));
 }
 
 bool ln_json_str_eq(struct ln_str raw_a, struct ln_str raw_b) {
@@ -140,10 +147,10 @@ int ln_json_unescape(struct ln_str raw, bool lossy, struct ln_buf *out) {
   bool refused = false;
   int rc = ln_buf_reserve(out, raw.n);
   /* The buffer's maximum is about the result, which may be shorter. */
-  if (rc == LN_ELIMIT) rc = ln_buf_reserve(out, flatten(raw, lone, NULL, &refused));
+  if (rc == LN_ELIMIT) rc = ln_buf_reserve(out, flatten(raw, lone, NULL, 0, &refused));
   if (rc) return rc;
   if (!out->data) return refused ? LN_EUTF8 : LN_OK; /* nothing to write, no store yet */
-  out->len += flatten(raw, lone, out->data + out->len, &refused);
+  out->len += flatten(raw, lone, out->data + out->len, out->cap - out->len, &refused);
   return refused ? LN_EUTF8 : LN_OK;
 }
 
@@ -157,19 +164,43 @@ int ln_json_plain(struct ln_str raw, struct ln_buf *scratch, struct ln_str *plai
   return LN_OK;
 }
 
-/* What stands for the byte c, which can't stand for itself. */
-static size_t escape_for(unsigned char c, char out[6]) {
+/* Appends what becomes of the byte at *p, or of a run of UTF-8 from there, and moves *p past it.
+ * The buffer has room for as many bytes as are left and one more (the closing quote), and has
+ * so again afterwards. */
+static int quote_one(struct ln_buf *out, const char **p, const char *end) {
   static const char letters[] = "btn\0fr"; /* from U+0008 on; U+000B has none */
   static const char hex[] = "0123456789abcdef";
-  out[0] = '\\';
-  out[1] = c == '"' || c == '\\'                 ? (char)c
-           : c >= 8 && c <= 13 && letters[c - 8] ? letters[c - 8]
-                                                 : 'u';
-  if (out[1] != 'u') return 2;
-  out[2] = out[3] = '0';
-  out[4] = hex[c >> 4];
-  out[5] = hex[c & 15];
-  return 6;
+  unsigned char c = (unsigned char)**p;
+  char bytes[6] = {'\\', (char)c, '0', '0'};
+  size_t n = 2;
+  if (c >= 0x80) {
+    const char *stop = ln_json_run_utf8(*p, end);
+    size_t run = (size_t)(stop - *p);
+    if (run) {
+      memcpy(out->data + out->len, *p, run);
+      out->len += run;
+      *p = stop;
+      return LN_OK;
+    }
+    n = encode(REPLACEMENT, bytes);
+  } else if (c >= 8 && c <= 13 && letters[c - 8]) {
+    bytes[1] = letters[c - 8];
+  } else if (c < 0x20) {
+    bytes[1] = 'u';
+    bytes[4] = hex[c >> 4];
+    bytes[5] = hex[c & 15];
+    n = 6;
+  }
+  size_t need = (size_t)(end - *p) + n; /* with this byte's own place for the closing quote */
+  if (out->cap - out->len < need) {
+    int rc = ln_buf_reserve(out, need);
+    if (rc) return rc;
+  }
+  char *to = out->data + out->len;
+  for (size_t i = 0; i < n; i++) to[i] = bytes[i];
+  out->len += n;
+  (*p)++;
+  return LN_OK;
 }
 
 int ln_json_quote(struct ln_buf *out, struct ln_str s) {
@@ -179,22 +210,15 @@ int ln_json_quote(struct ln_buf *out, struct ln_str s) {
   if (rc) return rc;
   out->data[out->len++] = '"';
   while (rc == LN_OK && p < end) {
-    const char *run = p;
-    char stand_in[6];
-    size_t n = 0, length;
-    /* As far as the bytes may stay what they are. */
-    while ((p = ln_json_run_ascii(p, end)) < end && (unsigned char)*p >= 0x80 &&
-           (length = ln_utf8_length(p, end)))
-      p += length;
-    if (p < end)
-      n = (unsigned char)*p < 0x80 ? escape_for((unsigned char)*p, stand_in)
-                                   : encode(REPLACEMENT, stand_in);
-    rc = ln_buf_append(out, run, (size_t)(p - run));
-    if (rc == LN_OK) rc = ln_buf_append(out, stand_in, n);
-    if (n) p++;
+    size_t run = ln_json_copy_ascii(out->data + out->len, p, end);
+    out->len += run;
+    p += run;
+    if (p < end) rc = quote_one(out, &p, end);
   }
-  if (rc == LN_OK) rc = ln_buf_append(out, "\"", 1);
-  if (rc) out->len = before; /* half a string is of no use to anyone */
+  if (rc)
+    out->len = before; /* half a string is of no use to anyone */
+  else
+    out->data[out->len++] = '"';
   return rc;
 }
 
@@ -203,10 +227,7 @@ bool ln_utf8_valid(struct ln_str s) {
   for (const char *p = s.p, *end = p + s.n;;) {
     p = ln_json_run_low(p, end);
     if (p == end) return true;
-    do {
-      size_t n = ln_utf8_length(p, end);
-      if (!n) return false;
-      p += n;
-    } while (p < end && (unsigned char)*p >= 0x80);
+    p = ln_json_run_utf8(p, end);
+    if (p < end && (unsigned char)*p >= 0x80) return false;
   }
 }

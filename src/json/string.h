@@ -9,4 +9,7 @@
  * three bytes that UTF-8 would give them if it could, so the result is for comparing only. */
 size_t ln_json_flatten(struct ln_str raw, char *out);
 
+/* Whether raw means plain, which holds no escapes. */
+bool ln_json_means(struct ln_str raw, struct ln_str plain);
+
 #endif
