@@ -1,0 +1,165 @@
+-- The command line: finds the command, reads its options, runs it. main.c calls main with what it was
+-- given and exits with what main returns: 0 fine, 1 the work failed, 2 wrong usage.
+--
+-- Nothing is loaded before it is needed: `lunette version` takes a millisecond or two.
+local core = require "lunette.cli.core"
+
+local M = {}
+
+-- In the order that help shows. Each is a module of this folder:
+--   describe(parser)          adds its options to an argparse parser that has its name
+--   run(options, words, command)  does the work and returns the exit code. words: the positional words and
+--                             --policy's in the order written; command: what stands after "--", or nil
+local commands = {
+  { name = "run", what = "serve clients, over stdio or HTTP" },
+  { name = "check", what = "load policies and say what is wrong with them" },
+  { name = "list", what = "show what clients see, or what rules did to it" },
+  { name = "call", what = "call a tool" },
+  { name = "read", what = "read a resource" },
+  { name = "prompt", what = "get a prompt" },
+  { name = "version", what = "print the version" },
+  { name = "help", what = "explain a command" },
+}
+
+local function find(name)
+  for _, command in ipairs(commands) do
+    if command.name == name then return command end
+  end
+end
+
+local function short_help()
+  local lines = {
+    "Usage: lunette COMMAND …",
+    "",
+    "A proxy between MCP clients and MCP servers; policies written in Lua decide what passes.",
+    "",
+  }
+  for _, command in ipairs(commands) do
+    lines[#lines + 1] = ("  %-9s %s"):format(command.name, command.what)
+  end
+  lines[#lines + 1] = ""
+  lines[#lines + 1] = "`lunette help COMMAND` explains one. To begin with: lunette list -- COMMAND ARGS"
+  lines[#lines + 1] = "with the command line of an MCP server shows what it offers."
+  return table.concat(lines, "\n") .. "\n"
+end
+
+-- Wrong usage: what is wrong and where to read on.
+local function usage(name, message)
+  local text = require "lunette.cli.text"
+  local who = name and "lunette " .. name or "lunette"
+  io.stderr:write(("%s: %s\nTry: lunette help%s\n"):format(who, text.clean(message), name and " " .. name or ""))
+  return 2
+end
+
+local function unknown(name)
+  local names = {}
+  for i, command in ipairs(commands) do
+    names[i] = command.name
+  end
+  return usage(nil, ("there is no command %q%s"):format(name, require("lunette.check").suggest(name, names)))
+end
+
+local function parser_for(command, words)
+  local found, argparse = pcall(require, "argparse")
+  if not found then error({ failure = "the Lua module argparse is missing (Debian: lua-argparse)" }, 0) end
+  local parser = argparse("lunette " .. command.name)
+  parser:help_max_width(84):help_description_margin(24)
+  require("lunette.cli." .. command.name).describe(parser, function(policy)
+    return function(text)
+      words[#words + 1] = { text = text, policy = policy }
+      return text
+    end
+  end)
+  return parser
+end
+
+local function version()
+  io.stdout:write("lunette ", core.version, "\n")
+  return 0
+end
+
+local function help(name)
+  if not name then
+    io.stdout:write(short_help())
+    return 0
+  end
+  local command = find(name)
+  if not command then return unknown(name) end
+  if name == "version" or name == "help" then
+    io.stdout:write(("Usage: lunette %s\n\nTo %s.\n"):format(name == "help" and "help [COMMAND]" or name, command.what))
+    return 0
+  end
+  io.stdout:write(parser_for(command, {}):get_help(), "\n")
+  return 0
+end
+
+-- The two without a module: they take next to nothing.
+local simple = {
+  version = function(words)
+    if #words > 0 then return usage("version", "takes no arguments") end
+    return version()
+  end,
+  help = function(words)
+    if #words > 1 then return usage("help", "takes one command at most") end
+    return help(words[1])
+  end,
+}
+
+local function asks_help(words)
+  for _, word in ipairs(words) do
+    if word == "-h" or word == "--help" then return true end
+  end
+  return false
+end
+
+local function dispatch(argv)
+  local name = argv[1]
+  if not name then
+    io.stderr:write(short_help())
+    return 2
+  end
+  if name == "-h" or name == "--help" then return help() end
+  if name == "-V" or name == "--version" then return version() end
+  if name:find "^%-" then return usage(nil, ("a command comes first, as in: lunette run %s"):format(name)) end
+  local command = find(name)
+  if not command then return unknown(name) end
+  local words, after = require("lunette.cli.targets").split { unpack(argv, 2) }
+  if asks_help(words) then return help(name) end
+  if simple[name] then return simple[name](words) end
+  local seen = {}
+  local ok, options = parser_for(command, seen):pparse(words)
+  if not ok then return usage(name, options) end
+  return require("lunette.cli." .. name).run(options, seen, after)
+end
+
+-- What Lua's own error() raises on the way is a fault of Lunette's; a table with `usage` or `failure` is a
+-- command's way to end.
+local function ending(err)
+  if type(err) == "table" then return err end
+  return { fault = debug.traceback(tostring(err), 2) }
+end
+
+--- Runs a command line; argv as main gets it, without the program's own name. Returns the exit code.
+function M.main(argv)
+  local ok, code = xpcall(dispatch, ending, argv)
+  if not ok then
+    local e = code
+    if e.usage then
+      code = usage(argv[1], e.usage)
+    elseif e.failure then
+      io.stderr:write("lunette: ", require("lunette.cli.text").clean(e.failure), "\n")
+      code = 1
+    else
+      io.stderr:write("lunette: this is a fault of Lunette's own, please report it:\n", tostring(e.fault), "\n")
+      code = 1
+    end
+  end
+  local written, why = io.stdout:flush()
+  if not written and not tostring(why):find "[Bb]roken pipe" and code == 0 then
+    io.stderr:write(("lunette: can't write the output: %s\n"):format(why))
+    code = 1
+  end
+  return code
+end
+
+return M
