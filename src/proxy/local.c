@@ -13,6 +13,7 @@ struct ln_local {
   struct ln_msg *reply;
   struct ln_view *view;
   bool answered;
+  bool waiting; /* in the loop; else a stop would end the next run of it, whoever's that is */
   char why[600];
 };
 
@@ -84,12 +85,14 @@ void ln_local_free(struct ln_local *c) {
 }
 
 static void wait(struct ln_local *c) {
+  c->waiting = true;
   while (!c->answered) ln_loop_run(c->loop);
+  c->waiting = false;
 }
 
 static void answered(struct ln_local *c) {
   c->answered = true;
-  ln_loop_stop(c->loop);
+  if (c->waiting) ln_loop_stop(c->loop);
 }
 
 static void on_reply(void *arg, struct ln_msg *reply) {
