@@ -297,6 +297,7 @@ static void channel_abandon(struct ln_channel *base, uint64_t tag) {
   }
   if (!p || p->abandoned) return;
   p->abandoned = true;
+  p->mode = LN_MODE_SKIP;
   if (p->call.state == LN_CALL_ACTIVE) {
     ln_http_post_patience(p);
   } else if (!p->busy) {

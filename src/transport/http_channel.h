@@ -139,6 +139,8 @@ void ln_http_post_fail(struct ln_http_post *p, int err, int status, const char *
 void ln_http_post_patience(struct ln_http_post *p);
 /* err and a sentence for p->status, which is no success. */
 int ln_http_post_status(const struct ln_http_post *p, char *why, size_t size);
+/* The same for a response that was refused, whatever its status. */
+int ln_http_post_words(const struct ln_http_post *p, char *why, size_t size);
 
 /* --- http_channel_stream.c --- */
 /* Opens the listening stream. */

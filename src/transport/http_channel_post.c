@@ -82,6 +82,12 @@ int ln_http_post_status(const struct ln_http_post *p, char *why, size_t size) {
   return err;
 }
 
+int ln_http_post_words(const struct ln_http_post *p, char *why, size_t size) {
+  if (p->outcome != LN_OUTCOME_FAILED) return ln_http_post_status(p, why, size);
+  snprintf(why, size, "%.*s", (int)p->text.len, ln_buf_str(&p->text).p);
+  return LN_EPROTOCOL;
+}
+
 /* --- redirects --- */
 
 static void build_redirected(struct ln_http_post *p) {
@@ -157,18 +163,13 @@ static void settle(struct ln_http_post *p) {
     p->outcome = LN_OUTCOME_FINE;
     p->skipped = 0;
     build_redirected(p);
-  } else if (p->mode == LN_MODE_WORDS && p->getting) {
-    ln_http_stream_refused(p);
-  } else if (p->mode == LN_MODE_WORDS) {
-    int err = ln_http_post_status(p, why, sizeof why);
-    ln_http_post_fail(p, err, p->status, why);
-  } else if (p->outcome == LN_OUTCOME_FAILED && p->getting) {
-    ln_http_stream_refused(p);
-  } else if (p->outcome == LN_OUTCOME_FAILED) {
-    snprintf(why, sizeof why, "%.*s", (int)p->text.len, ln_buf_str(&p->text).p);
-    ln_http_post_fail(p, LN_EPROTOCOL, p->status, why);
-  } else {
+  } else if (p->mode != LN_MODE_WORDS && p->outcome == LN_OUTCOME_FINE) {
     ln_http_post_done(p, true);
+  } else if (p->getting) {
+    ln_http_stream_refused(p);
+  } else {
+    int err = ln_http_post_words(p, why, sizeof why);
+    ln_http_post_fail(p, err, p->status, why);
   }
 }
 
@@ -382,9 +383,7 @@ static void skip(struct ln_http_post *p, struct ln_str piece) {
 
 static void on_body(struct ln_http_call *x, struct ln_str piece) {
   struct ln_http_post *p = of(x);
-  if (p->abandoned) {
-    skip(p, piece);
-  } else if (p->mode == LN_MODE_JSON) {
+  if (p->mode == LN_MODE_JSON) {
     take_json(p, piece);
   } else if (p->mode == LN_MODE_SSE) {
     ln_http_stream_data(p, piece);

@@ -178,12 +178,7 @@ void ln_http_stream_refused(struct ln_http_post *p) {
   struct ln_http_channel *c = p->c;
   int status = p->status;
   bool listening = p->kind == LN_POST_LISTEN;
-  int err = LN_EPROTOCOL;
-  if (p->outcome == LN_OUTCOME_FAILED) {
-    snprintf(why, sizeof why, "%.*s", (int)p->text.len, ln_buf_str(&p->text).p);
-  } else {
-    err = ln_http_post_status(p, why, sizeof why);
-  }
+  int err = ln_http_post_words(p, why, sizeof why);
   bool again = may_pass(status) && (p->opened || status >= 500);
   if (again && listening) {
     listening_over(p, why);

@@ -7,6 +7,8 @@
 
 #include "transport/http_pool.h"
 
+enum { KEPT_HEAD = 1024 }; /* bytes of the last head that an idle connection may hold */
+
 static const struct ln_stream_ops stream_ops;
 
 struct ln_http_client *ln_http_client_open(struct ln_http_pool *pool) {
@@ -112,7 +114,8 @@ static void on_tunnel_answer(struct ln_http_client *c, struct ln_str data) {
   int status = c->http.head.status;
   if (status < 200 || status > 299) {
     char why[96];
-    snprintf(why, sizeof why, "the proxy refuses: %d %s", status, ln_http_status_text(status));
+    snprintf(why, sizeof why, "the proxy refuses with status %d%s", status,
+             status == 407 ? ": it wants a user and a password" : "");
     unreachable(c, LN_ECONNECT, why);
     return;
   }
@@ -153,7 +156,7 @@ static void note_keep_alive(struct ln_http_client *c, const struct ln_http_head 
 static void finish(struct ln_http_client *c, int err, const char *why, bool keep) {
   bool reusable = keep && err == LN_OK && ln_stream_queued(c->stream) == 0;
   if (c->call->paused) ln_stream_read_start(c->stream);
-  if (reusable) ln_http_release(&c->http);
+  if (reusable && c->http.held.cap > KEPT_HEAD) ln_http_release(&c->http);
   ln_http_pool_finished(c->pool, c, err, why, reusable);
 }
 
