@@ -754,7 +754,7 @@ describe("the HTTP channel", function()
     end)
   end)
 
-  it("costs three allocations for a call on a warm connection", function()
+  it("costs two allocations for a call on a warm connection", function()
     if support.sanitized then pending "the sanitizer's allocator can't be counted" return end
     local server = support.listen(answer)
     local driver = start(server)
@@ -762,7 +762,7 @@ describe("the HTTP channel", function()
       driver:tell(("cost 0 r%d %s"):format(i, ping(i)))
       local cost = tonumber(driver:line():match "^cost (%d+)$")
       driver:expect(("message 0 %d %s"):format(i, result(i)))
-      if i > 1 then assert.truthy(cost <= 3, cost .. " allocations") end
+      if i > 1 then assert.truthy(cost <= 2, cost .. " allocations") end
     end
     driver:finish()
   end)

@@ -51,6 +51,7 @@ function M.start(options)
   local args, env = {}, {}
   for name, value in pairs(no_proxies) do env[name] = value end
   for name, value in pairs(options.env or {}) do env[name] = value end
+  if M.sanitized then env.ASAN_OPTIONS = "abort_on_error=1:detect_leaks=1" end -- LuaJIT isn't in it
   for name, value in pairs(options) do
     if name == "header" then
       for _, line in ipairs(type(value) == "table" and value or { value }) do args[#args + 1] = "header=" .. line end
