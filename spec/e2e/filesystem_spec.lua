@@ -24,7 +24,7 @@ describe("the official client", function()
         fresh(dir)
         local direct = peers.transcript("filesystem", { command = command }, options)
         fresh(dir)
-        local path = lunette.policy(('lunette.upstream("files", %s)'):format(peers.lua(command)))
+        local path = lunette.policy(peers.patience .. ('lunette.upstream("files", %s)'):format(peers.lua(command)))
         local target = transport == "stdio" and { command = { lunette.binary, "run", path } }
           or { url = lunette.http({ targets = { path } }).url }
         local difference = peers.difference(direct, peers.transcript("filesystem", target, options))
@@ -36,7 +36,7 @@ describe("the official client", function()
       local file = loop.tempdir() .. "/memory.jsonl"
       local direct = peers.transcript("memory", { command = peers.command "memory" }, { env = { MEMORY_FILE_PATH = file } })
       os.remove(file)
-      local path = lunette.policy(('lunette.upstream("memory", %s)'):format(
+      local path = lunette.policy(peers.patience .. ('lunette.upstream("memory", %s)'):format(
         peers.lua(peers.command "memory", ("env = { MEMORY_FILE_PATH = %q }"):format(file))))
       local target = transport == "stdio" and { command = { lunette.binary, "run", path } }
         or { url = lunette.http({ targets = { path } }).url }

@@ -273,6 +273,7 @@ describe("several servers", function()
       for _ = 1, 3 do
         local client = host.client()
         client:initialize()
+        assert.same({ "echo", "alpha_only" }, names(client))
         local first = json.at(client:result("tools/call", '{"name":"echo"}'), "session")
         assert.equal(first, json.at(client:result("tools/call", '{"name":"echo"}'), "session"))
         assert.is_nil(seen[first])

@@ -82,20 +82,20 @@ describe("a policy", function()
     end
 
     it("a filter by annotations", function()
-      assert.same({ "read" }, seen(with "lunette.tools.filter(function(t) return not (t.annotations or {}).destructiveHint end)"))
+      assert.same({ "read" }, seen((with "lunette.tools.filter(function(t) return not (t.annotations or {}).destructiveHint end)")))
     end)
 
     it("what selectors with where and upstream choose", function()
       assert.same({ "read", "delete" },
-        seen(with 'lunette.tools.hide { name = "*", upstream = "files", where = function(t) return t.description == "Writes" end }'))
-      assert.same({ "read", "write", "delete" }, seen(with 'lunette.tools.hide { name = "*", upstream = "other" }'))
+        seen((with 'lunette.tools.hide { name = "*", upstream = "files", where = function(t) return t.description == "Writes" end }')))
+      assert.same({ "read", "write", "delete" }, seen((with 'lunette.tools.hide { name = "*", upstream = "other" }')))
     end)
 
     it("rules in the order written, each seeing what the one before left", function()
-      assert.same({ "fetch" }, seen(with [[
+      assert.same({ "fetch" }, seen((with [[
         lunette.tools.rename { read = "fetch", write = "put" }
         lunette.tools.hide("write", "read")
-        lunette.tools.only("f*")]]))
+        lunette.tools.only("f*")]])))
     end)
 
     it("new names, by table and by function, and calls go to the old ones", function()
@@ -149,6 +149,11 @@ describe("a policy", function()
   end)
 
   describe("transforms", function()
+    local function needs_arguments()
+      local reason = lunette.lacks 'lunette.tools.transform("x", { arguments = {} })'
+      if reason then pending(reason) end
+    end
+
     it("name, title, description and annotations, and leaves the rest to the byte", function()
       local client = with [[lunette.tools.transform("read", { name = "load", title = "Load", description = "Loads",
         annotations = { readOnlyHint = true, openWorldHint = false } })]]
@@ -163,6 +168,7 @@ describe("a policy", function()
     end)
 
     it("arguments: hidden with a constant", function()
+      needs_arguments()
       local client, up = with [[lunette.tools.transform("write", { arguments = { path = { hide = true, default = "/fixed" } } })]]
       local raw = tool(client, "write")
       assert.is_nil(json.at(raw, "inputSchema", "properties", "path"))
@@ -176,12 +182,14 @@ describe("a policy", function()
     end)
 
     it("arguments: hidden with a function of ctx", function()
+      needs_arguments()
       local client = with [[lunette.tools.transform("write", { arguments = { path = { hide = true,
         default = function(ctx) return "/home/" .. ctx.session.client.name end } } })]]
       assert.equal('"/home/spec"', json.at(client:result("tools/call", '{"name":"write","arguments":{"text":"a"}}'), "got", "arguments", "path"))
     end)
 
     it("arguments: renamed everywhere the schema names them", function()
+      needs_arguments()
       local client = with [[lunette.tools.transform("read", { arguments = { path = { name = "file", description = "the file" } } })]]
       local schema = json.at(tool(client, "read"), "inputSchema")
       assert.is_nil(json.at(schema, "properties", "path"))
@@ -199,6 +207,7 @@ describe("a policy", function()
     end)
 
     it("arguments: schema, required and examples", function()
+      needs_arguments()
       local client = with [[lunette.tools.transform("read", { arguments = { limit = { required = true, examples = { 10 },
         schema = { type = "integer", maximum = 50 } } } })]]
       local schema = json.at(tool(client, "read"), "inputSchema")
@@ -218,6 +227,7 @@ describe("a policy", function()
     end)
 
     it("the call, with arguments as the client named them", function()
+      needs_arguments()
       local client = with [[lunette.tools.transform("read", { arguments = { path = { name = "file" } },
         call = function(args, forward)
           args.file = args.file .. "!"
@@ -240,6 +250,7 @@ describe("a policy", function()
     end)
 
     it("in chains", function()
+      needs_arguments()
       local client = with [[
         lunette.tools.transform("read", { name = "load", arguments = { path = { name = "file" } } })
         lunette.tools.transform("load", { name = "open", arguments = { file = { name = "what" } } })]]
@@ -248,6 +259,7 @@ describe("a policy", function()
     end)
 
     it("not what can't hold: that tool is withheld and the log says why with file and line", function()
+      needs_arguments()
       for problem, policy in pairs {
         ["unknown argument"] = 'lunette.tools.transform("read", { arguments = { nonsense = { description = "x" } } })',
         ["two arguments of one name"] = 'lunette.tools.transform("write", { arguments = { path = { name = "text" } } })',
@@ -497,6 +509,8 @@ describe("a policy", function()
     end)
 
     it("lunette.http", function()
+      local reason = lunette.lacks "local _ = lunette.http"
+      if reason then pending(reason) end
       local http = require "spec.support.http"
       local asked
       local server = http.listen(function(request, conn)

@@ -18,6 +18,7 @@ os.exit = function(code) -- luacheck: ignore 122
 end
 
 table.insert(arg, 1, "--output=" .. root .. "/spec/support/report.lua")
--- Without a file given busted looks for one named _spec.lua in ./spec: not what is wanted here.
-require "busted.runner" { standalone = false }
-os.exit(0)
+-- It leaves by an error without a message when a test failed.
+local ok, err = pcall(require "busted.runner", { standalone = false })
+if err then io.stderr:write(tostring(err), "\n") end
+os.exit(ok and 0 or 1)

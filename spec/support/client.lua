@@ -38,9 +38,18 @@ end
 local Call = {}
 Call.__index = Call
 
+-- A process that has ended answers no more: say so at once instead of waiting.
+local function check_alive(client)
+  local p = client.process
+  if p and p.code and p.out.ended then
+    error(("the process ended with exit %d, signal %d\n%s"):format(p.code, p.signal, loop.notes()), 0)
+  end
+end
+
 --- The raw response.
 function Call:wait(ms)
   return loop.wait(function()
+    if not self.raw then check_alive(self.client) end
     if self.refused then
       error(("HTTP %d for %s: %s"):format(self.refused.status, self.request, self.refused.body or ""), 0)
     end
@@ -99,7 +108,11 @@ end
 
 --- The next message with that method, taken out of the inbox.
 function Client:expect(method, ms)
-  return loop.wait(function() return remove_matching(self, method) end, method .. " at the client", ms)
+  return loop.wait(function()
+    local message = remove_matching(self, method)
+    if not message then check_alive(self) end
+    return message
+  end, method .. " at the client", ms)
 end
 
 --- The same if it comes within `ms`.

@@ -66,6 +66,32 @@ function M.policy(text, path)
   return loop.write_file(path, 'local lunette = require "lunette"; ' .. text)
 end
 
+local lacking = {}
+
+--- Why this binary can't do yet what a piece of policy asks for, by its own words, or nil: specs of what
+--- is still to come are pending with that reason, and run by themselves once it is there.
+function M.lacks(text)
+  if lacking[text] == nil then
+    local result = process.run { command = M.binary, args = { "run", M.policy(text) }, name = "lunette" }
+    lacking[text] = result.code ~= 0
+      and (result.stderr:match "[^\n]*not there yet[^\n]*" or result.stderr:match "[^\n]*by this version[^\n]*"
+        or result.stderr:match "[^\n]*lunette has no[^\n]*") or false
+  end
+  return lacking[text] or nil
+end
+
+--- The same for reloading, which only shows when it is asked for.
+function M.lacks_reload()
+  if lacking.reload == nil then
+    local p = M.spawn { "run", M.policy "", "--http", "127.0.0.1:" .. http.free_port() }
+    p:wait_stderr "listening"
+    p:kill "sighup"
+    loop.within(300, function() return p.err:all():find "not there yet" end)
+    lacking.reload = p.err:all():match "[^\n]*not there yet[^\n]*" or false
+  end
+  return lacking.reload or nil
+end
+
 --- The text of a bare policy: upstreams and nothing else. Names are up.name or up1, up2…
 function M.bare(...)
   local lines = {}

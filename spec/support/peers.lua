@@ -21,6 +21,10 @@ function M.lua(command, extra)
   return ("{ command = %q, args = { %s }%s }"):format(command[1], table.concat(args, ", "), extra and ", " .. extra or "")
 end
 
+--- What policies for transcripts begin with: on a busy machine node takes its time, and a server that
+--- comes late is told to the client otherwise.
+M.patience = "lunette.configure { start_timeout = 60 }\n"
+
 --- server-everything over HTTP ("streamableHttp" or "sse"); returns its port once it listens.
 function M.everything_http(transport)
   local port = http.free_port()
@@ -58,7 +62,7 @@ end
 
 local function lines(text)
   local list = {}
-  for line in text:gmatch "[^\n]*" do list[#list + 1] = line end
+  for line in text:gmatch "([^\n]*)\n" do list[#list + 1] = line end
   return list
 end
 
@@ -69,9 +73,13 @@ function M.difference(direct, through)
   for i = 1, math.max(#a, #b) do
     if a[i] ~= b[i] then
       local out = { ("transcripts differ from line %d on; before it:"):format(i) }
-      for k = math.max(1, i - 12), i - 1 do out[#out + 1] = "    " .. a[k] end
-      for k = i, math.min(i + 6, #a) do out[#out + 1] = "  direct:  " .. a[k]:sub(1, 400) end
-      for k = i, math.min(i + 6, #b) do out[#out + 1] = "  through: " .. b[k]:sub(1, 400) end
+      for k = math.max(1, i - 12), i - 1 do out[#out + 1] = "    " .. a[k]:sub(1, 300) end
+      -- A long line is shown from a little before the place where it differs.
+      local column = 1
+      while column <= #(a[i] or "") and (a[i] or ""):byte(column) == (b[i] or ""):byte(column) do column = column + 1 end
+      local from = math.max(1, column - 60)
+      for k = i, math.min(i + 6, #a) do out[#out + 1] = "  direct:  " .. a[k]:sub(k == i and from or 1):sub(1, 300) end
+      for k = i, math.min(i + 6, #b) do out[#out + 1] = "  through: " .. b[k]:sub(k == i and from or 1):sub(1, 300) end
       return table.concat(out, "\n")
     end
   end

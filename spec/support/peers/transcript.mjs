@@ -107,6 +107,7 @@ if (!options.bare) {
 client.fallbackNotificationHandler = async (notification) => {
   // Messages at random levels say nothing, nor how often a list changed: that it did is kept once.
   if (/^\w+[- ]level/i.test(String(notification.params?.data))) return;
+  api.changes += /list_changed$/.test(notification.method) ? 1 : 0;
   if (/list_changed$/.test(notification.method) && notifications.some((n) => n.method === notification.method)) return;
   notifications.push(notification);
 };
@@ -134,7 +135,7 @@ const ask = (method, params, requestOptions) =>
 
 const api = {
   client, options, sleep, until, asked, notifications, record, bare: options.bare,
-  set: options.set, ignored: [],
+  set: options.set, ignored: [], changes: 0,
   ask: (method, params) => record(`${method} ${JSON.stringify(params)}`, () => ask(method, params)),
   call: (name, args, meta) => record(`call ${name} ${JSON.stringify(args)}`, (progress) =>
     ask('tools/call', { name, arguments: args, ...(meta ? { _meta: meta } : {}) },
@@ -174,7 +175,7 @@ await client.close();
 const sorted = (list) => list.map((element) => mask(element)).sort((a, b) =>
   JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
 const withoutIds = (request) => ({ method: request.method, params: request.params });
-process.stdout.write(JSON.stringify({
+const text = JSON.stringify({
   initialize: {
     capabilities: client.getServerCapabilities(),
     serverInfo: client.getServerVersion(),
@@ -186,5 +187,6 @@ process.stdout.write(JSON.stringify({
   // Some servers go on about a call that was cancelled; that this does not get through to a client is
   // asserted elsewhere.
   errors: errors.filter((text) => !/abort|unknown token/i.test(text)),
-}, null, 1) + '\n');
-process.exit(0);
+}, null, 1);
+// A pipe takes what it can; leaving before it took all would cut the rest off.
+process.stdout.write(`${text}\n`, () => process.exit(0));
