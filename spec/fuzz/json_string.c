@@ -185,6 +185,17 @@ static void compares(struct ln_str a, struct ln_str b) {
   ln_buf_deinit(&plain_b);
 }
 
+/* Nothing is promised about what is no string's inside, but that no memory is harmed. */
+static void survives(struct ln_str any) {
+  struct ln_buf b;
+  int rc;
+  struct ln_str plain = unescaped(any, true, &b, &rc);
+  MUST(rc == LN_OK && plain.n <= any.n);
+  MUST(ln_json_str_eq(any, any));
+  (void)ln_json_str_is(any, "abc");
+  ln_buf_deinit(&b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   size_t live = ln_bytes_live();
   struct ln_str all = {(const char *)data, size};
@@ -193,6 +204,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   size_t first = cut ? (size_t)(cut - all.p) : size;
   struct ln_str a = copy_of((struct ln_str){all.p, first});
   struct ln_str b = copy_of(cut ? (struct ln_str){cut + 1, size - first - 1} : all);
+  survives(a);
+  survives(b);
   if (is_inside(a)) unescapes(a);
   if (is_inside(a) && is_inside(b)) compares(a, b);
   free((void *)a.p);

@@ -22,17 +22,18 @@ static size_t encode(uint32_t cp, char out[4]) {
   return n;
 }
 
-/* The code point of the escape at *p, which is moved past it; a surrogate when it is alone. */
+/* The code point of the escape at *p, which is moved past it; a surrogate when it is alone.
+ * What no proven string holds becomes a '?', as it must not grow: the caller has made room. */
 static uint32_t take_escape(const char **p, const char *end) {
   const char *s = *p;
   if (end - s < 2) {
     *p = end;
-    return REPLACEMENT;
+    return '?';
   }
   *p = s + 2;
   if (s[1] != 'u') return (unsigned char)ln_json_short_escape(s[1]);
   int unit = end - s >= 6 ? ln_json_hex4(s + 2) : -1;
-  if (unit < 0) return REPLACEMENT;
+  if (unit < 0) return '?';
   *p = s + 6;
   if (unit < 0xd800 || unit > 0xdbff || end - s < 12 || s[6] != '\\' || s[7] != 'u')
     return (uint32_t)unit;
