@@ -47,6 +47,7 @@ struct ln_process {
   bool termed, killed;
   bool asked; /* by the owner, who waits for the end now, not for output */
   bool paused;
+  bool signalled; /* termed or killed before it exited */
   bool exited;
   bool group_done;
   bool drained; /* enough waiting for the outputs */
@@ -198,6 +199,10 @@ int ln_process_pid(const struct ln_process *p) {
   return p->group;
 }
 
+bool ln_process_signalled(const struct ln_process *p) {
+  return p->signalled;
+}
+
 /* --- the pipes --- */
 
 static void on_stdout_read(void *arg, const char *s, size_t n) {
@@ -217,8 +222,10 @@ static void on_stdin_drain(void *arg) {
 
 /* The child closed its stdin, or went: it can't be spoken to any more. */
 static void on_stdin_end(void *arg, int err) {
+  struct ln_process *p = arg;
   (void)err;
-  begin_end(arg);
+  begin_end(p);
+  if (p->ops->on_stdin_broken) p->ops->on_stdin_broken(p->arg);
 }
 
 static void on_stdout_end(void *arg, int err) {
@@ -357,6 +364,7 @@ static void on_left_time(struct ln_timer *t) {
 static void on_uv_exit(uv_process_t *uv, int64_t status, int signum) {
   struct ln_process *p = uv->data;
   p->exited = true;
+  p->signalled = p->termed || p->killed;
   p->status = signum ? 128 + signum : (int)status;
   p->signal = signum;
   if (p->pipe[STDIN]) ln_stream_close(p->pipe[STDIN]);

@@ -25,17 +25,22 @@ struct ln_process_ops {
   void (*on_stdout)(void *arg, const char *p, size_t n);
   void (*on_stderr)(void *arg, const char *p, size_t n);
   void (*on_stdout_end)(void *arg);
+  /* The child closed its stdin while something was being written to it. It is being ended. */
+  void (*on_stdin_broken)(void *arg);
   void (*on_drain)(void *arg);
   /* The child was reaped and all three pipes are closed; the process object is gone on return.
    * status: exit code, or 128 + signal. */
   void (*on_exit)(void *arg, int status, int signal);
 };
 
-/* LN_ESYSTEM with *why ("npx: no such file or directory") when it can't be started. */
+/* LN_ESYSTEM, LN_ENOMEM with *why ("npx: no such file or directory") when it can't be started; *why
+ * holds until the loop gives the next reason. */
 int ln_process_spawn(struct ln_loop *l, const struct ln_process_opts *opts,
                      const struct ln_process_ops *ops, void *arg, struct ln_process **out,
                      const char **why) LN_CHECK;
 int ln_process_pid(const struct ln_process *p);
+/* For on_exit: whether it was sent TERM or KILL by us before it exited. */
+bool ln_process_signalled(const struct ln_process *p);
 /* As ln_stream_write. */
 int ln_process_write(struct ln_process *p, const struct ln_iov *parts, size_t n) LN_CHECK;
 size_t ln_process_queued(const struct ln_process *p);

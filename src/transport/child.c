@@ -4,7 +4,6 @@
  * Life: from ln_channel_child to `closed`, which is told in on_child_exit: the process's last
  * event. After ln_channel_close nothing but `closed` is told. A child that closes its stdout can't
  * answer any more and is ended. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,7 +28,7 @@ struct child {
   const char **env; /* its strings are environ's and conf's */
   char topic[128];
   bool closing;
-  bool closed_stdout;
+  const char *closed_pipe; /* the one that it closed first; NULL: none */
 };
 
 static const struct ln_channel_ops child_ops;
@@ -174,8 +173,13 @@ static void on_stdout(void *arg, const char *p, size_t n) {
 
 static void on_stdout_end(void *arg) {
   struct child *c = arg;
-  c->closed_stdout = true;
+  if (!c->closed_pipe) c->closed_pipe = "stdout";
   ln_process_end(c->process);
+}
+
+static void on_stdin_broken(void *arg) {
+  struct child *c = arg;
+  if (!c->closed_pipe) c->closed_pipe = "stdin";
 }
 
 static void on_stderr_line(void *arg, const char *line) {
@@ -195,15 +199,10 @@ static void on_drain(void *arg) {
 
 /* --- the end --- */
 
-/* A child that we ended because it had closed its stdout died of our signal, but not by it. */
-static bool ended_by_us(const struct child *c, int signum) {
-  return c->closed_stdout && (signum == SIGTERM || signum == SIGKILL);
-}
-
 static int say_end(struct child *c, struct ln_buf *why, int status, int signum) {
   int rc;
-  if (ended_by_us(c, signum))
-    rc = ln_buf_append_c(why, "the server closed its stdout and was ended");
+  if (c->closed_pipe && ln_process_signalled(c->process))
+    rc = ln_buf_printf(why, "the server closed its %s and was ended", c->closed_pipe);
   else if (signum)
     rc = ln_buf_printf(why, "the server was killed by signal %d (%s)", signum, strsignal(signum));
   else
@@ -233,5 +232,6 @@ static void on_child_exit(void *arg, int status, int signum) {
 static const struct ln_process_ops process_ops = {.on_stdout = on_stdout,
                                                   .on_stderr = on_stderr,
                                                   .on_stdout_end = on_stdout_end,
+                                                  .on_stdin_broken = on_stdin_broken,
                                                   .on_drain = on_drain,
                                                   .on_exit = on_child_exit};
