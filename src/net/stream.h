@@ -18,8 +18,9 @@ struct ln_stream_ops {
   void (*on_connect)(void *arg, int err, const char *why);
   /* Bytes arrived; p points into the shared buffer and holds until return. */
   void (*on_read)(void *arg, const char *p, size_t n);
-  /* The peer ended its side (err 0) or the stream broke (LN_ECLOSED, LN_ESYSTEM). Writes may
-   * still work after err 0. Not called after ln_stream_close. */
+  /* The peer ended its side (err 0) or the stream broke (LN_ECLOSED, LN_ESYSTEM, LN_ENOMEM). Writes
+   * may still work after err 0; should they break later, that is told too. Not called after
+   * ln_stream_close. */
   void (*on_end)(void *arg, int err);
   /* The queue fell below the low-water mark after having been above the high one. */
   void (*on_drain)(void *arg);
@@ -49,7 +50,10 @@ struct ln_stream *ln_stream_connect(struct ln_loop *l, const struct ln_connect_o
 /* TLS on a stream that is connected already (through a CONNECT proxy): on_connect tells. */
 int ln_stream_start_tls(struct ln_stream *s, const struct ln_tls_conf *tls,
                         const char *host) LN_CHECK;
-/* A stream on a descriptor (pipe, socket, terminal or file), which it owns and closes. */
+/* A stream on a descriptor (pipe, socket, terminal or file), which it owns and closes. NULL, and
+ * the descriptor is still the caller's, when it is none of these or out of memory. In place of a
+ * standard descriptor /dev/null is left; those shared with other processes are blocking again then.
+ */
 struct ln_stream *ln_stream_open(struct ln_loop *l, int fd, const struct ln_stream_ops *ops,
                                  void *arg);
 
@@ -66,11 +70,14 @@ int ln_stream_write(struct ln_stream *s, const struct ln_iov *parts, size_t n) L
 size_t ln_stream_queued(const struct ln_stream *s);
 /* Defaults: high 256 KiB, low 64 KiB, hard 64 MiB. */
 void ln_stream_set_marks(struct ln_stream *s, size_t low, size_t high, size_t hard);
-/* Ends our side once the queue is written (shutdown of a socket, close of a pipe). */
+/* Ends our side once the queue is written (shutdown of a socket, close of a pipe). The stream lives
+ * on until it is closed. */
 void ln_stream_shutdown(struct ln_stream *s);
 /* Closes at once; what is queued is lost. on_closed follows. May be called again. */
 void ln_stream_close(struct ln_stream *s);
-/* Closes once the queue is written, or after the given time at the latest. */
+/* Closes once the queue is written, or after the given time at the latest; over TCP only when the
+ * peer has closed too, so that a reset doesn't overtake the last bytes. Nothing but on_closed is
+ * told from now on. */
 void ln_stream_close_flushed(struct ln_stream *s, uint64_t timeout_ms);
 
 /* --- listening --- */
