@@ -92,6 +92,18 @@ static void batch_fault(struct batch *b, struct ln_msg_fault *f) {
   (void)rc; /* over the limit the array goes out without it */
 }
 
+/* Messages only, no array inside, and no initialize: it begins a session alone. */
+static bool batch_ok(struct ln_str text) {
+  struct ln_json_cur cur = ln_json_enter(text);
+  struct ln_json_item it, method;
+  while (ln_json_next(&cur, &it)) {
+    if (it.type == LN_JSON_ARRAY) return false;
+    if (ln_json_get(it.value, "method", &method) && ln_str_is(method.value, "\"initialize\""))
+      return false;
+  }
+  return true;
+}
+
 int ln_front_batch(struct ln_session *s, struct ln_bytes *bytes, struct ln_str text,
                    struct ln_sink *outer, struct ln_bytes *headers, size_t *requests,
                    struct ln_msg_fault *fault) {
@@ -104,7 +116,7 @@ int ln_front_batch(struct ln_session *s, struct ln_bytes *bytes, struct ln_str t
     return LN_EINVALID;
   }
   size_t n = ln_json_count(text);
-  if (n == 0 || n > MAX_BATCH) return LN_EINVALID;
+  if (n == 0 || n > MAX_BATCH || !batch_ok(text)) return LN_EINVALID;
   struct batch *b = calloc(1, sizeof *b);
   if (!b) return LN_ENOMEM;
   b->sink = (struct ln_sink){&batch_ops, 1, true};
@@ -116,15 +128,7 @@ int ln_front_batch(struct ln_session *s, struct ln_bytes *bytes, struct ln_str t
   while (ln_json_next(&cur, &it)) {
     struct ln_msg *m;
     struct ln_msg_fault f;
-    int rc = ln_msg_parse(bytes, it.value, &limits, &m, &f);
-    if (!rc && m->kind == LN_MSG_REQUEST && ln_str_is(m->method, "initialize")) {
-      f = (struct ln_msg_fault){.code = -32600,
-                                .text = "initialize can't be part of a batch",
-                                .id_bytes = ln_bytes_copy(m->id.p, m->id.n)};
-      ln_msg_unref(m);
-      rc = LN_EINVALID;
-    }
-    if (rc) {
+    if (ln_msg_parse(bytes, it.value, &limits, &m, &f)) {
       (*requests)++;
       batch_fault(b, &f);
       continue;
@@ -152,11 +156,11 @@ bool ln_front_ready(const struct ln_host *h, struct ln_buf *out) {
   int rc = ln_buf_append_c(out, "{\"servers\":{");
   for (size_t i = 0; i < h->n_upstreams && !rc; i++) {
     const struct ln_upstream *u = &h->upstreams[i];
-    bool down = u->health == LN_UPSTREAM_DOWN;
-    ready &= !down || u->conf->optional;
+    bool down = u->health == LN_UPSTREAM_DOWN, late = !down && ln_upstream_late(u);
+    ready &= !(down || late) || u->conf->optional;
     rc = ln_buf_append_c(out, comma);
     if (!rc) rc = ln_json_quote(out, ln_str_c(u->conf->name));
-    if (!rc) rc = ln_buf_printf(out, ":{\"state\":\"%s\"", words[u->health]);
+    if (!rc) rc = ln_buf_printf(out, ":{\"state\":\"%s\"", late ? "starting" : words[u->health]);
     if (!rc && down) {
       rc = ln_buf_append_c(out, ",\"error\":");
       if (!rc) rc = ln_json_quote(out, ln_str_c(u->last_error));

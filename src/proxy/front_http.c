@@ -215,7 +215,13 @@ static void post_batch(struct ln_front_http *f, struct ln_http_request *r, struc
                        struct ln_str text, struct ln_bytes *headers) {
   struct ln_msg_fault fault = {.code = -32600,
                                .text = "Batches are for protocol version 2025-03-26 only"};
-  if (!s || !ln_str_is(s->version, "2025-03-26")) {
+  struct ln_json_info info;
+  struct ln_json_limits limits = ln_front_limits(f->host).json;
+  if (ln_json_scan(text, &limits, &info)) {
+    fault.code = -32700;
+    snprintf(fault.text, sizeof fault.text, "Parse error at byte %zu", info.error_at);
+  }
+  if (fault.code == -32700 || !s || !ln_str_is(s->version, "2025-03-26")) {
     reply_fault(r, 400, &fault, NULL);
     return;
   }

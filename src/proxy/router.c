@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mcp/content.h"
 #include "mcp/template.h"
 #include "proxy/catalogue.h"
 #include "proxy/handshake.h"
@@ -47,6 +48,17 @@ static void send_only(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn don
   char text[320];
   snprintf(text, sizeof text, "Method not found: %.*s", LN_STR_ARG(msg->method));
   fail(done, arg, -32601, text);
+}
+
+static struct ln_bytes *plain_key(struct ln_str value) {
+  struct ln_str raw = ln_json_inside(value);
+  struct ln_buf b;
+  ln_buf_init(&b, raw.n * 3 + 16);
+  struct ln_bytes *out = NULL;
+  if (raw.p && ln_json_unescape(raw, true, &b) == LN_OK)
+    out = b.len ? ln_buf_take(&b) : ln_bytes_new(0);
+  ln_buf_deinit(&b);
+  return out;
 }
 
 /* --- what a request is about -------------------------------------------------------------------
@@ -178,17 +190,6 @@ static void resolve_view(void *arg, struct ln_view *v, const char *why) {
   }
 }
 
-static struct ln_bytes *plain_key(struct ln_str value) {
-  struct ln_str raw = ln_json_inside(value);
-  struct ln_buf b;
-  ln_buf_init(&b, raw.n * 3 + 16);
-  struct ln_bytes *out = NULL;
-  if (raw.p && ln_json_unescape(raw, true, &b) == LN_OK)
-    out = b.len ? ln_buf_take(&b) : ln_bytes_new(0);
-  ln_buf_deinit(&b);
-  return out;
-}
-
 /* What a client's URI may be hidden as is asked with its normal form too: see ln_policy_may_hide.
  */
 static bool list_needed(const struct ln_host *h, enum ln_kind kind) {
@@ -234,29 +235,25 @@ static void resolve(struct ln_exchange *x, struct ln_msg *msg,
 
 /* A resource presented under another URI: what comes back says it too. */
 struct rewrite {
-  struct ln_view *view; /* counted */
-  const struct ln_entry *entry;
+  struct ln_msg *msg;      /* counted: its uri is what the client knows it by */
+  struct ln_bytes *native; /* counted: the server's, as a JSON string */
   ln_reply_fn done;
   void *arg;
 };
 
-static struct ln_msg *rewrite_contents(struct ln_msg *reply, const struct ln_entry *e) {
+static struct ln_msg *rewrite_contents(struct ln_msg *reply, const struct rewrite *w) {
   struct ln_json_item contents, it, uri;
   if (reply->kind != LN_MSG_RESULT || !ln_json_get(reply->result, "contents", &contents))
     return reply;
-  struct ln_buf quoted;
-  ln_buf_init(&quoted, SIZE_MAX / 2);
   struct ln_edit edits[64];
   size_t n = 0;
   struct ln_json_cur cur = ln_json_enter(contents.value);
-  struct ln_str native = ln_json_inside(str_of(e->native_json));
-  if (ln_json_quote(&quoted, str_of(e->key)) == LN_OK)
-    while (n < LN_COUNT(edits) && ln_json_next(&cur, &it))
-      if (ln_json_get(it.value, "uri", &uri) && uri.type == LN_JSON_STRING &&
-          ln_json_str_eq(ln_json_inside(uri.value), native))
-        edits[n++] = (struct ln_edit){uri.value, ln_buf_str(&quoted)};
+  struct ln_str native = ln_json_inside(str_of(w->native));
+  while (n < LN_COUNT(edits) && ln_json_next(&cur, &it))
+    if (ln_json_get(it.value, "uri", &uri) && uri.type == LN_JSON_STRING &&
+        ln_json_str_eq(ln_json_inside(uri.value), native))
+      edits[n++] = (struct ln_edit){uri.value, w->msg->uri};
   struct ln_msg *out = n ? ln_msg_edit(reply, edits, n) : NULL;
-  ln_buf_deinit(&quoted);
   if (!out) return reply;
   ln_msg_unref(reply);
   return out;
@@ -264,13 +261,40 @@ static struct ln_msg *rewrite_contents(struct ln_msg *reply, const struct ln_ent
 
 static void rewritten(void *arg, struct ln_msg *reply) {
   struct rewrite *w = arg;
-  w->done(w->arg, rewrite_contents(reply, w->entry));
-  ln_view_unref(w->view);
+  w->done(w->arg, rewrite_contents(reply, w));
+  ln_msg_unref(w->msg);
+  ln_bytes_unref(w->native);
   free(w);
+}
+
+/* The server's own name for what the client named in the value `at`, as a JSON string. NULL: the
+ * same (or out of memory: the server then refuses the name it doesn't know). One reference. */
+static struct ln_bytes *native_for(const struct ln_exchange *x, const struct ln_entry *e,
+                                   struct ln_str at) {
+  if (!at.p) return NULL;
+  if (x->view->kind != LN_KIND_TEMPLATE || x->method->route == LN_ROUTE_COMPLETE)
+    return ln_bytes_ref(e->native_json);
+  /* A URI made from a template that we put a scheme before: take it off again. */
+  struct ln_bytes *key = e->added ? plain_key(at) : NULL;
+  if (!key || key->len < e->added) {
+    ln_bytes_unref(key);
+    return NULL;
+  }
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  int rc = ln_json_quote(&b, (struct ln_str){key->data + e->added, key->len - e->added});
+  struct ln_bytes *out = rc ? NULL : ln_buf_take(&b);
+  ln_buf_deinit(&b);
+  ln_bytes_unref(key);
+  return out;
 }
 
 static void use(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   const struct ln_entry *e = x->entry;
+  if (!e && !x->upstream) {
+    fail(done, arg, -32602, "The request doesn't say what it is about");
+    return;
+  }
   if (!e) {
     send_up(x, x->upstream, msg, LN_STR_NONE, NULL, done, arg);
     return;
@@ -284,21 +308,21 @@ static void use(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, voi
       done(arg, ln_msg_result(LN_STR_LIT("{}")));
     return;
   }
-  /* A URI that a template matched is the server's own. */
-  struct ln_str at = e->native_json && x->view->kind != LN_KIND_TEMPLATE
-                         ? subject_of(x->method, msg).value
-                         : LN_STR_NONE;
-  if (at.p && x->view->kind == LN_KIND_RESOURCE && x->method->route == LN_ROUTE_USE) {
+  struct ln_str at = e->native_json ? subject_of(x->method, msg).value : LN_STR_NONE;
+  struct ln_bytes *with = native_for(x, e, at);
+  if (with && x->method->kind == LN_KIND_RESOURCE && x->method->route == LN_ROUTE_USE) {
     struct rewrite *w = malloc(sizeof *w);
     if (!w) {
+      ln_bytes_unref(with);
       fail(done, arg, -32603, "Out of memory");
       return;
     }
-    *w = (struct rewrite){ln_view_ref(x->view), e, done, arg};
+    *w = (struct rewrite){ln_msg_ref(msg), ln_bytes_ref(with), done, arg};
     done = rewritten;
     arg = w;
   }
-  send_up(x, e->upstream, msg, at, at.p ? e->native_json : NULL, done, arg);
+  send_up(x, e->upstream, msg, with ? at : LN_STR_NONE, with, done, arg);
+  ln_bytes_unref(with);
 }
 
 /* --- lists
@@ -325,11 +349,14 @@ static void list_view(void *arg, struct ln_view *v, const char *why) {
   free(l);
 }
 
-/* True when nobody offers such lists: the one server may say so itself. */
+/* True when nobody offers such lists: one server says so itself, for several we do. */
 static bool list_unoffered(const struct ln_session *s, enum ln_kind kind) {
   const struct ln_host *h = s->host;
-  return h->n_upstreams == 1 && !h->components[kind] && s->catalogues[0] &&
-         !ln_catalogue_offers(s->catalogues[0], kind);
+  bool own = h->components[kind] || (kind == LN_KIND_RESOURCE && h->components[LN_KIND_TEMPLATE]) ||
+             (kind == LN_KIND_TEMPLATE && h->components[LN_KIND_RESOURCE]);
+  for (size_t i = 0; i < h->n_upstreams; i++)
+    own |= !s->catalogues[i] || ln_catalogue_offers(s->catalogues[i], kind);
+  return !own;
 }
 
 static void list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
@@ -350,27 +377,71 @@ static void list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, vo
 /* --- the rest
  * ---------------------------------------------------------------------------------------- */
 
-static void ignore_reply(void *arg, struct ln_msg *reply) {
-  (void)arg;
-  ln_msg_unref(reply);
+/* Some server has the capability, or is not known well enough to say no. */
+static bool some_have(const struct ln_session *s, const char *capability) {
+  struct ln_json_item it;
+  bool any = false;
+  for (size_t i = 0; i < s->host->n_upstreams; i++)
+    any |= !s->catalogues[i] || ln_json_get(s->catalogues[i]->capabilities, capability, &it);
+  return any;
+}
+
+/* One request to several servers: their first error, else what came last. */
+struct fan {
+  size_t pending; /* answers to come, and the sender's own */
+  struct ln_msg *reply;
+  ln_reply_fn done;
+  void *arg;
+};
+
+static void fan_reply(void *arg, struct ln_msg *reply) {
+  struct fan *f = arg;
+  if (!f->reply || (f->reply->kind == LN_MSG_RESULT && reply)) {
+    ln_msg_unref(f->reply);
+    f->reply = reply;
+  } else {
+    ln_msg_unref(reply);
+  }
+  if (--f->pending) return;
+  f->done(f->arg, f->reply);
+  free(f);
+}
+
+static bool level_known(const struct ln_msg *msg) {
+  static const char *const levels[] = {"debug", "info",     "notice", "warning",
+                                       "error", "critical", "alert",  "emergency"};
+  struct ln_json_item it;
+  if (!msg->params.p || !ln_json_get(msg->params, "level", &it)) return false;
+  for (size_t i = 0; i < LN_COUNT(levels); i++)
+    if (ln_json_str_is(ln_json_inside(it.value), levels[i])) return true;
+  return false;
 }
 
 static void set_level(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   struct ln_session *s = x->session;
-  ln_msg_unref(s->set_level);
-  s->set_level = ln_msg_ref(msg);
-  if (s->host->n_upstreams == 1) {
+  if (s->host->n_upstreams == 1 || !some_have(s, "logging")) {
     send_only(x, msg, done, arg);
     return;
   }
+  if (!level_known(msg)) {
+    fail(done, arg, -32602, "Unknown log level");
+    return;
+  }
+  struct fan *f = calloc(1, sizeof *f);
+  if (!f) {
+    fail(done, arg, -32603, "Out of memory");
+    return;
+  }
+  *f = (struct fan){1, NULL, done, arg};
   LN_LIST_EACH(l, &s->own) {
     struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, owner_link);
     struct ln_json_item logging;
-    if (us->state == LN_US_READY && us->initialized_sent &&
-        ln_json_get(us->catalogue->capabilities, "logging", &logging))
-      ln_usession_request(us, msg, LN_STR_NONE, NULL, NULL, ignore_reply, NULL);
+    if (us->state != LN_US_READY || !ln_json_get(us->catalogue->capabilities, "logging", &logging))
+      continue;
+    f->pending++;
+    if (!ln_usession_request(us, msg, LN_STR_NONE, NULL, x, fan_reply, f)) f->pending--;
   }
-  done(arg, ln_msg_result(LN_STR_LIT("{}")));
+  fan_reply(f, ln_msg_result(LN_STR_LIT("{}")));
 }
 
 /* What a handler forwards may name something else than the client did: found anew, by the same
@@ -387,9 +458,14 @@ static void native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
     case LN_ROUTE_PING: done(arg, ln_msg_result(LN_STR_LIT("{}"))); return;
     case LN_ROUTE_LIST: list(x, msg, done, arg); return;
     case LN_ROUTE_SET_LEVEL: set_level(x, msg, done, arg); return;
+    case LN_ROUTE_COMPLETE:
+      if (!some_have(x->session, "completions") && x->session->host->n_upstreams != 1) {
+        send_only(x, msg, done, arg);
+        return;
+      }
+      /* fall through */
     case LN_ROUTE_USE:
     case LN_ROUTE_SUBSCRIBE:
-    case LN_ROUTE_COMPLETE:
       if (same_subject(x, msg) && (x->entry || x->upstream))
         use(x, msg, done, arg);
       else
@@ -399,8 +475,30 @@ static void native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
   }
 }
 
+/* What a server that starts later must be told again. */
+static void note_state(struct ln_exchange *x) {
+  struct ln_session *s = x->session;
+  if (x->method->route == LN_ROUTE_SET_LEVEL) {
+    ln_msg_unref(s->set_level);
+    s->set_level = ln_msg_ref(x->msg);
+  } else if (x->method->route == LN_ROUTE_SUBSCRIBE && x->upstream) {
+    struct ln_str native = x->entry ? str_of(x->entry->native_json) : LN_STR_NONE;
+    struct ln_msg *m =
+        native.p ? ln_msg_edit(x->msg, &(struct ln_edit){x->msg->uri, native}, 1) : NULL;
+    ln_session_subscribed(s, x->upstream, m ? m : x->msg,
+                          ln_str_is(x->msg->method, "resources/subscribe"));
+    ln_msg_unref(m);
+  }
+}
+
 static void finished(void *arg, struct ln_msg *reply) {
-  ln_exchange_finish(arg, reply);
+  struct ln_exchange *x = arg;
+  if (reply->kind == LN_MSG_RESULT && x->session->state != LN_SESSION_GONE) {
+    note_state(x);
+    if (x->method->route == LN_ROUTE_USE && ln_content_version_lacks(x->session->version))
+      reply = ln_content_for_version(reply, x->session->version);
+  }
+  ln_exchange_finish(x, reply);
 }
 
 static void through_hooks(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
@@ -411,7 +509,15 @@ static void start(struct ln_exchange *x) {
   switch (x->method->route) {
     case LN_ROUTE_USE:
     case LN_ROUTE_SUBSCRIBE:
-    case LN_ROUTE_COMPLETE: resolve(x, x->msg, through_hooks, finished, x); return;
+    case LN_ROUTE_COMPLETE:
+      /* With nobody to complete it there is nothing to look for. */
+      if (x->method->route != LN_ROUTE_COMPLETE || x->session->host->n_upstreams == 1 ||
+          some_have(x->session, "completions")) {
+        resolve(x, x->msg, through_hooks, finished, x);
+        return;
+      }
+      through_hooks(x, x->msg, finished, x);
+      return;
     default: through_hooks(x, x->msg, finished, x); return;
   }
 }

@@ -63,6 +63,7 @@ struct ln_session *ln_session_new(struct ln_host *h, const char *transport, cons
   s->last_used = ln_loop_now(h->loop);
   ln_list_init(&s->exchanges);
   ln_list_init(&s->waiting);
+  ln_list_init(&s->subscriptions);
   ln_list_init(&s->own);
   ln_map_init(&s->asks);
   ln_list_push(&h->sessions, &s->link);
@@ -86,6 +87,12 @@ void ln_session_unref(struct ln_session *s) {
   free(s->usessions);
   free(s->catalogues);
   free(s);
+}
+
+static void subscription_free(struct ln_subscription *sub) {
+  ln_list_remove(&sub->link);
+  ln_msg_unref(sub->msg);
+  free(sub);
 }
 
 static void drop_waiting(struct ln_session *s) {
@@ -128,6 +135,9 @@ void ln_session_end(struct ln_session *s) {
   }
   drop_asks(s);
   drop_waiting(s);
+  LN_LIST_EACH(l, &s->subscriptions) {
+    subscription_free(LN_CONTAINER(l, struct ln_subscription, link));
+  }
   ln_sink_unref(s->general);
   s->general = NULL;
   LN_LIST_EACH(l, &s->own) {
@@ -275,6 +285,20 @@ void ln_session_answer(struct ln_session *s, struct ln_msg *response) {
   if (!response->id.p || !ln_json_int(response->id, &id)) return;
   struct ask *a = ln_map_remove(&s->asks, int_key(&id));
   if (a) ask_end(a, ln_msg_ref(response));
+}
+
+void ln_session_subscribed(struct ln_session *s, struct ln_upstream *u, struct ln_msg *msg,
+                           bool subscribed) {
+  if (s->state == LN_SESSION_GONE || !msg->uri.p) return;
+  LN_LIST_EACH(l, &s->subscriptions) {
+    struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
+    if (sub->upstream == u && ln_str_eq(sub->msg->uri, msg->uri)) subscription_free(sub);
+  }
+  struct ln_subscription *sub = subscribed ? calloc(1, sizeof *sub) : NULL;
+  if (!sub) return;
+  sub->upstream = u;
+  sub->msg = ln_msg_ref(msg);
+  ln_list_push(&s->subscriptions, &sub->link);
 }
 
 struct ln_exchange *ln_session_find(struct ln_session *s, struct ln_str id) {

@@ -64,6 +64,8 @@ struct ln_session {
       *offered; /* the capabilities offered upstream: the client's plus what the policy handles */
   struct ln_msg *set_level; /* the last logging/setLevel, repeated to servers that start later */
 
+  struct ln_list subscriptions; /* struct ln_subscription: repeated likewise */
+
   struct ln_list exchanges;
   size_t in_flight;
   int64_t next_ask;
@@ -86,6 +88,13 @@ struct ln_session {
   void *front;
   unsigned stalled; /* its servers that don't keep up */
   uint64_t last_used;
+};
+
+/* A resource the client listens to. */
+struct ln_subscription {
+  struct ln_list link;
+  struct ln_upstream *upstream;
+  struct ln_msg *msg; /* counted: resources/subscribe as the server gets it */
 };
 
 /* NULL when out of memory or when the host has as many as it may. One reference, the front's. */
@@ -111,6 +120,9 @@ int64_t ln_session_ask(struct ln_session *s, struct ln_sink *sink, struct ln_msg
 void ln_session_ask_cancel(struct ln_session *s, int64_t id, const struct ln_msg *cancelled);
 /* A response from the client. Unknown ids are ignored. */
 void ln_session_answer(struct ln_session *s, struct ln_msg *response);
+/* Notes that the client subscribed (or not any more) with this request to the server. */
+void ln_session_subscribed(struct ln_session *s, struct ln_upstream *u, struct ln_msg *msg,
+                           bool subscribed);
 /* The exchange with this raw request id, or NULL. */
 struct ln_exchange *ln_session_find(struct ln_session *s, struct ln_str id);
 /* Stops or starts reading from the session's own servers, as clogged says. */

@@ -59,6 +59,15 @@ int ln_upstream_init(struct ln_upstream *u, struct ln_host *h, size_t index,
   return u->pool ? LN_OK : LN_EINVALID;
 }
 
+bool ln_upstream_late(const struct ln_upstream *u) {
+  uint64_t now = ln_loop_now(u->host->loop), patience = u->host->decls->settings.start_timeout_ms;
+  LN_LIST_EACH(l, &u->usessions) {
+    const struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, link);
+    if (us->state < LN_US_READY && now - us->opened_at > patience) return true;
+  }
+  return false;
+}
+
 void ln_upstream_deinit(struct ln_upstream *u) {
   LN_ASSERT(ln_list_empty(&u->usessions));
   LN_LIST_EACH(l, &u->catalogues) {

@@ -27,7 +27,7 @@ struct ln_upstream {
   enum ln_upstream_health health;
   char last_error[512];
   uint64_t retry_at; /* loop time before which no new start is tried */
-  uint64_t backoff_ms;
+  unsigned failures; /* in a row: each doubles the pause before the next start */
 };
 
 enum ln_usession_state { LN_US_CONNECTING, LN_US_INITIALIZING, LN_US_READY, LN_US_CLOSING };
@@ -72,6 +72,9 @@ int ln_upstream_init(struct ln_upstream *u, struct ln_host *h, size_t index,
                      const struct ln_upstream_conf *conf, const char **why) LN_CHECK;
 /* After its usessions and its pool have gone. */
 void ln_upstream_deinit(struct ln_upstream *u);
+
+/* Some session with it has been starting for longer than clients are made to wait. */
+bool ln_upstream_late(const struct ln_upstream *u);
 
 /* The session with u that s uses, opened when there is none. NULL with *why (until the next call)
  * when it can't be opened now. */

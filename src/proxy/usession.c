@@ -20,6 +20,23 @@ static struct ln_log *log_of(const struct ln_usession *us) {
   return us->upstream->host->log;
 }
 
+/* The first failure after good times may be tried again at once. */
+static uint64_t pause_after(unsigned failures) {
+  if (failures < 2) return 0;
+  unsigned doublings = failures - 2 < 7 ? failures - 2 : 7;
+  return LN_MIN((uint64_t)BACKOFF_FIRST_MS << doublings, BACKOFF_MAX_MS);
+}
+
+static void note_failure(struct ln_usession *us, const char *why) {
+  struct ln_upstream *u = us->upstream;
+  uint64_t now = ln_loop_now(u->host->loop);
+  if (us->state == LN_US_READY && now - us->opened_at > STEADY_MS) u->failures = 0;
+  u->failures++;
+  u->health = LN_UPSTREAM_DOWN;
+  u->retry_at = now + pause_after(u->failures);
+  if (why != u->last_error) snprintf(u->last_error, sizeof u->last_error, "%s", why);
+}
+
 /* --- opening -------------------------------------------------------------------------------- */
 
 static struct ln_usession *open_session(struct ln_upstream *u, struct ln_session *owner,
@@ -53,9 +70,7 @@ static struct ln_usession *open_session(struct ln_upstream *u, struct ln_session
     snprintf(u->last_error, sizeof u->last_error, "%s", u->pool ? "out of memory" : *why);
     *why = u->last_error;
     LN_LOG(h->log, ERROR, us->topic, "%s", u->last_error);
-    u->health = LN_UPSTREAM_DOWN;
-    u->backoff_ms = u->backoff_ms ? LN_MIN(u->backoff_ms * 2, BACKOFF_MAX_MS) : BACKOFF_FIRST_MS;
-    u->retry_at = ln_loop_now(h->loop) + u->backoff_ms;
+    note_failure(us, u->last_error);
     ln_map_deinit(&us->requests);
     free(us);
     return NULL;
@@ -214,11 +229,16 @@ static void ignore_reply(void *arg, struct ln_msg *reply) {
 
 /* A server that starts later learns what the client had set. */
 static void restore_state(struct ln_usession *us) {
+  struct ln_session *s = us->owner;
   struct ln_json_item logging;
-  if (!us->owner || !us->owner->set_level ||
-      !ln_json_get(us->catalogue->capabilities, "logging", &logging))
-    return;
-  ln_usession_request(us, us->owner->set_level, LN_STR_NONE, NULL, NULL, ignore_reply, NULL);
+  if (!s) return;
+  if (s->set_level && ln_json_get(us->catalogue->capabilities, "logging", &logging))
+    ln_usession_request(us, s->set_level, LN_STR_NONE, NULL, NULL, ignore_reply, NULL);
+  LN_LIST_EACH(l, &s->subscriptions) {
+    struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
+    if (sub->upstream == us->upstream)
+      ln_usession_request(us, sub->msg, LN_STR_NONE, NULL, NULL, ignore_reply, NULL);
+  }
 }
 
 static void flush(struct ln_usession *us) {
@@ -343,18 +363,6 @@ void ln_usession_pause(struct ln_usession *us, bool pause) {
 
 /* --- the handshake ---------------------------------------------------------------------------- */
 
-static void note_failure(struct ln_usession *us, const char *why) {
-  struct ln_upstream *u = us->upstream;
-  uint64_t now = ln_loop_now(u->host->loop);
-  bool steady = us->state == LN_US_READY && now - us->opened_at > STEADY_MS;
-  u->backoff_ms = steady          ? 0
-                  : u->backoff_ms ? LN_MIN(u->backoff_ms * 2, BACKOFF_MAX_MS)
-                                  : BACKOFF_FIRST_MS;
-  u->health = LN_UPSTREAM_DOWN;
-  u->retry_at = now + u->backoff_ms;
-  snprintf(u->last_error, sizeof u->last_error, "%s", why);
-}
-
 static void on_initialized(void *arg, struct ln_msg *reply) {
   struct ln_usession *us = arg;
   struct ln_upstream *u = us->upstream;
@@ -378,7 +386,6 @@ static void on_initialized(void *arg, struct ln_msg *reply) {
   }
   us->state = LN_US_READY;
   u->health = LN_UPSTREAM_UP;
-  u->backoff_ms = 0;
   ln_channel_initialized(us->channel, ln_version_answer(ln_json_inside(it.value)), true);
   us->catalogue = ln_router_catalogue(us, reply);
   if (us->catalogue && (!us->owner || us->owner->state == LN_SESSION_OPEN)) {

@@ -179,21 +179,54 @@ static int index_hidden(struct ln_view *v, struct ln_entry *e) {
   return rc;
 }
 
+/* Two servers list one URI: the later one's gets its server's name before the scheme, which still
+ * makes a URI and can be taken off again. False when it can't be had. */
+static bool set_apart(struct ln_view *v, struct ln_entry *e) {
+  bool uri = v->kind == LN_KIND_RESOURCE || v->kind == LN_KIND_TEMPLATE;
+  if (!uri || !e->upstream || e->native_json) return false;
+  const char *name = e->upstream->conf->name;
+  size_t n = strlen(name);
+  struct ln_bytes *key = ln_bytes_new(n + 1 + e->key->len);
+  if (!key) return false;
+  for (size_t i = 0; i < n; i++) {
+    bool ok = (name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') ||
+              (i && ((name[i] >= '0' && name[i] <= '9') || name[i] == '.'));
+    key->data[i] = ok ? name[i] : i ? '-' : 'x';
+  }
+  key->data[n] = '+';
+  memcpy(key->data + n + 1, e->key->data, e->key->len);
+  if (ln_map_get(&v->by_key, str_of(key))) {
+    ln_bytes_unref(key);
+    return false;
+  }
+  ln_bytes_unref(e->key);
+  e->key = key;
+  e->added = n + 1;
+  ln_bytes_unref(e->normal);
+  e->normal = is_uri_kind(v->kind) ? normal_form(str_of(key)) : NULL;
+  e->native_json = ln_bytes_copy(e->item->key_value.p, e->item->key_value.n);
+  return e->native_json && put_name(v, e) == LN_OK;
+}
+
 static int index_entries(struct ln_view *v) {
   for (size_t i = 0; i < v->n_entries; i++) {
     struct ln_entry *e = &v->entries[i];
     int rc = LN_OK;
     if (e->hidden) {
       rc = index_hidden(v, e);
-    } else if (ln_map_get(&v->by_key, str_of(e->key))) {
+    } else if (ln_map_get(&v->by_key, str_of(e->key)) && !set_apart(v, e)) {
       e->shadowed = true;
       LN_LOG(v->host->log, WARN, e->upstream ? e->upstream->conf->name : "policy",
              "its %s \"%.*s\" is not shown: another of that name comes first",
              ln_kind_rows[v->kind].noun, LN_STR_ARG(str_of(e->key)));
     } else {
+      /* A name set apart above is indexed here too: there is one of it. */
       rc = ln_map_put(&v->by_key, str_of(e->key), e);
       if (!rc && e->normal && !ln_map_get(&v->by_key, str_of(e->normal)))
         rc = ln_map_put(&v->by_key, str_of(e->normal), e);
+      /* What it was called before is no way around the rules. */
+      if (!rc && !ln_str_eq(str_of(e->key), str_of(e->before_rules)))
+        rc = ln_map_put(&v->hidden, str_of(e->before_rules), e);
     }
     if (rc) return rc;
   }

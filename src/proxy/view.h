@@ -19,6 +19,7 @@ struct ln_entry {
       *native_json; /* the server's own name as a JSON string; NULL when it is presented by it */
   struct ln_bytes *json;   /* the definition as presented; NULL: the server's own */
   struct ln_bytes *normal; /* resources: the URI's normal form where it differs from key */
+  size_t added;            /* bytes put before a URI that another server lists too */
   bool hidden;
   bool shadowed; /* another of that name came first */
   struct ln_old_name *old;
@@ -37,7 +38,7 @@ struct ln_view {
   struct ln_entry *entries; /* in the order listed, hidden ones among them */
   size_t n_entries;
   struct ln_map by_key;  /* visible entries by key, resources by normal form too */
-  struct ln_map hidden;  /* hidden ones by the key they had before the rules, likewise */
+  struct ln_map hidden;  /* hidden and renamed ones by the key they had before the rules, likewise */
   struct ln_msg **pages; /* the replies to the list request, made when first asked for */
   size_t n_pages;
 };

@@ -177,9 +177,8 @@ static int classify(struct ln_msg *m, struct ln_msg_fault *f) {
 }
 
 static int index_params(struct ln_msg *m, bool strict, struct ln_msg_fault *f) {
-  if (m->params.p && m->params.p[0] != '{')
-    return strict ? fault_set(f, -32602, "params must be an object") : LN_OK;
-  if (!m->params.p) return LN_OK;
+  /* By position: no method of MCP's takes that, a server's own may. */
+  if (!m->params.p || m->params.p[0] != '{') return LN_OK;
   int rc = pick(m, m->params, in_params, strict, f);
   if (rc) return rc;
   /* progressToken sits in params for the notification, in _meta for requests. */
