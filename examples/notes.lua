@@ -16,6 +16,15 @@ local function names()
   return list
 end
 
+-- What the client sent is handed over as it is. A denial, returned or raised, is a failed result that the
+-- model can read and act upon.
+local function text_in(args, name)
+  if type(args[name]) ~= "string" or args[name] == "" then
+    error(lunette.deny(name .. " must be a text that is not empty"))
+  end
+  return args[name]
+end
+
 if not lunette.shared.get "started" then
   lunette.shared.set("started", true)
   lunette.shared.set(key "moon", "The moon is 384,400 km away.")
@@ -38,10 +47,11 @@ lunette.tools.add {
   },
   annotations = { readOnlyHint = true },
   handler = function(args)
-    local found, query = {}, args.query:lower()
+    local found, query = {}, text_in(args, "query"):lower()
+    local limit = tonumber(args.limit) or 10
     for _, name in ipairs(names()) do
       local text = lunette.shared.get(key(name))
-      if #found < (args.limit or 10) and (name .. "\n" .. text):lower():find(query, 1, true) then
+      if #found < limit and (name .. "\n" .. text):lower():find(query, 1, true) then
         found[#found + 1] = ("%s: %s"):format(name, text)
       end
     end
@@ -58,8 +68,9 @@ lunette.tools.add {
     required = { "name", "text" },
   },
   handler = function(args)
-    lunette.shared.set(key(args.name), args.text)
-    return ("wrote %s (%d bytes)"):format(args.name, #args.text)
+    local name, text = text_in(args, "name"), text_in(args, "text")
+    lunette.shared.set(key(name), text)
+    return ("wrote %s (%d bytes)"):format(name, #text)
   end,
 }
 
@@ -69,10 +80,10 @@ lunette.tools.add {
   inputSchema = { type = "object", properties = { name = { type = "string" } }, required = { "name" } },
   annotations = { destructiveHint = true },
   handler = function(args)
-    -- lunette.deny makes a failed result, which the model can read and act upon.
-    if not lunette.shared.get(key(args.name)) then return lunette.deny("there is no note " .. args.name) end
-    lunette.shared.delete(key(args.name))
-    return "deleted " .. args.name
+    local name = text_in(args, "name")
+    if not lunette.shared.get(key(name)) then return lunette.deny("there is no note " .. name) end
+    lunette.shared.delete(key(name))
+    return "deleted " .. name
   end,
 }
 
@@ -116,8 +127,8 @@ lunette.prompts.add {
   arguments = { { name = "topic", description = "What it is about", required = true } },
   get = function(args, ctx)
     -- A handler may call tools, read resources and get prompts as the client would.
-    local found = ctx:call_tool("search_notes", { query = args.topic })
-    return ("Summarize in two sentences what these notes say about %s:\n\n%s"):format(
-      args.topic, found.content[1].text)
+    local topic = text_in(args, "topic")
+    local found = ctx:call_tool("search_notes", { query = topic })
+    return ("Summarize in two sentences what these notes say about %s:\n\n%s"):format(topic, found.content[1].text)
   end,
 }

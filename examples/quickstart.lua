@@ -37,11 +37,11 @@ lunette.tools.transform("add_note", {
 -- comes back. It can wait as long as it likes: nobody else is held up.
 lunette.on("tools/call", "add_note", function(request, forward, ctx)
   local arguments = request.params.arguments
-  if (arguments.text or ""):lower():find("password", 1, true) then
-    lunette.log.warn("refused a note with a secret in it, from", ctx.session.client.name)
+  if tostring(arguments.text):lower():find("password", 1, true) then
+    lunette.log.info("refused a note with a secret in it, from", ctx.session.client.name)
     return lunette.deny "notes are no place for passwords"
   end
-  arguments.name = arguments.name:lower()
+  if arguments.name then arguments.name = tostring(arguments.name):lower() end
   return forward(request)
 end)
 

@@ -4,6 +4,7 @@ local content = require "lunette.cli.content"
 local core = require "lunette.cli.core"
 local json = require "lunette.cli.json"
 local shared = require "lunette.cli.options"
+local output = require "lunette.cli.output"
 local session = require "lunette.cli.session"
 local targets = require "lunette.cli.targets"
 local text = require "lunette.cli.text"
@@ -65,39 +66,34 @@ local function check_args(base, list)
   end
 end
 
-local function names_of(kind, items)
+--- What may have been meant by a name that there is not: "; did you mean …?", or "". One that only lacks
+-- its server's prefix is near as well.
+function M.hint(client, kind, name)
   local names = {}
-  for i, item in ipairs(items) do
-    names[i] = json.decode(json.member(item, kind.key) or "null")
+  for _, item in ipairs(client:items(kind) or {}) do
+    local other = json.decode(json.member(item, kind.key) or "null")
+    if other == name then return "" end
+    if type(other) == "string" then names[#names + 1] = other end
   end
-  return names
-end
-
--- What may have been meant by a name that there is not.
-local function hint(kind, name, items)
-  local names = names_of(kind, items)
   for _, other in ipairs(names) do
-    if type(other) == "string" and #name > 2 and other:sub(-#name) == name and other ~= name then
-      return ("; did you mean %s?"):format(other)
-    end
+    if #name > 2 and other:sub(-#name) == name then return ("; did you mean %s?"):format(other) end
   end
   return require("lunette.check").suggest(name, names)
 end
-M.hint = hint
 
 -- The content; where that has no text, the structured result.
-local function write_result(file, raw, tty)
+local function write_result(write, raw, tty)
   local content_raw = json.member(raw, "content")
   local structured = json.member(raw, "structuredContent")
   local has_text = false
   for _, block in ipairs(json.elements(content_raw)) do
     has_text = has_text or json.member(block, "type") == '"text"'
   end
-  local n = content.write_blocks(file, content_raw, tty)
+  local n = content.write_blocks(write, content_raw, tty)
   if structured and not has_text then
-    content.write(file, structured, tty)
+    content.write(write, structured, tty)
   elseif n == 0 and not structured then
-    io.stderr:write "lunette: the result is empty\n"
+    output.err "lunette: the result is empty\n"
   end
 end
 
@@ -112,17 +108,14 @@ function M.run(options, words, command)
     local schema = tool and json.member(tool, "inputSchema")
     local object = arguments.object(pairs_, schema and json.decode(schema), options.args)
     local result, err = client:request("tools/call", ('{"name":%s,"arguments":%s}'):format(json.quote(name), object))
-    if not result then
-      local known = tool and "" or hint(TOOLS, name, #items > 0 and items or client:items(TOOLS) or {})
-      session.fail("%s%s", session.describe_error(name, err), known)
-    end
+    if not result then session.fail("%s%s", session.describe_error(name, err), M.hint(client, TOOLS, name)) end
     local failed = json.member(result, "isError") == "true"
     if options.json then
-      io.stdout:write(result, "\n")
+      output.out(result, "\n")
     elseif failed then
-      write_result(io.stderr, result, core.isatty(2))
+      write_result(output.err, result, core.isatty(2))
     else
-      write_result(io.stdout, result, core.isatty(1))
+      write_result(output.out, result, core.isatty(1))
     end
     return failed and 1 or 0
   end)

@@ -1,6 +1,7 @@
 -- lunette check: loads each policy by itself and says what it declares, or what is wrong with it.
 local core = require "lunette.cli.core"
 local shared = require "lunette.cli.options"
+local output = require "lunette.cli.output"
 local session = require "lunette.cli.session"
 local targets = require "lunette.cli.targets"
 local text = require "lunette.cli.text"
@@ -35,9 +36,9 @@ local function check(options, target)
   local app = core.new { log_level = options.log_level or "warn", log_format = options.log_format or "text" }
   local ok, why = app:load { target }
   if ok then
-    io.stdout:write(("%s: ok (%s)\n"):format(text.clean(target.text), summary(app:declarations())))
+    output.out(("%s: ok (%s)\n"):format(text.clean(target.text), summary(app:declarations())))
   else
-    io.stderr:write(text.clean(session.load_error(why)), "\n")
+    output.err(text.clean(session.load_error(why)), "\n")
   end
   app:close()
   return ok

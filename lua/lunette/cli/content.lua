@@ -66,18 +66,18 @@ function M.block(block)
   return line
 end
 
---- Writes a text with a line break at its end. tty: whether to make it harmless.
-function M.write(file, body, tty)
+--- Writes a text with a line break at its end. write: output.out or .err; tty: whether to make it harmless.
+function M.write(write, body, tty)
   if tty then body = text.clean(body) end
-  file:write(body, body:find "\n$" and "" or "\n")
+  write(body, body:find "\n$" and "" or "\n")
 end
 
 --- The blocks of a raw array, one after the other. Returns how many there were.
-function M.write_blocks(file, raw, tty)
+function M.write_blocks(write, raw, tty)
   local blocks = raw and json.decode(raw)
   if type(blocks) ~= "table" then return 0 end
   for _, block in ipairs(blocks) do
-    M.write(file, M.block(block), tty)
+    M.write(write, M.block(block), tty)
   end
   return #blocks
 end

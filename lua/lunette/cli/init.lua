@@ -73,24 +73,23 @@ local function parser_for(command, words)
   return parser
 end
 
-local function version()
-  io.stdout:write("lunette ", core.version, "\n")
+local function print(...)
+  local output = require "lunette.cli.output"
+  output.out(...)
+  output.flush()
   return 0
 end
 
+local function version() return print("lunette ", core.version, "\n") end
+
 local function help(name)
-  if not name then
-    io.stdout:write(short_help())
-    return 0
-  end
+  if not name then return print(short_help()) end
   local command = find(name)
   if not command then return unknown(name) end
   if name == "version" or name == "help" then
-    io.stdout:write(("Usage: lunette %s\n\nTo %s.\n"):format(name == "help" and "help [COMMAND]" or name, command.what))
-    return 0
+    return print(("Usage: lunette %s\n\nTo %s.\n"):format(name == "help" and "help [COMMAND]" or name, command.what))
   end
-  io.stdout:write(parser_for(command, {}):get_help(), "\n")
-  return 0
+  return print(parser_for(command, {}):get_help(), "\n")
 end
 
 -- The two without a module: they take next to nothing.
@@ -129,23 +128,20 @@ local function dispatch(argv)
   local seen = {}
   local ok, options = parser_for(command, seen):pparse(words)
   if not ok then return usage(name, options) end
-  return require("lunette.cli." .. name).run(options, seen, after)
-end
-
--- What Lua's own error() raises on the way is a fault of Lunette's; a table with `usage` or `failure` is a
--- command's way to end.
-local function ending(err)
-  if type(err) == "table" then return err end
-  return { fault = debug.traceback(tostring(err), 2) }
+  local code = require("lunette.cli." .. name).run(options, seen, after)
+  require("lunette.cli.output").flush()
+  return code
 end
 
 --- Runs a command line; argv as main gets it, without the program's own name. Returns the exit code.
 function M.main(argv)
-  local ok, code = xpcall(dispatch, ending, argv)
+  local ok, code = xpcall(dispatch, require("lunette.cli.output").ending, argv)
   if not ok then
     local e = code
     if e.usage then
       code = usage(argv[1], e.usage)
+    elseif e.quiet then
+      code = 1
     elseif e.failure then
       io.stderr:write("lunette: ", require("lunette.cli.text").clean(e.failure), "\n")
       code = 1
@@ -153,11 +149,6 @@ function M.main(argv)
       io.stderr:write("lunette: this is a fault of Lunette's own, please report it:\n", tostring(e.fault), "\n")
       code = 1
     end
-  end
-  local written, why = io.stdout:flush()
-  if not written and not tostring(why):find "[Bb]roken pipe" and code == 0 then
-    io.stderr:write(("lunette: can't write the output: %s\n"):format(why))
-    code = 1
   end
   return code
 end

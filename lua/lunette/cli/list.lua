@@ -3,6 +3,7 @@
 local core = require "lunette.cli.core"
 local json = require "lunette.cli.json"
 local shared = require "lunette.cli.options"
+local output = require "lunette.cli.output"
 local session = require "lunette.cli.session"
 local text = require "lunette.cli.text"
 
@@ -31,7 +32,7 @@ end
 
 -- Sections are { kind =, rows = … }; what could not be had is reported and left out.
 local function report(kind, why, state)
-  io.stderr:write("lunette: ", text.clean(("%s: %s"):format(kind.list, why)), "\n")
+  output.err("lunette: ", text.clean(("%s: %s"):format(kind.list, why)), "\n")
   state.failed = true
 end
 
@@ -93,7 +94,7 @@ local function print_items(section, out)
   for i, name in ipairs(names) do
     local note = notes[i]
     if note ~= "" then note = "  " .. out.dim(text.cut(note, out.width and math.max(20, out.width - width - 4))) end
-    io.stdout:write("  ", note == "" and name or text.pad(name, width), note, "\n")
+    output.out("  ", note == "" and name or text.pad(name, width), note, "\n")
   end
 end
 
@@ -138,7 +139,7 @@ local function print_ways(section, out)
     width = math.max(width, text.width(server(entry)))
   end
   for _, entry in ipairs(section.rows) do
-    io.stdout:write("  ", out.dim(text.pad(server(entry), width)), "  ", way(entry, out), "\n")
+    output.out("  ", out.dim(text.pad(server(entry), width)), "  ", way(entry, out), "\n")
   end
 end
 
@@ -146,12 +147,12 @@ local function print_all(sections, print_one)
   local out, first = text.stream(core, 1), true
   for _, section in ipairs(sections) do
     if #section.rows > 0 then
-      io.stdout:write(first and "" or "\n", out.bold(section.kind.title), "\n")
+      output.out(first and "" or "\n", out.bold(section.kind.title), "\n")
       print_one(section, out)
       first = false
     end
   end
-  if first then io.stdout:write "nothing: no tools, resources, resource templates or prompts\n" end
+  if first then output.out "nothing: no tools, resources, resource templates or prompts\n" end
 end
 
 -- --- for programs -----------------------------------------------------------------------------------
@@ -184,7 +185,7 @@ local function print_json(sections, of)
     end
     members[i] = ('"%s":[%s]'):format(section.kind.array, table.concat(rows, ","))
   end
-  io.stdout:write("{", table.concat(members, ","), "}\n")
+  output.out("{", table.concat(members, ","), "}\n")
 end
 
 function M.run(options, words, command)
@@ -196,7 +197,7 @@ function M.run(options, words, command)
     else
       print_all(sections, options.explain and print_ways or print_items)
     end
-    io.stdout:flush()
+    output.flush()
     local dead = client:report_servers()
     return (dead or state.failed) and 1 or 0
   end)

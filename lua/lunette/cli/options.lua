@@ -7,7 +7,7 @@ local levels = { "debug", "info", "warn", "error", "none" }
 function M.log(parser, level)
   local what = "debug, info, warn, error or none; default: " .. level
   parser:option("--log-level", what):argname("LEVEL"):choices(levels)
-  parser:option("--log-format", "text (default), or json: an object a line"):argname("FORMAT"):choices { "text", "json" }
+  parser:option("--log-format", "text (default) or json"):argname("FORMAT"):choices { "text", "json" }
 end
 
 --- Positional words, recorded in the order they are written. The usage line explains them.

@@ -5,6 +5,7 @@ local content = require "lunette.cli.content"
 local core = require "lunette.cli.core"
 local json = require "lunette.cli.json"
 local shared = require "lunette.cli.options"
+local output = require "lunette.cli.output"
 local session = require "lunette.cli.session"
 local text = require "lunette.cli.text"
 
@@ -32,7 +33,7 @@ local function write_messages(raw, tty)
   for _, message in ipairs(json.elements(json.member(raw, "messages"))) do
     local role, block = json.member(message, "role"), json.member(message, "content")
     role, block = role and json.decode(role), block and json.decode(block)
-    content.write(io.stdout, ("%s: %s"):format(type(role) == "string" and role or "?", content.block(block)), tty)
+    content.write(output.out, ("%s: %s"):format(type(role) == "string" and role or "?", content.block(block)), tty)
   end
 end
 
@@ -43,12 +44,10 @@ function M.run(options, words, command)
     local params = ('{"name":%s,"arguments":%s}'):format(json.quote(name), arguments.strings(pairs_))
     local result, err = client:request("prompts/get", params)
     if not result then
-      local items = client:items(PROMPTS) or {}
-      local known = session.named(PROMPTS, items, name) and "" or call.hint(PROMPTS, name, items)
-      session.fail("%s%s", session.describe_error(name, err), known)
+      session.fail("%s%s", session.describe_error(name, err), call.hint(client, PROMPTS, name))
     end
     if options.json then
-      io.stdout:write(result, "\n")
+      output.out(result, "\n")
     else
       write_messages(result, core.isatty(1))
     end

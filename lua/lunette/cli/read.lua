@@ -3,6 +3,7 @@ local content = require "lunette.cli.content"
 local core = require "lunette.cli.core"
 local json = require "lunette.cli.json"
 local shared = require "lunette.cli.options"
+local output = require "lunette.cli.output"
 local session = require "lunette.cli.session"
 local text = require "lunette.cli.text"
 
@@ -44,9 +45,9 @@ local function write_one(raw, tty, more)
   if type(one) ~= "table" then return "the result holds what is no content" end
   if type(one.text) == "string" then
     if tty or more then
-      content.write(io.stdout, one.text, tty)
+      content.write(output.out, one.text, tty)
     else
-      io.stdout:write(one.text)
+      output.out(one.text)
     end
     return nil
   end
@@ -54,11 +55,11 @@ local function write_one(raw, tty, more)
   local bytes = content.base64(one.blob)
   if not bytes then return "the blob of the result is not base64" end
   if not tty then
-    io.stdout:write(bytes)
+    output.out(bytes)
     return nil
   end
   local kind = type(one.mimeType) == "string" and one.mimeType or "binary"
-  io.stdout:write(("[%s, %s: not shown on a terminal, write it to a file with >]\n"):format(
+  output.out(("[%s, %s: not shown on a terminal, write it to a file with >]\n"):format(
     text.one_line(kind), text.count(#bytes, "byte")))
 end
 
@@ -71,12 +72,12 @@ function M.run(options, words, command)
     local result, err = client:request("resources/read", ('{"uri":%s}'):format(json.quote(uri)))
     if not result then session.fail("%s", session.describe_error(uri, err)) end
     if options.json then
-      io.stdout:write(result, "\n")
+      output.out(result, "\n")
       return 0
     end
     local tty = core.isatty(1)
     local contents = json.elements(json.member(result, "contents"))
-    if #contents == 0 then io.stderr:write "lunette: the resource is empty\n" end
+    if #contents == 0 then output.err "lunette: the resource is empty\n" end
     for i, raw in ipairs(contents) do
       local why = write_one(raw, tty, i < #contents)
       if why then session.fail("%s: %s", uri, why) end

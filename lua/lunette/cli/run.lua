@@ -30,7 +30,7 @@ function M.describe(parser, record)
 Examples
   lunette run policy.lua
   lunette run policy.lua --http :8080
-  lunette run --policy readonly.lua -- npx -y @modelcontextprotocol/server-filesystem /srv]])
+  lunette run --policy readonly.lua -- npx -y some-server /srv]])
 end
 
 function M.run(options, words, command)

@@ -1,6 +1,7 @@
 -- A client's session with the targets, inside this process: what list, call, read and prompt are made of.
 local core = require "lunette.cli.core"
 local json = require "lunette.cli.json"
+local output = require "lunette.cli.output"
 local targets = require "lunette.cli.targets"
 
 local M = {}
@@ -92,7 +93,7 @@ function M.with(options, words, command, fn)
     local hello, why = app:connect()
     if not hello then M.fail("%s", why) end
     return fn(setmetatable({ app = app, hello = hello }, Session))
-  end, function(err) return type(err) == "table" and err or { fault = debug.traceback(tostring(err), 2) } end)
+  end, output.ending)
   app:close()
   if not ok then error(result, 0) end
   return result
@@ -137,9 +138,11 @@ function M.named(kind, items, name)
   end
 end
 
---- What is said about an error in an answer.
+--- What is said about an error in the answer to a request for `what`.
 function M.describe_error(what, err)
-  return err.code and ("%s: %s (%d)"):format(what, err.message, err.code) or ("%s: %s"):format(what, err.message)
+  local code = err.code and (" (%s)"):format(tostring(err.code)) or ""
+  if err.message:find(what, 1, true) then return err.message .. code end
+  return ("%s: %s%s"):format(what, err.message, code)
 end
 
 --- Says on stderr which servers could not be had; true when one of them must be there.
@@ -149,7 +152,7 @@ function Session:report_servers()
   for _, server in ipairs(self.app:servers()) do
     if server.state == "down" then
       local note = server.optional and " (it is optional)" or ""
-      io.stderr:write(text.clean(("lunette: server %s: %s%s\n"):format(server.name, server.error or "is down", note)))
+      output.err(text.clean(("lunette: server %s: %s%s\n"):format(server.name, server.error or "is down", note)))
       bad = bad or not server.optional
     end
   end
