@@ -245,6 +245,9 @@ static int push_reply(lua_State *L, struct ln_msg *reply) {
 static int l_app_connect(lua_State *L) {
   struct app *a = check_app(L);
   if (!a->started || a->local) return luaL_error(L, "nothing is loaded, or connected already");
+  /* What is asked once can't hear later of a server that was late: only their own deadlines count.
+   */
+  a->host.start_timeout_ms = 3600 * 1000;
   a->local = ln_local_new(&a->host);
   if (!a->local) return fail(L, "out of memory");
   struct ln_msg *reply =

@@ -365,7 +365,6 @@ void ln_handshake_start(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn d
   }
   for (size_t i = 0; i < h->n; i++) ask_server(h, &host->upstreams[i]);
   if (h->pending > 1)
-    ln_timer_start(host->loop, &h->patience, host->decls->settings.start_timeout_ms,
-                   out_of_patience);
+    ln_timer_start(host->loop, &h->patience, host->start_timeout_ms, out_of_patience);
   heard(h);
 }

@@ -18,6 +18,7 @@ void ln_host_init(struct ln_host *h, struct ln_loop *loop, struct ln_log *log) {
 int ln_host_start(struct ln_host *h, struct ln_policy *policy, const char **why) {
   h->policy = policy;
   h->decls = ln_policy_decls(policy);
+  h->start_timeout_ms = h->decls->settings.start_timeout_ms;
   for (size_t i = 0; i < h->decls->n_components; i++)
     h->components[h->decls->components[i].kind] = true;
   size_t n = h->decls->n_upstreams;

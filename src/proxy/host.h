@@ -20,6 +20,7 @@ struct ln_host {
 
   struct ln_upstream *upstreams; /* in the order declared */
   size_t n_upstreams;
+  uint64_t start_timeout_ms; /* the policy's, unless who asks has all the time (bind/cli.c) */
   bool components[LN_KINDS]; /* the policy has components of its own of this kind */
 
   struct ln_list sessions;

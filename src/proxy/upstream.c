@@ -60,7 +60,7 @@ int ln_upstream_init(struct ln_upstream *u, struct ln_host *h, size_t index,
 }
 
 bool ln_upstream_late(const struct ln_upstream *u) {
-  uint64_t now = ln_loop_now(u->host->loop), patience = u->host->decls->settings.start_timeout_ms;
+  uint64_t now = ln_loop_now(u->host->loop), patience = u->host->start_timeout_ms;
   LN_LIST_EACH(l, &u->usessions) {
     const struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, link);
     if (us->state < LN_US_READY && now - us->opened_at > patience) return true;

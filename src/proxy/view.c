@@ -364,7 +364,7 @@ static bool hopeless(struct ln_session *s, struct ln_upstream *u) {
   struct ln_usession *us =
       u->conf->session == LN_SESSION_SHARED ? u->shared : s->usessions[u->index];
   return us && us->state != LN_US_READY &&
-         ln_loop_now(s->host->loop) - us->opened_at > s->host->decls->settings.start_timeout_ms;
+         ln_loop_now(s->host->loop) - us->opened_at > s->host->start_timeout_ms;
 }
 
 static void get(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x, bool explain,
@@ -399,7 +399,7 @@ static void get(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x, 
   if (--g->missing == 0)
     getter_finish(g);
   else if (h->n_upstreams > 1)
-    ln_timer_start(h->loop, &g->patience, h->decls->settings.start_timeout_ms, out_of_patience);
+    ln_timer_start(h->loop, &g->patience, h->start_timeout_ms, out_of_patience);
   /* With one server its own deadlines apply. */
   getter_unref(g);
 }
