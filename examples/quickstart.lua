@@ -15,6 +15,8 @@ local here = debug.getinfo(1, "S").source:match "^@(.*/)" or "./"
 lunette.upstream("notes", {
   command = lunette.env("LUNETTE", "/proc/self/exe"),
   args = { "run", here .. "notes.lua", "--log-level", "warn" },
+  -- By default each client gets a server process of its own. The notes are for all to see: one for everybody.
+  session = "shared",
 })
 
 -- Take a tool away, by name or glob. A hidden tool can't be called either.

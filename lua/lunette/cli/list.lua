@@ -93,7 +93,7 @@ local function print_items(section, out)
   width = math.min(width, MAX_NAME)
   for i, name in ipairs(names) do
     local note = notes[i]
-    if note ~= "" then note = "  " .. out.dim(text.cut(note, out.width and math.max(20, out.width - width - 4))) end
+    if note ~= "" then note = "  " .. out.dim(text.cut(note, math.max(20, out.width - width - 4))) end
     output.out("  ", note == "" and name or text.pad(name, width), note, "\n")
   end
 end
@@ -123,10 +123,9 @@ local function way(entry, out)
     parts[#parts + 1] = hider and text.one_line(("hidden by %s (%s)"):format(hider.at, hider.what)) or "hidden"
   elseif entry.shadowed then
     parts[#parts + 1] = text.one_line(("not shown: another %s came first"):format(entry.key))
-  else
+  elseif parts[#parts] ~= text.one_line(entry.key) then
     parts[#parts + 1] = text.one_line(entry.key)
   end
-  if #parts == 2 and parts[1] == parts[2] then return out.bold(parts[1]) end
   local last = parts[#parts]
   parts[#parts] = (entry.hidden or entry.shadowed) and out.dim(last) or out.bold(last)
   return table.concat(parts, ARROW)

@@ -121,7 +121,10 @@ local function window_columns(fd)
   return ok and n and n > 0 and n or nil
 end
 
---- What there is to know about a stream (fd 1 or 2): { tty =, width = (nil: no limit), bold(s), dim(s) }.
+-- Lines in a file or pipe.
+local FILE_WIDTH = 120
+
+--- What there is to know about a stream (fd 1 or 2): { tty =, width = in columns, bold(s), dim(s) }.
 function M.stream(core, fd)
   local tty = core.isatty(fd)
   local no_colour = os.getenv "NO_COLOR"
@@ -131,7 +134,7 @@ function M.stream(core, fd)
   end
   return {
     tty = tty,
-    width = tty and (window_columns(fd) or tonumber(os.getenv "COLUMNS" or "") or 80) or nil,
+    width = tty and (window_columns(fd) or tonumber(os.getenv "COLUMNS" or "") or 80) or FILE_WIDTH,
     bold = style(1),
     dim = style(2),
   }
