@@ -239,6 +239,10 @@ struct ln_stream *ln_stream_connect(struct ln_loop *l, const struct ln_connect_o
   return s;
 }
 
+static void handshake_later(struct ln_task *t) {
+  ln_tls_handshake(LN_CONTAINER(t, struct ln_stream, task));
+}
+
 int ln_stream_start_tls(struct ln_stream *s, const struct ln_tls_conf *tls, const char *host) {
   if (s->closing || s->flushing || s->shut || s->broken || !s->up) return LN_ECLOSED;
   if (s->tls || s->connect || s->kind == LN_STREAM_FILE) return LN_EINVALID;
@@ -256,6 +260,7 @@ int ln_stream_start_tls(struct ln_stream *s, const struct ln_tls_conf *tls, cons
     return LN_OK;
   }
   set_timer(s, c->timeout_ms, on_deadline);
-  ln_tls_handshake(s);
+  /* It may fail at its first write, and events never come from inside a call. */
+  ln_task_post(s->loop, &s->task, handshake_later);
   return LN_OK;
 }

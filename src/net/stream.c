@@ -250,6 +250,7 @@ void ln_stream_close(struct ln_stream *s) {
   if (s->tls && !s->broken && s->up) ln_tls_bye(s);
   s->closing = true;
   ln_timer_stop(&s->timer);
+  ln_task_cancel(&s->task); /* it may be the late news of a failed connect */
   ln_stream_sync_reading(s);
   if (s->open)
     ln_stream_release(s);

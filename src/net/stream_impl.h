@@ -41,7 +41,7 @@ struct ln_stream {
   uv_shutdown_t shutdown_req;
 
   struct ln_timer timer; /* connect and handshake; late news of a broken write; flushed close */
-  struct ln_task task;   /* the end of a stream without a handle */
+  struct ln_task task;   /* what mustn't come from inside a call: a late failure, the end */
 
   struct ln_connect *connect; /* while on_connect is due */
   struct ln_tls *tls;
