@@ -47,6 +47,9 @@ uint16_t ln_front_http_port(const struct ln_front_http *f);
 void ln_front_http_drain(struct ln_front_http *f);
 void ln_front_http_close(struct ln_front_http *f, void (*closed)(void *arg), void *arg);
 
+/* An exchange's headers as a JSON object with lower-case names. */
+int ln_front_headers_json(const struct ln_bytes *headers, struct ln_buf *out) LN_CHECK;
+
 /* --- the status pages (front_status.c)
  * -------------------------------------------------------------- */
 

@@ -23,7 +23,7 @@ struct ln_gate ln_gate_mcp(const struct ln_http_head *head);
 struct ln_gate ln_gate_version(const struct ln_http_head *head);
 /* Mcp-Method and Mcp-Name, when there, say what the message says. */
 struct ln_gate ln_gate_routing(const struct ln_http_head *head, const struct ln_msg *msg);
-/* The headers as a JSON object with lower-case names, for policies. NULL: out of memory. */
+/* A copy of the headers for policies (see ln_front_headers_json). NULL: out of memory. */
 struct ln_bytes *ln_gate_headers(const struct ln_http_head *head);
 
 #endif

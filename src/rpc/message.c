@@ -205,6 +205,34 @@ static int scan_fault(struct ln_msg_fault *f, int rc, const struct ln_json_info 
   return rc;
 }
 
+/* Picks the slices out of proven text, an object. */
+static int index_text(struct ln_bytes *bytes, struct ln_str text, bool newlines, bool strict,
+                      struct ln_msg **out, struct ln_msg_fault *fault) {
+  struct ln_msg *m = calloc(1, sizeof *m);
+  if (!m) return LN_ENOMEM;
+  live++;
+  m->refs = 1;
+  m->bytes = ln_bytes_ref(bytes);
+  m->newlines = newlines;
+  m->text = ln_json_trim(text);
+
+  int rc = pick(m, m->text, envelope, strict, fault);
+  if (!rc) rc = classify(m, fault);
+  if (!rc && strict) {
+    struct ln_json_item version;
+    if (!ln_json_get(m->text, "jsonrpc", &version) || !ln_str_is(version.value, "\"2.0\""))
+      rc = fault_set(fault, -32600, "jsonrpc must be \"2.0\"");
+  }
+  if (!rc && m->method.p) rc = index_params(m, strict, fault);
+  if (rc) {
+    if (m->id.p && id_ok(m->id)) fault->id_bytes = ln_bytes_copy(m->id.p, m->id.n);
+    ln_msg_unref(m);
+    return rc;
+  }
+  *out = m;
+  return LN_OK;
+}
+
 int ln_msg_parse(struct ln_bytes *bytes, struct ln_str text, const struct ln_msg_limits *limits,
                  struct ln_msg **out, struct ln_msg_fault *fault) {
   *fault = (struct ln_msg_fault){0};
@@ -214,30 +242,7 @@ int ln_msg_parse(struct ln_bytes *bytes, struct ln_str text, const struct ln_msg
   int rc = ln_json_scan(text, &json, &info);
   if (rc) return scan_fault(fault, rc, &info);
   if (info.type != LN_JSON_OBJECT) return fault_set(fault, -32600, "a message is a JSON object");
-
-  struct ln_msg *m = calloc(1, sizeof *m);
-  if (!m) return LN_ENOMEM;
-  live++;
-  m->refs = 1;
-  m->bytes = ln_bytes_ref(bytes);
-  m->newlines = info.newlines;
-  m->text = ln_json_trim(text);
-
-  rc = pick(m, m->text, envelope, limits->strict, fault);
-  if (!rc) rc = classify(m, fault);
-  if (!rc && limits->strict) {
-    struct ln_json_item version;
-    if (!ln_json_get(m->text, "jsonrpc", &version) || !ln_str_is(version.value, "\"2.0\""))
-      rc = fault_set(fault, -32600, "jsonrpc must be \"2.0\"");
-  }
-  if (!rc && m->method.p) rc = index_params(m, limits->strict, fault);
-  if (rc) {
-    if (m->id.p && id_ok(m->id)) fault->id_bytes = ln_bytes_copy(m->id.p, m->id.n);
-    ln_msg_unref(m);
-    return rc;
-  }
-  *out = m;
-  return LN_OK;
+  return index_text(bytes, text, info.newlines, limits->strict, out, fault);
 }
 
 /* --- messages of our own ----------------------------------------------------------------- */
@@ -316,12 +321,27 @@ struct ln_msg *ln_msg_edit(const struct ln_msg *m, const struct ln_edit *edits, 
   size_t max = n * 2 + 1;
   if (max > LN_COUNT(small) && !(parts = calloc(max, sizeof *parts))) return NULL;
   struct ln_msg *out = NULL;
-  struct ln_buf b;
-  ln_buf_init(&b, SIZE_MAX / 2);
-  int got = ln_json_splice(m->text, NULL, edits, n, parts, max), rc = got < 0;
-  for (int i = 0; i < got && !rc; i++) rc = ln_buf_append(&b, parts[i].p, parts[i].n);
-  if (!rc) out = reparse(&b);
-  ln_buf_deinit(&b);
+  int got = ln_json_splice(m->text, NULL, edits, n, parts, max);
+  size_t total = 0;
+  bool newlines = m->newlines;
+  for (int i = 0; i < got; i++) total += parts[i].n;
+  struct ln_bytes *bytes = got < 0 ? NULL : ln_bytes_new(total);
+  if (bytes) {
+    char *p = bytes->data;
+    for (int i = 0; i < got; i++) {
+      memcpy(p, parts[i].p, parts[i].n);
+      p += parts[i].n;
+    }
+    /* Proven text with valid values put in is proven; a value may bring line breaks along. */
+    for (size_t i = 0; i < n && !newlines; i++)
+      newlines = edits[i].with.n && (memchr(edits[i].with.p, '\n', edits[i].with.n) ||
+                                     memchr(edits[i].with.p, '\r', edits[i].with.n));
+    struct ln_msg_fault fault = {0};
+    if (index_text(bytes, (struct ln_str){bytes->data, total}, newlines, false, &out, &fault))
+      out = NULL;
+    ln_bytes_unref(fault.id_bytes);
+    ln_bytes_unref(bytes);
+  }
   if (parts != small) free(parts);
   return out;
 }
