@@ -106,6 +106,11 @@ void ln_http_channel_forget(struct ln_http_channel *c) {
 
 /* --- posts --- */
 
+/* The others' responses are read on while the channel is paused: their senders' queue moves. */
+static bool brings_messages(const struct ln_http_post *p) {
+  return p->kind == LN_POST_REQUEST || p->kind == LN_POST_LISTEN;
+}
+
 struct ln_http_post *ln_http_post_new(struct ln_http_channel *c, enum ln_http_post_kind kind,
                                       size_t n_parts, size_t extra) {
   struct ln_http_post *p = calloc(1, sizeof *p + n_parts * sizeof p->parts[0] + extra);
@@ -115,7 +120,7 @@ struct ln_http_post *ln_http_post_new(struct ln_http_channel *c, enum ln_http_po
   p->n_parts = n_parts;
   p->retry_ms = -1;
   p->call.ops = &ln_http_post_ops;
-  p->call.paused = c->paused;
+  p->call.paused = c->paused && brings_messages(p);
   p->call.pool = c->pool;
   ln_list_init(&p->call.link);
   ln_timer_init(&p->timer);
@@ -139,8 +144,20 @@ static void forget_unsent(struct ln_http_post *p) {
   }
 }
 
+static void on_unacknowledged(struct ln_timer *t) {
+  struct ln_http_post *p = LN_CONTAINER(t, struct ln_http_post, timer);
+  ln_http_post_fail(p, LN_ETIMEOUT, 0, "the server didn't say in time that it has the message");
+}
+
+/* Few answers are under way at once: a server that doesn't acknowledge them may not hold up the
+ * rest for ever. It gets thrice the time that a connection may take. */
 void ln_http_channel_sent(struct ln_http_post *p) {
+  struct ln_http_channel *c = p->c;
   forget_unsent(p);
+  if (p->call.lane != LN_LANE_ANSWER || p->kind == LN_POST_DELETE) return;
+  uint64_t ms = c->pool->conf->connect_timeout_ms;
+  if (!ms) ms = LN_POOL_CONNECT_MS;
+  ln_timer_start(c->pool->loop, &p->timer, 3 * ms, on_unacknowledged);
 }
 
 void ln_http_post_free(struct ln_http_post *p) {
@@ -308,7 +325,8 @@ static void channel_abandon(struct ln_channel *base, uint64_t tag) {
 static void set_paused(struct ln_http_channel *c, bool paused) {
   c->paused = paused;
   LN_LIST_EACH(it, &c->posts) {
-    ln_http_call_pause(&LN_CONTAINER(it, struct ln_http_post, link)->call, paused);
+    struct ln_http_post *p = LN_CONTAINER(it, struct ln_http_post, link);
+    if (brings_messages(p)) ln_http_call_pause(&p->call, paused);
   }
 }
 
@@ -359,7 +377,6 @@ static void channel_close(struct ln_channel *base) {
   struct ln_http_channel *c = of(base);
   if (c->closing) return;
   c->closing = true;
-  set_paused(c, false);
   LN_LIST_EACH(it, &c->posts) {
     struct ln_http_post *p = LN_CONTAINER(it, struct ln_http_post, link);
     bool last_words = p->kind == LN_POST_NOTIFICATION || p->kind == LN_POST_RESPONSE;

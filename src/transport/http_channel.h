@@ -17,8 +17,8 @@
 #include "wire/sse.h"
 
 enum {
-  LN_CHANNEL_HIGH = 64,   /* messages waiting for a connection: say LN_EFULL */
-  LN_CHANNEL_LOW = 16,    /* then drain */
+  LN_CHANNEL_HIGH = 256,  /* messages waiting for a connection: say LN_EFULL */
+  LN_CHANNEL_LOW = 64,    /* then drain */
   LN_CHANNEL_HARD = 4096, /* refuse */
   LN_CHANNEL_HIGH_BYTES = 1 << 18,
   LN_CHANNEL_LOW_BYTES = 1 << 16,

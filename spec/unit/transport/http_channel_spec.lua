@@ -166,10 +166,10 @@ describe("the HTTP channel", function()
     it("says when to stop, and when to go on", function()
       local server = support.listen(answer)
       local driver = start(server, { max_open = 4 })
-      driver:tell "burst 0 100 10"
-      driver:expect "burst 0 full=37 first=64 refused=0"
+      driver:tell "burst 0 300 10"
+      driver:expect "burst 0 full=45 first=256 refused=0"
       local n, drained = 0, nil
-      while n < 100 or not drained do
+      while n < 300 or not drained do
         local line = driver:line()
         if line == "drain 0" then
           assert.is_nil(drained)
@@ -180,6 +180,16 @@ describe("the HTTP channel", function()
         end
       end
       driver:finish()
+    end)
+
+    it("no more than it can keep", function()
+      local server = support.listen(function() end)
+      local driver = start(server, { max_open = 1 })
+      driver:tell "burst 0 5000 10"
+      driver:expect "burst 0 full=3841 first=256 refused=904"
+      server.wait_request(1)
+      driver:finish()
+      assert.equal(1, #server.requests)
     end)
 
     it("big messages whole, in both directions", function()
@@ -366,7 +376,7 @@ describe("the HTTP channel", function()
         loop.wait(function() return pending end, "a request")
         for i = 1, #bytes, step do
           pending:send(bytes:sub(i, i + step - 1))
-          if step < 5 and i % 20 == 1 then loop.sleep(1) end
+          if step < 5 and i % 20 == 1 then support.turn() end
         end
         driver:expect("message 0 3 " .. whole)
       end
@@ -590,6 +600,20 @@ describe("the HTTP channel", function()
       driver:expect "failed 0 0 EPROTOCOL 400 the server answered 400 Bad Request: no session"
       driver:tell 'send 0 a {"id":1,"result":{}}'
       driver:expect "failed 0 0 EPROTOCOL 400 the server answered 400 Bad Request: no session"
+      driver:finish()
+    end)
+
+    it("acknowledgement, and lets others go on", function()
+      local server = support.listen(function(request, conn)
+        if not request.body:find "stuck" then conn:send(accepted()) end
+      end)
+      local driver = start(server, { connect_timeout = 100 })
+      for _ = 1, 16 do driver:tell 'send 0 n {"method":"stuck"}' end
+      driver:tell 'send 0 a {"id":1,"result":{}}'
+      for _ = 1, 16 do
+        driver:expect "failed 0 0 ETIMEOUT 0 the server didn't say in time that it has the message"
+      end
+      assert.equal('{"id":1,"result":{}}', server.wait_request(17).body)
       driver:finish()
     end)
 

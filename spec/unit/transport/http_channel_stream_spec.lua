@@ -62,7 +62,7 @@ describe("an event stream", function()
         local bytes = chunks(sizes[1])
         for i = 1, #bytes, sizes[2] do
           pending:send(bytes:sub(i, i + sizes[2] - 1))
-          if i % 40 == 1 then loop.sleep(0) end
+          if i % 40 == 1 then support.turn() end
         end
         driver:expect("message 0 3 " .. note(1))
         driver:expect("message 0 3 " .. note(2))
@@ -477,6 +477,17 @@ describe("an event stream", function()
     end
     driver:expect("message 0 3 " .. result(3))
     driver:finish()
+  end)
+
+  it("stops alone: what the channel sends is still acknowledged", function()
+    local server = support.listen(function(_, conn) conn:send(accepted()) end)
+    local driver = start(server)
+    driver:tell "pause 0"
+    for _ = 1, 40 do driver:tell 'send 0 n {"method":"x"}' end -- more than may be under way
+    server.wait_request(40)
+    driver:quiet(20)
+    driver:finish()
+    assert.equal(40, #server.requests)
   end)
 
   it("of another session goes on while one is paused", function()

@@ -131,6 +131,12 @@ function Driver:finish(ms)
   self:ended(ms)
 end
 
+--- What is there to do is done, and a moment passes.
+function M.turn()
+  loop.uv.run "nowait"
+  loop.uv.sleep(1)
+end
+
 -- --- servers -------------------------------------------------------------------------------
 
 --- A listener that keeps every request in .requests and answers with handler(request, conn, n),
