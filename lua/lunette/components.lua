@@ -149,7 +149,8 @@ end
 -- and {x*} any number of them; {?x,y} and {&x} a query, whose variables may be missing.
 local function compile(template)
   local names, query = {}, {}
-  local pattern = template:gsub("[%^%$%(%)%%%.%[%]%*%+%-%?]", "%%%0"):gsub("{(%%?[%+#/%.;%?&]?)([^}]*)}", function(op, list)
+  local escaped = template:gsub("[%^%$%(%)%%%.%[%]%*%+%-%?]", "%%%0")
+  local pattern = escaped:gsub("{(%%?[%+#/%.;%?&]?)([^}]*)}", function(op, list)
     op = op:gsub("%%", "")
     if op == "?" or op == "&" then
       for name in list:gmatch "[^,]+" do

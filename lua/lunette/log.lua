@@ -28,8 +28,8 @@ for _, level in ipairs { "debug", "info", "warn", "error" } do
 end
 
 -- stdout carries the protocol and nothing else.
-print = M.info
-io.stdout = io.stderr
+print = M.info -- luacheck: ignore 121
+io.stdout = io.stderr -- luacheck: ignore 122
 io.output(io.stderr)
 
 return M

@@ -11,6 +11,9 @@ local contexts = require "lunette.ctx"
 local selector = require "lunette.selector"
 local state = require "lunette.state"
 
+-- The C one: init.lua gives policies a guarded one.
+local xpcall = xpcall
+
 local M = {}
 
 local kinds = {}
@@ -45,7 +48,8 @@ end
 
 local function set_name(item, kind, rule, new)
   if type(new) ~= "string" or new == "" or new:find "%c" or not core.utf8(new) then
-    error(("%s: the new name of %s must be a text, not %s"):format(rule.where, item.name, check.describe(new)), 0)
+    local text = "%s: the new name of %s must be a text, not %s"
+    error(text:format(rule.where, item.name, check.describe(new)), 0)
   end
   if new == item.name then return end
   note(item, rule, "rename %s -> %s", item.name, new)
@@ -175,9 +179,9 @@ end
 local transformable = {
   tools = { name = "name", title = "text", description = "text", annotations = "table", outputSchema = "schema" },
   resources = { name = "plain", title = "text", description = "text", mimeType = "text", annotations = "table" },
-  resource_templates = { name = "plain", title = "text", description = "text", mimeType = "text", annotations = "table" },
   prompts = { name = "name", title = "text", description = "text" },
 }
+transformable.resource_templates = transformable.resources
 
 local later = { arguments = true, call = true }
 
@@ -201,7 +205,8 @@ local function transform_table(what, kind, changes)
       check.fail("%s: %s can't be transformed by this version; use lunette.on(\"tools/call\", …)", what, key)
     end
     if not known[key] then
-      check.fail("%s: %s can't be transformed%s", what, tostring(key), check.suggest(tostring(key), check.sorted(known)))
+      local name = tostring(key)
+      check.fail("%s: %s can't be transformed%s", what, name, check.suggest(name, check.sorted(known)))
     end
     local value = check_edit(what, key, changes[key], known[key])
     if known[key] == "name" then
@@ -253,7 +258,8 @@ function M.verbs(kind)
   end
   function v.transform(which, how)
     local text = what "transform"
-    local s, rule = selector.new(text .. ": selector", which), nil
+    local s = selector.new(text .. ": selector", which)
+    local rule
     if type(how) == "table" and not (getmetatable(how) or {}).__call then
       rule = transform_table(text, kind, how)
     else
@@ -276,7 +282,8 @@ local function apply_all(rules, item, kind, ctx)
     local ok, why = xpcall(rule.apply, debug.traceback, rule, item, kind, ctx)
     if not ok then
       hide(item, rule, "%s failed", rule.verb)
-      local text = ("%s: %s failed, %s %s is withheld: %s"):format(rule.where, rule.verb, kind.thing, item.name, tostring(why))
+      local text = ("%s: %s failed, %s %s is withheld: "):format(rule.where, rule.verb, kind.thing, item.name)
+      text = text .. core.whole_name(tostring(why))
       core.log("error", "policy", text)
     end
     if item.hidden then return end

@@ -93,7 +93,9 @@ local function finish(value, who, method, params, forwarded, definition)
     error(("%s: the handler of %s returned a %s, not a result"):format(who.where, method, got), 0)
   end
   local ok, why = pcall(core.finish, mark_lists(value))
-  if not ok then error(("%s: what the handler of %s returned can't be sent: %s"):format(who.where, method, tostring(why)), 0) end
+  if not ok then
+    error(("%s: what the handler of %s returned can't be sent: %s"):format(who.where, method, tostring(why)), 0)
+  end
 end
 
 -- --- bodies ------------------------------------------------------------------------------------

@@ -32,9 +32,12 @@ local function check_value(name, value)
   if kind == "flag" then return check.type(what, value, "boolean") end
   check.type(what, value, "number")
   if not (value >= least and value <= most) then
-    check.fail("%s must be from %s to %s%s, not %s", what, least, most, kind == "time" and " seconds" or "", value)
+    local unit = kind == "time" and " seconds" or ""
+    check.fail("%s must be from %s to %s%s, not %s", what, least, most, unit, value)
   end
-  if kind == "count" and value ~= math.floor(value) then check.fail("%s must be a whole number, not %s", what, value) end
+  if kind == "count" and value ~= math.floor(value) then
+    check.fail("%s must be a whole number, not %s", what, value)
+  end
   return value
 end
 

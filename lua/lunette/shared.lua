@@ -11,7 +11,7 @@ end
 local function check_ttl(what, ttl)
   if ttl == nil then return nil end
   check.type(("lunette.shared.%s: ttl"):format(what), ttl, "number")
-  if not (ttl > 0) then check.fail("lunette.shared.%s: ttl must be more than 0 seconds, not %s", what, ttl) end
+  if ttl <= 0 or ttl ~= ttl then check.fail("lunette.shared.%s: ttl must be more than 0 seconds, not %s", what, ttl) end
   return ttl
 end
 

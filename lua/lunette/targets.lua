@@ -13,7 +13,8 @@ end
 
 -- Programs that run another one: the server is called after what they run.
 local runners = {}
-for name in ("npx bunx pnpx uvx pipx node bun deno python python2 python3 ruby uv docker podman env sh bash"):gmatch "%S+" do
+local names = "npx bunx pnpx uvx pipx node bun deno python python2 python3 ruby uv docker podman env sh bash"
+for name in names:gmatch "%S+" do
   runners[name] = true
 end
 

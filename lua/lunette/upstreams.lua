@@ -66,7 +66,9 @@ end
 
 -- { NAME = value } to sorted "NAME<between>value" lines.
 local function check_map(what, key, value, pattern, between, forbidden)
-  if type(value) ~= "table" then fail(what, "%s must be a table of names and values, not %s", key, check.describe(value)) end
+  if type(value) ~= "table" then
+    fail(what, "%s must be a table of names and values, not %s", key, check.describe(value))
+  end
   local list = {}
   for _, name in ipairs(check.sorted(value)) do
     local v = value[name]
@@ -85,7 +87,9 @@ local function check_process(what, o, u)
   u.transport = "stdio"
   u.command = M.expand_home(check_string(what, "command", o.command))
   if u.command == "" then fail(what, "command must not be empty") end
-  if o.transport ~= nil and o.transport ~= "stdio" then fail(what, "transport %s goes with url, not command", check.describe(o.transport)) end
+  if o.transport ~= nil and o.transport ~= "stdio" then
+    fail(what, "transport %s goes with url, not command", check.describe(o.transport))
+  end
   if o.headers ~= nil then fail(what, "headers go with url, not command") end
   if o.args ~= nil then u.args = check_list(what, "args", o.args) end
   if o.env ~= nil then u.env = check_map(what, "env", o.env, "^[^=%z]+$", "=", "%z") end
@@ -112,7 +116,8 @@ local function check_prefix(what, o, u)
     u.prefix_mode = "never"
   elseif o.prefix ~= nil then
     if type(o.prefix) ~= "string" or not o.prefix:find "^[%w_.-]+$" then
-      fail(what, "prefix must be made of letters, digits, _ . and -, or be false for none; not %s", check.describe(o.prefix))
+      local given = check.describe(o.prefix)
+      fail(what, "prefix must be made of letters, digits, _ . and -, or be false for none; not %s", given)
     end
     u.prefix_mode, u.prefix = "given", o.prefix
   end
@@ -304,8 +309,13 @@ function M.from_file(path)
     if type(config) == "table" and type(config[candidate]) == "table" then member = member or candidate end
   end
   if not member then check.fail("%s: no mcpServers (or servers) object in it", path) end
-  local servers = {}
-  for _, name in ipairs(core.keys(text, member) or {}) do
+  local servers, listed = {}, "{}"
+  for _, part in ipairs(core.parts(text)) do
+    if part[1] == member then listed = part[2] end
+  end
+  -- In the order of the file, which a table would lose.
+  for _, part in ipairs(core.parts(listed)) do
+    local name = part[1]
     local entry = config[member][name]
     if entry ~= nil and servers[name] == nil then
       servers[name] = read_entry(("%s: %s"):format(path, member), name, entry)

@@ -37,7 +37,9 @@ static int l_host_fact(lua_State *L) {
   const struct ln_policy_host *h = host_of(L);
   struct ln_exchange *x = check_whom(L, 1);
   enum ln_fact fact = (enum ln_fact)luaL_checkoption(L, 2, NULL, fact_names);
-  if (!x || !h->fact) return 0;
+  lua_settop(L, 0);
+  lua_pushnil(L);
+  if (!x || !h->fact) return 1;
   struct ln_buf scratch;
   ln_buf_init(&scratch, 1 << 20);
   struct ln_str text = h->fact(x, fact, &scratch);
@@ -46,8 +48,7 @@ static int l_host_fact(lua_State *L) {
   /* One push that may throw stands between here and the deinit: only out of memory would. */
   if (text.p) lua_pushlstring(L, text.p, text.n);
   ln_buf_deinit(&scratch);
-  if (!text.p) return 0;
-  if (json) ln_value_push(L, &ln_bind_vm(L)->codec, ln_bind_str(L, -1));
+  if (text.p && json) ln_value_push(L, &ln_bind_vm(L)->codec, ln_bind_str(L, -1));
   return 1;
 }
 

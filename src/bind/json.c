@@ -1,16 +1,21 @@
 /* core: JSON text to values and back, with the difference between [] and {} kept. */
 #include "bind/bind.h"
 
-/* decode(text) -> value; raises with the byte that is wrong. */
-static int l_json_decode(lua_State *L) {
-  struct ln_vm *vm = ln_bind_vm(L);
-  struct ln_str text = ln_bind_str(L, 1);
+/* A string that is proven to be JSON; raises with the byte that is wrong. */
+static struct ln_str check_json(lua_State *L, struct ln_vm *vm, int idx) {
+  struct ln_str text = ln_bind_str(L, idx);
   struct ln_json_limits limits = {
       .max_bytes = vm->codec.max_bytes, .max_depth = LN_VALUE_DEPTH - 1, .max_members = 0};
   struct ln_json_info info;
   int rc = ln_json_scan(text, &limits, &info);
-  if (rc) return ln_bind_error(L, "%s at byte %d", ln_err_text(rc), (int)info.error_at + 1);
-  ln_value_push(L, &vm->codec, text);
+  if (rc) ln_bind_error(L, "%s at byte %d", ln_err_text(rc), (int)info.error_at + 1);
+  return text;
+}
+
+/* decode(text) -> value */
+static int l_json_decode(lua_State *L) {
+  struct ln_vm *vm = ln_bind_vm(L);
+  ln_value_push(L, &vm->codec, check_json(L, vm, 1));
   return 1;
 }
 
@@ -25,21 +30,52 @@ static int l_json_encode(lua_State *L) {
   return 1;
 }
 
-/* keys(text, member) -> the names in the object that is text's member, in order; nil when there is
- * no such object. text must have been decoded before. */
-static int l_json_keys(lua_State *L) {
+/* parts(text) -> { {name, text}… } of an object, or { {number, text}… } of an array, in order */
+static int l_json_parts(lua_State *L) {
   struct ln_vm *vm = ln_bind_vm(L);
+  struct ln_json_cur cur = ln_json_enter(check_json(L, vm, 1));
   struct ln_json_item item;
-  if (!ln_json_get(ln_json_trim(ln_bind_str(L, 1)), luaL_checkstring(L, 2), &item)) return 0;
-  if (item.type != LN_JSON_OBJECT) return 0;
-  struct ln_json_cur cur = ln_json_enter(item.value);
   lua_newtable(L);
   for (int i = 1; ln_json_next(&cur, &item); i++) {
-    ln_value_push_string(L, &vm->codec, (struct ln_str){item.key.p - 1, item.key.n + 2});
+    lua_createtable(L, 2, 0);
+    if (item.key.p)
+      ln_value_push_string(L, &vm->codec, (struct ln_str){item.key.p - 1, item.key.n + 2});
+    else
+      lua_pushinteger(L, i);
+    lua_rawseti(L, -2, 1);
+    lua_pushlstring(L, item.value.p, item.value.n);
+    lua_rawseti(L, -2, 2);
     lua_rawseti(L, -2, i);
   }
   return 1;
 }
 
-const luaL_Reg ln_bind_json[] = {
-    {"decode", l_json_decode}, {"encode", l_json_encode}, {"keys", l_json_keys}, {NULL, NULL}};
+/* merge(source, value[, optional]) -> source with only what differs from value changed, and how
+ * many edits that took */
+static int l_json_merge(lua_State *L) {
+  struct ln_vm *vm = ln_bind_vm(L);
+  struct ln_codec *c = &vm->codec;
+  struct ln_str source = check_json(L, vm, 1);
+  luaL_checkany(L, 2);
+  struct ln_merge m;
+  if (ln_value_merge(L, c, 2, "", source, luaL_optstring(L, 3, NULL), &m))
+    return ln_bind_error(L, "%s", c->fault);
+  luaL_Buffer out;
+  const char *at = source.p;
+  luaL_buffinit(L, &out);
+  for (size_t i = 0; i < m.n; i++) {
+    luaL_addlstring(&out, at, (size_t)(m.edits[i].at.p - at));
+    luaL_addlstring(&out, m.edits[i].with.p, m.edits[i].with.n);
+    at = m.edits[i].at.p + m.edits[i].at.n;
+  }
+  luaL_addlstring(&out, at, (size_t)(source.p + source.n - at));
+  luaL_pushresult(&out);
+  lua_pushinteger(L, (lua_Integer)m.n);
+  return 2;
+}
+
+const luaL_Reg ln_bind_json[] = {{"decode", l_json_decode},
+                                 {"encode", l_json_encode},
+                                 {"parts", l_json_parts},
+                                 {"merge", l_json_merge},
+                                 {NULL, NULL}};

@@ -35,6 +35,20 @@ static int l_misc_logs(lua_State *L) {
   return 1;
 }
 
+/* expired() -> whether the time is up for what runs now */
+static int l_misc_expired(lua_State *L) {
+  lua_pushboolean(L, ln_bind_vm(L)->guard.fired);
+  return 1;
+}
+
+/* whole_name(text) -> an error's text with the whole name of its file */
+static int l_misc_whole_name(lua_State *L) {
+  luaL_checkstring(L, 1);
+  lua_settop(L, 1);
+  ln_vm_whole_name(L, ln_bind_vm(L));
+  return 1;
+}
+
 /* note_file(path): watched for reload */
 static int l_misc_note_file(lua_State *L) {
   ln_vm_note_file(ln_bind_vm(L), luaL_checkstring(L, 1));
@@ -47,7 +61,12 @@ static int l_misc_utf8(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg ln_bind_misc[] = {{"glob", l_misc_glob}, {"now", l_misc_now},
-                                 {"log", l_misc_log},   {"logs", l_misc_logs},
-                                 {"utf8", l_misc_utf8}, {"note_file", l_misc_note_file},
+const luaL_Reg ln_bind_misc[] = {{"glob", l_misc_glob},
+                                 {"now", l_misc_now},
+                                 {"log", l_misc_log},
+                                 {"logs", l_misc_logs},
+                                 {"utf8", l_misc_utf8},
+                                 {"whole_name", l_misc_whole_name},
+                                 {"expired", l_misc_expired},
+                                 {"note_file", l_misc_note_file},
                                  {NULL, NULL}};

@@ -82,18 +82,14 @@ static int l_run_progress_token(lua_State *L) {
 /* The message with the params at idx; one reference, the run's. */
 static struct ln_msg *edited(lua_State *L, struct ln_codec *c, struct ln_msg *m, int idx) {
   const char *optional = ln_str_is(m->method, "tools/call") ? "arguments" : NULL;
-  if (!m->params.p) {
-    struct ln_str text;
-    lua_pushnil(L);
-    if (!lua_next(L, idx)) return ln_msg_ref(m);
-    lua_pop(L, 2);
-    if (ln_value_encode(L, c, idx, "params", &text)) ln_bind_error(L, "%s", c->fault);
-    return ln_msg_with_params(m, text);
-  }
   struct ln_merge merge;
-  if (ln_value_merge(L, c, idx, "params", m->params, optional, &merge))
+  struct ln_str source = m->params.p ? m->params : LN_STR_LIT("{}"), text;
+  if (ln_value_merge(L, c, idx, "params", source, optional, &merge))
     ln_bind_error(L, "%s", c->fault);
-  return merge.n ? ln_msg_edit(m, merge.edits, merge.n) : ln_msg_ref(m);
+  if (!merge.n) return ln_msg_ref(m);
+  if (m->params.p) return ln_msg_edit(m, merge.edits, merge.n);
+  if (ln_value_encode(L, c, idx, "params", &text)) ln_bind_error(L, "%s", c->fault);
+  return ln_msg_with_params(m, text);
 }
 
 /* forward([params]): yields; the answer is take()'s. */

@@ -211,6 +211,8 @@ LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p) {
   d->components =
       read_all(L, p, "components", sizeof *d->components, read_component, &d->n_components);
   read_settings(L, &d->settings);
+  p->vm->codec.text.max = p->vm->codec.max_bytes =
+      LN_MAX(p->vm->codec.max_bytes, d->settings.max_message_bytes);
   read_kinds(L, p);
   read_timers(L, p);
   lua_getfield(L, -1, "settings");

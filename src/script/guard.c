@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "script/vm.h"
@@ -19,12 +20,19 @@ uint64_t ln_guard_clock(void) {
 static void on_count(lua_State *L, lua_Debug *ar) {
   struct ln_guard *g = &ln_vm_of(L)->guard;
   if (!g->deadline || ln_guard_clock() < g->deadline) return;
+  lua_getinfo(L, "Sl", ar);
+  if (!g->fired)
+    snprintf(g->text, sizeof g->text,
+             "%s:%d: ran for more than %g s without waiting (hook_timeout)",
+             *ar->source == '@' || *ar->source == '=' ? ar->source + 1 : ar->short_src,
+             ar->currentline, (double)g->limit / 1e9);
   g->fired = true;
   lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
-  lua_getinfo(L, "Sl", ar);
-  lua_pushfstring(L, "%s:%d: ran for more than %f s without waiting (hook_timeout)",
-                  *ar->source == '@' || *ar->source == '=' ? ar->source + 1 : ar->short_src,
-                  ar->currentline, (double)g->limit / 1e9);
+  if (lua_isyieldable(L)) {
+    lua_yield(L, 0);
+    return;
+  }
+  lua_pushstring(L, g->text);
   lua_error(L);
 }
 

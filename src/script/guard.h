@@ -1,7 +1,9 @@
 /* The limit on a policy's own running time.
  *
- * A count hook looks at the clock every few thousand instructions and raises an error past the
- * deadline; from then on at every instruction, so that a pcall in the policy can't outrun it.
+ * A count hook looks at the clock every few thousand instructions. Past the deadline it makes the
+ * coroutine yield, which no pcall of the policy can catch, and the run is ended; where a yield is
+ * impossible (below table.sort and the like, or while a list is made) it raises an error instead,
+ * and from then on one at every instruction, until the policy is out of pcalls to catch them with.
  * Compiled loops have no hooks, so the compiler is off for the whole state while there is a
  * limit (see ln_vm_new). Time spent in C (a runaway pattern) is beyond it.
  *
@@ -18,6 +20,7 @@ struct ln_guard {
   uint64_t deadline; /* ns, monotonic; 0: none */
   uint64_t limit;    /* ns, for the message */
   bool fired;        /* since the last enter */
+  char text[256];    /* what to tell the log then, with the place */
   bool off;          /* policies with `jit = true` run unguarded */
 };
 

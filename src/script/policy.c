@@ -11,7 +11,8 @@
  * start or reload. */
 #define LOAD_LIMIT_NS 10000000000ull
 
-enum { CODEC_MAX_BYTES = 64 << 20 };
+/* What a value may take as JSON before the policy's own limit on messages is known. */
+enum { CODEC_MAX_BYTES = 16 << 20 };
 
 static const char *const entry_names[LN_ENTRIES] = {"main", "failed", "present", "may_hide"};
 static const char *const kind_names[LN_KINDS] = {"tools", "resources", "resource_templates",

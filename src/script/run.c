@@ -138,27 +138,28 @@ static void on_task(struct ln_task *t) {
 
 struct failure {
   struct ln_run *run;
-  bool yielded;
+  const char *text; /* NULL: the error is on the coroutine's stack */
 };
 
 static void job_failed(lua_State *L, void *arg) {
   const struct failure *f = arg;
   lua_State *co = f->run->co;
   lua_rawgeti(L, LUA_REGISTRYINDEX, f->run->policy->entries[LN_ENTRY_FAILED]);
-  if (f->yielded || lua_gettop(co) == 0)
-    lua_pushliteral(L, "coroutine.yield can't be called by a handler itself");
+  if (f->text)
+    lua_pushstring(L, f->text);
   else
     lua_xmove(co, L, 1);
+  if (lua_type(L, -1) == LUA_TSTRING) ln_vm_whole_name(L, f->run->policy->vm);
   luaL_traceback(L, co, NULL, 0);
   lua_call(L, 2, 0);
 }
 
 /* The coroutine is dead, or as good as: the Lua side says how the run ends. */
-static void fail(struct ln_run *run, bool yielded) {
+static void fail(struct ln_run *run, const char *text) {
   struct ln_policy *p = run->policy;
   struct ln_vm *vm = p->vm;
   struct ln_run *outer = vm->current;
-  struct failure f = {run, yielded};
+  struct failure f = {run, text};
   char *why;
   vm->current = run;
   struct ln_guard_mark mark = ln_guard_enter(&vm->guard, ln_policy_limit(p), ln_policy_limit(p));
@@ -188,12 +189,16 @@ static bool resume(struct ln_run *run) {
   struct ln_guard_mark mark =
       ln_guard_enter(&vm->guard, limit > run->used ? limit - run->used : 0, limit);
   int status = lua_resume(run->co, 0);
+  bool late = vm->guard.fired;
   run->used += ln_guard_leave(&vm->guard, vm->L, mark);
   vm->current = outer;
   if (first) run->item = LN_STR_NONE;
   if (run->cancelled) return false;
-  if (status == LUA_YIELD && run->op != LN_OP_NONE) return true;
-  if (status != 0 || !run->ended) fail(run, status == LUA_YIELD);
+  if (status == LUA_YIELD && !late && run->op != LN_OP_NONE) return true;
+  if (status == LUA_YIELD)
+    fail(run, late ? vm->guard.text : "coroutine.yield can't be called by a handler itself");
+  else if (status || !run->ended)
+    fail(run, status ? NULL : "the handler ended without an end");
   return false;
 }
 

@@ -20,6 +20,25 @@ struct ln_vm *ln_vm_of(struct lua_State *L) {
   return vm;
 }
 
+/* Lua shortens a long name of a file to its end, "...x/policy.lua:3: …": whoever reads that can't
+ * find the file. Replaces the string on top by one with the whole name, when a file that was read
+ * has it. */
+LN_THROWS void ln_vm_whole_name(struct lua_State *L, const struct ln_vm *vm) {
+  const char *text = lua_tostring(L, -1);
+  if (!text || strncmp(text, "...", 3) != 0) return;
+  const char *tail = text + 3;
+  for (const char *colon = strchr(tail, ':'); colon; colon = strchr(colon + 1, ':')) {
+    size_t n = (size_t)(colon - tail);
+    for (size_t i = 0; i < vm->n_files; i++) {
+      size_t len = strlen(vm->files[i]);
+      if (n < 20 || len < n || memcmp(vm->files[i] + len - n, tail, n) != 0) continue;
+      lua_pushfstring(L, "%s%s", vm->files[i], colon);
+      lua_remove(L, -2);
+      return;
+    }
+  }
+}
+
 /* Runs where the error was raised, so that the stack is still there. Tables (JSON-RPC errors) are
  * told by their __tostring. */
 static int l_vm_traceback(lua_State *L) {
@@ -27,6 +46,7 @@ static int l_vm_traceback(lua_State *L) {
     lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
   else
     lua_pushvalue(L, lua_isstring(L, 1) ? 1 : -1);
+  ln_vm_whole_name(L, ln_vm_of(L));
   luaL_traceback(L, L, lua_tostring(L, -1), 1);
   return 1;
 }

@@ -50,6 +50,8 @@ void ln_vm_note_file(struct ln_vm *vm, const char *path);
 /* Modules beside this file are found by require from now on. */
 LN_THROWS void ln_vm_add_dir_of(struct lua_State *L, const char *path);
 
+LN_THROWS void ln_vm_whole_name(struct lua_State *L, const struct ln_vm *vm);
+
 /* require.c: puts Lunette's searchers in. */
 LN_THROWS void ln_require_install(struct lua_State *L);
 

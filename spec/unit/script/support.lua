@@ -84,7 +84,8 @@ function M.load(text, options)
   if not options.kind or options.kind == "lua" then
     target = M.write(options.name or "policy.lua", 'local lunette = require "lunette" ' .. text)
   elseif options.kind == "command" then
-    args = ffi.new("const char *[?]", #options.args + 1, options.args)
+    args = ffi.new("const char *[?]", #options.args + 1)
+    for i, arg in ipairs(options.args) do args[i - 1] = arg end
   end
   local why = take(driver.fake_load(self.f, kinds[options.kind or "lua"], target, args))
   if driver.fake_policy(self.f) == nil then
@@ -94,6 +95,17 @@ function M.load(text, options)
   self.policy = driver.fake_policy(self.f)
   self.decls = c.lib.ln_policy_decls(self.policy)
   return self
+end
+
+--- Runs Lua text as a policy and gives what it returns, a string (nil: why it failed).
+function M.eval(text)
+  local shared = c.lib.ln_shared_new()
+  local f, why = M.load(" lunette.shared.set('result', (function() " .. text .. "\nend)())", { shared = shared })
+  local v = c.lib.ln_shared_get(shared, c.str "result", 0)
+  local result = v.type == ffi.C.LN_SHARED_STRING and ffi.string(v.text.p, v.text.n) or nil
+  if f then f:free() end
+  c.lib.ln_shared_unref(shared)
+  return result, why
 end
 
 --- Gives everything back; anything that was not is an error.

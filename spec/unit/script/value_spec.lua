@@ -1,0 +1,217 @@
+-- JSON to Lua values, back, and back over a source. Expressions run inside a policy, on the real codec.
+local support = require "spec.unit.script.support"
+
+setup(support.setup)
+teardown(support.teardown)
+
+local function eval(text)
+  local result, why = support.eval("local core, json = require 'lunette.core', lunette.json; " .. text)
+  return result or error(why, 2)
+end
+
+local function fails(text)
+  local result, why = support.eval("local core, json = require 'lunette.core', lunette.json; " .. text)
+  assert.is_nil(result)
+  return why
+end
+
+describe("a decoded value", function()
+  local cases = {
+    ["a number is a double"] = { "return tostring(json.decode '12345678901234567890' == 12345678901234567890)", "true" },
+    ["numbers of every form"] = {
+      "local t = json.decode '[0,-0,1.0,1e2,-1.5E-3,0.1,123456789.125,1E+2]' return table.concat(t, ' ')",
+      "0 -0 1 100 -0.0015 0.1 123456789.125 100",
+    },
+    ["a number of a thousand digits"] = {
+      ("return tostring(json.decode '1%s' == 1e1000 and json.decode '0.%s1' == 0)"):format(("0"):rep(1000), ("0"):rep(1000)),
+      "true",
+    },
+    ["an exponent beyond all"] = {
+      "return tostring(json.decode '1e99999999999' == math.huge and json.decode '1e-99999999999' == 0)", "true" },
+    ["strings unescaped"] = { [[return json.decode '"\\u0061\\n\\/\\"\\\\\\ud83d\\ude00é"']], 'a\n/"\\😀é' },
+    ["half a surrogate pair as U+FFFD"] = { [[return json.decode '"\\ud800x"']], "\239\191\189x" },
+    ["a NUL inside a string"] = { [[return tostring(#json.decode '"a\\u0000b"')]], "3" },
+    ["null as lunette.null"] = { "return tostring(json.decode '{\"a\":null}'.a == lunette.null)", "true" },
+    ["true and false"] = { "local t = json.decode '[true,false]' return tostring(t[1]) .. tostring(t[2])", "truefalse" },
+    ["arrays marked"] = {
+      "return tostring(getmetatable(json.decode '[]') == core.array_mt and getmetatable(json.decode '{}') == nil)", "true" },
+    ["the last of twins"] = { [[return json.decode '{"a":1,"\\u0061":2}'.a .. ""]], "2" },
+    ["white space around"] = { "return #json.decode ' \\n[ 1 , 2 ]\\t' .. ''", "2" },
+  }
+  for what, case in pairs(cases) do
+    it(what, function() assert.equal(case[2], eval(case[1])) end)
+  end
+
+  it("of a hundred levels, but not of a thousand", function()
+    assert.equal("ok", eval "json.decode(('['):rep(150) .. (']'):rep(150)) return 'ok'")
+    assert.truthy(fails("json.decode(('['):rep(1000) .. (']'):rep(1000))"):find("nested too deeply", 1, true))
+  end)
+
+  it("not of what is no JSON, and says where", function()
+    for text, place in pairs { ["[1,]"] = 4, ["{a:1}"] = 2, [""] = 1, ["[1] x"] = 5, ["nul"] = 4 } do
+      local why = fails(("return tostring(json.decode(%q))"):format(text))
+      assert.truthy(why:find("policy.lua:1: ", 1, true), why)
+      assert.truthy(why:find("at byte " .. place, 1, true), text .. ": " .. why)
+    end
+  end)
+end)
+
+describe("an encoded value", function()
+  local cases = {
+    ["members sorted"] = { "return json.encode { b = 1, a = 2, [''] = 3, aa = 4 }", '{"":3,"a":2,"aa":4,"b":1}' },
+    ["arrays and objects"] = { "return json.encode { { 1, 2 }, {}, lunette.array {}, { x = {} } }", '[[1,2],{},[],{"x":{}}]' },
+    ["null, booleans"] = { "return json.encode { lunette.null, true, false }", "[null,true,false]" },
+    ["numbers the shortest way"] = {
+      "return json.encode { 1, -0.5, 0.1, 1e21, 9007199254740991, 1/3 }",
+      "[1,-0.5,0.1,1e21,9007199254740991,0.3333333333333333]",
+    },
+    ["strings escaped only where needed"] = { [[return json.encode "a/\"\\\n\t\1\127é"]], [["a/\"\\\n\t\u0001]] .. '\127é"' },
+    ["broken UTF-8 as U+FFFD"] = { [[return json.encode "é\195"]], '"é\239\191\189"' },
+    ["a scalar alone"] = { "return json.encode(5)", "5" },
+    ["one table twice"] = { "local t = { 1 } return json.encode { t, t }", "[[1],[1]]" },
+  }
+  for what, case in pairs(cases) do
+    it(what, function() assert.equal(case[2], eval(case[1])) end)
+  end
+
+  local refused = {
+    { "{ a = { b = 0/0 } }", "value.a.b: not a number (NaN) can't be sent" },
+    { "{ a = { 1, { c = 1/0 } } }", "value.a[2].c: an infinite number can't be sent" },
+    { "{ f = print }", "value.f: a function can't be sent" },
+    { "{ [1] = 1, x = 2 }", "neither an array nor an object" },
+    { "{ x = 2, [1.5] = 1 }", "neither an array nor an object" },
+    { "{ a = { [true] = 1 } }", "value.a: a boolean can't be a member's name" },
+    { "{ a = { 1, nil, 3 } }", "value.a: an array of 2 elements with gaps up to 3" },
+    { "{ a = lunette.array { x = 1 } }", "value.a" },
+    { "coroutine.create(print)", "value: a thread can't be sent" },
+    { "io.stderr", "value: a userdata can't be sent" },
+  }
+  for _, case in ipairs(refused) do
+    it("not of " .. case[1], function()
+      local why = fails("return (json.encode(" .. case[1] .. "))")
+      assert.truthy(why:find(case[2], 1, true), why)
+      assert.truthy(why:find("policy.lua:1: ", 1, true), why)
+    end)
+  end
+
+  it("not of a table that contains itself", function()
+    local why = fails "local t = {} t.me = { t } return (json.encode(t))"
+    assert.truthy(why:find("value.me[1].me[1]", 1, true), why)
+    assert.truthy(why:find("contains itself", 1, true), why)
+  end)
+
+  it("not without end", function()
+    local why = fails "local t = { 'x' } for _ = 1, 40 do t = { t, t } end return (json.encode(t))"
+    assert.truthy(why:find("bytes", 1, true), why)
+  end)
+end)
+
+describe("an edited value over its source", function()
+  -- source, edit of v, outcome
+  local cases = {
+    ["nothing"] = { [[{ "b":1.0 , "a":[ ],"\u0061b":"\/"} ]], "", [[{ "b":1.0 , "a":[ ],"\u0061b":"\/"} ]] },
+    ["the same put again"] = { '{"a":1.0,"b":[1,{}]}', "v.a = 1 v.b = { 1, {} }", '{"a":1.0,"b":[1,{}]}' },
+    ["a member changed"] = { '{ "a" : 1.0 , "b" : 2 }', "v.b = 3", '{ "a" : 1.0 , "b" : 3 }' },
+    ["a member of another type"] = { '{"a":1,"b":{"c":2}}', "v.b = 'x' v.a = { 1 }", '{"a":[1],"b":"x"}' },
+    ["deep inside"] = { '{"a":[{"x":1.0},{"y": [1e1 ,2]}]}', "v.a[2].y[2] = 7", '{"a":[{"x":1.0},{"y": [1e1 ,7]}]}' },
+    ["the first removed"] = { '{ "a":1, "b":2, "c":3 }', "v.a = nil", '{ "b":2, "c":3 }' },
+    ["the middle removed"] = { '{ "a":1, "b":2, "c":3 }', "v.b = nil", '{ "a":1, "c":3 }' },
+    ["the last removed"] = { '{ "a":1, "b":2, "c":3 }', "v.c = nil", '{ "a":1, "b":2 }' },
+    ["two neighbours removed"] = { '{"a":1,"b":2,"c":3,"d":4}', "v.b = nil v.c = nil", '{"a":1,"d":4}' },
+    ["the first two removed"] = { '{"a":1,"b":2,"c":3}', "v.a = nil v.b = nil", '{"c":3}' },
+    ["all removed"] = { '{ "a":1, "b":2 }', "v.a = nil v.b = nil", "{  }" },
+    ["all removed, one added"] = { '{ "a":1, "b":2 }', "v.a = nil v.b = nil v.c = 3", '{ "c":3 }' },
+    ["added at the end, sorted"] = { '{"z":1 }', "v.b = 2 v.a = {}", '{"z":1,"a":{},"b":2 }' },
+    ["added to nothing"] = { "{ }", "v.b = 2 v.a = 1", '{"a":1,"b":2 }' },
+    ["last removed and one added"] = { '{"a":1,"b":2}', "v.b = nil v.c = 3", '{"a":1,"c":3}' },
+    ["changed, removed and added"] = { '{"a":1,"b":2,"c":3}', "v.a = 0 v.b = nil v.d = 4", '{"a":0,"c":3,"d":4}' },
+    ["an escaped name"] = { [[{"\u0061":1,"b":2}]], "v.a = 5", [[{"\u0061":5,"b":2}]] },
+    ["a new name that needs escapes"] = { "{}", [[v['"\n'] = 1]], [[{"\"\n":1}]] },
+    ["twenty digits stay"] = { '{"n":12345678901234567890,"a":1}', "v.a = 2", '{"n":12345678901234567890,"a":2}' },
+    ["numbers equal by value stay"] = { '{"n":1e2,"m":-0,"a":1}', "v.n = 100 v.m = 0 v.a = 2", '{"n":1e2,"m":-0,"a":2}' },
+    ["an infinite number that nobody touched stays"] = { '{"n":1e400,"a":1}', "v.a = 2", '{"n":1e400,"a":2}' },
+    ["half a surrogate pair stays"] = { [[{"s":"\ud800","a":1}]], "v.a = 2", [[{"s":"\ud800","a":2}]] },
+    ["true to false"] = { '{"a":true}', "v.a = false", '{"a":false}' },
+    ["null to a value and back"] = { '{"a":null,"b":1}', "v.a = 1 v.b = lunette.null", '{"a":1,"b":null}' },
+    ["\"1\" is not 1"] = { '{"a":"1","b":1}', "v.a = 1 v.b = '1'", '{"a":1,"b":"1"}' },
+    ["an empty table where an array was is an array"] = { '{"a":[1, 2],"b":[]}', "v.a = {} v.b = {}", '{"a":[],"b":[]}' },
+    ["an empty table where an object was is an object"] = { '{"a":{"x":1},"b":{}}', "v.a = {} v.b = {}", '{"a":{},"b":{}}' },
+    ["an empty table elsewhere is an object"] = { '{"a":1}', "v.a = {} v.b = {}", '{"a":{},"b":{}}' },
+    ["an empty array where an object was"] = { '{"a":{"x":1},"b":{}}', "v.a = lunette.array {} v.b = lunette.array {}", '{"a":[],"b":[]}' },
+    ["an array emptied element by element"] = { '{"a":[1,2]}', "table.remove(v.a) table.remove(v.a)", '{"a":[]}' },
+    ["an object in an array's place"] = { '{"a":[1]}', "v.a = { x = 1 }", '{"a":{"x":1}}' },
+    ["an element changed"] = { "[ 1.0, 2 , 3.0 ]", "v[2] = 9", "[ 1.0, 9 , 3.0 ]" },
+    ["an element appended"] = { "[1.0, 2 ]", "v[3] = 3 v[4] = {}", "[1.0, 2,3,{} ]" },
+    ["appended to nothing"] = { "[ ]", "v[1] = 1 v[2] = 2", "[1,2 ]" },
+    ["the last element removed"] = { "[1.0, 2 ]", "v[2] = nil", "[1.0 ]" },
+    ["the first element removed, the others to the byte"] = { "[1, 2.0, 3e0]", "table.remove(v, 1)", "[2.0, 3e0]" },
+    ["one of the middle removed"] = { '[{"a":1.0}, {"a":2.0}, {"a":3.0}]', "table.remove(v, 2)", '[{"a":1.0}, {"a":3.0}]' },
+    ["every other removed"] = { "[1.0,2.0,3.0,4.0,5.0]", "for i = 4, 2, -2 do table.remove(v, i) end", "[1.0,3.0,5.0]" },
+    ["put in front"] = { "[1.0, 2.0]", "table.insert(v, 1, 'x')", '["x",1.0, 2.0]' },
+    ["put in the middle"] = { "[1.0, 2.0]", "table.insert(v, 2, 'x')", '[1.0, "x",2.0]' },
+    ["removed and another changed"] = { "[1.0,2.0,3.0]", "table.remove(v, 1) v[2] = 'x'", '[2.0,"x"]' },
+    ["a scalar root"] = { ' "a" ', "v = 'b'", ' "b" ' },
+    ["twins, not edited"] = { '{"a":1,"b":2,"a":1}', "", '{"a":1,"b":2,"a":1}' },
+    ["twins, edited elsewhere"] = { '{"a":1,"b":2,"a":3}', "v.b = 4", '{"b":4,"a":3}' },
+    ["twins, themselves edited"] = { '{"a":1,"b":2,"a":3}', "v.a = 4", '{"b":2,"a":4}' },
+    ["twins, removed"] = { '{"a":1,"b":2,"a":3}', "v.a = nil", '{"b":2}' },
+    ["twins, added to"] = { '{"a":1,"a":3}', "v.c = 4", '{"a":3,"c":4}' },
+    ["twins, edited inside"] = { '{"a":{"x":1},"b":2,"a":{"x":2},"c":{"y":1.0}}', "v.c.y = 2", '{"b":2,"a":{"x":2},"c":{"y":2}}' },
+    ["twins inside another member"] = { '{"a":{"x":1,"x":2},"b":2}', "v.b = 3", '{"a":{"x":1,"x":2},"b":3}' },
+    ["a copied member"] = { '{"a":{"n":[1.0,[]]}}', "v.b = v.a", '{"a":{"n":[1.0,[]]},"b":{"n":[1,[]]}}' },
+  }
+  for what, case in pairs(cases) do
+    it(what, function()
+      local text = ("local v = json.decode(%q) %s return (core.merge(%q, v))"):format(case[1], case[2], case[1])
+      assert.equal(case[3], eval(text))
+    end)
+  end
+
+  it("no edit at all when nothing differs", function()
+    assert.equal("0", eval [[local s = '{"a":[1.0,{"b":"\\u0061"}],"a":[1.0,{"b":"a"}]}' local _, n = core.merge(s, json.decode(s)) return n .. ""]])
+  end)
+
+  it("many members, with twins", function()
+    assert.equal("same", eval [[
+      local parts, expected = {}, {}
+      for i = 1, 300 do
+        parts[i] = ('"k%d":%d.0'):format(i % 200, i)
+        -- 0 to 99 come again later, and 50 is gone
+        if (i > 199 or i % 200 > 100) and i % 200 ~= 50 then expected[#expected + 1] = parts[i] end
+      end
+      local s = "{" .. table.concat(parts, ",") .. "}"
+      local v = json.decode(s)
+      v.k50, v.new = nil, true
+      local merged = core.merge(s, v)
+      return merged == "{" .. table.concat(expected, ",") .. ',"new":true}' and "same" or merged]])
+  end)
+
+  it("a long list with some taken out, quickly", function()
+    assert.equal("same", eval [[
+      local parts, kept = {}, {}
+      for i = 1, 3000 do
+        parts[i] = ('{"name":"tool%d","n":%d.0}'):format(i, i)
+        if i % 7 ~= 0 then kept[#kept + 1] = parts[i] end
+      end
+      local s = "[" .. table.concat(parts, ",") .. "]"
+      local v = json.decode(s)
+      for i = 2996, 1, -1 do if i % 7 == 0 then table.remove(v, i) end end
+      return core.merge(s, v) == "[" .. table.concat(kept, ",") .. "]" and "same" or "not the same"]])
+  end)
+
+  it("errors name the member", function()
+    local why = fails [[local s = '{"a":{"b":[1]}}' local v = json.decode(s) v.a.b[1] = print return core.merge(s, v)]]
+    assert.truthy(why:find("a.b[1]: a function can't be sent", 1, true), why)
+    why = fails [[local s = '{"a":{"b":1}}' local v = json.decode(s) v.a.b = { { x = 0/0 } } return core.merge(s, v)]]
+    assert.truthy(why:find("a.b[1].x: not a number", 1, true), why)
+    why = fails [[local s = '{"a":{"b":1}}' local v = json.decode(s) v.a[3] = 1 return core.merge(s, v)]]
+    assert.truthy(why:find("a: ", 1, true), why)
+  end)
+
+  it("leaves out an empty optional member that the source lacks", function()
+    assert.equal('{"a":1}', eval [[return (core.merge('{"a":1}', { a = 1, o = {} }, "o"))]])
+    assert.equal('{"o":null}', eval [[return (core.merge('{"o":null}', { o = {} }, "o"))]])
+    assert.equal('{"a":1,"o":{"x":1}}', eval [[return (core.merge('{"a":1}', { a = 1, o = { x = 1 } }, "o"))]])
+    assert.equal('{"a":{"b":1,"o":{}}}', eval [[return (core.merge('{"a":{"b":1}}', { a = { b = 1, o = {} } }, "o"))]])
+  end)
+end)
