@@ -6,7 +6,12 @@ local ffi = require "ffi"
 local M = {}
 
 local root = os.getenv "LUNETTE_ROOT" or "."
-local declared = {}
+
+-- busted forgets the modules of a spec file when it ends, LuaJIT never forgets a declaration: what was
+-- declared is remembered where both can see it.
+local registry = debug.getregistry()
+registry["lunette.declared"] = registry["lunette.declared"] or {}
+local declared = registry["lunette.declared"]
 
 -- Each header is preprocessed with everything it includes; what an earlier one already
 -- declared is dropped by line marker, since ffi.cdef refuses a second declaration.
