@@ -151,6 +151,7 @@ describe("ln_map", function()
       end
       for n = 0, 40 do fresh(("\0"):rep(n)) end
       for n = 1, 24 do
+        fresh(("x"):rep(n))
         for at = 1, n do fresh(("x"):rep(at - 1) .. "y" .. ("x"):rep(n - at)) end
       end
     end)
