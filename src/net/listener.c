@@ -31,7 +31,11 @@ static void on_readable(uv_poll_t *h, int status, int events);
 
 /* The socket, listening, with *port set to what it got; or a negative libuv error. */
 static int open_socket(const struct sockaddr *addr, uint16_t *port) {
-  struct sockaddr_storage got;
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } got = {.v6 = {0}};
   socklen_t len =
       addr->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
   int one = 1, idle = KEEPALIVE_S;
@@ -43,9 +47,8 @@ static int open_socket(const struct sockaddr *addr, uint16_t *port) {
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
   if (bind(fd, addr, len) || listen(fd, BACKLOG)) goto fail;
   len = sizeof got;
-  if (getsockname(fd, (struct sockaddr *)&got, &len)) goto fail;
-  *port = ntohs(got.ss_family == AF_INET ? ((struct sockaddr_in *)&got)->sin_port
-                                         : ((struct sockaddr_in6 *)&got)->sin6_port);
+  if (getsockname(fd, &got.any, &len)) goto fail;
+  *port = ntohs(got.any.sa_family == AF_INET ? got.v4.sin_port : got.v6.sin6_port);
   return fd;
 fail:;
   int err = uv_translate_sys_error(errno);

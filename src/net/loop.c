@@ -73,7 +73,7 @@ static void count_handle(uv_handle_t *h, void *arg) {
 size_t ln_loop_handles(const struct ln_loop *l) {
   struct count c = {l, l->pending};
   /* uv_walk changes nothing; it only lacks the const. */
-  uv_walk((uv_loop_t *)(uintptr_t)&l->uv, count_handle, &c);
+  uv_walk((uv_loop_t *)&l->uv, count_handle, &c);
   return c.n;
 }
 

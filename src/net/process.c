@@ -24,7 +24,6 @@ enum {
   LEFT_STEP_MS = 10,  /* how often we look whether the rest of a group has gone */
   LEFT_TERM_MS = 500, /* what the rest has from TERM to KILL */
   DRAIN_MS = 500,     /* for the ends of the outputs, when all who should hold them are dead */
-  MAX_ARGS = 4096,
   MAX_PATH_BYTES = 8192
 };
 
@@ -78,11 +77,10 @@ static void seal_descriptors(void) {
 static char **build_argv(const struct ln_process_opts *o) {
   size_t n = 0;
   while (o->args && o->args[n]) n++;
-  if (n > MAX_ARGS) return NULL;
   char **argv = malloc((n + 2) * sizeof *argv);
   if (!argv) return NULL;
-  argv[0] = (char *)(uintptr_t)o->command;
-  for (size_t i = 0; i < n; i++) argv[i + 1] = (char *)(uintptr_t)o->args[i];
+  argv[0] = (char *)o->command;
+  for (size_t i = 0; i < n; i++) argv[i + 1] = (char *)o->args[i];
   argv[n + 1] = NULL;
   return argv;
 }
@@ -100,7 +98,7 @@ static int spawn(struct ln_process *p, const struct ln_process_opts *o, const ch
   uv_process_options_t opts = {.exit_cb = on_uv_exit,
                                .file = path,
                                .args = argv,
-                               .env = (char **)(uintptr_t)o->env,
+                               .env = (char **)o->env,
                                .cwd = o->cwd,
                                .flags = UV_PROCESS_DETACHED,
                                .stdio_count = 3,
@@ -141,6 +139,34 @@ static void open_pipes(struct ln_process *p, int pairs[3][2]) {
   }
 }
 
+/* Makes the pipes and sees to the guard. An error has its *why. */
+static int prepare(struct ln_loop *l, const char *command, int pairs[3][2], const char **why) {
+  int rc = LN_OK;
+  for (int i = 0; i < 3 && !rc; i++)
+    if (pipe2(pairs[i], O_CLOEXEC)) rc = LN_ESYSTEM;
+  if (!rc) rc = ln_guard_ready(l);
+  if (rc) *why = ln_loop_why(l, "%s: %s", command, uv_strerror(uv_translate_sys_error(errno)));
+  return rc;
+}
+
+/* Starts the child and gives it its streams. p is owned by libuv's handle from here on: on failure
+ * it is freed when that has closed. */
+static int launch(struct ln_process *p, const struct ln_process_opts *o, const char *path,
+                  char **argv, int pairs[3][2], const char **why) {
+  int rc = spawn(p, o, path, argv, pairs);
+  if (rc) {
+    *why = spawn_words(p->loop, o->command, rc);
+    uv_close((uv_handle_t *)&p->uv, on_failed_closed);
+    return LN_ESYSTEM;
+  }
+  p->group = uv_process_get_pid(&p->uv);
+  /* From the fork to here nobody would end it but itself, at the end of its stdin. */
+  ln_guard_add(p->loop, &p->guarded, p->group);
+  open_pipes(p, pairs);
+  *why = NULL;
+  return LN_OK;
+}
+
 int ln_process_spawn(struct ln_loop *l, const struct ln_process_opts *opts,
                      const struct ln_process_ops *ops, void *arg, struct ln_process **out,
                      const char **why) {
@@ -158,33 +184,16 @@ int ln_process_spawn(struct ln_loop *l, const struct ln_process_opts *opts,
     rc = LN_ESYSTEM;
     goto done;
   }
-  for (int i = 0; i < 3; i++)
-    if (pipe2(pairs[i], O_CLOEXEC)) rc = LN_ESYSTEM;
-  if (!rc) rc = ln_guard_ready(l);
-  if (rc) {
-    *why = ln_loop_why(l, "%s: %s", opts->command, uv_strerror(uv_translate_sys_error(errno)));
-    goto done;
-  }
+  rc = prepare(l, opts->command, pairs, why);
+  if (rc) goto done;
   p->loop = l;
   p->ops = ops;
   p->arg = arg;
   p->term_after_ms = opts->term_after_ms ? opts->term_after_ms : DEFAULT_MS;
   p->kill_after_ms = opts->kill_after_ms ? opts->kill_after_ms : DEFAULT_MS;
   ln_timer_init(&p->timer);
-  rc = spawn(p, opts, path.data, argv, pairs);
-  if (rc) {
-    *why = spawn_words(l, opts->command, rc);
-    uv_close((uv_handle_t *)&p->uv, on_failed_closed);
-    p = NULL;
-    rc = LN_ESYSTEM;
-    goto done;
-  }
-  p->group = uv_process_get_pid(&p->uv);
-  /* From the fork to here nobody would end it but itself, at the end of its stdin. */
-  ln_guard_add(l, &p->guarded, p->group);
-  open_pipes(p, pairs);
-  *out = p;
-  *why = NULL;
+  rc = launch(p, opts, path.data, argv, pairs, why);
+  if (!rc) *out = p;
   p = NULL;
 done:
   for (int i = 0; i < 3; i++) close_pair(pairs[i]);

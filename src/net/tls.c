@@ -187,7 +187,7 @@ static void handshake(struct ln_tls *t) {
     return;
   }
   if (err == SSL_ERROR_WANT_READ && !sent) return;
-  if (!sent && !(sent = write_held(t))) {
+  if (!sent && write_held(t) == LN_OK) {
     t->ready = true;
     if (t->bye_wanted) ln_tls_bye(s);
     ln_connect_done(s);

@@ -46,8 +46,8 @@ static int try_now(struct ln_stream *s, const struct ln_iov *parts, size_t n, si
     for (; i < n && used < BATCH_PARTS; i++) {
       if (!parts[i].n) continue;
       /* libuv's buffers aren't const; it only reads them here. */
-      bufs[used++] = uv_buf_init((char *)(uintptr_t)parts[i].p,
-                                 (unsigned)LN_MIN(parts[i].n, (size_t)UINT32_MAX));
+      bufs[used++] =
+          uv_buf_init((char *)parts[i].p, (unsigned)LN_MIN(parts[i].n, (size_t)UINT32_MAX));
       bytes += bufs[used - 1].len;
     }
     if (!used) break;
@@ -69,7 +69,7 @@ static int push_out(struct ln_stream *s) {
   for (size_t i = 0; i < s->queue.len && used < BATCH_PARTS && bytes < BATCH_BYTES; i++) {
     const struct ln_iov *e = ln_queue_at(&s->queue, i);
     size_t n = LN_MIN(e->n, BATCH_BYTES - bytes);
-    bufs[used++] = uv_buf_init((char *)(uintptr_t)e->p, (unsigned)n);
+    bufs[used++] = uv_buf_init((char *)e->p, (unsigned)n);
     bytes += n;
   }
   s->write_req.data = s;
