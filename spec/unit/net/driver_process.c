@@ -355,6 +355,63 @@ static void process_many(char **args) {
   end_loop(l);
 }
 
+/* Children of every temper, to which anything is done at any time. */
+enum { STORM = 60 };
+
+static struct child stormy[STORM];
+static uint64_t seed;
+
+static uint64_t draw(uint64_t n) {
+  seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+  return (seed >> 33) % n;
+}
+
+static void storm_act(struct ln_timer *t) {
+  struct child *x = LN_CONTAINER(t, struct child, timer);
+  static char block[100000];
+  struct ln_iov part = {block, draw(sizeof block), NULL};
+  int rc = LN_OK;
+  switch (draw(12)) {
+    case 0: ln_process_end(x->p); break;
+    case 1: ln_process_kill(x->p); break;
+    case 2:
+    case 3: ln_process_read_stop(x->p); break;
+    case 4:
+    case 5:
+    case 6: ln_process_read_start(x->p); break;
+    default: rc = ln_process_write(x->p, &part, 1);
+  }
+  CHECK(rc == LN_OK || rc == LN_EFULL || rc == LN_ECLOSED);
+  ln_timer_start(x->l, t, draw(30), storm_act);
+}
+
+static void process_storm(char **args) {
+  static const char *const scripts[] = {"exec cat",
+                                        "cat & cat",
+                                        "exit 3",
+                                        "exec sleep 1000",
+                                        "trap '' TERM; cat",
+                                        "head -c 200000 /dev/zero; cat >/dev/null",
+                                        "exec 1>&-; cat",
+                                        "exec 0<&-; sleep 0.05; echo x",
+                                        "sleep 1000 & exit",
+                                        "kill -9 $$"};
+  struct ln_loop *l = begin_loop();
+  seed = (uint64_t)atoi(args[0]);
+  for (int i = 0; i < STORM; i++) {
+    start_sh(&stormy[i], l, scripts[draw(LN_COUNT(scripts))]);
+    ln_timer_start(l, &stormy[i].timer, draw(50), storm_act);
+  }
+  ln_loop_run(l);
+  int exits = 0, left = 0;
+  for (int i = 0; i < STORM; i++) exits += stormy[i].exits == 1;
+  usleep(50000);
+  for (int i = 0; i < STORM; i++) left += living(stormy[i].group);
+  say_int("exits", exits);
+  say_int("left", left);
+  end_loop(l);
+}
+
 static void process_cost(char **args) {
   (void)args;
   struct ln_loop *l = begin_loop();
@@ -379,5 +436,6 @@ const struct scenario process_scenarios[] = {{"process_echo", process_echo},
                                              {"process_orphans", process_orphans},
                                              {"process_new_guard", process_new_guard},
                                              {"process_many", process_many},
+                                             {"process_storm", process_storm},
                                              {"process_cost", process_cost},
                                              {NULL, NULL}};

@@ -552,6 +552,94 @@ static void listen_fails(char **args) {
   end_loop(l);
 }
 
+/* --- many clients that do anything at any time --- */
+
+enum { STORM = 300 };
+
+static struct client storm_clients[STORM];
+static uint64_t seed = 7;
+static int storm_closed;
+static struct server storm_server;
+
+static uint64_t draw(uint64_t n) {
+  seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+  return (seed >> 33) % n;
+}
+
+static void storm_act(struct ln_timer *t);
+
+static void storm_again(struct client *c) {
+  ln_timer_start(c->l, &c->timer, draw(20), storm_act);
+}
+
+static void storm_act(struct ln_timer *t) {
+  struct client *c = LN_CONTAINER(t, struct client, timer);
+  struct ln_iov parts[3] = {{block->data, draw(block->len), draw(2) ? block : NULL},
+                            {block->data, draw(300), NULL},
+                            {block->data, draw(2000), block}};
+  int rc;
+  switch (draw(12)) {
+    case 0: ln_stream_close(c->s); return;
+    case 1: ln_stream_close_flushed(c->s, draw(200)); return;
+    case 2: ln_stream_shutdown(c->s); break;
+    case 3: ln_stream_read_stop(c->s); break;
+    case 4:
+    case 5: ln_stream_read_start(c->s); break;
+    default:
+      rc = ln_stream_write(c->s, parts, 1 + draw(3));
+      CHECK(rc == LN_OK || rc == LN_EFULL || rc == LN_ECLOSED || rc == LN_ELIMIT);
+  }
+  storm_again(c);
+}
+
+static void storm_connect(void *arg, int err, const char *why) {
+  (void)arg, (void)err, (void)why;
+}
+
+static void storm_read(void *arg, const char *p, size_t n) {
+  struct client *c = arg;
+  c->sum = mix(c->sum, p, n); /* touches every byte */
+  if (!draw(50)) ln_stream_close(c->s);
+}
+
+static void storm_end(void *arg, int err) {
+  struct client *c = arg;
+  if (err || draw(2)) ln_stream_close(c->s);
+}
+
+static void storm_gone(void *arg) {
+  struct client *c = arg;
+  ln_timer_stop(&c->timer);
+  c->closed++;
+  if (++storm_closed == STORM) ln_listener_close(storm_server.listener, NULL, NULL);
+}
+
+static void storm(char **args) {
+  static const struct ln_stream_ops ops = {storm_connect, storm_read, storm_end, NULL, storm_gone};
+  struct ln_loop *l = begin_loop();
+  storm_server.stays = true;
+  seed = (uint64_t)atoi(args[0]);
+  block = ln_bytes_new(BLOCK * 4);
+  memset(block->data, 'x', block->len);
+  uint16_t port = serve(l, &storm_server, echo_accept);
+  for (int i = 0; i < STORM; i++) {
+    struct client *c = &storm_clients[i];
+    client_start(c, l, draw(3) ? "127.0.0.1" : "localhost", port, 0);
+    ln_stream_set_ops(c->s, &ops, c);
+    if (draw(4) == 0) ln_stream_set_marks(c->s, 100, 1000, 100000);
+    if (draw(2)) ln_stream_read_start(c->s);
+    storm_again(c);
+  }
+  ln_loop_run(l);
+  int once = 0;
+  for (int i = 0; i < STORM; i++) once += storm_clients[i].closed == 1;
+  say_int("once", once);
+  say_int("server", storm_server.accepted == storm_server.closed);
+  say_int("block_refs", block->refs);
+  ln_bytes_unref(block);
+  end_loop(l);
+}
+
 /* --- for strace -c: n round trips between two processes --- */
 
 static void only_close_read(void *arg, const char *p, size_t n);
@@ -601,6 +689,7 @@ const struct scenario stream_scenarios[] = {{"echo", echo},
                                             {"last_words", last_words},
                                             {"exhaustion", exhaustion},
                                             {"listen_fails", listen_fails},
+                                            {"storm", storm},
                                             {"echo_server", echo_server},
                                             {"echo_client", echo_client},
                                             {NULL, NULL}};

@@ -9,7 +9,7 @@ struct client {
   size_t n, total, want;
   uint64_t sum;
   int connects, err, ends, end_err, drains, closed;
-  bool paused, pausing;
+  bool paused, pausing, closes_drained;
   const char *send; /* when connected */
   const struct ln_tls_conf *upgrade;
   const char *upgrade_host;
@@ -74,6 +74,7 @@ static void on_drain(void *arg) {
   struct client *c = arg;
   c->drains++;
   CHECK(ln_stream_queued(c->s) <= 64 * 1024);
+  if (c->closes_drained) ln_stream_close_flushed(c->s, 5000);
 }
 
 static void on_closed(void *arg) {
@@ -137,7 +138,8 @@ static void tls_pauses(char **args) {
   end_loop(c.l);
 }
 
-/* Writes MiBs before the handshake is done, in parts of all sizes, then closes flushed. */
+/* Writes MiBs before the handshake is done, in parts of all sizes, then closes flushed: at once, or
+ * (+ "drained") when told that the queue has drained. */
 static void tls_upload(char **args) {
   enum { PARTS = 900 };
   static struct ln_iov parts[PARTS];
@@ -153,8 +155,10 @@ static void tls_upload(char **args) {
   }
   CHECK(ln_stream_write(c.s, parts, PARTS) == LN_EFULL);
   say_int("held", ln_stream_queued(c.s) == total);
-  ln_stream_close_flushed(c.s, 5000);
+  c.closes_drained = args[6] != NULL;
+  if (!args[6]) ln_stream_close_flushed(c.s, 5000);
   ln_loop_run(c.l);
+  say_int("drains", c.drains);
   say_int("total", (long long)total);
   say("sum", "%llx", (unsigned long long)sum);
   report();
@@ -227,6 +231,64 @@ static void tls_plain(char **args) {
   end_loop(c.l);
 }
 
+/* Clients that close at any time, also in the middle of the handshake. args + number */
+static struct client stormy[100];
+static uint64_t seed = 3;
+
+static uint64_t draw(uint64_t n) {
+  seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+  return (seed >> 33) % n;
+}
+
+static void storm_act(struct ln_timer *t) {
+  struct client *x = LN_CONTAINER(t, struct client, timer);
+  struct ln_iov part = {"some text\n", 10, NULL};
+  int rc = LN_OK;
+  switch (draw(8)) {
+    case 0: ln_stream_close(x->s); return;
+    case 1: ln_stream_close_flushed(x->s, draw(100)); return;
+    case 2: ln_stream_shutdown(x->s); break;
+    case 3: ln_stream_read_stop(x->s); break;
+    case 4: ln_stream_read_start(x->s); break;
+    default: rc = ln_stream_write(x->s, &part, 1);
+  }
+  CHECK(rc == LN_OK || rc == LN_ECLOSED);
+  ln_timer_start(x->l, t, draw(4), storm_act);
+}
+
+static void storm_connect(void *arg, int err, const char *why) {
+  (void)err, (void)why;
+  if (draw(10) == 0) ln_stream_close(((struct client *)arg)->s);
+}
+
+static void storm_read(void *arg, const char *p, size_t n) {
+  struct client *x = arg;
+  x->sum = mix(x->sum, p, n);
+  if (draw(10) == 0) ln_stream_close(x->s);
+}
+
+static void tls_storm(char **args) {
+  struct ln_stream_ops storm_ops = ops;
+  struct ln_connect_opts o = opts_of(args);
+  int n = atoi(args[6]), closed = 0;
+  c.l = begin_loop();
+  storm_ops.on_connect = storm_connect;
+  storm_ops.on_read = storm_read;
+  storm_ops.on_drain = NULL;
+  for (int i = 0; i < n; i++) {
+    struct client *x = &stormy[i];
+    x->l = c.l;
+    ln_timer_init(&x->timer);
+    x->s = ln_stream_connect(c.l, &o, &storm_ops, x);
+    ln_timer_start(c.l, &x->timer, draw(6), storm_act);
+    if (i % 4 == 3) ln_loop_run(c.l); /* few at a time: the server serves one after the other */
+  }
+  ln_loop_run(c.l);
+  for (int i = 0; i < n; i++) closed += stormy[i].closed == 1;
+  say_int("closed", closed);
+  end_loop(c.l);
+}
+
 /* The sum of standard input, to compare with. */
 static void sum_stdin(char **args) {
   static char buf[65536];
@@ -238,10 +300,7 @@ static void sum_stdin(char **args) {
   say("sum", "%llx", (unsigned long long)sum);
 }
 
-const struct scenario tls_scenarios[] = {{"tls_talk", tls_talk},
-                                         {"tls_pauses", tls_pauses},
-                                         {"tls_upload", tls_upload},
-                                         {"tls_upgrade", tls_upgrade},
-                                         {"tls_plain", tls_plain},
-                                         {"sum_stdin", sum_stdin},
-                                         {NULL, NULL}};
+const struct scenario tls_scenarios[] = {{"tls_talk", tls_talk},     {"tls_pauses", tls_pauses},
+                                         {"tls_upload", tls_upload}, {"tls_upgrade", tls_upgrade},
+                                         {"tls_plain", tls_plain},   {"tls_storm", tls_storm},
+                                         {"sum_stdin", sum_stdin},   {NULL, NULL}};

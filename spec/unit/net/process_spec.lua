@@ -68,9 +68,23 @@ describe("net/process", function()
       ended(r, 5, 0)
     end)
 
+    it("is started and reaped when Lunette was started with SIGCHLD ignored", function()
+      local r = driver.check(driver.parse(driver.shell "trap '' CHLD; exec $D process_run 'echo hi; exit 4'; echo rc $?"
+        .. "rc 0\n"))
+      assert.equal("hi", r.out)
+      ended(r, 4, 0)
+    end)
+
     it("of many is lost no more than one of one", function()
       local r = driver.run "process_many"
       assert.same({ "40", "20", "20" }, { r.exits, r.sevens, r.his })
+    end)
+
+    it("ends once and wholly, whatever is done to it at whatever time", function()
+      for seed = 1, 3 do
+        local r = driver.run("process_storm", seed)
+        assert.same({ "60", "0" }, { r.exits, r.left })
+      end
     end)
   end)
 

@@ -98,6 +98,13 @@ describe("net/stream", function()
     assert.equal(1, warnings)
   end)
 
+  it("closes each of many once, whatever is done to them at whatever time", function()
+    for seed = 1, 3 do
+      local r = driver.run("storm", seed)
+      assert.same({ "300", "1", "1" }, { r.once, r.server, r.block_refs })
+    end
+  end)
+
   it("says why it can't listen", function()
     local r = driver.run "listen_fails"
     assert.same({ "ESYSTEM", ": address already in use" }, { r.taken, r.taken_why })

@@ -42,6 +42,7 @@ describe("net/tls", function()
     serve("self", "-cert self.pem -key self.key -rev")
     serve("www", "-cert ../good.pem -key ../good.key -WWW", "$T/www")
     serve("sink", "-cert good.pem -key good.key -naccept 1")
+    serve("sink2", "-cert good.pem -key good.key -naccept 1")
   end)
   teardown(function()
     for _, pid in ipairs(servers) do os.execute("kill -- -" .. pid .. " 2>/dev/null") end
@@ -120,6 +121,11 @@ describe("net/tls", function()
     assert.same({ "2", "OK", "1" }, { r.connects, r.err, r.closed })
   end)
 
+  it("is closed once, at whatever time", function()
+    local r = driver.run("tls_storm", "127.0.0.1", port_of.good, driver.directory() .. "/ca.pem", "", 1, "", 100)
+    assert.equal("100", r.closed)
+  end)
+
   it("reads megabytes, stopping wherever it likes, to a clean end", function()
     local r = driver.run("tls_pauses", "127.0.0.1", port_of.www, driver.directory() .. "/ca.pem", "", 1, "",
       "GET /big HTTP/1.0\r\n\r\n")
@@ -130,21 +136,30 @@ describe("net/tls", function()
     assert.same({ "1", "OK", "1" }, { r.ends, r.end_err, r.closed })
   end)
 
+  -- s_server talks before and after what came: the bytes are cut out by count.
+  local function sunk(sink, r)
+    assert.is_true(driver.wait(function()
+      return driver.shell("wc -c <" .. sink .. ".out"):match "%d+" + 0 > tonumber(r.total)
+    end, 10))
+    driver.sleep(0.2)
+    local text = driver.shell("cat " .. sink .. ".out")
+    local _, last = text:find("Secure Renegotiation IS supported\n", 1, true)
+    assert.truthy(last)
+    local file = assert(io.open(driver.directory() .. "/sunk", "wb"))
+    file:write(text:sub(last + 1, last + tonumber(r.total)))
+    file:close()
+    return driver.parse(driver.shell "$D sum_stdin <sunk").sum
+  end
+
   it("writes megabytes given before it was connected", function()
     local r = driver.run("tls_upload", "127.0.0.1", port_of.sink, driver.directory() .. "/ca.pem", "", 1, "")
-    assert.same({ "1", "0", "1", "1" }, { r.held, r.connects, r.closed, r.block_refs })
-    local function whole()
-      return driver.shell("wc -c <sink.out"):match "%d+" + 0 > tonumber(r.total)
-    end
-    assert.is_true(driver.wait(whole, 10))
-    -- s_server talks before and after what came: cut the bytes out by count.
-    local text = driver.shell("sleep 0.2; cat sink.out")
-    local first = text:find("Secure Renegotiation IS supported\n", 1, true)
-    assert.truthy(first)
-    first = first + #"Secure Renegotiation IS supported\n"
-    local file = assert(io.open(driver.directory() .. "/sunk", "wb"))
-    file:write(text:sub(first, first + tonumber(r.total) - 1))
-    file:close()
-    assert.equal(r.sum, driver.parse(driver.shell "$D sum_stdin <sunk").sum)
+    assert.same({ "1", "0", "0", "1", "1" }, { r.held, r.connects, r.drains, r.closed, r.block_refs })
+    assert.equal(r.sum, sunk("sink", r))
+  end)
+
+  it("tells when what was held has drained", function()
+    local r = driver.run("tls_upload", "127.0.0.1", port_of.sink2, driver.directory() .. "/ca.pem", "", 1, "", "drained")
+    assert.same({ "1", "1", "1", "1", "1" }, { r.held, r.connects, r.drains, r.closed, r.block_refs })
+    assert.equal(r.sum, sunk("sink2", r))
   end)
 end)
