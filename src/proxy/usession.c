@@ -208,6 +208,8 @@ static void request_send(struct ln_usession *us, struct ln_urequest *r) {
   send_out(us, &out, &note, &rc);
   ln_out_deinit(&out);
   us->upstream->host->count.upstream_requests++;
+  /* A server that died at its start says why with its end, which is on its way. */
+  if (rc == LN_ECLOSED && us->state == LN_US_INITIALIZING) return;
   if (rc)
     request_fail(r, "%s",
                  rc == LN_ELIMIT ? "it reads too slowly; too much is waiting" : ln_err_text(rc));
