@@ -153,6 +153,7 @@ function M.http(parts, options)
     if body then out[#out + 1] = "body " .. body end
     body = nil
     if e == lib.LN_HTTP_HEAD then
+      assert(h.body.p == nil, "a body before its head")
       head = show_head(h.head)
       for i = 1, options.headers and #head or 1 do out[#out + 1] = head[i] end
     elseif e == lib.LN_HTTP_END then

@@ -86,6 +86,7 @@ describe("request head", function()
     assert.equal("GET / @h 1.1 keep -", head("\r\n" .. get "/"))
     local two = request(get "/" .. "\r\n" .. get "/")
     assert.same({ "GET / @h 1.1 keep -", "end", "GET / @h 1.1 keep -", "end" }, two)
+    assert.equal(4, #request(("\r\n" .. get "/"):rep(2)))
     refused("\r\n\r\n" .. get "/", 400)
     refused("\n" .. get "/", 400)
     refused("\r" .. get "/", 400)
@@ -129,8 +130,22 @@ describe("request head", function()
       local method = feed.http { get("/", "h", "G" .. c) }
       assert.equal(not (token and c ~= ":"), method[1]:sub(1, 4) == "!400", "in a method: " .. b)
     end
-    refused(with "X: a\0b\r\n", 400)
+    assert.truthy(refused(with "X: a\0b\r\n", 400):find "a control byte")
+    assert.truthy(refused(with "X: a\nb\r\n", 400):find "a bare LF")
     refused(with "\0: a\r\n", 400)
+  end)
+
+  it("has no control byte wherever in a long value it is, whatever is around it", function()
+    for _, around in ipairs { "a", " ", "~", "\128", "\255", "\160" } do
+      for at = 0, 24 do
+        for b = 0, 255 do
+          local value = "x" .. around:rep(at) .. string.char(b) .. around:rep(24 - at) .. "x"
+          local bad = (b < 0x20 and b ~= 9) or b == 0x7f
+          local out = feed.http { with("X: " .. value .. "\r\n") }
+          if bad ~= (out[1]:sub(1, 4) == "!400") then error(("byte %d at %d"):format(b, at)) end
+        end
+      end
+    end
   end)
 
   it("has names that are tokens, right before the colon", function()

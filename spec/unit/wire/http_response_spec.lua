@@ -35,6 +35,13 @@ describe("response", function()
     end
   end)
 
+  it("has any status of three digits", function()
+    for _, status in ipairs { 200, 299, 431, 505, 599, 999 } do
+      assert.same({ status .. " 1.1 keep 0", "end" },
+        response(("HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n"):format(status)))
+    end
+  end)
+
   it("has a status line", function()
     for _, bad in ipairs {
       "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 20", "HTTP/1.1 2000", "HTTP/1.1 200OK", "HTTP/1.1  200 OK", "HTTP/1.1 099",

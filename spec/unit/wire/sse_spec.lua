@@ -65,6 +65,12 @@ describe("SSE parser", function()
       .. "dat: z\ndatas: z\nData: z\n data: z\neventx: z\nidx\ndata: a\n\n", 16))
   end)
 
+  it("goes on with the event after a line it ignores", function()
+    for _, ignored in ipairs { ":", ": x", "abcdef", "abcdefgh", "abcdefdata: x", "dat", "x:data: y", " data: x" } do
+      assert.same({ "t|1|a\nb" }, only("event: t\nid: 1\ndata: a\n" .. ignored .. "\ndata: b\n\n"))
+    end
+  end)
+
   it("takes a line without a colon for a name", function()
     assert.same({ "message||" }, only "event\ndata\n\n")
     assert.same({}, only "dataa\n\n")
@@ -103,6 +109,8 @@ describe("SSE parser", function()
     assert.equal("id= retry=0", state "retry:00\n")
     assert.equal("id= retry=7", state "retry: 7\nretry: -1\nretry: 1s\nretry:\nretry\nretry:  9\n")
     assert.equal("id= retry=9223372036854775807", state "retry: 9223372036854775807\n")
+    assert.equal("id= retry=9223372036854775805", state "retry: 9223372036854775805\n")
+    assert.equal("id= retry=9223372036854775807", state "retry: 9223372036854775808\n")
     assert.equal("id= retry=9223372036854775807", state "retry: 99999999999999999999999999\n")
     assert.equal("id= retry=-1", state "retry: 5")
   end)
