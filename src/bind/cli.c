@@ -155,7 +155,7 @@ static void push_upstream(lua_State *L, const struct ln_upstream_conf *c) {
 static int l_app_declarations(lua_State *L) {
   struct app *a = check_app(L);
   if (!a->started) return luaL_error(L, "nothing is loaded");
-  const struct ln_policy_decls *d = a->host.decls;
+  const struct ln_policy_decls *d = a->host.gen->decls;
   lua_newtable(L);
   lua_createtable(L, (int)d->n_upstreams, 0);
   for (size_t i = 0; i < d->n_upstreams; i++) {
@@ -181,8 +181,8 @@ static int l_app_servers(lua_State *L) {
   static const char *const words[] = {"unknown", "up", "down"};
   struct app *a = check_app(L);
   lua_newtable(L);
-  for (size_t i = 0; i < a->host.n_upstreams; i++) {
-    const struct ln_upstream *u = &a->host.upstreams[i];
+  for (size_t i = 0; i < a->host.gen->n_upstreams; i++) {
+    const struct ln_upstream *u = a->host.gen->upstreams[i];
     lua_createtable(L, 0, 4);
     lua_pushstring(L, u->conf->name);
     lua_setfield(L, -2, "name");
@@ -247,7 +247,7 @@ static int l_app_connect(lua_State *L) {
   if (!a->started || a->local) return luaL_error(L, "nothing is loaded, or connected already");
   /* What is asked once can't hear later of a server that was late: only their own deadlines count.
    */
-  a->host.start_timeout_ms = 3600 * 1000;
+  a->host.settings.start_timeout_ms = 3600 * 1000;
   a->local = ln_local_new(&a->host);
   if (!a->local) return fail(L, "out of memory");
   struct ln_msg *reply =
@@ -282,7 +282,7 @@ static void set_bytes(lua_State *L, const char *name, const struct ln_bytes *b) 
 }
 
 static void push_entry(lua_State *L, const struct ln_view *v, const struct ln_entry *e) {
-  const struct ln_component *own = e->upstream ? NULL : &v->host->decls->components[e->component];
+  const struct ln_component *own = e->upstream ? NULL : &v->gen->decls->components[e->component];
   lua_createtable(L, 0, 8);
   if (e->upstream) {
     lua_pushstring(L, e->upstream->conf->name);

@@ -314,7 +314,7 @@ static int fetch_start(struct ln_catalogue *c, enum ln_kind kind, struct ln_uses
 /* With a catalogue at hand: from the index, or wait for the fetch. */
 static void waiter_go(struct waiter *w) {
   struct ln_session *s = w->session;
-  struct ln_catalogue *c = s->catalogues[w->upstream->index];
+  struct ln_catalogue *c = ln_session_catalogue(s, w->upstream);
   enum ln_kind kind = w->kind;
   if (s->state == LN_SESSION_GONE || !c) {
     waiter_end(w, NULL, "the session has ended");
@@ -350,14 +350,18 @@ static void server_ready(struct ln_watcher *watch, struct ln_usession *us, bool 
     waiter_end(w, NULL, why);
     return;
   }
-  struct ln_catalogue **slot = &w->session->catalogues[w->upstream->index];
-  if (!*slot && w->session->state != LN_SESSION_GONE) *slot = ln_catalogue_ref(us->catalogue);
+  struct ln_session *s = w->session;
+  if (!ln_session_catalogue(s, w->upstream) && s->state != LN_SESSION_GONE &&
+      ln_session_set_catalogue(s, w->upstream, us->catalogue)) {
+    waiter_end(w, NULL, "out of memory");
+    return;
+  }
   waiter_go(w);
 }
 
 void ln_catalogue_shelf(struct ln_session *s, struct ln_upstream *u, enum ln_kind kind,
                         ln_shelf_fn fn, void *arg) {
-  struct ln_catalogue *c = s->catalogues[u->index];
+  struct ln_catalogue *c = ln_session_catalogue(s, u);
   if (c && c->shelves[kind]) { /* the common case allocates nothing */
     fn(arg, c->shelves[kind], NULL);
     return;
@@ -410,15 +414,12 @@ static void refetched(struct fetch *f, struct ln_shelf *shelf, const char *why) 
   } else {
     differs = true;
     struct ln_session *s = f->session;
-    size_t i = c->upstream->index;
+    struct ln_upstream *u = c->upstream;
     bool everybody = !s || c->maker == f->us || ln_list_empty(&c->link);
-    if (!everybody && s->state != LN_SESSION_GONE && s->catalogues[i] == c) {
+    if (!everybody && s->state != LN_SESSION_GONE && ln_session_catalogue(s, u) == c) {
       struct ln_catalogue *own = fork_catalogue(c);
-      if (own) {
-        s->catalogues[i] = own;
-        ln_catalogue_unref(c); /* the session's; the fetch still holds its own */
-        c = own;
-      }
+      if (own && ln_session_set_catalogue(s, u, own) == LN_OK) c = own;
+      ln_catalogue_unref(own); /* the session's now */
     }
     ln_shelf_unref(c->shelves[shelf->kind]);
     c->shelves[shelf->kind] = shelf;
@@ -428,7 +429,8 @@ static void refetched(struct fetch *f, struct ln_shelf *shelf, const char *why) 
 
 void ln_catalogue_changed(struct ln_usession *us, enum ln_kind kind,
                           void (*done)(void *arg, bool differs), void *arg) {
-  struct ln_catalogue *c = us->owner ? us->owner->catalogues[us->upstream->index] : us->catalogue;
+  struct ln_catalogue *c =
+      us->owner ? ln_session_catalogue(us->owner, us->upstream) : us->catalogue;
   if (!c || (!c->shelves[kind] && !c->fetching[kind])) {
     done(arg, true);
     return;

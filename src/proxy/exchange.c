@@ -11,7 +11,7 @@ struct ln_exchange *ln_exchange_new(struct ln_session *s, struct ln_msg *msg,
   if (!x) return NULL;
   x->refs = 1;
   x->session = ln_session_ref(s);
-  x->policy = ln_policy_ref(s->policy);
+  x->gen = ln_generation_ref(s->gen);
   x->msg = ln_msg_ref(msg);
   x->method = method;
   x->sink = sink ? ln_sink_ref(sink) : NULL;
@@ -42,7 +42,7 @@ void ln_exchange_unref(struct ln_exchange *x) {
   ln_msg_unref(x->held);
   ln_bytes_unref(x->headers);
   ln_sink_unref(x->sink);
-  ln_policy_unref(x->policy);
+  ln_generation_unref(x->gen);
   ln_exchange_unref(x->cause);
   ln_session_unref(x->session);
   free(x);
@@ -108,7 +108,7 @@ void ln_exchange_fail(struct ln_exchange *x, int code, const char *message) {
 
 void ln_exchange_abort(struct ln_exchange *x) {
   if (x->ended) return;
-  ln_policy_cancel(x->policy, x);
+  ln_policy_cancel(x->gen->policy, x);
   leave(x);
   if (x->ask_id) ln_session_ask_cancel(x->session, x->ask_id, NULL);
   if (x->reply)

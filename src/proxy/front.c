@@ -10,7 +10,7 @@
 enum { MAX_BATCH = 100 };
 
 struct ln_msg_limits ln_front_limits(const struct ln_host *h) {
-  const struct ln_settings *s = &h->decls->settings;
+  const struct ln_settings *s = &h->settings;
   return (struct ln_msg_limits){
       .json = {.max_bytes = s->max_message_bytes, .max_depth = s->max_depth, .max_members = 65536},
       .strict = true};
@@ -154,8 +154,8 @@ bool ln_front_ready(const struct ln_host *h, struct ln_buf *out) {
   bool ready = !h->closing;
   const char *comma = "";
   int rc = ln_buf_append_c(out, "{\"servers\":{");
-  for (size_t i = 0; i < h->n_upstreams && !rc; i++) {
-    const struct ln_upstream *u = &h->upstreams[i];
+  for (size_t i = 0; i < h->gen->n_upstreams && !rc; i++) {
+    const struct ln_upstream *u = h->gen->upstreams[i];
     bool down = u->health == LN_UPSTREAM_DOWN, late = !down && ln_upstream_late(u);
     ready &= !(down || late) || u->conf->optional;
     rc = ln_buf_append_c(out, comma);
@@ -189,8 +189,9 @@ int ln_front_metrics(const struct ln_host *h, struct ln_buf *out) {
   for (size_t i = 0; i < LN_COUNT(rows) && !rc; i++)
     rc = ln_buf_printf(out, "# TYPE %s %s\n%s %" PRIu64 "\n", rows[i].name, rows[i].type,
                        rows[i].name, rows[i].value);
-  for (size_t i = 0; i < h->n_upstreams && !rc; i++)
-    rc = ln_buf_printf(out, "lunette_server_up{server=\"%s\"} %d\n", h->upstreams[i].conf->name,
-                       h->upstreams[i].health == LN_UPSTREAM_UP);
+  for (size_t i = 0; i < h->gen->n_upstreams && !rc; i++)
+    rc = ln_buf_printf(out, "lunette_server_up{server=\"%s\"} %d\n",
+                       h->gen->upstreams[i]->conf->name,
+                       h->gen->upstreams[i]->health == LN_UPSTREAM_UP);
   return rc;
 }

@@ -18,7 +18,6 @@ struct ln_front_http {
   struct ln_map sessions; /* by id; values are sessions, each with one reference of ours */
   struct ln_timer tick;   /* keep-alive comments, idle sessions */
   bool loopback, draining;
-  bool wants_headers; /* the policy may look at them */
   void (*closed)(void *arg);
   void *closed_arg;
 };
@@ -274,10 +273,17 @@ static void post_message(struct ln_front_http *f, struct ln_http_request *r, str
   ln_router_from_client(s, m, &p->sink, headers);
 }
 
+/* Only policies look at headers. */
+static bool wants_headers(const struct ln_generation *g) {
+  bool wants = g->decls->n_hooks || g->decls->n_components;
+  for (int k = 0; k < LN_KINDS; k++) wants |= ln_policy_per_client(g->policy, (enum ln_kind)k);
+  return wants;
+}
+
 static void post(struct ln_front_http *f, struct ln_http_request *r) {
   struct ln_str text = LN_STR_NONE;
   if (r->body) text = ln_json_trim((struct ln_str){r->body->data, r->body->len});
-  struct ln_bytes *headers = f->wants_headers ? ln_gate_headers(r->head) : NULL;
+  struct ln_bytes *headers = wants_headers(f->host->gen) ? ln_gate_headers(r->head) : NULL;
   struct ln_msg_limits limits = ln_front_limits(f->host);
   struct ln_msg_fault fault = {.code = -32700, .text = "Parse error: the body is empty"};
   if (text.n && text.p[0] == '[') {
@@ -426,18 +432,11 @@ static void on_tick(struct ln_timer *t) {
     struct pipe *get = s->general ? LN_CONTAINER(s->general, struct pipe, sink) : NULL;
     if (get && get->request) {
       if (ln_http_sse_comment(get->request)) ln_http_request_abort(get->request);
-    } else if (s->in_flight == 0 &&
-               now - s->last_used > f->host->decls->settings.session_timeout_ms) {
+    } else if (s->in_flight == 0 && now - s->last_used > f->host->settings.session_timeout_ms) {
       session_over(s);
     }
   }
   ln_timer_start(f->host->loop, &f->tick, TICK_MS, on_tick);
-}
-
-static bool per_client_rules(const struct ln_policy *p) {
-  for (int k = 0; k < LN_KINDS; k++)
-    if (ln_policy_per_client(p, (enum ln_kind)k)) return true;
-  return false;
 }
 
 int ln_front_http_start(struct ln_host *h, const char *host, uint16_t port,
@@ -449,13 +448,12 @@ int ln_front_http_start(struct ln_host *h, const char *host, uint16_t port,
   }
   f->host = h;
   f->loopback = strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
-  f->wants_headers = h->decls->n_hooks || h->decls->n_components || per_client_rules(h->policy);
   ln_map_init(&f->sessions);
   ln_timer_init(&f->tick);
   const struct ln_http_server_conf conf = {.host = host,
                                            .port = port,
-                                           .max_body = h->decls->settings.max_message_bytes,
-                                           .max_connections = h->decls->settings.max_connections};
+                                           .max_body = h->settings.max_message_bytes,
+                                           .max_connections = h->settings.max_connections};
   int rc = ln_http_server_start(h->loop, &conf, &server_ops, f, &f->server, why);
   if (rc) {
     free(f);

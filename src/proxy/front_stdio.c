@@ -143,7 +143,7 @@ static void on_end(void *arg, int err) {
   if (f->eof) return;
   f->eof = true;
   (void)err;
-  f->give_up_at = ln_loop_now(f->host->loop) + f->host->decls->settings.drain_timeout_ms;
+  f->give_up_at = ln_loop_now(f->host->loop) + f->host->settings.drain_timeout_ms;
   ln_timer_start(f->host->loop, &f->poll, 1, poll_end);
 }
 
@@ -190,7 +190,7 @@ struct ln_front_stdio *ln_front_stdio_start(struct ln_host *h, int in, int out,
   f->ended = ended;
   f->ended_arg = arg;
   ln_timer_init(&f->poll);
-  ln_line_init(&f->line, h->decls->settings.max_message_bytes);
+  ln_line_init(&f->line, h->settings.max_message_bytes);
   f->session = ln_session_new(h, "stdio", "stdio");
   f->in = f->session ? ln_stream_open(h->loop, in, &in_ops, f) : NULL;
   f->out = f->in ? ln_stream_open(h->loop, out, &out_ops, f) : NULL;

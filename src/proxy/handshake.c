@@ -41,7 +41,7 @@ static struct ln_bytes *offered(const struct ln_policy *p, struct ln_str own) {
 }
 
 static struct ln_bytes *offered_shared(const struct ln_upstream *u) {
-  return offered(u->host->policy, LN_STR_LIT("{}"));
+  return offered(u->host->gen->policy, LN_STR_LIT("{}"));
 }
 
 struct ln_msg *ln_router_hello(struct ln_usession *us) {
@@ -83,8 +83,7 @@ struct ln_catalogue *ln_router_catalogue(struct ln_usession *us, struct ln_msg *
   struct ln_catalogue *c = ln_catalogue_find(u, caps);
   c = c ? ln_catalogue_ref(c) : ln_catalogue_new(u, caps, reply, us);
   ln_bytes_unref(caps);
-  if (c && s && !s->catalogues[u->index]) {
-    s->catalogues[u->index] = ln_catalogue_ref(c);
+  if (c && s && !ln_session_catalogue(s, u) && ln_session_set_catalogue(s, u, c) == LN_OK) {
     if (s->state == LN_SESSION_OPEN || s->state == LN_SESSION_INITIALIZED) announce(s, c);
   }
   return c;
@@ -115,31 +114,35 @@ static bool flag(struct ln_str object, const char *name) {
   return ln_json_get(object, name, &it) && it.type == LN_JSON_TRUE;
 }
 
-static bool own_components(const struct ln_host *h, size_t i) {
+static bool own_components(const struct ln_generation *h, size_t i) {
   return h->components[list_kinds[i]] ||
          (list_kinds[i] == LN_KIND_RESOURCE && h->components[LN_KIND_TEMPLATE]);
 }
 
 /* The union of what all servers offer; one that is late counts as offering every list. */
-static int write_capabilities(struct ln_session *s, struct ln_buf *b) {
-  struct ln_host *h = s->host;
+static int write_capabilities(const struct ln_exchange *x, struct ln_buf *b) {
+  const struct ln_session *s = x->session;
+  const struct ln_generation *h = x->gen;
   static const char *const plain[] = {"logging", "completions"};
   const char *comma = "";
   int rc = ln_buf_append_c(b, "{");
   for (size_t k = 0; k < LN_COUNT(plain) && !rc; k++) {
     struct ln_json_item it;
     bool any = false;
-    for (size_t i = 0; i < h->n_upstreams; i++)
-      any |= s->catalogues[i] && ln_json_get(s->catalogues[i]->capabilities, plain[k], &it);
+    for (size_t i = 0; i < h->n_upstreams; i++) {
+      const struct ln_catalogue *c = ln_session_catalogue(s, h->upstreams[i]);
+      any |= c && ln_json_get(c->capabilities, plain[k], &it);
+    }
     if (any) rc = ln_buf_printf(b, "%s\"%s\":{}", comma, plain[k]), comma = ",";
   }
   for (size_t k = 0; k < LN_COUNT(lists) && !rc; k++) {
     bool any = own_components(h, k), changed = any, subscribe = false;
     for (size_t i = 0; i < h->n_upstreams; i++) {
       struct ln_json_item it;
-      if (!s->catalogues[i]) {
+      const struct ln_catalogue *c = ln_session_catalogue(s, h->upstreams[i]);
+      if (!c) {
         any = changed = true;
-      } else if (ln_json_get(s->catalogues[i]->capabilities, lists[k], &it)) {
+      } else if (ln_json_get(c->capabilities, lists[k], &it)) {
         any = true;
         changed |= flag(it.value, "listChanged");
         subscribe |= flag(it.value, "subscribe");
@@ -154,21 +157,23 @@ static int write_capabilities(struct ln_session *s, struct ln_buf *b) {
   return rc ? rc : ln_buf_append_c(b, "}");
 }
 
-static int write_instructions(struct ln_session *s, struct ln_buf *b) {
-  struct ln_host *h = s->host;
+static int write_instructions(const struct ln_exchange *x, struct ln_buf *b) {
+  const struct ln_session *s = x->session;
+  const struct ln_generation *h = x->gen;
   struct ln_buf text;
   ln_buf_init(&text, MAX_INSTRUCTIONS);
   int rc = LN_OK;
   for (size_t i = 0; i < h->n_upstreams && !rc; i++) {
     struct ln_json_item it;
-    if (!s->catalogues[i] || !ln_json_get(s->catalogues[i]->hello->result, "instructions", &it) ||
-        it.type != LN_JSON_STRING)
+    const struct ln_catalogue *c = ln_session_catalogue(s, h->upstreams[i]);
+    if (!c || !ln_json_get(c->hello->result, "instructions", &it) || it.type != LN_JSON_STRING)
       continue;
-    rc = ln_buf_printf(&text, "%s# %s\n\n", text.len ? "\n\n" : "", h->upstreams[i].conf->name);
+    rc = ln_buf_printf(&text, "%s# %s\n\n", text.len ? "\n\n" : "", h->upstreams[i]->conf->name);
     if (!rc) rc = ln_json_unescape(ln_json_inside(it.value), true, &text);
   }
   if (rc == LN_ELIMIT) {
-    LN_LOG(h->log, WARN, s->id, "the servers' instructions were cut to %d bytes", MAX_INSTRUCTIONS);
+    LN_LOG(s->host->log, WARN, s->id, "the servers' instructions were cut to %d bytes",
+           MAX_INSTRUCTIONS);
     rc = LN_OK;
   }
   if (!rc && text.len) {
@@ -179,16 +184,17 @@ static int write_instructions(struct ln_session *s, struct ln_buf *b) {
   return rc;
 }
 
-static struct ln_msg *merged_reply(struct ln_session *s) {
+static struct ln_msg *merged_reply(const struct ln_exchange *x) {
+  const struct ln_session *s = x->session;
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
   int rc =
       ln_buf_printf(&b, "{\"protocolVersion\":\"%.*s\",\"capabilities\":", LN_STR_ARG(s->version));
-  if (!rc) rc = write_capabilities(s, &b);
+  if (!rc) rc = write_capabilities(x, &b);
   if (!rc)
     rc = ln_buf_append_c(&b,
                          ",\"serverInfo\":{\"name\":\"lunette\",\"version\":\"" LN_VERSION "\"}");
-  if (!rc) rc = write_instructions(s, &b);
+  if (!rc) rc = write_instructions(x, &b);
   if (!rc) rc = ln_buf_append_c(&b, "}");
   struct ln_msg *m = rc ? NULL : ln_msg_result(ln_buf_str(&b));
   ln_buf_deinit(&b);
@@ -196,8 +202,8 @@ static struct ln_msg *merged_reply(struct ln_session *s) {
 }
 
 /* One server's own answer, with our version and what the policy's components add. */
-static struct ln_msg *mirrored_reply(struct ln_session *s) {
-  const struct ln_catalogue *c = s->catalogues[0];
+static struct ln_msg *mirrored_reply(const struct ln_exchange *x, const struct ln_catalogue *c) {
+  const struct ln_session *s = x->session;
   struct ln_edit edits[2];
   size_t n = 0;
   struct ln_json_item it;
@@ -212,7 +218,7 @@ static struct ln_msg *mirrored_reply(struct ln_session *s) {
   bool empty = ln_json_count(c->capabilities) == 0;
   int rc = LN_OK;
   for (size_t k = 0; k < LN_COUNT(lists) && !rc; k++) {
-    if (!own_components(s->host, k) || ln_json_get(c->capabilities, lists[k], &it)) continue;
+    if (!own_components(x->gen, k) || ln_json_get(c->capabilities, lists[k], &it)) continue;
     rc = ln_buf_printf(&add, "%s\"%s\":{\"listChanged\":true}", empty ? "" : ",", lists[k]);
     empty = false;
   }
@@ -233,18 +239,20 @@ static struct ln_msg *mirrored_reply(struct ln_session *s) {
 static void answer(struct hello *h) {
   struct ln_exchange *x = h->x;
   struct ln_session *s = x->session;
-  struct ln_host *host = s->host;
+  const struct ln_generation *g = x->gen;
+  const struct ln_catalogue *only =
+      g->n_upstreams == 1 ? ln_session_catalogue(s, g->upstreams[0]) : NULL;
   ln_timer_stop(&h->patience);
   for (size_t i = 0; i < h->n; i++) ln_usession_unwatch(&h->waits[i].watch);
   struct ln_msg *reply;
   if (s->state == LN_SESSION_GONE) {
     reply = ln_msg_error(-32603, "The session has ended", LN_STR_NONE);
-  } else if (host->n_upstreams == 1 && s->catalogues[0]) {
-    reply = mirrored_reply(s);
-  } else if (host->n_upstreams == 1 && *h->why && host->decls->n_components == 0) {
+  } else if (only) {
+    reply = mirrored_reply(x, only);
+  } else if (g->n_upstreams == 1 && *h->why && g->decls->n_components == 0) {
     reply = ln_msg_error(-32603, h->why, LN_STR_NONE);
   } else {
-    reply = merged_reply(s);
+    reply = merged_reply(x);
   }
   if (s->state == LN_SESSION_INITIALIZING)
     s->state = reply && reply->kind == LN_MSG_RESULT ? LN_SESSION_INITIALIZED : LN_SESSION_NEW;
@@ -262,11 +270,11 @@ static void server_known(struct ln_watcher *w, struct ln_usession *us, bool read
                          const char *why) {
   struct hello *h = LN_CONTAINER(w, struct wait, watch)->hello;
   struct ln_session *s = h->x->session;
-  size_t i = us->upstream->index;
   if (!ready)
     snprintf(h->why, sizeof h->why, "Server \"%s\": %s", us->upstream->conf->name, why);
-  else if (!s->catalogues[i] && us->catalogue)
-    s->catalogues[i] = ln_catalogue_ref(us->catalogue);
+  else if (!ln_session_catalogue(s, us->upstream) && us->catalogue &&
+           ln_session_set_catalogue(s, us->upstream, us->catalogue))
+    snprintf(h->why, sizeof h->why, "out of memory");
   heard(h);
 }
 
@@ -277,14 +285,12 @@ static void out_of_patience(struct ln_timer *t) {
   answer(h);
 }
 
-static void ask_server(struct hello *h, struct ln_upstream *u) {
+static void ask_server(struct hello *h, size_t i) {
+  struct ln_upstream *u = h->x->gen->upstreams[i];
   struct ln_session *s = h->x->session;
   struct ln_catalogue *known =
       u->conf->session == LN_SESSION_SHARED ? NULL : ln_catalogue_find(u, s->offered);
-  if (known) {
-    s->catalogues[u->index] = ln_catalogue_ref(known);
-    return;
-  }
+  if (known && ln_session_set_catalogue(s, u, known) == LN_OK) return;
   const char *why;
   struct ln_usession *us = ln_usession_for(s, u, &why);
   if (!us) {
@@ -292,7 +298,7 @@ static void ask_server(struct hello *h, struct ln_upstream *u) {
     return;
   }
   h->pending++;
-  ln_usession_watch(us, &h->waits[u->index].watch);
+  ln_usession_watch(us, &h->waits[i].watch);
 }
 
 /* Reads the request into the session. NULL, or what is wrong. */
@@ -310,7 +316,7 @@ static const char *take_hello(struct ln_session *s, struct ln_msg *msg) {
   if (ln_json_get(msg->params, "clientInfo", &info) && info.type == LN_JSON_OBJECT)
     s->client_info = info.value;
   ln_bytes_unref(s->offered);
-  s->offered = offered(s->policy, s->capabilities);
+  s->offered = offered(s->gen->policy, s->capabilities);
   if (!s->offered) return "out of memory";
 
   /* The client's own words go on, but for what must differ. */
@@ -344,7 +350,7 @@ void ln_handshake_start(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn d
     return;
   }
   struct hello *h = calloc(1, sizeof *h);
-  if (h) h->waits = calloc(host->n_upstreams + 1, sizeof *h->waits);
+  if (h) h->waits = calloc(x->gen->n_upstreams + 1, sizeof *h->waits);
   if (!h || !h->waits) {
     free(h);
     done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
@@ -355,7 +361,7 @@ void ln_handshake_start(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn d
   ln_exchange_ref(x);
   h->done = done;
   h->arg = arg;
-  h->n = host->n_upstreams;
+  h->n = x->gen->n_upstreams;
   h->pending = 1;
   ln_timer_init(&h->patience);
   for (size_t i = 0; i < h->n; i++) {
@@ -363,8 +369,8 @@ void ln_handshake_start(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn d
     h->waits[i].watch.fn = server_known;
     ln_list_init(&h->waits[i].watch.link);
   }
-  for (size_t i = 0; i < h->n; i++) ask_server(h, &host->upstreams[i]);
+  for (size_t i = 0; i < h->n; i++) ask_server(h, i);
   if (h->pending > 1)
-    ln_timer_start(host->loop, &h->patience, host->start_timeout_ms, out_of_patience);
+    ln_timer_start(host->loop, &h->patience, host->settings.start_timeout_ms, out_of_patience);
   heard(h);
 }

@@ -54,14 +54,14 @@ static bool matches(const struct ln_exchange *x, const struct ln_msg *msg,
 }
 
 static size_t next_match(const struct ln_exchange *x, size_t from, const struct ln_msg *msg) {
-  const struct ln_policy_decls *d = ln_policy_decls(x->policy);
+  const struct ln_policy_decls *d = x->gen->decls;
   size_t i = from;
   while (i < d->n_hooks && !matches(x, msg, &d->hooks[i])) i++;
   return i;
 }
 
 bool ln_hooks_match(const struct ln_exchange *x, const struct ln_msg *msg) {
-  return next_match(x, 0, msg) < ln_policy_decls(x->policy)->n_hooks;
+  return next_match(x, 0, msg) < x->gen->decls->n_hooks;
 }
 
 static struct step *step_new(struct ln_exchange *x, struct step *outer, struct ln_msg *msg) {
@@ -109,7 +109,7 @@ static void on_done(void *arg, struct ln_msg *reply) {
 void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hooks_native native,
                   ln_reply_fn done, void *arg) {
   size_t i = next_match(x, from, msg);
-  if (i == ln_policy_decls(x->policy)->n_hooks) {
+  if (i == x->gen->decls->n_hooks) {
     native(x, msg, done, arg);
     return;
   }
@@ -131,5 +131,5 @@ void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hoo
       .done = on_done,
       .arg = s,
   };
-  s->c.run = ln_policy_run_hook(x->policy, &call);
+  s->c.run = ln_policy_run_hook(x->gen->policy, &call);
 }

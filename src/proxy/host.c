@@ -14,29 +14,95 @@ void ln_host_init(struct ln_host *h, struct ln_loop *loop, struct ln_log *log) {
   *h = (struct ln_host){.loop = loop, .log = log};
   ln_list_init(&h->sessions);
   ln_list_init(&h->views);
+  ln_list_init(&h->upstreams);
+}
+
+/* --- generations ------------------------------------------------------------------------------ */
+
+struct ln_generation *ln_generation_ref(struct ln_generation *g) {
+  g->refs++;
+  return g;
+}
+
+void ln_generation_unref(struct ln_generation *g) {
+  if (!g || --g->refs) return;
+  for (size_t i = 0; i < g->n_upstreams; i++) {
+    ln_upstream_unref(g->upstreams[i]);
+    free(g->prefixes[i]);
+  }
+  free(g->upstreams);
+  free(g->prefixes);
+  ln_policy_unref(g->policy);
+  free(g);
+}
+
+/* Presented names go to model APIs that allow letters, digits, '_' and '-' only. */
+static char *safe_prefix(const char *name) {
+  char *p = strdup(name);
+  for (char *c = p; c && *c; c++) {
+    bool ok = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
+              *c == '_' || *c == '-';
+    if (!ok) *c = '_';
+  }
+  return p;
+}
+
+/* NULL with *ok: no prefix. */
+static char *prefix_of(const struct ln_upstream_conf *c, size_t n_upstreams, bool *ok) {
+  if (c->prefix_mode == LN_PREFIX_NEVER) return NULL;
+  if (c->prefix_mode == LN_PREFIX_DEFAULT && n_upstreams < 2) return NULL;
+  if (c->prefix_mode == LN_PREFIX_GIVEN && !*c->prefix) return NULL;
+  char *p = c->prefix_mode == LN_PREFIX_GIVEN ? strdup(c->prefix) : safe_prefix(c->name);
+  if (!p) *ok = false;
+  return p;
+}
+
+/* The server of the generation before that this declaration means, or a new one. */
+static struct ln_upstream *upstream_for(struct ln_host *h, const struct ln_upstream_conf *conf,
+                                        const char **why) {
+  for (size_t i = 0; h->gen && i < h->gen->n_upstreams; i++)
+    if (ln_upstream_same(h->gen->upstreams[i], conf)) return ln_upstream_ref(h->gen->upstreams[i]);
+  return ln_upstream_new(h, conf, why);
+}
+
+/* Takes the policy's reference, also when it fails. */
+static struct ln_generation *generation_new(struct ln_host *h, struct ln_policy *policy,
+                                            const char **why) {
+  struct ln_generation *g = calloc(1, sizeof *g);
+  *why = "out of memory";
+  if (!g) {
+    ln_policy_unref(policy);
+    return NULL;
+  }
+  g->refs = 1;
+  g->host = h;
+  g->policy = policy;
+  g->decls = ln_policy_decls(policy);
+  for (size_t i = 0; i < g->decls->n_components; i++)
+    g->components[g->decls->components[i].kind] = true;
+  size_t n = g->decls->n_upstreams;
+  g->upstreams = calloc(n + 1, sizeof(struct ln_upstream *));
+  g->prefixes = calloc(n + 1, sizeof(char *));
+  bool ok = g->upstreams && g->prefixes;
+  for (size_t i = 0; i < n && ok; i++) {
+    const struct ln_upstream_conf *conf = &g->decls->upstreams[i];
+    g->upstreams[i] = upstream_for(h, conf, why);
+    if (!g->upstreams[i]) {
+      ok = false;
+      break;
+    }
+    g->n_upstreams++;
+    g->prefixes[i] = prefix_of(conf, n, &ok);
+  }
+  if (ok) return g;
+  ln_generation_unref(g);
+  return NULL;
 }
 
 int ln_host_start(struct ln_host *h, struct ln_policy *policy, const char **why) {
-  h->policy = policy;
-  h->decls = ln_policy_decls(policy);
-  h->start_timeout_ms = h->decls->settings.start_timeout_ms;
-  for (size_t i = 0; i < h->decls->n_components; i++)
-    h->components[h->decls->components[i].kind] = true;
-  size_t n = h->decls->n_upstreams;
-  h->upstreams = calloc(n + 1, sizeof *h->upstreams);
-  if (!h->upstreams) {
-    *why = "out of memory";
-    return LN_ENOMEM;
-  }
-  h->n_upstreams = n; /* what prefixes depend on */
-  for (size_t i = 0; i < n; i++) {
-    int rc = ln_upstream_init(&h->upstreams[i], h, i, &h->decls->upstreams[i], why);
-    if (rc) {
-      h->n_upstreams = i;
-      return rc;
-    }
-  }
-  return LN_OK;
+  h->settings = ln_policy_decls(policy)->settings;
+  h->gen = generation_new(h, policy, why);
+  return h->gen ? LN_OK : LN_EINVALID;
 }
 
 size_t ln_host_in_flight(const struct ln_host *h) {
@@ -49,16 +115,9 @@ size_t ln_host_in_flight(const struct ln_host *h) {
 
 /* --- closing ---------------------------------------------------------------------------------- */
 
-static void pool_closed(void *arg) {
-  struct ln_upstream *u = arg;
-  u->pool = NULL;
-  ln_host_check_closed(u->host);
-}
-
 void ln_host_check_closed(struct ln_host *h) {
   if (!h->closing || !h->closed || !ln_list_empty(&h->sessions)) return;
-  for (size_t i = 0; i < h->n_upstreams; i++)
-    if (!ln_list_empty(&h->upstreams[i].usessions) || h->upstreams[i].pool) return;
+  if (!ln_list_empty(&h->upstreams)) return;
   void (*closed)(void *) = h->closed;
   h->closed = NULL;
   closed(h->closed_arg);
@@ -70,22 +129,21 @@ void ln_host_close(struct ln_host *h, void (*closed)(void *arg), void *arg) {
   LN_LIST_EACH(l, &h->sessions) {
     ln_session_end(LN_CONTAINER(l, struct ln_session, link));
   }
-  for (size_t i = 0; i < h->n_upstreams; i++) {
-    struct ln_upstream *u = &h->upstreams[i];
-    LN_LIST_EACH(l, &u->usessions) {
-      ln_usession_close(LN_CONTAINER(l, struct ln_usession, link), "Lunette is shutting down");
+  LN_LIST_EACH(l, &h->upstreams) {
+    struct ln_upstream *u = LN_CONTAINER(l, struct ln_upstream, link);
+    LN_LIST_EACH(m, &u->usessions) {
+      ln_usession_close(LN_CONTAINER(m, struct ln_usession, link), "Lunette is shutting down");
     }
-    if (u->pool) ln_http_pool_close(u->pool, pool_closed, u);
   }
+  ln_generation_unref(h->gen);
+  h->gen = NULL;
   h->closed = closed;
   h->closed_arg = arg;
   ln_host_check_closed(h);
 }
 
 void ln_host_deinit(struct ln_host *h) {
-  for (size_t i = 0; i < h->n_upstreams; i++) ln_upstream_deinit(&h->upstreams[i]);
-  free(h->upstreams);
-  ln_policy_unref(h->policy);
+  LN_ASSERT(ln_list_empty(&h->upstreams) && ln_list_empty(&h->views));
   *h = (struct ln_host){0};
 }
 
@@ -107,7 +165,7 @@ static struct ln_str native_name(struct ln_exchange *x, struct ln_buf *scratch) 
 static struct ln_str deadline(struct ln_exchange *x, struct ln_buf *scratch) {
   uint64_t now = ln_loop_now(x->session->host->loop);
   if (ln_list_empty(&x->requests))
-    return int_text(scratch, x->session->host->decls->settings.request_timeout_ms);
+    return int_text(scratch, x->session->host->settings.request_timeout_ms);
   struct ln_urequest *r = LN_CONTAINER(x->requests.next, struct ln_urequest, x_link);
   return int_text(scratch, r->deadline.due > now ? r->deadline.due - now : 0);
 }
@@ -249,22 +307,22 @@ static int append_item(struct ln_buf *out, const char *comma, const char *upstre
 
 /* What is indexed so far, for clients of any capabilities. */
 static int inventory(void *host, enum ln_kind kind, struct ln_buf *out) {
-  struct ln_host *h = host;
+  const struct ln_generation *g = ((struct ln_host *)host)->gen;
   const char *comma = "";
   int rc = ln_buf_append_c(out, "[");
-  for (size_t i = 0; h->decls && i < h->decls->n_components && !rc; i++) {
-    if (h->decls->components[i].kind != kind) continue;
-    rc = append_item(out, comma, NULL, h->decls->components[i].json);
+  for (size_t i = 0; g && i < g->decls->n_components && !rc; i++) {
+    if (g->decls->components[i].kind != kind) continue;
+    rc = append_item(out, comma, NULL, g->decls->components[i].json);
     comma = ",";
   }
-  for (size_t i = 0; i < h->n_upstreams && !rc; i++) {
+  for (size_t i = 0; g && i < g->n_upstreams && !rc; i++) {
     struct ln_shelf *sh = NULL;
-    LN_LIST_EACH(l, &h->upstreams[i].catalogues) {
+    LN_LIST_EACH(l, &g->upstreams[i]->catalogues) {
       struct ln_catalogue *c = LN_CONTAINER(l, struct ln_catalogue, link);
       if (c->shelves[kind]) sh = c->shelves[kind];
     }
     for (size_t k = 0; sh && k < sh->n_items && !rc; k++) {
-      rc = append_item(out, comma, h->upstreams[i].conf->name, sh->items[k].json);
+      rc = append_item(out, comma, g->upstreams[i]->conf->name, sh->items[k].json);
       comma = ",";
     }
   }
@@ -290,10 +348,10 @@ static void notify_changed(void *host, enum ln_kind kind) {
 }
 
 static void upstream_clear(void *host, const char *name) {
-  struct ln_host *h = host;
-  for (size_t i = 0; i < h->n_upstreams; i++) {
-    if (strcmp(h->upstreams[i].conf->name, name) != 0) continue;
-    LN_LIST_EACH(l, &h->upstreams[i].usessions) {
+  const struct ln_generation *g = ((struct ln_host *)host)->gen;
+  for (size_t i = 0; g && i < g->n_upstreams; i++) {
+    if (strcmp(g->upstreams[i]->conf->name, name) != 0) continue;
+    LN_LIST_EACH(l, &g->upstreams[i]->usessions) {
       struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, link);
       if (us->owner) ln_usession_close(us, "cleared by the policy");
     }

@@ -12,16 +12,28 @@ struct ln_session;
 struct ln_upstream;
 struct ln_view;
 
+/* A policy and the servers it declared: what is in force between two reloads. Immutable but for the
+ * servers' own state; sessions and whatever is under way hold the one they work by. */
+struct ln_generation {
+  uint32_t refs;
+  struct ln_host *host;
+  struct ln_policy *policy; /* counted */
+  const struct ln_policy_decls *decls;
+  struct ln_upstream **upstreams; /* in the order declared; counted */
+  char **prefixes;                /* of their names, NULL: none; without the separator */
+  size_t n_upstreams;
+  bool components[LN_KINDS]; /* the policy has components of its own of this kind */
+};
+struct ln_generation *ln_generation_ref(struct ln_generation *g);
+void ln_generation_unref(struct ln_generation *g); /* NULL is fine */
+
 struct ln_host {
   struct ln_loop *loop;
   struct ln_log *log;
-  struct ln_policy *policy; /* in force; counted */
-  const struct ln_policy_decls *decls;
+  struct ln_generation *gen;   /* in force; counted */
+  struct ln_settings settings; /* the policy's; the command line waits longer */
 
-  struct ln_upstream *upstreams; /* in the order declared */
-  size_t n_upstreams;
-  uint64_t start_timeout_ms; /* the policy's, unless who asks has all the time (bind/cli.c) */
-  bool components[LN_KINDS]; /* the policy has components of its own of this kind */
+  struct ln_list upstreams; /* every one that lives, those of older generations among them */
 
   struct ln_list sessions;
   size_t n_sessions;

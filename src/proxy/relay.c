@@ -139,7 +139,7 @@ static void notify_done(void *arg, struct ln_msg *reply) {
 static void relay(struct ln_usession *us, struct ln_session *s, struct ln_exchange *cause,
                   struct ln_msg *msg) {
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_SERVER);
-  if (ln_policy_decls(s->policy)->n_hooks == 0) {
+  if (s->gen->decls->n_hooks == 0) {
     notify(s, cause, msg);
     return;
   }

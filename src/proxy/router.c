@@ -39,9 +39,8 @@ static void send_up(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg 
 
 /* With a single server whatever has no better place goes there. */
 static void send_only(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
-  struct ln_host *h = x->session->host;
-  if (h->n_upstreams == 1) {
-    x->upstream = &h->upstreams[0];
+  if (x->gen->n_upstreams == 1) {
+    x->upstream = x->gen->upstreams[0];
     send_up(x, x->upstream, msg, LN_STR_NONE, NULL, done, arg);
     return;
   }
@@ -133,11 +132,11 @@ static void resolve_to(struct ln_exchange *x, struct ln_view *v, const struct ln
 
 /* Nobody lists it: servers may have what they don't list, but no rule may be passed by that. */
 static void resolve_unlisted(struct resolve *r) {
-  struct ln_host *h = r->x->session->host;
-  bool may = h->n_upstreams == 1 && !ln_policy_may_hide(r->x->policy, r->kind, str_of(r->key));
+  const struct ln_generation *g = r->x->gen;
+  bool may = g->n_upstreams == 1 && !ln_policy_may_hide(r->x->gen->policy, r->kind, str_of(r->key));
   if (may) {
     resolve_to(r->x, NULL, NULL);
-    r->x->upstream = &h->upstreams[0];
+    r->x->upstream = g->upstreams[0];
   }
   resolve_end(r, may ? NULL : unknown(r->kind, str_of(r->key)));
 }
@@ -161,7 +160,7 @@ static void resolve_template(void *arg, struct ln_view *v, const char *why) {
   }
   if (visible) {
     /* The rules on resources hold for what a template reaches. */
-    bool may = !ln_policy_may_hide(r->x->policy, LN_KIND_RESOURCE, str_of(r->key));
+    bool may = !ln_policy_may_hide(r->x->gen->policy, LN_KIND_RESOURCE, str_of(r->key));
     if (may) resolve_to(r->x, v, visible);
     resolve_end(r, may ? NULL : unknown(LN_KIND_RESOURCE, str_of(r->key)));
   } else if (hidden) {
@@ -192,18 +191,18 @@ static void resolve_view(void *arg, struct ln_view *v, const char *why) {
 
 /* What a client's URI may be hidden as is asked with its normal form too: see ln_policy_may_hide.
  */
-static bool list_needed(const struct ln_host *h, enum ln_kind kind) {
-  return ln_view_needed(h, kind) ||
-         (kind == LN_KIND_RESOURCE && ln_view_needed(h, LN_KIND_TEMPLATE));
+static bool list_needed(const struct ln_generation *g, enum ln_kind kind) {
+  return ln_view_needed(g, kind) ||
+         (kind == LN_KIND_RESOURCE && ln_view_needed(g, LN_KIND_TEMPLATE));
 }
 
 static void resolve(struct ln_exchange *x, struct ln_msg *msg,
                     void (*found)(struct ln_exchange *, struct ln_msg *, ln_reply_fn, void *),
                     ln_reply_fn done, void *arg) {
-  struct ln_host *h = x->session->host;
+  const struct ln_generation *g = x->gen;
   struct subject s = subject_of(x->method, msg);
-  if (s.kind == LN_KINDS || !list_needed(h, s.kind)) {
-    if (h->n_upstreams == 1) x->upstream = &h->upstreams[0];
+  if (s.kind == LN_KINDS || !list_needed(g, s.kind)) {
+    if (g->n_upstreams == 1) x->upstream = g->upstreams[0];
     found(x, msg, done, arg);
     return;
   }
@@ -301,7 +300,7 @@ static void use(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, voi
   }
   if (!e->upstream) {
     if (x->method->route == LN_ROUTE_USE)
-      ln_policy_run_component(x->policy, e->component, msg, x, done, arg);
+      ln_policy_run_component(x->gen->policy, e->component, msg, x, done, arg);
     else if (x->method->route == LN_ROUTE_COMPLETE)
       done(arg, ln_msg_result(LN_STR_LIT("{\"completion\":{\"values\":[]}}")));
     else
@@ -351,11 +350,13 @@ static void list_view(void *arg, struct ln_view *v, const char *why) {
 
 /* True when nobody offers such lists: one server says so itself, for several we do. */
 static bool list_unoffered(const struct ln_session *s, enum ln_kind kind) {
-  const struct ln_host *h = s->host;
+  const struct ln_generation *h = s->gen;
   bool own = h->components[kind] || (kind == LN_KIND_RESOURCE && h->components[LN_KIND_TEMPLATE]) ||
              (kind == LN_KIND_TEMPLATE && h->components[LN_KIND_RESOURCE]);
-  for (size_t i = 0; i < h->n_upstreams; i++)
-    own |= !s->catalogues[i] || ln_catalogue_offers(s->catalogues[i], kind);
+  for (size_t i = 0; i < h->n_upstreams; i++) {
+    const struct ln_catalogue *c = ln_session_catalogue(s, h->upstreams[i]);
+    own |= !c || ln_catalogue_offers(c, kind);
+  }
   return !own;
 }
 
@@ -381,8 +382,10 @@ static void list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, vo
 static bool some_have(const struct ln_session *s, const char *capability) {
   struct ln_json_item it;
   bool any = false;
-  for (size_t i = 0; i < s->host->n_upstreams; i++)
-    any |= !s->catalogues[i] || ln_json_get(s->catalogues[i]->capabilities, capability, &it);
+  for (size_t i = 0; i < s->gen->n_upstreams; i++) {
+    const struct ln_catalogue *c = ln_session_catalogue(s, s->gen->upstreams[i]);
+    any |= !c || ln_json_get(c->capabilities, capability, &it);
+  }
   return any;
 }
 
@@ -419,7 +422,7 @@ static bool level_known(const struct ln_msg *msg) {
 
 static void set_level(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   struct ln_session *s = x->session;
-  if (s->host->n_upstreams == 1 || !some_have(s, "logging")) {
+  if (s->gen->n_upstreams == 1 || !some_have(s, "logging")) {
     send_only(x, msg, done, arg);
     return;
   }
@@ -459,7 +462,7 @@ static void native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
     case LN_ROUTE_LIST: list(x, msg, done, arg); return;
     case LN_ROUTE_SET_LEVEL: set_level(x, msg, done, arg); return;
     case LN_ROUTE_COMPLETE:
-      if (!some_have(x->session, "completions") && x->session->host->n_upstreams != 1) {
+      if (!some_have(x->session, "completions") && x->gen->n_upstreams != 1) {
         send_only(x, msg, done, arg);
         return;
       }
@@ -511,7 +514,7 @@ static void start(struct ln_exchange *x) {
     case LN_ROUTE_SUBSCRIBE:
     case LN_ROUTE_COMPLETE:
       /* With nobody to complete it there is nothing to look for. */
-      if (x->method->route != LN_ROUTE_COMPLETE || x->session->host->n_upstreams == 1 ||
+      if (x->method->route != LN_ROUTE_COMPLETE || x->gen->n_upstreams == 1 ||
           some_have(x->session, "completions")) {
         resolve(x, x->msg, through_hooks, finished, x);
         return;
@@ -544,7 +547,7 @@ static void request_in(struct ln_session *s, struct ln_msg *msg, struct ln_sink 
   } else if (s->state == LN_SESSION_NEW && method->route != LN_ROUTE_INITIALIZE &&
              method->route != LN_ROUTE_PING) {
     ln_exchange_fail(x, -32600, "Not initialized: send initialize first");
-  } else if (s->in_flight > s->host->decls->settings.max_in_flight) {
+  } else if (s->in_flight > s->host->settings.max_in_flight) {
     ln_exchange_fail(x, -32603, "Too many requests at once");
   } else {
     start(x);
@@ -594,7 +597,7 @@ static void notification_native(struct ln_exchange *x, struct ln_msg *msg, ln_re
     case LN_ROUTE_CANCELLED: cancelled_in(s, msg); break;
     case LN_ROUTE_PROGRESS: progress_in(s, msg); break;
     default:
-      if (x->method->route != LN_ROUTE_BROADCAST && s->host->n_upstreams != 1) break;
+      if (x->method->route != LN_ROUTE_BROADCAST && s->gen->n_upstreams != 1) break;
       LN_LIST_EACH(l, &s->own) {
         struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, owner_link);
         if (us->initialized_sent) ln_usession_notify(us, msg);

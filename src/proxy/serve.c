@@ -62,7 +62,7 @@ static void drain(struct serve *s) {
   s->ending = true;
   if (s->stdio) ln_front_stdio_drain(s->stdio);
   if (s->http) ln_front_http_drain(s->http);
-  s->give_up_at = ln_loop_now(s->host->loop) + s->host->decls->settings.drain_timeout_ms;
+  s->give_up_at = ln_loop_now(s->host->loop) + s->host->settings.drain_timeout_ms;
   ln_timer_start(s->host->loop, &s->poll, 1, poll_drained);
 }
 

@@ -39,23 +39,15 @@ void ln_sink_unref(struct ln_sink *s) {
 /* --- life -------------------------------------------------------------------------------- */
 
 struct ln_session *ln_session_new(struct ln_host *h, const char *transport, const char *id) {
-  if (h->closing || h->n_sessions >= h->decls->settings.max_sessions) return NULL;
+  if (h->closing || h->n_sessions >= h->settings.max_sessions) return NULL;
   struct ln_session *s = calloc(1, sizeof *s);
   if (!s) return NULL;
-  s->usessions = calloc(h->n_upstreams + 1, sizeof(struct ln_usession *));
-  s->catalogues = calloc(h->n_upstreams + 1, sizeof(struct ln_catalogue *));
-  if (!s->usessions || !s->catalogues) {
-    free(s->usessions);
-    free(s->catalogues);
-    free(s);
-    return NULL;
-  }
   s->refs = 1;
   s->host = h;
   s->key = ++h->next_session_key;
   s->transport = transport;
   snprintf(s->id, sizeof s->id, "%s", id);
-  s->policy = ln_policy_ref(h->policy);
+  s->gen = ln_generation_ref(h->gen);
   s->version = LN_STR_LIT(LN_VERSION_LATEST);
   s->client_info = LN_STR_LIT("{}");
   s->capabilities = LN_STR_LIT("{}");
@@ -80,12 +72,11 @@ struct ln_session *ln_session_ref(struct ln_session *s) {
 void ln_session_unref(struct ln_session *s) {
   if (!s || --s->refs) return;
   LN_ASSERT(s->state == LN_SESSION_GONE);
-  ln_policy_unref(s->policy);
+  ln_generation_unref(s->gen);
   ln_msg_unref(s->hello);
   ln_msg_unref(s->hello_up);
   ln_bytes_unref(s->offered);
-  free(s->usessions);
-  free(s->catalogues);
+  free(s->bonds);
   free(s);
 }
 
@@ -144,22 +135,67 @@ void ln_session_end(struct ln_session *s) {
     ln_usession_close(LN_CONTAINER(l, struct ln_usession, owner_link),
                       "the client's session has ended");
   }
-  for (size_t i = 0; i < s->host->n_upstreams; i++) {
-    ln_catalogue_unref(s->catalogues[i]);
-    s->catalogues[i] = NULL;
+  for (size_t i = 0; i < s->n_bonds; i++) {
+    ln_catalogue_unref(s->bonds[i].catalogue);
+    ln_upstream_unref(s->bonds[i].upstream);
   }
+  s->n_bonds = 0;
   for (int k = 0; k < LN_KINDS; k++) {
     ln_view_unref(s->views[k]);
     s->views[k] = NULL;
   }
   ln_msg_unref(s->set_level);
   s->set_level = NULL;
-  ln_policy_session_end(s->policy, s->key);
+  ln_policy_session_end(s->gen->policy, s->key);
   ln_list_remove(&s->link);
   s->host->n_sessions--;
   if (s->on_end) s->on_end(s, s->front);
   ln_host_check_closed(s->host);
   ln_session_unref(s);
+}
+
+/* --- servers ---------------------------------------------------------------------------------- */
+
+static struct ln_bond *bond_find(const struct ln_session *s, const struct ln_upstream *u) {
+  for (size_t i = 0; i < s->n_bonds; i++)
+    if (s->bonds[i].upstream == u) return &s->bonds[i];
+  return NULL;
+}
+
+static struct ln_bond *bond_get(struct ln_session *s, struct ln_upstream *u) {
+  struct ln_bond *b = bond_find(s, u);
+  if (b) return b;
+  struct ln_bond *grown = realloc(s->bonds, (s->n_bonds + 1) * sizeof *grown);
+  if (!grown) return NULL;
+  s->bonds = grown;
+  b = &grown[s->n_bonds++];
+  *b = (struct ln_bond){.upstream = ln_upstream_ref(u)};
+  return b;
+}
+
+struct ln_usession *ln_session_usession(const struct ln_session *s, const struct ln_upstream *u) {
+  struct ln_bond *b = bond_find(s, u);
+  return b ? b->usession : NULL;
+}
+
+struct ln_catalogue *ln_session_catalogue(const struct ln_session *s, const struct ln_upstream *u) {
+  struct ln_bond *b = bond_find(s, u);
+  return b ? b->catalogue : NULL;
+}
+
+int ln_session_set_usession(struct ln_session *s, struct ln_upstream *u, struct ln_usession *us) {
+  struct ln_bond *b = us ? bond_get(s, u) : bond_find(s, u);
+  if (b) b->usession = us;
+  return b || !us ? LN_OK : LN_ENOMEM;
+}
+
+int ln_session_set_catalogue(struct ln_session *s, struct ln_upstream *u, struct ln_catalogue *c) {
+  struct ln_bond *b = bond_get(s, u);
+  if (!b) return LN_ENOMEM;
+  if (c) ln_catalogue_ref(c);
+  ln_catalogue_unref(b->catalogue);
+  b->catalogue = c;
+  return LN_OK;
 }
 
 /* --- to the client ------------------------------------------------------------------------ */

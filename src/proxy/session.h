@@ -51,9 +51,9 @@ struct ln_session {
   struct ln_host *host;
   uint64_t key;
   enum ln_session_state state;
-  const char *transport;    /* "stdio", "http", "internal" */
-  char id[40];              /* the session id of HTTP; else a name for logs and ctx */
-  struct ln_policy *policy; /* the generation it is served by; counted */
+  const char *transport;     /* "stdio", "http", "internal" */
+  char id[40];               /* the session id of HTTP; else a name for logs and ctx */
+  struct ln_generation *gen; /* what it is served by; counted */
 
   /* What initialize said. Slices of hello. */
   struct ln_msg *hello;
@@ -76,11 +76,11 @@ struct ln_session {
   size_t n_waiting;
   unsigned clogged; /* sinks that said LN_EFULL and have not drained */
 
-  struct ln_msg *hello_up;          /* the initialize request that its servers get; counted */
-  struct ln_list own;               /* its upstream sessions, by owner_link */
-  struct ln_usession **usessions;   /* one per upstream: the current one of its own, or NULL */
-  struct ln_catalogue **catalogues; /* one per upstream, counted, or NULL */
-  struct ln_view *views[LN_KINDS];  /* counted, or NULL */
+  struct ln_msg *hello_up; /* the initialize request that its servers get; counted */
+  struct ln_list own;      /* its upstream sessions, by owner_link */
+  struct ln_bond *bonds;   /* one per server it has to do with */
+  size_t n_bonds;
+  struct ln_view *views[LN_KINDS]; /* counted, or NULL */
 
   void (*on_end)(struct ln_session *s, void *arg); /* the front's: the session is over */
   void (*on_stall)(struct ln_session *s,
@@ -89,6 +89,19 @@ struct ln_session {
   unsigned stalled; /* its servers that don't keep up */
   uint64_t last_used;
 };
+
+/* A session and a server. */
+struct ln_bond {
+  struct ln_upstream *upstream;   /* counted */
+  struct ln_usession *usession;   /* the current one of the session's own, or NULL */
+  struct ln_catalogue *catalogue; /* counted, or NULL */
+};
+/* What the session has of a server; NULL: nothing. */
+struct ln_usession *ln_session_usession(const struct ln_session *s, const struct ln_upstream *u);
+struct ln_catalogue *ln_session_catalogue(const struct ln_session *s, const struct ln_upstream *u);
+/* usession: NULL takes it away. The catalogue is counted by the call. LN_ENOMEM. */
+int ln_session_set_usession(struct ln_session *s, struct ln_upstream *u, struct ln_usession *us);
+int ln_session_set_catalogue(struct ln_session *s, struct ln_upstream *u, struct ln_catalogue *c);
 
 /* A resource the client listens to. */
 struct ln_subscription {
@@ -135,7 +148,7 @@ struct ln_exchange {
   struct ln_list link; /* in session->exchanges while under way */
   uint32_t refs;
   struct ln_session *session; /* counted */
-  struct ln_policy *policy;   /* counted: the one it began with */
+  struct ln_generation *gen;  /* counted: what it began under */
   struct ln_msg *msg;         /* as it came */
   const struct ln_method *method;
   struct ln_sink *sink; /* counted; NULL: general, or internal */

@@ -14,10 +14,10 @@
 enum ln_upstream_health { LN_UPSTREAM_UNKNOWN, LN_UPSTREAM_UP, LN_UPSTREAM_DOWN };
 
 struct ln_upstream {
+  struct ln_list link; /* in host->upstreams */
+  uint32_t refs;       /* generations, sessions' bonds and upstream sessions */
   struct ln_host *host;
-  const struct ln_upstream_conf *conf;
-  size_t index;
-  char *prefix; /* NULL: none. Without the separator */
+  struct ln_upstream_conf *conf; /* a copy: it outlives the policy that declared it */
   struct ln_child_conf child;
   struct ln_http_conf http;
   struct ln_http_pool *pool; /* HTTP only */
@@ -28,6 +28,7 @@ struct ln_upstream {
   char last_error[512];
   uint64_t retry_at; /* loop time before which no new start is tried */
   unsigned failures; /* in a row: each doubles the pause before the next start */
+  bool retired;      /* no longer declared: ends when what is under way is done */
 };
 
 enum ln_usession_state { LN_US_CONNECTING, LN_US_INITIALIZING, LN_US_READY, LN_US_CLOSING };
@@ -68,11 +69,16 @@ struct ln_urequest {
   struct ln_timer deadline;
 };
 
-int ln_upstream_init(struct ln_upstream *u, struct ln_host *h, size_t index,
-                     const struct ln_upstream_conf *conf, const char **why) LN_CHECK;
-/* After its usessions and its pool have gone. */
-void ln_upstream_deinit(struct ln_upstream *u);
-
+/* NULL with *why: out of memory, or a URL that is none. One reference, the caller's. */
+struct ln_upstream *ln_upstream_new(struct ln_host *h, const struct ln_upstream_conf *conf,
+                                    const char **why);
+struct ln_upstream *ln_upstream_ref(struct ln_upstream *u);
+void ln_upstream_unref(struct ln_upstream *u);
+/* Whether a declaration means the same server, reached in the same way. */
+bool ln_upstream_same(const struct ln_upstream *u, const struct ln_upstream_conf *conf);
+/* It is no longer declared: idle sessions with it end now, the others after what they have under
+ * way. */
+void ln_upstream_retire(struct ln_upstream *u);
 /* Some session with it has been starting for longer than clients are made to wait. */
 bool ln_upstream_late(const struct ln_upstream *u);
 
@@ -82,6 +88,8 @@ struct ln_usession *ln_usession_for(struct ln_session *s, struct ln_upstream *u,
 /* The one for a single request of the session: in mode "request" a fresh one. */
 struct ln_usession *ln_usession_for_request(struct ln_session *s, struct ln_upstream *u,
                                             const char **why);
+/* Requests of clients are under way or waiting in it. */
+bool ln_usession_busy(const struct ln_usession *us);
 /* Calls fn once the usession is ready (true) or has gone (false), from the loop or at once. x stays
  * the caller's: watch ends by being called or by ln_usession_unwatch. */
 struct ln_watcher {

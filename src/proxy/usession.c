@@ -55,7 +55,7 @@ static struct ln_usession *open_session(struct ln_upstream *u, struct ln_session
     *why = "out of memory";
     return NULL;
   }
-  us->upstream = u;
+  us->upstream = ln_upstream_ref(u);
   us->next_id = 1;
   us->opened_at = ln_loop_now(h->loop);
   snprintf(us->topic, sizeof us->topic, "upstream %s", u->conf->name);
@@ -72,6 +72,7 @@ static struct ln_usession *open_session(struct ln_upstream *u, struct ln_session
     LN_LOG(h->log, ERROR, us->topic, "%s", u->last_error);
     note_failure(us, u->last_error);
     ln_map_deinit(&us->requests);
+    ln_upstream_unref(u);
     free(us);
     return NULL;
   }
@@ -83,10 +84,21 @@ static struct ln_usession *open_session(struct ln_upstream *u, struct ln_session
 }
 
 struct ln_usession *ln_usession_for(struct ln_session *s, struct ln_upstream *u, const char **why) {
-  struct ln_usession **slot =
-      u->conf->session == LN_SESSION_SHARED ? &u->shared : &s->usessions[u->index];
-  if (!*slot) *slot = open_session(u, u->conf->session == LN_SESSION_SHARED ? NULL : s, why);
-  return *slot;
+  bool shared = u->conf->session == LN_SESSION_SHARED;
+  struct ln_usession *us = shared ? u->shared : ln_session_usession(s, u);
+  if (us) return us;
+  us = open_session(u, shared ? NULL : s, why);
+  if (us && shared) u->shared = us;
+  if (us && !shared && ln_session_set_usession(s, u, us)) {
+    *why = "out of memory";
+    ln_usession_close(us, *why);
+    us = NULL;
+  }
+  return us;
+}
+
+bool ln_usession_busy(const struct ln_usession *us) {
+  return us->requests.len > 0 || !ln_list_empty(&us->waiting);
 }
 
 struct ln_usession *ln_usession_for_request(struct ln_session *s, struct ln_upstream *u,
@@ -152,7 +164,10 @@ static void request_end(struct ln_urequest *r, struct ln_msg *reply) {
   request_free(r);
   fn(arg, reply);
   if (x) ln_exchange_unref(x);
-  if (single) ln_usession_close(us, "its one request is done");
+  if (single)
+    ln_usession_close(us, "its one request is done");
+  else if (us->upstream->retired && us->state == LN_US_READY && !ln_usession_busy(us))
+    ln_usession_close(us, "the server is no longer configured");
 }
 
 static void request_fail(struct ln_urequest *r, const char *fmt, const char *why) {
@@ -184,7 +199,7 @@ static void on_deadline(struct ln_timer *t) {
 
 static uint64_t timeout_of(const struct ln_usession *us) {
   uint64_t own = us->upstream->conf->timeout_ms;
-  return own ? own : us->upstream->host->decls->settings.request_timeout_ms;
+  return own ? own : us->upstream->host->settings.request_timeout_ms;
 }
 
 static void request_send(struct ln_usession *us, struct ln_urequest *r) {
@@ -440,7 +455,7 @@ static void response_in(struct ln_usession *us, struct ln_msg *msg) {
 
 static void one_in(struct ln_usession *us, struct ln_bytes *bytes, struct ln_str text,
                    uint64_t related) {
-  const struct ln_settings *set = &us->upstream->host->decls->settings;
+  const struct ln_settings *set = &us->upstream->host->settings;
   const struct ln_msg_limits limits = {.json = {.max_bytes = set->max_message_bytes,
                                                 .max_depth = set->max_depth,
                                                 .max_members = UINT32_MAX}};
@@ -488,7 +503,7 @@ static void channel_message(void *arg, struct ln_bytes *bytes, uint64_t related)
   if (text.n && text.p[0] == '[') { /* a batch: 2025-03-26 servers may */
     struct ln_json_info info;
     struct ln_json_limits limits = LN_JSON_LIMITS_DEFAULT;
-    limits.max_bytes = us->upstream->host->decls->settings.max_message_bytes;
+    limits.max_bytes = us->upstream->host->settings.max_message_bytes;
     if (ln_json_scan(text, &limits, &info) == LN_OK) {
       struct ln_json_cur cur = ln_json_enter(text);
       struct ln_json_item it;
@@ -508,7 +523,9 @@ static void channel_message(void *arg, struct ln_bytes *bytes, uint64_t related)
 static void detach(struct ln_usession *us) {
   struct ln_upstream *u = us->upstream;
   if (u->shared == us) u->shared = NULL;
-  if (us->owner && us->owner->usessions[u->index] == us) us->owner->usessions[u->index] = NULL;
+  if (us->owner && ln_session_usession(us->owner, u) == us &&
+      ln_session_set_usession(us->owner, u, NULL))
+    LN_ASSERT(false); /* taking away needs no memory */
   ln_list_remove(&us->owner_link);
   us->owner = NULL;
 }
@@ -557,6 +574,7 @@ static void channel_closed(void *arg, int err, const char *why) {
   ln_map_deinit(&us->requests);
   ln_catalogue_unref(us->catalogue);
   free(us);
+  ln_upstream_unref(u);
   ln_host_check_closed(h);
 }
 

@@ -46,7 +46,7 @@ void ln_view_unref(struct ln_view *v) {
   pages_free(v);
   ln_map_deinit(&v->by_key);
   ln_map_deinit(&v->hidden);
-  ln_policy_unref(v->policy);
+  ln_generation_unref(v->gen);
   free(v->entries);
   free(v->shelves);
   free(v);
@@ -55,14 +55,14 @@ void ln_view_unref(struct ln_view *v) {
 /* --- building -------------------------------------------------------------------------------- */
 
 /* The name an item has before any rule: with its server's prefix; URIs as they are. */
-static struct ln_bytes *first_name(const struct ln_upstream *u, enum ln_kind kind,
+static struct ln_bytes *first_name(const char *prefix, enum ln_kind kind,
                                    const struct ln_bytes *key) {
-  if (!u->prefix || kind == LN_KIND_RESOURCE || kind == LN_KIND_TEMPLATE)
+  if (!prefix || kind == LN_KIND_RESOURCE || kind == LN_KIND_TEMPLATE)
     return ln_bytes_ref((struct ln_bytes *)key);
-  size_t n = strlen(u->prefix);
+  size_t n = strlen(prefix);
   struct ln_bytes *b = ln_bytes_new(n + 1 + key->len);
   if (!b) return NULL;
-  memcpy(b->data, u->prefix, n);
+  memcpy(b->data, prefix, n);
   b->data[n] = '_';
   memcpy(b->data + n + 1, key->data, key->len);
   return b;
@@ -78,7 +78,7 @@ static struct ln_bytes *normal_form(struct ln_str uri) {
 }
 
 static int collect(struct ln_view *v) {
-  const struct ln_policy_decls *d = v->host->decls;
+  const struct ln_policy_decls *d = v->gen->decls;
   size_t max = d->n_components;
   for (size_t i = 0; i < v->n_shelves; i++) max += v->shelves[i] ? v->shelves[i]->n_items : 0;
   v->entries = calloc(max + 1, sizeof *v->entries);
@@ -96,7 +96,7 @@ static int collect(struct ln_view *v) {
       struct ln_entry *e = &v->entries[v->n_entries++];
       e->upstream = sh->upstream;
       e->item = &sh->items[k];
-      e->before_rules = first_name(sh->upstream, v->kind, e->item->key);
+      e->before_rules = first_name(v->gen->prefixes[i], v->kind, e->item->key);
       if (!e->before_rules) return LN_ENOMEM;
     }
   }
@@ -104,7 +104,7 @@ static int collect(struct ln_view *v) {
 }
 
 static struct ln_str definition(const struct ln_view *v, const struct ln_entry *e) {
-  return e->upstream ? e->item->json : v->host->decls->components[e->component].json;
+  return e->upstream ? e->item->json : v->gen->decls->components[e->component].json;
 }
 
 /* Splices the presented name into a definition, if it isn't there already. */
@@ -141,7 +141,7 @@ static int settle(struct ln_view *v, struct ln_entry *e, struct ln_view_item *it
   e->key = item->new_name ? item->new_name : ln_bytes_ref(e->before_rules);
   *item = (struct ln_view_item){0};
   struct ln_str native =
-      e->upstream ? str_of(e->item->key) : v->host->decls->components[e->component].key;
+      e->upstream ? str_of(e->item->key) : v->gen->decls->components[e->component].key;
   if (!ln_str_eq(native, str_of(e->key))) {
     int rc = put_name(v, e);
     if (rc) return rc;
@@ -163,8 +163,8 @@ static int apply_rules(struct ln_view *v, struct ln_exchange *x, bool explain) {
     items[i].name = str_of(e->before_rules);
   }
   int rc = LN_OK;
-  if (explain || ln_policy_has_rules(v->policy, v->kind))
-    rc = ln_policy_present(v->policy, v->kind, items, v->n_entries, x, explain);
+  if (explain || ln_policy_has_rules(v->gen->policy, v->kind))
+    rc = ln_policy_present(v->gen->policy, v->kind, items, v->n_entries, x, explain);
   for (size_t i = 0; i < v->n_entries; i++) {
     if (!rc) rc = settle(v, &v->entries[i], &items[i]);
     ln_view_item_deinit(&items[i]);
@@ -233,20 +233,20 @@ static int index_entries(struct ln_view *v) {
   return LN_OK;
 }
 
-static struct ln_view *build(struct ln_session *s, enum ln_kind kind, struct ln_shelf **shelves,
-                             struct ln_exchange *x, bool explain) {
-  struct ln_host *h = s->host;
+static struct ln_view *build(struct ln_generation *gen, enum ln_kind kind,
+                             struct ln_shelf *const *shelves, struct ln_exchange *x, bool explain) {
+  struct ln_host *h = gen->host;
   struct ln_view *v = calloc(1, sizeof *v);
   if (!v) return NULL;
   v->refs = 1;
   v->host = h;
   v->kind = kind;
-  v->policy = ln_policy_ref(s->policy);
-  v->n_shelves = h->n_upstreams;
+  v->gen = ln_generation_ref(gen);
+  v->n_shelves = gen->n_upstreams;
   ln_map_init(&v->by_key);
   ln_map_init(&v->hidden);
   ln_list_init(&v->link);
-  v->shelves = calloc(h->n_upstreams + 1, sizeof(struct ln_shelf *));
+  v->shelves = calloc(gen->n_upstreams + 1, sizeof(struct ln_shelf *));
   if (!v->shelves) v->n_shelves = 0;
   for (size_t i = 0; i < v->n_shelves; i++)
     v->shelves[i] = shelves[i] ? ln_shelf_ref(shelves[i]) : NULL;
@@ -266,6 +266,7 @@ static struct ln_view *build(struct ln_session *s, enum ln_kind kind, struct ln_
 
 struct getter {
   struct ln_session *session; /* counted */
+  struct ln_generation *gen;  /* counted */
   struct ln_exchange *x;      /* counted, or NULL */
   enum ln_kind kind;
   bool explain;
@@ -290,29 +291,33 @@ static bool same_shelves(const struct ln_view *v, struct ln_shelf *const *shelve
 }
 
 /* The session's view if it still holds, or another session's that sees the same. */
-static struct ln_view *existing(struct ln_session *s, enum ln_kind kind,
+static struct ln_view *existing(struct ln_session *s, struct ln_generation *gen, enum ln_kind kind,
                                 struct ln_shelf *const *shelves) {
   struct ln_view *v = s->views[kind];
-  if (v && v->policy == s->policy && same_shelves(v, shelves)) return v;
-  if (ln_policy_per_client(s->policy, kind)) return NULL;
-  LN_LIST_EACH(l, &s->host->views) {
+  if (v && v->gen == gen && same_shelves(v, shelves)) return v;
+  if (ln_policy_per_client(gen->policy, kind)) return NULL;
+  LN_LIST_EACH(l, &gen->host->views) {
     v = LN_CONTAINER(l, struct ln_view, link);
-    if (v->kind == kind && v->policy == s->policy && same_shelves(v, shelves)) return v;
+    if (v->kind == kind && v->gen == gen && same_shelves(v, shelves)) return v;
   }
   return NULL;
 }
 
+/* One reference. */
+static struct ln_view *make(struct ln_session *s, struct ln_generation *gen, enum ln_kind kind,
+                            struct ln_shelf *const *shelves, struct ln_exchange *x) {
+  struct ln_view *v = existing(s, gen, kind, shelves);
+  if (v) return ln_view_ref(v);
+  v = build(gen, kind, shelves, x, false);
+  if (v && !ln_policy_per_client(gen->policy, kind)) ln_list_push(&gen->host->views, &v->link);
+  return v;
+}
+
 static struct ln_view *view_for(struct getter *g) {
   struct ln_session *s = g->session;
-  struct ln_view *v = g->explain ? NULL : existing(s, g->kind, g->shelves);
-  if (v) {
-    ln_view_ref(v);
-  } else {
-    v = build(s, g->kind, g->shelves, g->x, g->explain);
-    if (v && !g->explain && !ln_policy_per_client(s->policy, g->kind))
-      ln_list_push(&s->host->views, &v->link);
-  }
-  if (v && !g->explain && s->views[g->kind] != v && s->state != LN_SESSION_GONE) {
+  if (g->explain) return build(g->gen, g->kind, g->shelves, g->x, true);
+  struct ln_view *v = make(s, g->gen, g->kind, g->shelves, g->x);
+  if (v && s->views[g->kind] != v && s->gen == g->gen && s->state != LN_SESSION_GONE) {
     ln_view_unref(s->views[g->kind]);
     s->views[g->kind] = ln_view_ref(v);
   }
@@ -321,9 +326,10 @@ static struct ln_view *view_for(struct getter *g) {
 
 static void getter_unref(struct getter *g) {
   if (--g->refs) return;
-  for (size_t i = 0; i < g->session->host->n_upstreams; i++) ln_shelf_unref(g->shelves[i]);
+  for (size_t i = 0; i < g->gen->n_upstreams; i++) ln_shelf_unref(g->shelves[i]);
   free(g->shelves);
   ln_exchange_unref(g->x);
+  ln_generation_unref(g->gen);
   ln_session_unref(g->session);
   free(g);
 }
@@ -332,7 +338,7 @@ static void getter_finish(struct getter *g) {
   if (g->done) return;
   g->done = true;
   ln_timer_stop(&g->patience);
-  struct ln_host *h = g->session->host;
+  const struct ln_generation *h = g->gen;
   bool lost = h->n_upstreams == 1 && !g->shelves[0] && !h->components[g->kind];
   struct ln_view *v = lost ? NULL : view_for(g);
   const char *why = *g->why ? g->why : lost ? "the server is not ready yet" : "out of memory";
@@ -346,8 +352,8 @@ static void got_shelf(void *arg, struct ln_shelf *shelf, const char *why) {
   if (!g->done) {
     g->shelves[a->index] = shelf ? ln_shelf_ref(shelf) : NULL;
     if (!shelf)
-      snprintf(g->why, sizeof g->why, "Server \"%s\": %s",
-               g->session->host->upstreams[a->index].conf->name, why);
+      snprintf(g->why, sizeof g->why, "Server \"%s\": %s", g->gen->upstreams[a->index]->conf->name,
+               why);
     if (--g->missing == 0) getter_finish(g);
   }
   getter_unref(g);
@@ -359,25 +365,28 @@ static void out_of_patience(struct ln_timer *t) {
 }
 
 /* A server that has been starting for longer than clients are made to wait keeps nobody up. */
-static bool hopeless(struct ln_session *s, struct ln_upstream *u) {
-  if (s->host->n_upstreams < 2 || s->catalogues[u->index]) return false;
+static bool hopeless(const struct getter *g, struct ln_upstream *u) {
+  struct ln_session *s = g->session;
+  if (g->gen->n_upstreams < 2 || ln_session_catalogue(s, u)) return false;
   struct ln_usession *us =
-      u->conf->session == LN_SESSION_SHARED ? u->shared : s->usessions[u->index];
+      u->conf->session == LN_SESSION_SHARED ? u->shared : ln_session_usession(s, u);
   return us && us->state != LN_US_READY &&
-         ln_loop_now(s->host->loop) - us->opened_at > s->host->start_timeout_ms;
+         ln_loop_now(s->host->loop) - us->opened_at > s->host->settings.start_timeout_ms;
 }
 
 static void get(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x, bool explain,
                 ln_view_fn fn, void *arg) {
   struct ln_host *h = s->host;
+  struct ln_generation *gen = x ? x->gen : s->gen;
   struct getter *g = calloc(1, sizeof *g);
-  if (g) g->shelves = calloc(h->n_upstreams + 1, sizeof(struct ln_shelf *));
+  if (g) g->shelves = calloc(gen->n_upstreams + 1, sizeof(struct ln_shelf *));
   if (!g || !g->shelves) {
     free(g);
     fn(arg, NULL, "out of memory");
     return;
   }
   g->session = ln_session_ref(s);
+  g->gen = ln_generation_ref(gen);
   if (x) ln_exchange_ref(x);
   g->x = x;
   g->kind = kind;
@@ -387,9 +396,9 @@ static void get(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x, 
   g->refs = 1;
   g->missing = 1;
   ln_timer_init(&g->patience);
-  for (size_t i = 0; i < h->n_upstreams; i++) {
-    struct ln_upstream *u = &h->upstreams[i];
-    struct ask *a = hopeless(s, u) ? NULL : calloc(1, sizeof *a);
+  for (size_t i = 0; i < gen->n_upstreams; i++) {
+    struct ln_upstream *u = gen->upstreams[i];
+    struct ask *a = hopeless(g, u) ? NULL : calloc(1, sizeof *a);
     if (!a) continue;
     *a = (struct ask){g, i};
     g->refs++;
@@ -398,18 +407,19 @@ static void get(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x, 
   }
   if (--g->missing == 0)
     getter_finish(g);
-  else if (h->n_upstreams > 1)
-    ln_timer_start(h->loop, &g->patience, h->start_timeout_ms, out_of_patience);
+  else if (gen->n_upstreams > 1)
+    ln_timer_start(h->loop, &g->patience, h->settings.start_timeout_ms, out_of_patience);
   /* With one server its own deadlines apply. */
   getter_unref(g);
 }
 
 /* The view as it is, when every list it was made of still is what the session sees. */
-static struct ln_view *current(struct ln_session *s, enum ln_kind kind) {
+static struct ln_view *current(const struct ln_session *s, const struct ln_generation *gen,
+                               enum ln_kind kind) {
   struct ln_view *v = s->views[kind];
-  if (!v || v->policy != s->policy) return NULL;
+  if (!v || v->gen != gen) return NULL;
   for (size_t i = 0; i < v->n_shelves; i++) {
-    struct ln_catalogue *c = s->catalogues[i];
+    const struct ln_catalogue *c = ln_session_catalogue(s, gen->upstreams[i]);
     if (!c || !c->shelves[kind] || c->shelves[kind] != v->shelves[i]) return NULL;
   }
   return v;
@@ -417,7 +427,7 @@ static struct ln_view *current(struct ln_session *s, enum ln_kind kind) {
 
 void ln_view_get(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x, ln_view_fn fn,
                  void *arg) {
-  struct ln_view *v = current(s, kind);
+  struct ln_view *v = current(s, x ? x->gen : s->gen, kind);
   if (v)
     fn(arg, v, NULL);
   else
@@ -429,8 +439,8 @@ void ln_view_explain(struct ln_session *s, enum ln_kind kind, struct ln_exchange
   get(s, kind, x, true, fn, arg);
 }
 
-bool ln_view_needed(const struct ln_host *h, enum ln_kind kind) {
-  return h->n_upstreams != 1 || h->components[kind] || ln_policy_has_rules(h->policy, kind);
+bool ln_view_needed(const struct ln_generation *g, enum ln_kind kind) {
+  return g->n_upstreams != 1 || g->components[kind] || ln_policy_has_rules(g->policy, kind);
 }
 
 /* --- looking up ----------------------------------------------------------------------------------
@@ -507,7 +517,7 @@ static struct ln_msg *page_message(const struct ln_view *v, struct ln_str array,
 }
 
 static int make_pages(struct ln_view *v) {
-  size_t size = v->host->decls->settings.page_size, i = 0;
+  size_t size = v->host->settings.page_size, i = 0;
   size_t max = size ? v->n_entries / size + 2 : 1;
   v->pages = calloc(max, sizeof(struct ln_msg *));
   if (!v->pages) return LN_ENOMEM;

@@ -32,7 +32,7 @@ struct ln_view {
   uint32_t refs;
   struct ln_host *host;
   enum ln_kind kind;
-  struct ln_policy *policy;  /* counted */
+  struct ln_generation *gen; /* counted: whose rules */
   struct ln_shelf **shelves; /* one per upstream, counted; NULL where the server has none */
   size_t n_shelves;
   struct ln_entry *entries; /* in the order listed, hidden ones among them */
@@ -63,6 +63,6 @@ bool ln_view_is_hidden(const struct ln_view *v, struct ln_str key);
 struct ln_msg *ln_view_page(struct ln_view *v, struct ln_str cursor);
 /* False when a component of this kind can be used without looking at any list: one server, no rule,
  * no component of the policy's own. */
-bool ln_view_needed(const struct ln_host *h, enum ln_kind kind);
+bool ln_view_needed(const struct ln_generation *g, enum ln_kind kind);
 
 #endif
