@@ -56,12 +56,13 @@ function M.suggest(word, names)
   return best and ("; did you mean %s?"):format(best) or ""
 end
 
+-- The keys of a table, in the order of their texts.
 local function sorted(set)
   local names = {}
   for name in pairs(set) do
     names[#names + 1] = name
   end
-  table.sort(names)
+  table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
   return names
 end
 M.sorted = sorted

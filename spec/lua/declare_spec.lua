@@ -1,0 +1,193 @@
+-- What the policy language says to what is not in it: file, line, what is wrong, what was meant.
+local support = require "spec.unit.script.support"
+
+setup(support.setup)
+teardown(support.teardown)
+
+local function fails(policy, expected)
+  local f, why = support.load("\n" .. policy)
+  if f then f:free() end
+  assert.is_nil(f, "loaded: " .. policy)
+  assert.truthy(why:find("policy.lua:2: " .. expected, 1, true), why .. "\nhas no\n" .. expected)
+end
+
+describe("a policy's mistake is told with its line:", function()
+  local fn = "function() end"
+  local cases = {
+    -- selectors
+    { "lunette.tools.hide()", "lunette.tools.hide: nothing selected" },
+    { "lunette.tools.hide(5)", "lunette.tools.hide: selector 1 must be a glob or a table" },
+    { "lunette.tools.hide('a', '')", "lunette.tools.hide: selector 2 must not be empty" },
+    { "lunette.tools.hide {}", "lunette.tools.hide: selector 1 selects nothing" },
+    { "lunette.tools.hide { nam = 'x' }", "lunette.tools.hide: selector 1: unknown option nam; did you mean name?" },
+    { "lunette.tools.hide { where = 'x' }", 'lunette.tools.hide: selector 1.where must be a function, not "x"' },
+    { "lunette.tools.hide { name = {} }", "lunette.tools.hide: selector 1.name must be a glob or a list of globs" },
+    { "lunette.tools.hide { name = { 'a', 5 } }", "lunette.tools.hide: selector 1.name[2] must be a string" },
+    { "lunette.tools.only()", "lunette.tools.only: nothing selected" },
+    -- verbs
+    { "lunette.tools.filter 'x'", "lunette.tools.filter's argument must be a function" },
+    { "lunette.prompts.filter()", "lunette.prompts.filter's argument must be a function, not nothing" },
+    { "lunette.tools.rename 'x'", "lunette.tools.rename's argument (or a table) must be a function" },
+    { "lunette.tools.rename { ['a*'] = 'b' }", "lunette.tools.rename: a* looks like a glob; give the exact name" },
+    { "lunette.tools.rename { a = 5 }", "lunette.tools.rename: the new name of a must be a string, not 5" },
+    { "lunette.tools.rename { a = '' }", "lunette.tools.rename: the new name of a must not be empty" },
+    { "lunette.tools.rename { 'a' }", "lunette.tools.rename: a name must be a string, not 1" },
+    { "lunette.tools.transform('a')", "lunette.tools.transform's second argument (or a table) must be a function, not nothing" },
+    { "lunette.tools.transform(nil, {})", "lunette.tools.transform: selector must be a glob" },
+    { "lunette.tools.transform('a', {})", "lunette.tools.transform: the table changes nothing" },
+    { "lunette.tools.transform('a', { titel = 'x' })", "lunette.tools.transform: titel can't be transformed; did you mean title?" },
+    { "lunette.tools.transform('a', { title = 5 })", "lunette.tools.transform.title must be a string, not 5" },
+    { "lunette.tools.transform('a', { annotations = 'x' })", "lunette.tools.transform.annotations must be a table" },
+    { "lunette.tools.transform('a', { outputSchema = true })", "lunette.tools.transform.outputSchema must be a table, not true" },
+    { "lunette.prompts.transform('a', { annotations = {} })", "lunette.prompts.transform: annotations can't be transformed" },
+    { "lunette.tool.hide 'x'", "lunette has no tool; did you mean tools?" },
+    -- components
+    { "lunette.tools.add()", "lunette.tools.add's argument must be a table, not nothing" },
+    { "lunette.tools.add { handler = " .. fn .. " }", "lunette.tools.add: name must be a string, not nothing" },
+    { "lunette.tools.add { name = 'a' }", "lunette.tools.add: a needs a function handler" },
+    { "lunette.tools.add { name = 'a', handler = 'x' }", 'lunette.tools.add.handler must be a function, not "x"' },
+    { "lunette.tools.add { name = 'a', inputschema = {}, handler = " .. fn .. " }",
+      "lunette.tools.add: unknown option inputschema; did you mean inputSchema?" },
+    { "lunette.tools.add { name = 'a', inputSchema = {}, handler = " .. fn .. " }", 'lunette.tools.add.inputSchema.type must be "object", not nothing' },
+    { "lunette.tools.add { name = 'a', inputSchema = 'x', handler = " .. fn .. " }", "lunette.tools.add.inputSchema must be a table" },
+    { "lunette.tools.add { name = 'a', annotations = { 1 }, handler = " .. fn .. " }", "lunette.tools.add.annotations must be an object, not a list" },
+    { "lunette.tools.add { name = 'a', title = 5, handler = " .. fn .. " }", "lunette.tools.add.title must be a string, not 5" },
+    { "lunette.tools.add { name = 'a', _meta = { f = print }, handler = " .. fn .. " }", "lunette.tools.add._meta.f: a function can't be sent" },
+    { "lunette.tools.add { name = 'a', handler = " .. fn .. " } lunette.tools.add { name = 'a', handler = " .. fn .. " }",
+      "lunette.tools.add: a tool a is added already at" },
+    { "lunette.resources.add { name = 'a', read = " .. fn .. " }", "lunette.resources.add: uri must be a string, not nothing" },
+    { "lunette.resources.add { uri = 'a:b', read = " .. fn .. " }", "lunette.resources.add: name must be a string, not nothing" },
+    { "lunette.resources.add { uri = 'a:b', name = 'a' }", "lunette.resources.add: a needs a function read" },
+    { "lunette.resource_templates.add { uri = 'a', name = 'a', read = " .. fn .. " }", "lunette.resource_templates.add: unknown option uri" },
+    { "lunette.prompts.add { name = 'a', arguments = { { nam = 'x' } }, get = " .. fn .. " }",
+      "lunette.prompts.add.arguments[1]: unknown option nam; did you mean name?" },
+    { "lunette.prompts.add { name = 'a', arguments = { x = 1 }, get = " .. fn .. " }", "lunette.prompts.add.arguments must be a list" },
+    { "lunette.prompts.add { name = 'a', arguments = { { name = 'x', required = 'yes' } }, get = " .. fn .. " }",
+      "lunette.prompts.add.arguments[1].required must be a boolean" },
+    -- handlers
+    { "lunette.on()", "lunette.on: method must be a string, not nothing" },
+    { "lunette.on('tools/call')", "lunette.on: the handler must be a function, not nothing" },
+    { "lunette.on('tools/call', 'x', 'y')", 'lunette.on: the handler must be a function, not "y"' },
+    { "lunette.on('tools/call', 5, " .. fn .. ")", "lunette.on: selector must be a glob or a table" },
+    { "lunette.sampling()", "lunette.sampling's argument must be a function, not nothing" },
+    { "lunette.every('x', " .. fn .. ")", "lunette.every: seconds must be a number" },
+    { "lunette.every(0, " .. fn .. ")", "lunette.every: seconds must be at least 0.01, not 0" },
+    { "lunette.every(1)", "lunette.every's second argument must be a function" },
+    -- the rest
+    { "lunette.configure { hook_timeot = 1 }", "lunette.configure: unknown option hook_timeot; did you mean hook_timeout?" },
+    { "lunette.configure { hook_timeout = -1 }", "lunette.configure: hook_timeout must be from 0 to" },
+    { "lunette.configure { hook_timeout = 0/0 }", "lunette.configure: hook_timeout must be from 0 to" },
+    { "lunette.configure { hook_timeout = '1' }", 'lunette.configure: hook_timeout must be a number, not "1"' },
+    { "lunette.configure { max_sessions = 1.5 }", "lunette.configure: max_sessions must be a whole number, not 1.5" },
+    { "lunette.configure { max_depth = 1000 }", "lunette.configure: max_depth must be from 4 to 190, not 1000" },
+    { "lunette.configure { jit = 1 }", "lunette.configure: jit must be a boolean, not 1" },
+    { "lunette.configure()", "lunette.configure's argument must be a table, not nothing" },
+    { "lunette.env()", "lunette.env: name must be a string" },
+    { "local x = lunette.env 'SPEC_NO_SUCH_VARIABLE'", "the environment has no SPEC_NO_SUCH_VARIABLE" },
+    { "lunette.match('a')", "lunette.match: text must be a string, not nothing" },
+    { "lunette.text {}", "lunette.text must be a string, not a table" },
+    { "lunette.error('x', 'y')", 'lunette.error: code must be an integer, not "x"' },
+    { "lunette.error(-1)", "lunette.error: message must be a string, not nothing" },
+    { "lunette.deny(5)", "lunette.deny: message must be a string, not 5" },
+    { "lunette.notify_changed 'tool'", 'lunette.notify_changed: kind must be tools, resources, resource_templates or prompts, not "tool"' },
+    { "lunette.json.encode()", "lunette.json.encode: nothing to encode" },
+    { "lunette.json.decode(5)", "lunette.json.decode: text must be a string, not 5" },
+    { "lunette.array 'x'", 'lunette.array must be a table, not "x"' },
+  }
+  for _, case in ipairs(cases) do
+    it(case[1], function() fails(case[1], case[2]) end)
+  end
+
+  it("through a module of the policy's own, where that stands", function()
+    support.write("helper.lua", "local lunette = require 'lunette'\nreturn function() lunette.tools.hide() end")
+    local f, why = support.load "\nlocal h = require 'helper'\nh()"
+    assert.is_nil(f)
+    assert.truthy(why:find("helper.lua:2: lunette.tools.hide: nothing selected", 1, true), why)
+  end)
+
+  it("a method that MCP has not is only warned of", function()
+    local f = assert(support.load "lunette.on('tools/cal', function() end) lunette.on('x/*', function() end) lunette.on('tools/call', function() end)")
+    local log = f:log()
+    assert.truthy(log:find("tools/cal is no method of MCP; did you mean tools/call?", 1, true), log)
+    assert.equal(1, select(2, log:gsub("\n", "")))
+    f:free()
+  end)
+
+  it("what a handler declares is refused", function()
+    for _, call in ipairs { "tools.hide 'x'", "tools.add {}", "on('x', print)", "configure {}", "every(1, print)", "tools.rename {}" } do
+      local f = assert(support.load("lunette.on('x', function() lunette." .. call .. " end)"))
+      f:hook '{"jsonrpc":"2.0","id":1,"method":"x"}'
+      f:run()
+      assert.truthy(f:log():find("only works while the policy loads", 1, true), f:log())
+      f:free()
+    end
+  end)
+end)
+
+describe("the small functions", function()
+  local function eval(text)
+    local result, why = support.eval(text)
+    return result or error(why, 2)
+  end
+
+  it("lunette.match", function()
+    assert.equal("true false", eval "return tostring(lunette.match('a*', 'ab')) .. ' ' .. tostring(lunette.match('a', 'ab'))")
+  end)
+
+  it("lunette.env", function()
+    assert.equal("x nil " .. os.getenv "HOME", eval [[return lunette.env("SPEC_NO_SUCH_VARIABLE", "x") .. " "
+      .. tostring(lunette.env("SPEC_NO_SUCH_VARIABLE", nil)) .. " " .. lunette.env "HOME"]])
+  end)
+
+  it("lunette.now is the time of day", function()
+    assert.is_true(math.abs(tonumber(eval "return ('%.3f'):format(lunette.now())") - os.time()) < 2)
+  end)
+
+  it("lunette.array and lunette.null", function()
+    assert.equal('[[],[1],null]', eval "return lunette.json.encode { lunette.array(), lunette.array { 1 }, lunette.null }")
+  end)
+
+  it("a denial and an error say what they are", function()
+    assert.equal("denied: no|JSON-RPC error -5: m", eval [[local ok, e = pcall(lunette.error, -5, "m")
+      return tostring(lunette.deny "no") .. "|" .. tostring(e)]])
+  end)
+
+  it("lunette.notify_changed reaches the proxy once the policy is loaded", function()
+    local f = assert(support.load [[lunette.notify_changed "tools"
+      lunette.on("x", function() lunette.notify_changed "resource_templates" return {} end)]])
+    assert.equal("", f:account())
+    f:hook '{"jsonrpc":"2.0","id":1,"method":"x"}'
+    f:run()
+    assert.truthy(f:account():find "^changed 2\n")
+    f:free()
+  end)
+
+  it("inventory gives items that know their server", function()
+    local f = assert(support.load [[lunette.on("x", function()
+      local tools = lunette.tools.inventory()
+      return { n = #tools, name = tools[1].name, upstream = tools[1].upstream, pure = lunette.json.encode(tools[1]) } end)]])
+    f:inventory '[{"upstream":"up","item":{"name":"a","x":[]}},{"upstream":"up","item":{"name":"b"}}]'
+    f:hook '{"jsonrpc":"2.0","id":1,"method":"x"}'
+    f:run()
+    assert.truthy(f:account():find('"result":{"n":2,"name":"a","pure":"{\\"name\\":\\"a\\",\\"x\\":[]}","upstream":"up"}', 1, true))
+    f:free()
+  end)
+
+  it("list, call, read and get wait for the proxy's answer, page after page", function()
+    local f = assert(support.load [[lunette.on("x", function(request, forward, ctx)
+      local tools, templates = lunette.tools.list(ctx), lunette.resource_templates.list()
+      local called = lunette.tools.call("t", { a = 1 }, ctx)
+      local again = lunette.tools.call(ctx, "t")
+      local read, got = lunette.resources.read("a:b", ctx), lunette.prompts.get("p", { x = "y" })
+      return { n = #tools + #templates, called = called.c, again = again.c, read = read.c, got = got.c } end)]])
+    f:hook '{"jsonrpc":"2.0","id":1,"method":"x"}'
+    local answers = { '{"tools":[{"name":"a"}],"nextCursor":"c1"}', '{"tools":[{"name":"b"}]}', '{"resourceTemplates":[{}]}',
+      '{"c":1}', '{"c":2}', '{"c":3}', '{"c":4}' }
+    for i, result in ipairs(answers) do f:answer('{"jsonrpc":"2.0","id":1,"result":' .. result .. "}", i) end
+    assert.equal(table.concat({ "request 1 tools/list ", 'request 2 tools/list {"cursor":"c1"}', "request 3 resources/templates/list ",
+      'request 4 tools/call {"arguments":{"a":1},"name":"t"}', 'request 5 tools/call {"arguments":{},"name":"t"}',
+      'request 6 resources/read {"uri":"a:b"}', 'request 7 prompts/get {"arguments":{"x":"y"},"name":"p"}',
+      'done 1 {"jsonrpc":"2.0","id":0,"result":{"again":2,"called":1,"got":4,"n":3,"read":3}}' }, "\n") .. "\n", f:account())
+    f:free()
+  end)
+end)

@@ -1,0 +1,195 @@
+-- lunette.upstream and lunette.upstreams: what is accepted, and what is said of what is not.
+local support = require "spec.unit.script.support"
+
+local ffi = support.ffi
+
+setup(support.setup)
+teardown(support.teardown)
+
+local function str(p) return p ~= nil and ffi.string(p) or nil end
+local function list(p)
+  local out, i = {}, 0
+  while p ~= nil and p[i] ~= nil do
+    out[i + 1] = ffi.string(p[i])
+    i = i + 1
+  end
+  return out
+end
+
+local function fails(policy, expected)
+  local f, why = support.load(policy)
+  if f then f:free() end
+  assert.is_nil(f, "loaded: " .. policy)
+  assert.truthy(why:find(expected, 1, true), why .. "\nhas no\n" .. expected)
+end
+
+describe("lunette.upstream", function()
+  local cases = {
+    { "5, {}", "policy.lua:2: lunette.upstream: name must be a string, not 5" },
+    { "'a b', { command = 'x' }", 'a name is made of letters, digits, _ . and -, not "a b"' },
+    { "'', { command = 'x' }", "a name is made of letters" },
+    { "'a'", 'upstream "a": options must be a table, not nothing' },
+    { "'a', {}", 'upstream "a": give either command or url' },
+    { "'a', { command = 'x', url = 'http://h' }", "give either command or url, not both" },
+    { "'a', { comand = 'x' }", 'policy.lua:2: upstream "a": unknown option comand; did you mean command?' },
+    { "'a', { command = 'x', timout = 1 }", "unknown option timout; did you mean timeout?" },
+    { "'a', { command = 'x', zebra = 1 }", "unknown option zebra" },
+    { "'a', { command = 'x', 'y' }", "[1] is not an option" },
+    { "'a', { command = '' }", "command must not be empty" },
+    { "'a', { command = { 'x' } }", "command must be a string, not a table" },
+    { "'a', { command = 'x', args = 'y' }", 'args must be a list of strings, not "y"' },
+    { "'a', { command = 'x', args = { y = 1 } }", "args must be a list of strings, not a table" },
+    { "'a', { command = 'x', args = { 'a', 5 } }", "args[2] must be a string, not 5" },
+    { "'a', { command = 'x', args = { 'a\\0b' } }", "args[1] must not contain a NUL" },
+    { "'a', { command = 'x', env = { ['A=B'] = 'c' } }", 'env: "A=B" is not a possible name' },
+    { "'a', { command = 'x', env = { A = {} } }", "env.A must be a string, not a table" },
+    { "'a', { command = 'x', cwd = 5 }", "cwd must be a string, not 5" },
+    { "'a', { command = 'x', headers = {} }", "headers go with url, not command" },
+    { "'a', { command = 'x', transport = 'http' }", 'transport "http" goes with url, not command' },
+    { "'a', { url = 'example.com' }", 'url must be http://… or https://…, not "example.com"' },
+    { "'a', { url = 'http://' }", "url must be http://…" },
+    { "'a', { url = 'http://h/a b' }", "url must be http://…" },
+    { "'a', { url = 'http://h\\r\\nX: y' }", "url must be http://…" },
+    { "'a', { url = 'http://h', args = {} }", "args goes with command, not url" },
+    { "'a', { url = 'http://h', transport = 'ssh' }", 'transport must be "http" or "sse", not "ssh"; did you mean sse?' },
+    { "'a', { url = 'http://h', headers = { ['A B'] = 'c' } }", 'headers: "A B" is not a possible name' },
+    { "'a', { url = 'http://h', headers = { A = 'b\\r\\nC: d' } }", "headers.A must not contain line breaks or NUL" },
+    { "'a', { command = 'x', session = 'clinet' }", 'session must be "client" or "shared" or "request", not "clinet"; did you mean client?' },
+    { "'a', { command = 'x', prefix = 'a/b' }", "prefix must be made of letters, digits, _ . and -, or be false for none" },
+    { "'a', { command = 'x', prefix = true }", "prefix must be made of" },
+    { "'a', { command = 'x', timeout = 0 }", "timeout must be a number of seconds, not 0" },
+    { "'a', { command = 'x', timeout = '5' }", 'timeout must be a number of seconds, not "5"' },
+    { "'a', { command = 'x', optional = 'yes' }", 'optional must be true or false, not "yes"' },
+  }
+  for _, case in ipairs(cases) do
+    it("of " .. case[1], function() fails("\nlunette.upstream(" .. case[1] .. ")", case[2]) end)
+  end
+
+  it("not twice of one name", function()
+    fails("\nlunette.upstream('a', { command = 'x' })\nlunette.upstream('a', { command = 'y' })",
+      ':3: upstream "a": a server of this name is declared already at')
+  end)
+
+  it("not from a handler", function()
+    local f = assert(support.load "lunette.on('x', function() lunette.upstream('a', { command = 'x' }) end)")
+    f:hook '{"jsonrpc":"2.0","id":1,"method":"x"}'
+    f:run()
+    assert.truthy(f:log():find("lunette.upstream only works while the policy loads", 1, true), f:log())
+    f:free()
+  end)
+
+  it("can be cleared from a handler, by the object it gave", function()
+    local f = assert(support.load [[local a = lunette.upstream('a', { command = 'x' }) a:clear()
+      lunette.on('x', function() a:clear() return {} end)]])
+    assert.equal("", f:account())
+    f:hook '{"jsonrpc":"2.0","id":1,"method":"x"}'
+    f:run()
+    assert.truthy(f:account():find "^clear a\n")
+    f:free()
+    fails("\nlunette.upstream('a', { command = 'x' }).clear()", "call it with a colon")
+  end)
+
+  it("expands ~ in command and cwd", function()
+    local home = os.getenv "HOME"
+    local f = assert(support.load "lunette.upstream('a', { command = '~/bin/x', cwd = '~', args = { '~/y' } })")
+    local u = f.decls.upstreams[0]
+    assert.same({ home .. "/bin/x", home, { "~/y" } }, { str(u.command), str(u.cwd), list(u.args) })
+    f:free()
+  end)
+end)
+
+describe("lunette.upstreams", function()
+  local function read(text)
+    support.write("mcp.json", text)
+    local f, why = support.load "\nlunette.upstreams 'mcp.json'"
+    if not f then return nil, why end
+    local out = {}
+    for i = 0, tonumber(f.decls.n_upstreams) - 1 do
+      local u = f.decls.upstreams[i]
+      local row = { str(u.name), str(u.command) or str(u.url) }
+      for _, part in ipairs { list(u.args), list(u.env), list(u.headers) } do
+        if #part > 0 then row[#row + 1] = table.concat(part, " ") end
+      end
+      if u.cwd ~= nil then row[#row + 1] = str(u.cwd) end
+      row.transport = tonumber(u.transport) > 0 and tonumber(u.transport) or nil
+      out[i + 1] = row
+    end
+    f:free()
+    return out
+  end
+
+  it("reads what Claude Desktop and Cursor write, in the file's order", function()
+    assert.same({
+      { "zeta", "npx", "-y x", "A=1 B=two", "/srv" },
+      { "alpha", "https://h/mcp", "Authorization: Bearer t", transport = 1 },
+      { "old", "http://h/sse", transport = 2 },
+    }, (read [[{"mcpServers":{
+      "zeta":{"command":"npx","args":["-y","x"],"env":{"B":"two","A":"1"},"cwd":"/srv","alwaysAllow":["a"],"timeout":60},
+      "alpha":{"url":"https://h/mcp","headers":{"Authorization":"Bearer t"},"description":"d"},
+      "old":{"type":"sse","url":"http://h/sse"}}}]]))
+  end)
+
+  it("reads what VS Code writes: servers, types, comments and last commas", function()
+    assert.same({
+      { "a", "c", "// no comment" },
+      { "b", "http://h/mcp", transport = 1 },
+      { "c", "http://h/2", transport = 1 },
+    }, (read [[{ // VS Code's
+      "inputs": [ /* none, */ ],
+      "servers": {
+        "a": { "type": "stdio", "command": "c", "args": [ "// no comment", ], }, // the first
+        "b": { "type": "http", "url": "http://h/mcp" },
+        "c": { "type": "streamable-http", "url": "http://h/2", },
+      },
+    }]]))
+  end)
+
+  it("passes over what is disabled, and makes names fit", function()
+    assert.same({ { "My-Server", "a" }, { "My-Server-2", "b" }, { "server", "c" } }, (read
+      [[{"mcpServers":{"My Server":{"command":"a"},"off":{"command":"x","disabled":true},
+        "My/Server":{"command":"b"},"é":{"command":"c","disabled":false}}}]]))
+  end)
+
+  it("expands variables", function()
+    local home = os.getenv "HOME"
+    assert.same({ { "a", home .. "/x", home .. " none lit$HOME $ ${", "E=" .. home .. "-" .. home } }, (read [[{"mcpServers":{"a":{
+      "command":"${HOME}/x","args":["${env:HOME}","${SPEC_NO_SUCH_VARIABLE:-none}","lit$HOME","$","${"],"env":{"E":"${userHome}-${HOME:-x}"}}}}]]))
+  end)
+
+  it("says what is wrong, with file and key", function()
+    for text, expected in pairs {
+      ['{"mcpServers":{"a":{"command":"${SPEC_NO_SUCH_VARIABLE}"}}}'] =
+        "mcp.json: mcpServers.a: command: the environment has no SPEC_NO_SUCH_VARIABLE (${SPEC_NO_SUCH_VARIABLE:-default} does without)",
+      ['{"mcpServers":{"a":{"command":"x","env":{"B":"${input:key}"}}}}'] = "mcp.json: mcpServers.a: env.B: ${input:key} is nothing that can be expanded here",
+      ['{"mcpServers":{"a":{"command":"x","args":["${x y}"]}}}'] = "mcpServers.a: args[1]: ${x y} is nothing",
+      ['{"mcpServers":{"a":{}}}'] = "mcp.json: mcpServers.a: has neither command nor url",
+      ['{"mcpServers":{"a":5}}'] = "mcp.json: mcpServers.a: must be an object, not 5",
+      ['{"servers":{"a":{"command":["x"]}}}'] = "mcp.json: servers.a: command must be a string, not a table",
+      ['{"mcpServers":{"a":{"command":"x","args":"y"}}}'] = 'mcpServers.a: args must be a list of strings, not "y"',
+      ['{"mcpServers":{"a":{"url":"ftp://x"}}}'] = "mcpServers.a: url must be http://…",
+      ['{"mcpServers":{"a":{"type":"websocket","url":"http://x"}}}'] = 'mcpServers.a: type must be stdio, http or sse, not "websocket"',
+      ['{"mcpServers":{"a":{"type":"sse","command":"x"}}}'] = 'mcpServers.a: type "sse" goes with url',
+      ['{"mcpServers":[]}'] = nil,
+      ['{"mcp":{}}'] = "mcp.json: no mcpServers (or servers) object in it",
+      ["[]"] = "mcp.json: no mcpServers (or servers) object in it",
+      ['{"mcpServers":{"a":{"command":"x",,}}}'] = "mcp.json: malformed input at byte",
+      [""] = "mcp.json: malformed input at byte 1",
+    } do
+      local _, why = read(text)
+      assert.truthy(why and why:find(expected, 1, true), tostring(why) .. "\nhas no\n" .. expected)
+      assert.truthy(why:find("^[^\n]-policy.lua:2: "), why)
+    end
+  end)
+
+  it("says so when there is no file", function()
+    fails("\nlunette.upstreams '/nonexistent/mcp.json'", "policy.lua:2: /nonexistent/mcp.json can't be read: No such file")
+    fails("\nlunette.upstreams '/'", "policy.lua:2: / can't be read")
+    fails("\nlunette.upstreams()", "policy.lua:2: lunette.upstreams: path must be a string")
+  end)
+
+  it("gives the servers by the file's names", function()
+    support.write("mcp.json", '{"mcpServers":{"My Server":{"command":"a"}}}')
+    local f = assert(support.load "local s = lunette.upstreams 'mcp.json' assert(s['My Server'].name == 'My-Server')")
+    f:free()
+  end)
+end)
