@@ -1,7 +1,7 @@
 ---@meta
 -- The policy language for editors: types and descriptions of everything public, in the annotations of
 -- the Lua language server. Nothing here does anything.
--- luacheck: ignore 211 212
+-- luacheck: ignore 211 212 241
 
 ---A JSON value: null is lunette.null, an array has lunette.array's mark (or the keys 1..n).
 ---@alias lunette.Json string|number|boolean|table|lightuserdata

@@ -153,12 +153,11 @@ local function check_object(source, before, result, after)
     raw[part[1]], place[part[1]] = part[2], i
   end
   local last, added = 0, nil
-  local untouched = source == result
   for _, part in ipairs(new) do
     local key = part[1]
     if before[key] ~= nil then
       assert(not added, "a member of the source after a new one")
-      assert(untouched or place[key] > last, "order")
+      assert(place[key] > last, "order")
       last = place[key]
       check(raw[key], before[key], part[2], after[key])
     else
@@ -169,9 +168,9 @@ local function check_object(source, before, result, after)
 end
 
 function check(source, before, result, after)
+  if source == result then return end
   if strictly_same(before, after) then
-    assert(source == result, "bytes of what nobody changed: " .. source .. " became " .. result)
-    return
+    error("bytes of what nobody changed: " .. source .. " became " .. result)
   end
   if type(before) ~= "table" or type(after) ~= "table" then return end
   local list = getmetatable(before) == array_mt
