@@ -24,6 +24,8 @@ struct app {
   bool started; /* the host has a policy */
   bool closed;
   struct ln_local *local;
+  struct ln_target *targets; /* ours, strings and all: a reload loads them anew */
+  size_t n_targets;
 };
 
 static struct app *check_app(lua_State *L) {
@@ -100,6 +102,38 @@ static void read_target(lua_State *L, int idx, struct ln_target *t) {
   t->args = string_array(L, lua_gettop(L));
 }
 
+static void free_targets(struct app *a) {
+  for (size_t i = 0; i < a->n_targets; i++) {
+    free((void *)a->targets[i].text);
+    for (size_t k = 0; a->targets[i].args && a->targets[i].args[k]; k++)
+      free((void *)a->targets[i].args[k]);
+    free((void *)a->targets[i].args);
+  }
+  free(a->targets);
+  a->targets = NULL;
+  a->n_targets = 0;
+}
+
+static bool keep_target(struct ln_target *to, const struct ln_target *from) {
+  size_t n = 0;
+  while (from->args[n]) n++;
+  const char **args = calloc(n + 1, sizeof *args);
+  *to = (struct ln_target){from->kind, strdup(from->text), args};
+  bool ok = to->text && args;
+  for (size_t i = 0; i < n && ok; i++) ok = (args[i] = strdup(from->args[i])) != NULL;
+  return ok;
+}
+
+static bool keep_targets(struct app *a, const struct ln_target *targets, size_t n) {
+  a->targets = calloc(n + 1, sizeof *a->targets);
+  bool ok = a->targets != NULL;
+  for (size_t i = 0; i < n && ok; i++) {
+    a->n_targets++;
+    ok = keep_target(&a->targets[i], &targets[i]);
+  }
+  return ok;
+}
+
 static int l_app_load(lua_State *L) {
   struct app *a = check_app(L);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -111,6 +145,7 @@ static int l_app_load(lua_State *L) {
     lua_rawgeti(L, 2, (int)i + 1);
     read_target(L, lua_gettop(L), &targets[i]);
   }
+  if (!keep_targets(a, targets, n)) return luaL_error(L, "out of memory");
   struct ln_policy_host for_policy = ln_host_for_policy(&a->host);
   char *why = NULL;
   struct ln_policy *p = ln_policy_load(&for_policy, targets, n, &why);
@@ -202,11 +237,19 @@ static int l_app_servers(lua_State *L) {
 /* --- serving
  * ---------------------------------------------------------------------------------------- */
 
+static struct ln_policy *load_again(void *arg, char **why) {
+  struct app *a = arg;
+  struct ln_policy_host for_policy = ln_host_for_policy(&a->host);
+  return ln_policy_load(&for_policy, a->targets, a->n_targets, why);
+}
+
 static int l_app_serve(lua_State *L) {
   struct app *a = check_app(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   if (!a->started) return luaL_error(L, "nothing is loaded");
-  struct ln_serve_conf conf = {0};
+  struct ln_serve_conf conf = {.load = load_again, .load_arg = a};
+  lua_getfield(L, 2, "watch");
+  conf.watch = lua_toboolean(L, -1);
   lua_getfield(L, 2, "stdio");
   conf.stdio = lua_toboolean(L, -1);
   lua_getfield(L, 2, "host");
@@ -341,6 +384,7 @@ static void app_close(struct app *a) {
     ln_loop_run(a->loop);
   }
   ln_host_deinit(&a->host);
+  free_targets(a);
   ln_loop_run(a->loop); /* dry */
   if (ln_loop_free(a->loop))
     LN_LOG(&a->log, ERROR, "close", "%zu handle(s) were left open", ln_loop_handles(a->loop));

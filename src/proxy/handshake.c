@@ -61,6 +61,17 @@ struct ln_msg *ln_router_hello(struct ln_usession *us) {
   return m;
 }
 
+static bool same_offer(const struct ln_session *s, const struct ln_catalogue *c) {
+  return s->offered && s->offered->len == c->offered->len &&
+         memcmp(s->offered->data, c->offered->data, c->offered->len) == 0;
+}
+
+static bool declared(const struct ln_session *s, const struct ln_upstream *u) {
+  for (size_t i = 0; i < s->gen->n_upstreams; i++)
+    if (s->gen->upstreams[i] == u) return true;
+  return false;
+}
+
 static void announce(struct ln_session *s, const struct ln_catalogue *c) {
   static const enum ln_kind kinds[] = {LN_KIND_TOOL, LN_KIND_RESOURCE, LN_KIND_PROMPT};
   for (size_t i = 0; i < LN_COUNT(kinds); i++) {
@@ -75,16 +86,28 @@ static void announce(struct ln_session *s, const struct ln_catalogue *c) {
   }
 }
 
+static void learn(struct ln_session *s, struct ln_catalogue *c) {
+  struct ln_upstream *u = c->upstream;
+  if (ln_session_catalogue(s, u) || ln_session_set_catalogue(s, u, c)) return;
+  if (s->state == LN_SESSION_OPEN || s->state == LN_SESSION_INITIALIZED) announce(s, c);
+}
+
 struct ln_catalogue *ln_router_catalogue(struct ln_usession *us, struct ln_msg *reply) {
   struct ln_upstream *u = us->upstream;
   struct ln_session *s = us->owner;
   struct ln_bytes *caps = s && s->offered ? ln_bytes_ref(s->offered) : offered_shared(u);
   if (!caps) return NULL;
   struct ln_catalogue *c = ln_catalogue_find(u, caps);
+  bool known = c != NULL;
   c = c ? ln_catalogue_ref(c) : ln_catalogue_new(u, caps, reply, us);
   ln_bytes_unref(caps);
-  if (c && s && !ln_session_catalogue(s, u) && ln_session_set_catalogue(s, u, c) == LN_OK) {
-    if (s->state == LN_SESSION_OPEN || s->state == LN_SESSION_INITIALIZED) announce(s, c);
+  if (!c) return NULL;
+  if (s) learn(s, c);
+  /* Sessions of the same kind that did without it (it is late, or new after a reload) hear of it.
+   */
+  LN_LIST_EACH(l, &u->host->sessions) {
+    struct ln_session *other = LN_CONTAINER(l, struct ln_session, link);
+    if (!known && other != s && declared(other, u) && (!s || same_offer(other, c))) learn(other, c);
   }
   return c;
 }

@@ -9,12 +9,14 @@
 #include "proxy/front.h"
 #include "proxy/router.h"
 #include "proxy/view.h"
+#include "script/shared.h"
 
 void ln_host_init(struct ln_host *h, struct ln_loop *loop, struct ln_log *log) {
   *h = (struct ln_host){.loop = loop, .log = log};
   ln_list_init(&h->sessions);
   ln_list_init(&h->views);
   ln_list_init(&h->upstreams);
+  h->shared = ln_shared_new();
 }
 
 /* --- generations ------------------------------------------------------------------------------ */
@@ -65,9 +67,8 @@ static struct ln_upstream *upstream_for(struct ln_host *h, const struct ln_upstr
   return ln_upstream_new(h, conf, why);
 }
 
-/* Takes the policy's reference, also when it fails. */
-static struct ln_generation *generation_new(struct ln_host *h, struct ln_policy *policy,
-                                            const char **why) {
+struct ln_generation *ln_generation_new(struct ln_host *h, struct ln_policy *policy,
+                                        const char **why) {
   struct ln_generation *g = calloc(1, sizeof *g);
   *why = "out of memory";
   if (!g) {
@@ -101,7 +102,7 @@ static struct ln_generation *generation_new(struct ln_host *h, struct ln_policy 
 
 int ln_host_start(struct ln_host *h, struct ln_policy *policy, const char **why) {
   h->settings = ln_policy_decls(policy)->settings;
-  h->gen = generation_new(h, policy, why);
+  h->gen = ln_generation_new(h, policy, why);
   return h->gen ? LN_OK : LN_EINVALID;
 }
 
@@ -144,6 +145,7 @@ void ln_host_close(struct ln_host *h, void (*closed)(void *arg), void *arg) {
 
 void ln_host_deinit(struct ln_host *h) {
   LN_ASSERT(ln_list_empty(&h->upstreams) && ln_list_empty(&h->views));
+  ln_shared_unref(h->shared);
   *h = (struct ln_host){0};
 }
 
@@ -373,5 +375,6 @@ struct ln_policy_host ln_host_for_policy(struct ln_host *h) {
       .host = h,
       .loop = h->loop,
       .log = h->log,
+      .shared = h->shared,
   };
 }

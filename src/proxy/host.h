@@ -24,6 +24,10 @@ struct ln_generation {
   size_t n_upstreams;
   bool components[LN_KINDS]; /* the policy has components of its own of this kind */
 };
+/* With the servers of the one in force where they are declared as they were. Takes the policy's
+ * reference, also when it fails: NULL with *why. One reference, the caller's. */
+struct ln_generation *ln_generation_new(struct ln_host *h, struct ln_policy *policy,
+                                        const char **why);
 struct ln_generation *ln_generation_ref(struct ln_generation *g);
 void ln_generation_unref(struct ln_generation *g); /* NULL is fine */
 
@@ -33,6 +37,7 @@ struct ln_host {
   struct ln_generation *gen;   /* in force; counted */
   struct ln_settings settings; /* the policy's; the command line waits longer */
 
+  struct ln_shared *shared; /* lunette.shared: outlives policies; counted */
   struct ln_list upstreams; /* every one that lives, those of older generations among them */
 
   struct ln_list sessions;

@@ -2,14 +2,19 @@
 #include "proxy/serve.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "net/watch.h"
 #include "proxy/front.h"
+#include "proxy/reload.h"
 
 enum { POLL_MS = 10 };
 
 struct serve {
   struct ln_host *host;
+  const struct ln_serve_conf *conf;
+  struct ln_watch *watch;
   struct ln_front_stdio *stdio;
   struct ln_front_http *http;
   bool ending;   /* no new work */
@@ -32,6 +37,8 @@ static void front_closed(void *arg) {
 static void close_all(struct serve *s) {
   if (s->closing) return;
   s->closing = true;
+  ln_watch_free(s->watch);
+  s->watch = NULL;
   ln_timer_stop(&s->poll);
   s->fronts = 1; /* ours, so that the count reaches zero once */
   if (s->stdio) {
@@ -66,10 +73,35 @@ static void drain(struct serve *s) {
   ln_timer_start(s->host->loop, &s->poll, 1, poll_drained);
 }
 
+/* What the policy in force was read from; also after a failed reload: links may lead elsewhere. */
+static void watch_files(struct serve *s) {
+  const struct ln_policy_decls *d = s->host->gen->decls;
+  if (s->watch && ln_watch_set(s->watch, d->files, d->n_files))
+    LN_LOG(s->host->log, WARN, "reload", "out of memory: changes will go unnoticed");
+}
+
+static void reload(void *arg) {
+  struct serve *s = arg;
+  struct ln_host *h = s->host;
+  if (s->ending || !s->conf->load) return;
+  char *wrong = NULL, why[512] = "";
+  struct ln_policy *p = s->conf->load(s->conf->load_arg, &wrong);
+  if (!p)
+    LN_LOG(h->log, ERROR, "reload", "the old policy stays in force: %s",
+           wrong ? wrong : "out of memory");
+  else if (ln_host_reload(h, p, why, sizeof why))
+    LN_LOG(h->log, ERROR, "reload", "the old policy stays in force: %s", why);
+  else
+    LN_LOG(h->log, INFO, "reload", "a new policy is in force: %zu server(s), %zu handler(s)",
+           h->gen->n_upstreams, h->gen->decls->n_hooks);
+  free(wrong);
+  watch_files(s);
+}
+
 static void on_signal(void *arg, int signum) {
   struct serve *s = arg;
   if (signum == SIGHUP) {
-    LN_LOG(s->host->log, WARN, "serve", "reload on SIGHUP is not there yet; restart instead");
+    reload(s);
     return;
   }
   /* The guard process ends the children when we are gone. */
@@ -94,7 +126,7 @@ static int start_http(struct serve *s, const struct ln_serve_conf *conf, const c
 }
 
 int ln_serve(struct ln_host *h, const struct ln_serve_conf *conf, const char **why) {
-  struct serve s = {.host = h};
+  struct serve s = {.host = h, .conf = conf};
   ln_timer_init(&s.poll);
   int rc = ln_loop_signals(h->loop, on_signal, &s);
   if (rc) *why = "signals can't be handled";
@@ -105,6 +137,10 @@ int ln_serve(struct ln_host *h, const struct ln_serve_conf *conf, const char **w
       rc = LN_ENOMEM;
       *why = "standard input and output can't be used";
     }
+  }
+  if (!rc && conf->watch && conf->load) {
+    s.watch = ln_watch_new(h->loop, reload, &s);
+    watch_files(&s);
   }
   if (rc) close_all(&s);
   ln_loop_run(h->loop);

@@ -439,6 +439,19 @@ void ln_view_explain(struct ln_session *s, enum ln_kind kind, struct ln_exchange
   get(s, kind, x, true, fn, arg);
 }
 
+struct ln_view *ln_view_preview(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x) {
+  struct ln_generation *gen = x->gen;
+  struct ln_shelf **shelves = calloc(gen->n_upstreams + 1, sizeof(struct ln_shelf *));
+  if (!shelves) return NULL;
+  for (size_t i = 0; i < gen->n_upstreams; i++) {
+    const struct ln_catalogue *c = ln_session_catalogue(s, gen->upstreams[i]);
+    shelves[i] = c ? c->shelves[kind] : NULL;
+  }
+  struct ln_view *v = make(s, gen, kind, shelves, x);
+  free(shelves);
+  return v;
+}
+
 bool ln_view_needed(const struct ln_generation *g, enum ln_kind kind) {
   return g->n_upstreams != 1 || g->components[kind] || ln_policy_has_rules(g->policy, kind);
 }
@@ -553,4 +566,9 @@ struct ln_msg *ln_view_page(struct ln_view *v, struct ln_str cursor) {
     page = (size_t)n;
   }
   return ln_msg_ref(v->pages[page]);
+}
+
+struct ln_str ln_view_text(struct ln_view *v, size_t page) {
+  if ((!v->pages && make_pages(v)) || page >= v->n_pages) return LN_STR_NONE;
+  return v->pages[page]->result;
 }

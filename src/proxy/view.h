@@ -52,6 +52,9 @@ void ln_view_get(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x,
 /* As ln_view_get, fresh and with each item's way through the rules. */
 void ln_view_explain(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x, ln_view_fn fn,
                      void *arg);
+/* The view under x's generation, of what is indexed already: waits for nobody. One reference; NULL:
+ * out of memory. */
+struct ln_view *ln_view_preview(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x);
 struct ln_view *ln_view_ref(struct ln_view *v);
 void ln_view_unref(struct ln_view *v);
 /* The visible entry presented under this key (unescaped; for URIs in any spelling), or NULL. */
@@ -64,5 +67,8 @@ struct ln_msg *ln_view_page(struct ln_view *v, struct ln_str cursor);
 /* False when a component of this kind can be used without looking at any list: one server, no rule,
  * no component of the policy's own. */
 bool ln_view_needed(const struct ln_generation *g, enum ln_kind kind);
+
+/* The result of a page as clients get it, for comparing; absent past the last one. */
+struct ln_str ln_view_text(struct ln_view *v, size_t page);
 
 #endif

@@ -36,7 +36,9 @@ end
 function M.run(options, words, command)
   local app = session.load(options, words, command, "info")
   local http = options.http
-  local code = app:serve(http and { host = http.host, port = http.port } or { stdio = true })
+  local how = http and { host = http.host, port = http.port } or { stdio = true }
+  how.watch = not options.no_watch
+  local code = app:serve(how)
   app:close()
   return code
 end

@@ -1,0 +1,223 @@
+/* File watching on libuv's fs events; see watch.h. */
+#include "net/watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <uv.h>
+
+enum { REST_MS = 15, EMPTY_MS = 250, POLL_MS = 2000 };
+
+/* What a file was like: any difference is a change. */
+struct sign {
+  dev_t dev;
+  ino_t ino;
+  off_t size;
+  struct timespec mtime, ctime;
+};
+
+struct file {
+  char *path;
+  struct sign told; /* as last told of (or set) */
+  struct sign seen; /* as of the last look */
+};
+
+struct dir {
+  uv_fs_event_t handle;
+  struct ln_watch *watch; /* NULL: closing */
+};
+
+struct ln_watch {
+  struct ln_loop *loop;
+  void (*fn)(void *arg);
+  void *arg;
+  struct file *files;
+  size_t n_files;
+  struct dir **dirs;
+  size_t n_dirs;
+  struct ln_timer rest, poll;
+};
+
+static struct sign look(const char *path) {
+  struct stat st;
+  struct sign s;
+  memset(&s, 0, sizeof s); /* padding too: signs are compared as bytes */
+  if (stat(path, &st)) return s;
+  s.dev = st.st_dev;
+  s.ino = st.st_ino;
+  s.size = st.st_size;
+  s.mtime = st.st_mtim;
+  s.ctime = st.st_ctim;
+  return s;
+}
+
+static bool same(const struct sign *a, const struct sign *b) {
+  return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* --- noticing -------------------------------------------------------------------------------- */
+
+static void on_rest(struct ln_timer *t) {
+  struct ln_watch *w = LN_CONTAINER(t, struct ln_watch, rest);
+  bool moving = false, changed = false, empty = false;
+  for (size_t i = 0; i < w->n_files; i++) {
+    struct sign now = look(w->files[i].path);
+    moving |= !same(&now, &w->files[i].seen);
+    w->files[i].seen = now;
+    if (same(&now, &w->files[i].told)) continue;
+    changed = true;
+    empty |= now.size == 0;
+  }
+  if (!changed) return;
+  if (moving) {
+    /* Nothing, or nothing yet, in it: give its writer more time. */
+    ln_timer_start(w->loop, &w->rest, empty ? EMPTY_MS : REST_MS, on_rest);
+    return;
+  }
+  for (size_t i = 0; i < w->n_files; i++) w->files[i].told = w->files[i].seen;
+  w->fn(w->arg);
+}
+
+static void notice(struct ln_watch *w) {
+  if (!ln_timer_running(&w->rest)) ln_timer_start(w->loop, &w->rest, 1, on_rest);
+}
+
+static void on_event(uv_fs_event_t *handle, const char *name, int events, int status) {
+  (void)name;
+  (void)events;
+  (void)status;
+  struct dir *d = LN_CONTAINER(handle, struct dir, handle);
+  if (d->watch) notice(d->watch);
+}
+
+static void on_poll(struct ln_timer *t) {
+  struct ln_watch *w = LN_CONTAINER(t, struct ln_watch, poll);
+  notice(w);
+  ln_timer_start(w->loop, &w->poll, POLL_MS, on_poll);
+}
+
+/* --- directories -------------------------------------------------------------------------------
+ */
+
+static void dir_closed(uv_handle_t *h) {
+  free(LN_CONTAINER((uv_fs_event_t *)h, struct dir, handle));
+}
+
+static void drop_dirs(struct ln_watch *w) {
+  for (size_t i = 0; i < w->n_dirs; i++) {
+    w->dirs[i]->watch = NULL;
+    uv_close((uv_handle_t *)&w->dirs[i]->handle, dir_closed);
+  }
+  free(w->dirs);
+  w->dirs = NULL;
+  w->n_dirs = 0;
+}
+
+static bool watched(const struct ln_watch *w, const char *path) {
+  char have[4096];
+  for (size_t i = 0; i < w->n_dirs; i++) {
+    size_t n = sizeof have;
+    if (uv_fs_event_getpath(&w->dirs[i]->handle, have, &n) == 0 && n == strlen(path) &&
+        memcmp(have, path, n) == 0)
+      return true;
+  }
+  return false;
+}
+
+static int add_dir(struct ln_watch *w, const char *path) {
+  if (watched(w, path)) return LN_OK;
+  struct dir **grown = realloc(w->dirs, (w->n_dirs + 1) * sizeof(struct dir *));
+  if (!grown) return LN_ENOMEM;
+  w->dirs = grown;
+  struct dir *d = calloc(1, sizeof *d);
+  if (!d) return LN_ENOMEM;
+  d->watch = w;
+  if (uv_fs_event_init(ln_loop_uv(w->loop), &d->handle)) {
+    free(d);
+    return LN_OK; /* the poll remains */
+  }
+  w->dirs[w->n_dirs++] = d;
+  uv_unref((uv_handle_t *)&d->handle);
+  int rc = uv_fs_event_start(&d->handle, on_event, path, 0);
+  if (rc)
+    LN_LOG(ln_loop_log(w->loop), DEBUG, "watch", "%s can't be watched, only polled: %s", path,
+           uv_strerror(rc));
+  return LN_OK;
+}
+
+/* The directory that holds path's last component. */
+static int add_parent(struct ln_watch *w, const char *path) {
+  char parent[4096];
+  const char *slash = strrchr(path, '/');
+  size_t n = slash ? (size_t)(slash - path) : 0;
+  if (n >= sizeof parent) return LN_OK;
+  snprintf(parent, sizeof parent, "%.*s", (int)n, path);
+  return add_dir(w, n ? parent : slash ? "/" : ".");
+}
+
+/* Every directory whose entries decide what path leads to. */
+static int add_dirs(struct ln_watch *w, const char *path) {
+  char prefix[4096];
+  size_t len = strlen(path);
+  if (len >= sizeof prefix) return LN_OK;
+  int rc = LN_OK;
+  for (size_t i = 1; i < len && !rc; i++) {
+    if (path[i] != '/') continue;
+    snprintf(prefix, sizeof prefix, "%.*s", (int)i, path);
+    struct stat st;
+    if (lstat(prefix, &st) == 0 && S_ISLNK(st.st_mode)) rc = add_parent(w, prefix);
+  }
+  if (!rc) rc = add_parent(w, path);
+  char *real = rc ? NULL : realpath(path, NULL);
+  if (real) rc = add_parent(w, real);
+  free(real);
+  return rc;
+}
+
+/* --- life
+ * ----------------------------------------------------------------------------------------- */
+
+struct ln_watch *ln_watch_new(struct ln_loop *l, void (*fn)(void *arg), void *arg) {
+  struct ln_watch *w = calloc(1, sizeof *w);
+  if (!w) return NULL;
+  w->loop = l;
+  w->fn = fn;
+  w->arg = arg;
+  ln_timer_init(&w->rest);
+  ln_timer_init(&w->poll);
+  ln_timer_start(l, &w->poll, POLL_MS, on_poll);
+  return w;
+}
+
+static void drop_files(struct ln_watch *w) {
+  for (size_t i = 0; i < w->n_files; i++) free(w->files[i].path);
+  free(w->files);
+  w->files = NULL;
+  w->n_files = 0;
+}
+
+int ln_watch_set(struct ln_watch *w, const char *const *files, size_t n) {
+  struct file *fresh = calloc(n + 1, sizeof *fresh);
+  if (!fresh) return LN_ENOMEM;
+  drop_dirs(w);
+  int rc = LN_OK;
+  for (size_t i = 0; i < n && !rc; i++) {
+    fresh[i].path = strdup(files[i]);
+    if (!fresh[i].path) rc = LN_ENOMEM;
+    fresh[i].told = fresh[i].seen = look(files[i]);
+    if (!rc) rc = add_dirs(w, files[i]);
+  }
+  drop_files(w); /* files may have been its own strings */
+  w->files = fresh;
+  w->n_files = n;
+  return rc;
+}
+
+void ln_watch_free(struct ln_watch *w) {
+  if (!w) return;
+  ln_timer_stop(&w->rest);
+  ln_timer_stop(&w->poll);
+  drop_dirs(w);
+  drop_files(w);
+  free(w);
+}

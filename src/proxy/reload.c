@@ -1,0 +1,169 @@
+/* The change of generations; see reload.h. */
+#include "proxy/reload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/catalogue.h"
+#include "proxy/upstream.h"
+#include "proxy/view.h"
+
+/* A session's lists under the new rules, made before anything is changed. */
+struct plan {
+  struct ln_list link;
+  struct ln_session *session;
+  struct ln_view *views[LN_KINDS]; /* counted; NULL where the client has asked for none */
+  bool differs[LN_KINDS];
+};
+
+static void ignore_reply(void *arg, struct ln_msg *reply) {
+  (void)arg;
+  ln_msg_unref(reply);
+}
+
+/* Rules that take ctx are asked on behalf of the session. NULL: out of memory. */
+static struct ln_exchange *stand_in(struct ln_session *s, struct ln_generation *g,
+                                    enum ln_kind kind) {
+  const char *method = ln_kind_rows[kind].list_method;
+  struct ln_msg *m = ln_msg_request(method, LN_STR_NONE);
+  struct ln_exchange *x =
+      m ? ln_exchange_new(s, m, ln_method_find(ln_str_c(method), LN_FROM_CLIENT), NULL) : NULL;
+  ln_msg_unref(m);
+  if (!x) return NULL;
+  x->reply = ignore_reply;
+  ln_generation_unref(x->gen);
+  x->gen = ln_generation_ref(g);
+  return x;
+}
+
+/* Whether two views list the same to their clients. */
+static bool same_list(struct ln_view *a, struct ln_view *b) {
+  bool same = true, more = true;
+  for (size_t page = 0; same && more; page++) {
+    struct ln_str x = ln_view_text(a, page), y = ln_view_text(b, page);
+    more = x.p && y.p;
+    same = (!x.p && !y.p) || (more && ln_str_eq(x, y));
+  }
+  return same;
+}
+
+static int plan_kind(struct plan *p, struct ln_generation *g, enum ln_kind kind) {
+  struct ln_view *old = p->session->views[kind];
+  if (!old) return LN_OK; /* it never asked: there is nothing to be told about */
+  struct ln_exchange *x = stand_in(p->session, g, kind);
+  if (!x) return LN_ENOMEM;
+  p->views[kind] = ln_view_preview(p->session, kind, x);
+  ln_exchange_close(x);
+  if (!p->views[kind]) return LN_ESCRIPT;
+  p->differs[kind] = !same_list(old, p->views[kind]);
+  return LN_OK;
+}
+
+static void plans_free(struct ln_list *plans) {
+  struct ln_list *l;
+  while ((l = ln_list_shift(plans))) {
+    struct plan *p = LN_CONTAINER(l, struct plan, link);
+    for (int k = 0; k < LN_KINDS; k++) ln_view_unref(p->views[k]);
+    ln_session_unref(p->session);
+    free(p);
+  }
+}
+
+static int plan_all(struct ln_host *h, struct ln_generation *g, struct ln_list *plans) {
+  LN_LIST_EACH(l, &h->sessions) {
+    struct plan *p = calloc(1, sizeof *p);
+    if (!p) return LN_ENOMEM;
+    p->session = ln_session_ref(LN_CONTAINER(l, struct ln_session, link));
+    ln_list_push(plans, &p->link);
+    for (int k = 0; k < LN_KINDS; k++) {
+      int rc = plan_kind(p, g, (enum ln_kind)k);
+      if (rc) return rc;
+    }
+  }
+  return LN_OK;
+}
+
+static void tell(struct ln_session *s, const char *method) {
+  struct ln_msg *m = ln_msg_notification(method, LN_STR_NONE);
+  if (!m) return;
+  struct ln_out out;
+  ln_out_init(&out, m);
+  ln_session_send(s, NULL, &out, false);
+  ln_out_deinit(&out);
+  ln_msg_unref(m);
+}
+
+static void carry_out(struct plan *p, struct ln_generation *g) {
+  struct ln_session *s = p->session;
+  if (s->state == LN_SESSION_GONE) return;
+  ln_generation_unref(s->gen);
+  s->gen = ln_generation_ref(g);
+  for (int k = 0; k < LN_KINDS; k++) {
+    ln_view_unref(s->views[k]);
+    s->views[k] = p->views[k];
+    p->views[k] = NULL;
+  }
+  if (s->state != LN_SESSION_OPEN) return;
+  bool resources = p->differs[LN_KIND_RESOURCE] || p->differs[LN_KIND_TEMPLATE];
+  if (p->differs[LN_KIND_TOOL]) tell(s, ln_kind_rows[LN_KIND_TOOL].changed);
+  if (resources) tell(s, ln_kind_rows[LN_KIND_RESOURCE].changed);
+  if (p->differs[LN_KIND_PROMPT]) tell(s, ln_kind_rows[LN_KIND_PROMPT].changed);
+}
+
+static bool declares(const struct ln_generation *g, const struct ln_upstream *u) {
+  for (size_t i = 0; i < g->n_upstreams; i++)
+    if (g->upstreams[i] == u) return true;
+  return false;
+}
+
+/* New servers are started for the clients that are here: one session for each kind of client, whose
+ * index the others share. The rest is told when the server is ready. */
+static void start_new(struct ln_session *s, struct ln_generation *g,
+                      const struct ln_generation *old) {
+  for (size_t i = 0; i < g->n_upstreams; i++) {
+    struct ln_upstream *u = g->upstreams[i];
+    if (declares(old, u) || s->state != LN_SESSION_OPEN || !s->offered) continue;
+    bool started = false;
+    LN_LIST_EACH(l, &u->usessions) {
+      const struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, link);
+      started |=
+          !us->owner || (us->owner->offered->len == s->offered->len &&
+                         memcmp(us->owner->offered->data, s->offered->data, s->offered->len) == 0);
+    }
+    const char *why;
+    if (!started && !ln_usession_for(s, u, &why))
+      LN_LOG(g->host->log, WARN, s->id, "server \"%s\": %s", u->conf->name, why);
+  }
+}
+
+int ln_host_reload(struct ln_host *h, struct ln_policy *policy, char *why, size_t max) {
+  const char *trouble = "out of memory";
+  struct ln_generation *old = h->gen, *g = ln_generation_new(h, policy, &trouble);
+  if (!g) {
+    snprintf(why, max, "%s", trouble);
+    return LN_EINVALID;
+  }
+  struct ln_list plans;
+  ln_list_init(&plans);
+  int rc = plan_all(h, g, &plans);
+  if (rc) {
+    snprintf(why, max, "the lists can't be made under it: %s", ln_err_text(rc));
+    plans_free(&plans);
+    ln_generation_unref(g);
+    return rc;
+  }
+  h->gen = g;
+  h->settings = g->decls->settings;
+  LN_LIST_EACH(l, &plans) {
+    carry_out(LN_CONTAINER(l, struct plan, link), g);
+  }
+  LN_LIST_EACH(l, &plans) {
+    start_new(LN_CONTAINER(l, struct plan, link)->session, g, old);
+  }
+  plans_free(&plans);
+  ln_policy_retire(old->policy);
+  for (size_t i = 0; i < old->n_upstreams; i++)
+    if (!declares(g, old->upstreams[i])) ln_upstream_retire(old->upstreams[i]);
+  ln_generation_unref(old);
+  return LN_OK;
+}
