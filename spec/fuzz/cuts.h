@@ -10,12 +10,12 @@
 #include "base/buf.h"
 
 /* A broken property: said, then a crash for the fuzzer to see. */
-#define MUST(c)                                                         \
-  do {                                                                  \
-    if (!(c)) {                                                         \
-      fprintf(stderr, "%s:%d: broken: %s\n", __FILE__, __LINE__, #c);   \
-      abort();                                                          \
-    }                                                                   \
+#define MUST(c)                                                       \
+  do {                                                                \
+    if (!(c)) {                                                       \
+      fprintf(stderr, "%s:%d: broken: %s\n", __FILE__, __LINE__, #c); \
+      abort();                                                        \
+    }                                                                 \
   } while (0)
 
 /* How to cut: 0 not at all, 1 into bytes, else into pieces that the number decides. */

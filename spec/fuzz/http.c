@@ -5,8 +5,8 @@
  *
  * The first byte's bits: 1 responses, 2 they answer HEAD, 4 small limits. The second chooses the
  * cuts. The rest is what a connection carries. */
-#include "cuts.h"
 #include "wire/http.h"
+#include "cuts.h"
 
 struct setup {
   enum ln_http_kind kind;
@@ -24,8 +24,8 @@ static void record_head(struct record *out, const struct ln_http_head *head) {
   record_str(out, 'm', head->method);
   record_str(out, 't', head->target);
   record_str(out, 'a', head->authority);
-  const int64_t facts[] = {head->status,  head->minor,       head->keep_alive,
-                           head->chunked, head->until_close, head->content_length,
+  const int64_t facts[] = {head->status,    head->minor,          head->keep_alive,
+                           head->chunked,   head->until_close,    head->content_length,
                            head->n_headers, head->expect_continue};
   record_entry(out, 'f', facts, sizeof facts);
   for (unsigned i = 0; i < head->n_headers; i++) {
@@ -172,8 +172,8 @@ static void judge_body(const struct ln_http *h, const struct setup *s, const uin
                        size_t at, size_t end, const struct record *body) {
   const struct ln_http_head *head = &h->head;
   struct record mine = {0};
-  bool none = h->kind == LN_HTTP_RESPONSE &&
-              (s->head_only || head->status == 204 || head->status == 304);
+  bool none =
+      h->kind == LN_HTTP_RESPONSE && (s->head_only || head->status == 204 || head->status == 304);
   MUST(h->body_seen == body->n);
   MUST(!s->max_body || body->n <= s->max_body);
   if (none) {

@@ -1,7 +1,7 @@
 /* Fuzzes wire/line: the lines are those that a plain reading of the whole input finds, however
  * it is cut. The first byte chooses the limit, the second the cuts, the rest is the input. */
-#include "cuts.h"
 #include "wire/line.h"
+#include "cuts.h"
 
 static void run(const uint8_t *p, size_t n, size_t max, struct cuts cuts, struct record *out) {
   struct ln_line l;

@@ -2,8 +2,8 @@
  * the format, however it is cut; after a limit nothing more comes; and what is written of an
  * event with ln_sse_head is read back as it was. The first byte chooses the limit, the second
  * the cuts, the rest is the stream. */
-#include "cuts.h"
 #include "wire/sse.h"
+#include "cuts.h"
 
 static void record_event(struct record *out, struct ln_str type, struct ln_str id,
                          struct ln_str data) {
@@ -69,8 +69,7 @@ static int run(const uint8_t *p, size_t n, size_t max, struct cuts cuts, struct 
     while ((rc = ln_sse_next(&s, &data, &event)) == LN_OK) {
       MUST(!failed);
       MUST(event.data->len <= max);
-      record_event(out, event.type, event.id,
-                   (struct ln_str){event.data->data, event.data->len});
+      record_event(out, event.type, event.id, (struct ln_str){event.data->data, event.data->len});
       if (cuts.how == 0) round_trip(&event);
       ln_bytes_unref(event.data);
     }
@@ -128,8 +127,7 @@ static void line(struct reader *r, struct ln_str l, struct record *out) {
   if (!l.n) {
     set(&r->last_id, (struct ln_str){r->id.p, r->id.n});
     if (r->data.n)
-      record_event(out,
-                   r->type.n ? (struct ln_str){r->type.p, r->type.n} : LN_STR_LIT("message"),
+      record_event(out, r->type.n ? (struct ln_str){r->type.p, r->type.n} : LN_STR_LIT("message"),
                    (struct ln_str){r->last_id.p ? r->last_id.p : "", r->last_id.n},
                    (struct ln_str){r->data.p, r->data.n - 1});
     r->data.n = r->type.n = 0;
