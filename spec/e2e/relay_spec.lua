@@ -125,8 +125,9 @@ for _, way in ipairs(lunette.ways) do
       on_call(function(req)
         for i = 1, 20 do req:progress(('"progress":%d,"total":20'):format(i)) end
         req:reply '{"content":[]}'
-        req.answered = nil
-        req.session:notify("notifications/progress", '{"progressToken":' .. req:at("_meta", "progressToken") .. ',"progress":21}')
+        loop.after(20, function()
+          req.session:notify("notifications/progress", '{"progressToken":' .. req:at("_meta", "progressToken") .. ',"progress":21}')
+        end)
       end)
       client:request("tools/call", work_with '"tok"')
       local list = {}
@@ -136,7 +137,7 @@ for _, way in ipairs(lunette.ways) do
         list[i] = json.value(message.params, "progress")
       end
       for i = 1, 20 do assert.equal(i, list[i]) end
-      assert.is_nil(client:maybe("notifications/progress", 60))
+      assert.is_nil(client:maybe("notifications/progress", 100))
       local response_at, last_progress = nil, 0
       for i, raw in ipairs(client.traffic) do
         if json.at(raw, "result") and not json.at(raw, "result", "capabilities") then response_at = i end

@@ -232,8 +232,8 @@ local function serve_child(upstream, pipe)
   local acts = {
     h = function(data)
       local hello = json.decode(data)
-      session = new_session(upstream, { stdio = true, pid = hello.pid, hello = hello, stdin = "" })
-      line_rest = ""
+      session = new_session(upstream, { stdio = true, pid = hello.pid, hello = hello })
+      line_rest = {}
       session.write = function(raw) frame("d", raw .. "\n") end
       --- Bytes for stdout as they stand; for stderr; the end of stdout; of the process; of all at once.
       function session.raw(_, bytes) frame("d", bytes) end
@@ -243,14 +243,17 @@ local function serve_child(upstream, pipe)
       if upstream.on_session then upstream.on_session(session) end
     end,
     d = function(data)
-      session.stdin = session.stdin .. data
-      line_rest = line_rest .. data
+      -- Only what is new is looked at, so that a long line costs no more than its length.
+      local at = 1
       while true do
-        local line, after = line_rest:match "^([^\n]*)\n(.*)$"
-        if not line then break end
-        line_rest = after
+        local stop = data:find("\n", at, true)
+        if not stop then break end
+        line_rest[#line_rest + 1] = data:sub(at, stop - 1)
+        local line = table.concat(line_rest)
+        line_rest, at = {}, stop + 1
         take(session, line)
       end
+      line_rest[#line_rest + 1] = data:sub(at)
     end,
     z = function() session.eof = true end,
     t = function() session.term = true end,

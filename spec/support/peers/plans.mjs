@@ -71,13 +71,12 @@ const everything = async (t) => {
 
   await t.ask('logging/setLevel', { level: 'debug' });
   await t.ask('no/such/method', { a: [] });
-  await t.cancelled('trigger-long-running-operation', { duration: 2, steps: 20 }, 250);
-  await t.ask('ping');
 
   // Only offered to a client that can be asked.
-  await t.call('trigger-elicitation-request', {});
-  await t.call('trigger-elicitation-request', {});
-  await t.call('trigger-elicitation-request', {});
+  for (const action of ['decline', 'cancel', 'accept']) {
+    t.action = action;
+    await t.call('trigger-elicitation-request', {});
+  }
   await t.call('trigger-url-elicitation', { url: 'https://example.com/go', elicitationId: 'e-1' });
   await t.call('trigger-url-elicitation', { url: 'https://example.com/go', elicitationId: 'e-2', errorPath: true });
   await t.call('trigger-sampling-request', { prompt: 'say something', maxTokens: 7 });
@@ -88,6 +87,11 @@ const everything = async (t) => {
     await t.until(() => t.asked.length > before);
     await t.call('get-roots-list', {});
   }
+
+  // Last, because a second later the SDK resumes the stream that ended without a response, and this server
+  // then sends again whatever it sent to anyone since.
+  await t.cancelled('trigger-long-running-operation', { duration: 2, steps: 20 }, 250);
+  await t.ask('ping');
   await t.sleep(150);
 };
 
