@@ -139,6 +139,11 @@ function xpcall(fn, handler, ...) -- luacheck: ignore 121
   end, ...)
 end
 
+-- Compiled code can't be stopped: whether there is any is the settings' affair.
+function jit.on() -- luacheck: ignore 122
+  check.fail "jit.on would take the time limit off handlers; lunette.configure { jit = true } does so openly"
+end
+
 -- Ending the process is the proxy's affair, not a policy's.
 function os.exit() -- luacheck: ignore
   check.fail "os.exit would end the proxy with all its clients"

@@ -4,7 +4,10 @@
 
 static const struct ln_policy_host *host_of(lua_State *L) {
   struct ln_policy *p = ln_bind_vm(L)->policy;
-  if (!p) ln_bind_error(L, "there is no proxy here");
+  if (!p) {
+    ln_bind_error(L, "there is no proxy here");
+    return NULL;
+  }
   return &p->host;
 }
 

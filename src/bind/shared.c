@@ -3,7 +3,10 @@
 
 static struct ln_shared *store(lua_State *L) {
   struct ln_policy *p = ln_bind_vm(L)->policy;
-  if (!p) ln_bind_error(L, "there is no store here");
+  if (!p) {
+    ln_bind_error(L, "there is no store here");
+    return NULL;
+  }
   return p->shared;
 }
 

@@ -16,9 +16,14 @@ struct block {
   char bytes[];
 };
 
+LN_NORETURN static void no_memory(lua_State *L) {
+  luaL_error(L, "not enough memory");
+  __builtin_unreachable();
+}
+
 LN_THROWS static void *block_new(lua_State *L, struct ln_policy *p, size_t n) {
   struct block *b = calloc(1, sizeof *b + n);
-  if (!b) luaL_error(L, "not enough memory");
+  if (!b) no_memory(L);
   ln_list_push(&p->blocks, &b->link);
   return b->bytes;
 }
@@ -139,7 +144,7 @@ static void read_component(lua_State *L, struct ln_policy *p, void *at) {
 
 static void read_timer(lua_State *L, struct ln_policy *p, size_t index) {
   struct ln_policy_timer *t = calloc(1, sizeof *t);
-  if (!t) luaL_error(L, "not enough memory");
+  if (!t) no_memory(L);
   ln_timer_init(&t->timer);
   t->policy = p;
   t->index = index;

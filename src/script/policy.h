@@ -227,7 +227,8 @@ struct ln_hook_call {
   void (*done)(void *arg, struct ln_msg *reply);
   void *arg;
 };
-/* Starts the handler's coroutine. Whatever it does wrong ends as an ERROR reply to done. */
+/* Starts the handler's coroutine. Whatever it does wrong ends as an ERROR reply to done. NULL, and
+ * no done, only when there is no memory for the run itself; so too for components. */
 struct ln_run *ln_policy_run_hook(struct ln_policy *p, const struct ln_hook_call *call);
 /* Takes the reference. Unknown or stale tokens are ignored. */
 void ln_run_answer(struct ln_run *run, uint64_t token, struct ln_msg *reply);

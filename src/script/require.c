@@ -129,11 +129,33 @@ static int l_require_own(lua_State *L) {
   return 1;
 }
 
+/* Whoever starts Lunette in a folder does not mean to run what lies there: "./?.lua" and the like
+ * go from the system's path. */
+static void drop_here(lua_State *L, const char *field) {
+  lua_getfield(L, -1, field);
+  lua_pushliteral(L, ";");
+  lua_insert(L, -2);
+  lua_concat(L, 2);
+  const char *path = lua_tostring(L, -1);
+  luaL_Buffer kept;
+  luaL_buffinit(L, &kept);
+  for (const char *part = path; part; part = strchr(part + 1, ';')) {
+    const char *end = strchr(part + 1, ';');
+    size_t n = end ? (size_t)(end - part) : strlen(part);
+    if (strncmp(part, ";./", 3) != 0) luaL_addlstring(&kept, part, n);
+  }
+  luaL_pushresult(&kept);
+  lua_setfield(L, -3, field);
+  lua_pop(L, 1);
+}
+
 LN_THROWS void ln_require_install(struct lua_State *L) {
   lua_pushlightuserdata(L, (void *)(uintptr_t)&dirs_key);
   lua_newtable(L);
   lua_rawset(L, LUA_REGISTRYINDEX);
   lua_getglobal(L, "package");
+  drop_here(L, "path");
+  drop_here(L, "cpath");
   lua_getfield(L, -1, "loaders");
   static const lua_CFunction ours[] = {l_require_beside, l_require_own};
   int n = (int)lua_objlen(L, -1), more = (int)LN_COUNT(ours);

@@ -15,6 +15,11 @@ bool ln_run_is_request(const struct ln_run *run) {
 
 /* --- making and ending --- */
 
+static void job_collect(lua_State *L, void *arg) {
+  (void)arg;
+  lua_gc(L, LUA_GCCOLLECT, 0);
+}
+
 static void job_thread(lua_State *L, void *arg) {
   struct ln_run *run = arg;
   run->co = lua_newthread(L);
@@ -45,10 +50,10 @@ static void put_idle(struct ln_policy *p, struct ln_run *run) {
 struct ln_run *ln_run_new(struct ln_policy *p, enum ln_run_kind kind, size_t index) {
   struct ln_run *run = take_idle(p);
   if (!run) return NULL;
-  if (!run->co && ln_vm_call(p->vm, job_thread, run, NULL)) {
-    put_idle(p, run);
-    return NULL;
-  }
+  /* Without a coroutine the run still begins, to say so through done. */
+  if (!run->co && ln_vm_call(p->vm, job_thread, run, NULL) &&
+      (ln_vm_call(p->vm, job_collect, NULL, NULL) || ln_vm_call(p->vm, job_thread, run, NULL)))
+    run->co = NULL;
   run->kind = kind;
   run->index = index;
   ln_list_push(&p->runs, &run->link);
@@ -58,6 +63,7 @@ struct ln_run *ln_run_new(struct ln_policy *p, enum ln_run_kind kind, size_t ind
 }
 
 static void drop_coroutine(struct ln_run *run) {
+  if (!run->co) return;
   luaL_unref(run->policy->vm->L, LUA_REGISTRYINDEX, run->co_ref);
   run->co = NULL;
 }
@@ -74,7 +80,7 @@ static void forget(struct ln_run *run) {
   ln_msg_unref(run->final);
   ln_bytes_unref(run->params);
   if (run->x) p->host.exchange_unref(run->x);
-  if (lua_status(run->co) || p->n_idle >= WARM_COROUTINES || !run->ended)
+  if (!run->co || lua_status(run->co) || p->n_idle >= WARM_COROUTINES || !run->ended)
     drop_coroutine(run);
   else
     lua_settop(run->co, 0);
@@ -100,7 +106,7 @@ void ln_run_free_idle(struct ln_policy *p) {
   struct ln_list *link;
   while ((link = ln_list_shift(&p->idle))) {
     struct ln_run *run = LN_CONTAINER(link, struct ln_run, link);
-    if (run->co) drop_coroutine(run);
+    drop_coroutine(run);
     free(run);
   }
   p->n_idle = 0;
@@ -276,6 +282,13 @@ static void pump(struct ln_run *run) {
 }
 
 void ln_run_begin(struct ln_run *run) {
+  if (!run->co) {
+    LN_LOG(run->policy->host.log, ERROR, "policy", "no memory left in Lua for a handler");
+    ln_run_end(run,
+               ln_run_is_request(run) ? ln_msg_error(-32603, "policy error", LN_STR_NONE) : NULL);
+    ln_task_post(run->policy->host.loop, &run->task, on_task);
+    return;
+  }
   run->starting = true;
   uint64_t serial = run->serial;
   pump(run);

@@ -196,6 +196,38 @@ lunette.prompts.add { name = "review", arguments = { { name = "path", required =
     f = nil
   end)
 
+  it("looks for modules where the system has them, not where it was started", function()
+    load [[for _, field in ipairs { "path", "cpath" } do
+        assert(#package[field] > 10 and not (";" .. package[field]):find(";./", 1, true), package[field])
+      end]]
+  end)
+
+  it("takes its own modules from a folder for development", function()
+    os.execute("mkdir -p " .. support.dir() .. "/tree/lunette")
+    support.write("tree/lunette/extra.lua", "return { where = debug.getinfo(1, 'S').source }")
+    support.write("tree/lunette/json.lua", "\nerror 'mine'")
+    ffi.cdef "int setenv(const char *, const char *, int); int unsetenv(const char *);"
+    ffi.C.setenv("LUNETTE_LUA", support.dir() .. "/tree", 1)
+    local _, why = support.load ""
+    ffi.C.unsetenv "LUNETTE_LUA"
+    assert.truthy(why:find("lunette/json.lua:2: mine", 1, true), why)
+    os.remove(support.dir() .. "/tree/lunette/json.lua")
+    ffi.C.setenv("LUNETTE_LUA", support.dir() .. "/tree", 1)
+    local loaded, reason = support.load "assert(require 'lunette.extra'.where == '=lunette/extra.lua')"
+    ffi.C.unsetenv "LUNETTE_LUA"
+    f = assert(loaded, reason)
+  end)
+
+  it("keeps the compiler off unless the policy says otherwise", function()
+    load "assert(not jit.status())"
+    f:free()
+    fails("jit.on()", "policy.lua:1: jit.on would take the time limit off handlers")
+    f = assert(support.load "lunette.configure { jit = true } lunette.on('x', function() return { on = jit.status() } end)")
+    f:hook '{"jsonrpc":"2.0","id":1,"method":"x"}'
+    f:run()
+    assert.truthy(f:account():find '"on":true')
+  end)
+
   it("gives the real lunette to a policy of that name", function()
     load("assert(lunette.tools and require 'lunette' == lunette)", { name = "lunette.lua" })
   end)
