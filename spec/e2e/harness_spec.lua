@@ -67,6 +67,9 @@ describe("the toolkit", function()
     assert.truthy(process.alive(session.hello.grandchild))
     session:stderr "some words\n"
     c.process:wait_stderr "some words"
+    session:close_stdout()
+    loop.wait(function() return c.process.out.ended end, "the end of its stdout")
+    assert.is_nil(c.process.code)
     session:exit(3)
     assert.equal(3, (c.process:wait_exit()))
     loop.uv.kill(session.hello.grandchild, "sigkill")

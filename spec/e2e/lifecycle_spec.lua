@@ -125,7 +125,8 @@ describe("the end of", function()
     local client, up = lunette.between({ "http", "stdio" }, server(), { policy = "lunette.configure { session_timeout = 0.3 }" })
     client:initialize()
     client:result("tools/call", '{"name":"work"}')
-    loop.wait(function() return up.sessions[1].gone end, "the child's end")
+    -- Sessions are looked at every now and then only.
+    loop.wait(function() return up.sessions[1].gone end, "the child's end", 20000)
     assert.equal(404, client:post('{"jsonrpc":"2.0","id":1,"method":"ping"}').status)
   end)
 

@@ -7,8 +7,11 @@
 -- Frames both ways: one letter, the length as eight hex digits, the bytes. From here: h hello
 -- (JSON), d bytes of stdin, z end of stdin, t a TERM came. To here: d bytes for stdout, e for
 -- stderr, c close stdout, x exit (code as text). The socket's end means exit 0.
+local ffi = require "ffi"
 local uv = require "luv"
 local cjson = require "cjson"
+
+ffi.cdef "int close(int fd);"
 
 local options = {}
 for i = 2, #arg do options[arg[i]] = true end
@@ -26,7 +29,8 @@ end
 local acts = {
   d = function(data) stdout:write(data) end,
   e = function(data) io.stderr:write(data) io.stderr:flush() end,
-  c = function() stdout:close() end,
+  -- libuv leaves descriptors 0 to 2 open.
+  c = function() stdout:close(function() ffi.C.close(1) end) end,
   x = function(code) os.exit(tonumber(code)) end,
 }
 
