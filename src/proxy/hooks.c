@@ -132,4 +132,5 @@ void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hoo
       .arg = s,
   };
   s->c.run = ln_policy_run_hook(x->gen->policy, &call);
+  if (!s->c.run) done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
 }

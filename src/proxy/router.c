@@ -299,9 +299,10 @@ static void use(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, voi
     return;
   }
   if (!e->upstream) {
-    if (x->method->route == LN_ROUTE_USE)
-      ln_policy_run_component(x->gen->policy, e->component, msg, x, done, arg);
-    else if (x->method->route == LN_ROUTE_COMPLETE)
+    if (x->method->route == LN_ROUTE_USE) {
+      if (!ln_policy_run_component(x->gen->policy, e->component, msg, x, done, arg))
+        fail(done, arg, -32603, "Out of memory");
+    } else if (x->method->route == LN_ROUTE_COMPLETE)
       done(arg, ln_msg_result(LN_STR_LIT("{\"completion\":{\"values\":[]}}")));
     else
       done(arg, ln_msg_result(LN_STR_LIT("{}")));

@@ -341,7 +341,7 @@ static void getter_finish(struct getter *g) {
   const struct ln_generation *h = g->gen;
   bool lost = h->n_upstreams == 1 && !g->shelves[0] && !h->components[g->kind];
   struct ln_view *v = lost ? NULL : view_for(g);
-  const char *why = *g->why ? g->why : lost ? "the server is not ready yet" : "out of memory";
+  const char *why = *g->why ? g->why : lost ? "the server is not ready yet" : "the policy's rules failed on the list";
   g->fn(g->arg, v, v ? NULL : why);
   ln_view_unref(v);
 }
