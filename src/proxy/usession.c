@@ -6,15 +6,11 @@
 
 #include "proxy/catalogue.h"
 #include "proxy/router.h"
-#include "proxy/upstream.h"
+#include "proxy/urequest.h"
 
 enum { BACKOFF_FIRST_MS = 250, BACKOFF_MAX_MS = 30000, STEADY_MS = 10000 };
 
 static const struct ln_channel_events channel_events;
-
-static struct ln_str int_key(const int64_t *id) {
-  return (struct ln_str){(const char *)id, sizeof *id};
-}
 
 static struct ln_log *log_of(const struct ln_usession *us) {
   return us->upstream->host->log;
@@ -132,104 +128,6 @@ static void tell_watchers(struct ln_usession *us, bool ready, const char *why) {
 
 /* --- sending -------------------------------------------------------------------------------- */
 
-static void send_out(struct ln_usession *us, struct ln_out *out, const struct ln_channel_note *note,
-                     int *rc) {
-  *rc = ln_out_finish(out, us->upstream->pool == NULL);
-  if (!*rc) *rc = ln_channel_send(us->channel, out->parts, out->n, note);
-  if (*rc == LN_EFULL) {
-    ln_router_stalled(us, true);
-    *rc = LN_OK;
-  }
-}
-
-/* Frees it without a reply. */
-static void request_free(struct ln_urequest *r) {
-  ln_timer_stop(&r->deadline);
-  ln_list_remove(&r->link);
-  ln_list_remove(&r->x_link);
-  if (r->id) ln_map_remove(&r->usession->requests, int_key(&r->id));
-  ln_msg_unref(r->msg);
-  ln_bytes_unref(r->name_with);
-  ln_exchange_unref(r->x);
-  free(r);
-}
-
-static void request_end(struct ln_urequest *r, struct ln_msg *reply) {
-  ln_reply_fn fn = r->reply;
-  void *arg = r->arg;
-  struct ln_usession *us = r->usession;
-  struct ln_exchange *x = r->x; /* outlives the callback */
-  if (x) ln_exchange_ref(x);
-  bool single = us->single && us->state != LN_US_CLOSING && r->msg != NULL && r->x;
-  request_free(r);
-  fn(arg, reply);
-  if (x) ln_exchange_unref(x);
-  if (single)
-    ln_usession_close(us, "its one request is done");
-  else if (us->upstream->retired && us->state == LN_US_READY && !ln_usession_busy(us))
-    ln_usession_close(us, "the server is no longer configured");
-}
-
-static void request_fail(struct ln_urequest *r, const char *fmt, const char *why) {
-  char text[1024], whole[1200];
-  snprintf(text, sizeof text, fmt, why);
-  snprintf(whole, sizeof whole, "Server \"%s\": %s", r->usession->upstream->conf->name, text);
-  request_end(r, ln_msg_error(-32603, whole, LN_STR_NONE));
-}
-
-static void tell_cancelled(struct ln_usession *us, int64_t id, const char *reason) {
-  char params[256];
-  snprintf(params, sizeof params, "{\"requestId\":%" PRId64 ",\"reason\":\"%s\"}", id, reason);
-  struct ln_msg *m = ln_msg_notification("notifications/cancelled", ln_str_c(params));
-  if (m) ln_usession_notify(us, m);
-  ln_msg_unref(m);
-}
-
-static void on_deadline(struct ln_timer *t) {
-  struct ln_urequest *r = LN_CONTAINER(t, struct ln_urequest, deadline);
-  struct ln_usession *us = r->usession;
-  bool initialize = us->state != LN_US_READY;
-  if (r->id && !initialize) {
-    tell_cancelled(us, r->id, "timed out");
-    ln_channel_abandon(us->channel, (uint64_t)r->id);
-  }
-  LN_LOG(log_of(us), WARN, us->topic, "no answer to %.*s in time", LN_STR_ARG(r->msg->method));
-  request_fail(r, "no answer to %s in time", initialize ? "initialize" : "the request");
-}
-
-static uint64_t timeout_of(const struct ln_usession *us) {
-  uint64_t own = us->upstream->conf->timeout_ms;
-  return own ? own : us->upstream->host->settings.request_timeout_ms;
-}
-
-static void request_send(struct ln_usession *us, struct ln_urequest *r) {
-  r->id = us->next_id++;
-  if (ln_map_put(&us->requests, int_key(&r->id), r)) {
-    r->id = 0;
-    request_fail(r, "%s", "out of memory");
-    return;
-  }
-  struct ln_out out;
-  ln_out_init(&out, r->msg);
-  ln_out_replace_int(&out, r->msg->id, r->id);
-  /* The id serves as the token: one number space, one table. */
-  ln_out_replace_int(&out, r->msg->progress_token, r->id);
-  if (r->name_with)
-    ln_out_replace(&out, r->name_at, (struct ln_str){r->name_with->data, r->name_with->len});
-  struct ln_channel_note note = {.kind = LN_NOTE_REQUEST,
-                                 .initialize = us->state == LN_US_INITIALIZING,
-                                 .tag = (uint64_t)r->id};
-  int rc;
-  send_out(us, &out, &note, &rc);
-  ln_out_deinit(&out);
-  us->upstream->host->count.upstream_requests++;
-  /* A server that died at its start says why with its end, which is on its way. */
-  if (rc == LN_ECLOSED && us->state == LN_US_INITIALIZING) return;
-  if (rc)
-    request_fail(r, "%s",
-                 rc == LN_ELIMIT ? "it reads too slowly; too much is waiting" : ln_err_text(rc));
-}
-
 static void send_initialized(struct ln_usession *us, struct ln_msg *client_words) {
   if (us->initialized_sent) return;
   us->initialized_sent = true;
@@ -258,7 +156,7 @@ static void restore_state(struct ln_usession *us) {
   }
 }
 
-static void flush(struct ln_usession *us) {
+void ln_usession_flush(struct ln_usession *us) {
   if (ln_list_empty(&us->waiting)) return;
   if (!us->initialized_sent) {
     send_initialized(us, NULL);
@@ -266,107 +164,14 @@ static void flush(struct ln_usession *us) {
   }
   struct ln_list *l;
   while (us->state == LN_US_READY && (l = ln_list_shift(&us->waiting)))
-    request_send(us, LN_CONTAINER(l, struct ln_urequest, link));
-}
-
-static struct ln_urequest *request_new(struct ln_usession *us, struct ln_msg *msg, ln_reply_fn fn,
-                                       void *arg) {
-  struct ln_urequest *r = calloc(1, sizeof *r);
-  if (!r) return NULL;
-  r->usession = us;
-  r->msg = ln_msg_ref(msg);
-  r->reply = fn;
-  r->arg = arg;
-  ln_list_init(&r->link);
-  ln_list_init(&r->x_link);
-  ln_timer_init(&r->deadline);
-  ln_timer_start(us->upstream->host->loop, &r->deadline, timeout_of(us), on_deadline);
-  return r;
-}
-
-struct ln_urequest *ln_usession_request(struct ln_usession *us, struct ln_msg *msg,
-                                        struct ln_str name_at, struct ln_bytes *name_with,
-                                        struct ln_exchange *x, ln_reply_fn reply, void *arg) {
-  struct ln_urequest *r = request_new(us, msg, reply, arg);
-  if (!r) return NULL;
-  r->name_at = name_at;
-  r->name_with = name_with ? ln_bytes_ref(name_with) : NULL;
-  r->x = x;
-  if (x) {
-    ln_exchange_ref(x);
-    ln_list_push(&x->requests, &r->x_link);
-  }
-  if (us->state == LN_US_READY && us->initialized_sent) {
-    request_send(us, r);
-  } else {
-    ln_list_push(&us->waiting, &r->link);
-    if (us->state == LN_US_READY) flush(us);
-  }
-  return r;
-}
-
-void ln_urequest_progress(struct ln_urequest *r) {
-  ln_timer_start(r->usession->upstream->host->loop, &r->deadline, timeout_of(r->usession),
-                 on_deadline);
-}
-
-void ln_urequest_drop(struct ln_urequest *r, const char *reason) {
-  struct ln_usession *us = r->usession;
-  if (r->id && reason && us->state == LN_US_READY) {
-    tell_cancelled(us, r->id, reason);
-    ln_channel_abandon(us->channel, (uint64_t)r->id);
-  }
-  bool single = us->single && us->state != LN_US_CLOSING && r->x;
-  request_free(r);
-  if (single) ln_usession_close(us, "its one request was called off");
-}
-
-void ln_urequest_cancel(struct ln_urequest *r, const struct ln_msg *cancelled) {
-  struct ln_usession *us = r->usession;
-  struct ln_json_item id;
-  if (r->id && us->state == LN_US_READY && ln_json_get(cancelled->params, "requestId", &id)) {
-    struct ln_out out;
-    ln_out_init(&out, cancelled);
-    ln_out_replace_int(&out, id.value, r->id);
-    struct ln_channel_note note = {.kind = LN_NOTE_NOTIFICATION};
-    int rc;
-    send_out(us, &out, &note, &rc);
-    ln_out_deinit(&out);
-    ln_channel_abandon(us->channel, (uint64_t)r->id);
-  }
-  ln_urequest_drop(r, NULL);
-}
-
-void ln_usession_notify(struct ln_usession *us, struct ln_msg *msg) {
-  if (us->state != LN_US_READY) return;
-  struct ln_out out;
-  ln_out_init(&out, msg);
-  struct ln_channel_note note = {.kind = LN_NOTE_NOTIFICATION};
-  int rc;
-  send_out(us, &out, &note, &rc);
-  ln_out_deinit(&out);
-  if (rc)
-    LN_LOG(log_of(us), WARN, us->topic, "%.*s was lost: %s", LN_STR_ARG(msg->method),
-           ln_err_text(rc));
-}
-
-void ln_usession_respond(struct ln_usession *us, struct ln_str id, struct ln_msg *reply) {
-  if (us->state == LN_US_CLOSING) return;
-  struct ln_out out;
-  ln_out_init(&out, reply);
-  ln_out_replace(&out, reply->id, id);
-  struct ln_channel_note note = {.kind = LN_NOTE_RESPONSE};
-  int rc;
-  send_out(us, &out, &note, &rc);
-  ln_out_deinit(&out);
-  if (rc) LN_LOG(log_of(us), WARN, us->topic, "a response was lost: %s", ln_err_text(rc));
+    ln_urequest_send(us, LN_CONTAINER(l, struct ln_urequest, link));
 }
 
 void ln_usession_client_open(struct ln_usession *us, struct ln_msg *initialized) {
   if (us->state != LN_US_READY || us->initialized_sent) return;
   send_initialized(us, initialized);
   restore_state(us);
-  flush(us);
+  ln_usession_flush(us);
 }
 
 void ln_usession_pause(struct ln_usession *us, bool pause) {
@@ -415,7 +220,7 @@ static void on_initialized(void *arg, struct ln_msg *reply) {
     return;
   }
   tell_watchers(us, true, NULL);
-  if (us->state == LN_US_READY) flush(us);
+  if (us->state == LN_US_READY) ln_usession_flush(us);
   return;
 fail:
   note_failure(us, why);
@@ -429,13 +234,13 @@ static void channel_ready(void *arg) {
   if (us->state != LN_US_CONNECTING) return;
   us->state = LN_US_INITIALIZING;
   struct ln_msg *hello = ln_router_hello(us);
-  struct ln_urequest *r = hello ? request_new(us, hello, on_initialized, us) : NULL;
+  struct ln_urequest *r = hello ? ln_urequest_new(us, hello, on_initialized, us) : NULL;
   ln_msg_unref(hello);
   if (!r) {
     ln_usession_close(us, "out of memory");
     return;
   }
-  request_send(us, r);
+  ln_urequest_send(us, r);
 }
 
 /* --- receiving -------------------------------------------------------------------------------- */
@@ -443,14 +248,14 @@ static void channel_ready(void *arg) {
 static void response_in(struct ln_usession *us, struct ln_msg *msg) {
   int64_t id;
   struct ln_urequest *r = NULL;
-  if (msg->id.p && ln_json_int(msg->id, &id)) r = ln_map_get(&us->requests, int_key(&id));
+  if (msg->id.p && ln_json_int(msg->id, &id)) r = ln_map_get(&us->requests, ln_urequest_key(&id));
   if (!r) {
     LN_LOG(log_of(us), DEBUG, us->topic, "a response nobody waits for was dropped");
     ln_msg_unref(msg);
     return;
   }
   ln_channel_abandon(us->channel, (uint64_t)r->id);
-  request_end(r, msg);
+  ln_urequest_end(r, msg);
 }
 
 static void one_in(struct ln_usession *us, struct ln_bytes *bytes, struct ln_str text,
@@ -468,10 +273,10 @@ static void one_in(struct ln_usession *us, struct ln_bytes *bytes, struct ln_str
     ln_bytes_unref(fault.id_bytes);
     /* The stream's request would wait for this until its deadline. */
     int64_t key = (int64_t)related;
-    struct ln_urequest *r = related ? ln_map_get(&us->requests, int_key(&key)) : NULL;
+    struct ln_urequest *r = related ? ln_map_get(&us->requests, ln_urequest_key(&key)) : NULL;
     if (r) {
       ln_channel_abandon(us->channel, related);
-      request_fail(r, "%s", "answered with what is no message");
+      ln_urequest_fail(r, "%s", "answered with what is no message");
     }
     return;
   }
@@ -479,12 +284,12 @@ static void one_in(struct ln_usession *us, struct ln_bytes *bytes, struct ln_str
     if (msg->kind == LN_MSG_ERROR && !msg->id.p && related) {
       /* An error for a request whose id the server could not read: it belongs to its stream. */
       int64_t key = (int64_t)related;
-      struct ln_urequest *r = ln_map_get(&us->requests, int_key(&key));
+      struct ln_urequest *r = ln_map_get(&us->requests, ln_urequest_key(&key));
       struct ln_msg *with_id = r ? ln_msg_error_raw(msg->error) : NULL;
       ln_msg_unref(msg);
       if (with_id) {
         ln_channel_abandon(us->channel, related);
-        request_end(r, with_id);
+        ln_urequest_end(r, with_id);
       }
       return;
     }
@@ -492,7 +297,7 @@ static void one_in(struct ln_usession *us, struct ln_bytes *bytes, struct ln_str
     return;
   }
   int64_t key = (int64_t)related;
-  struct ln_urequest *cause = related ? ln_map_get(&us->requests, int_key(&key)) : NULL;
+  struct ln_urequest *cause = related ? ln_map_get(&us->requests, ln_urequest_key(&key)) : NULL;
   ln_router_from_server(us, msg, cause);
   ln_msg_unref(msg);
 }
@@ -533,10 +338,10 @@ static void detach(struct ln_usession *us) {
 static void fail_all(struct ln_usession *us, const char *why) {
   struct ln_list *l;
   while ((l = ln_list_shift(&us->waiting)))
-    request_fail(LN_CONTAINER(l, struct ln_urequest, link), "%s", why);
+    ln_urequest_fail(LN_CONTAINER(l, struct ln_urequest, link), "%s", why);
   struct ln_map_slot *slot;
   for (size_t i = 0; i = 0, ln_map_next(&us->requests, &i, &slot);)
-    request_fail(slot->value, "%s", why);
+    ln_urequest_fail(slot->value, "%s", why);
   while ((l = ln_list_shift(&us->asks))) {
     struct ln_exchange *x = LN_CONTAINER(l, struct ln_exchange, asker_link);
     x->asker = NULL;
@@ -585,7 +390,7 @@ static bool retry_elsewhere(struct ln_usession *us, struct ln_urequest *r) {
   if (r->retried || !s || us->state != LN_US_READY) return false;
   struct ln_upstream *u = us->upstream;
   const char *why;
-  ln_map_remove(&us->requests, int_key(&r->id));
+  ln_map_remove(&us->requests, ln_urequest_key(&r->id));
   r->id = 0;
   r->retried = true;
   detach(us);
@@ -593,9 +398,9 @@ static bool retry_elsewhere(struct ln_usession *us, struct ln_urequest *r) {
   r->usession = fresh ? fresh : us;
   if (fresh) {
     ln_list_push(&fresh->waiting, &r->link);
-    if (fresh->state == LN_US_READY) flush(fresh);
+    if (fresh->state == LN_US_READY) ln_usession_flush(fresh);
   } else {
-    request_fail(r, "%s", why);
+    ln_urequest_fail(r, "%s", why);
   }
   ln_usession_close(us, "the server has ended the session");
   return true;
@@ -604,7 +409,7 @@ static bool retry_elsewhere(struct ln_usession *us, struct ln_urequest *r) {
 static void channel_failed(void *arg, uint64_t tag, int err, int status, const char *why) {
   struct ln_usession *us = arg;
   int64_t key = (int64_t)tag;
-  struct ln_urequest *r = tag ? ln_map_get(&us->requests, int_key(&key)) : NULL;
+  struct ln_urequest *r = tag ? ln_map_get(&us->requests, ln_urequest_key(&key)) : NULL;
   if (!r) {
     LN_LOG(log_of(us), WARN, us->topic, "%s", why);
     return;
@@ -616,7 +421,7 @@ static void channel_failed(void *arg, uint64_t tag, int err, int status, const c
     ln_usession_close(us, why);
     return;
   }
-  request_fail(r, "%s", why);
+  ln_urequest_fail(r, "%s", why);
 }
 
 static void channel_drain(void *arg) {

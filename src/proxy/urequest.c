@@ -1,0 +1,203 @@
+/* Requests to servers: numbered, spliced, sent, timed, and each answered exactly once. */
+#include "proxy/urequest.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/router.h"
+
+static struct ln_log *log_of(const struct ln_usession *us) {
+  return us->upstream->host->log;
+}
+
+static void send_out(struct ln_usession *us, struct ln_out *out, const struct ln_channel_note *note,
+                     int *rc) {
+  *rc = ln_out_finish(out, us->upstream->pool == NULL);
+  if (!*rc) *rc = ln_channel_send(us->channel, out->parts, out->n, note);
+  if (*rc == LN_EFULL) {
+    ln_router_stalled(us, true);
+    *rc = LN_OK;
+  }
+}
+
+/* Frees it without a reply. */
+static void request_free(struct ln_urequest *r) {
+  ln_timer_stop(&r->deadline);
+  ln_list_remove(&r->link);
+  ln_list_remove(&r->x_link);
+  if (r->id) ln_map_remove(&r->usession->requests, ln_urequest_key(&r->id));
+  ln_msg_unref(r->msg);
+  ln_bytes_unref(r->name_with);
+  ln_exchange_unref(r->x);
+  free(r);
+}
+
+void ln_urequest_end(struct ln_urequest *r, struct ln_msg *reply) {
+  ln_reply_fn fn = r->reply;
+  void *arg = r->arg;
+  struct ln_usession *us = r->usession;
+  struct ln_exchange *x = r->x; /* outlives the callback */
+  if (x) ln_exchange_ref(x);
+  bool single = us->single && us->state != LN_US_CLOSING && r->msg != NULL && r->x;
+  request_free(r);
+  fn(arg, reply);
+  if (x) ln_exchange_unref(x);
+  if (single)
+    ln_usession_close(us, "its one request is done");
+  else if (us->upstream->retired && us->state == LN_US_READY && !ln_usession_busy(us))
+    ln_usession_close(us, "the server is no longer configured");
+}
+
+void ln_urequest_fail(struct ln_urequest *r, const char *fmt, const char *why) {
+  char text[1024], whole[1200];
+  snprintf(text, sizeof text, fmt, why);
+  snprintf(whole, sizeof whole, "Server \"%s\": %s", r->usession->upstream->conf->name, text);
+  ln_urequest_end(r, ln_msg_error(-32603, whole, LN_STR_NONE));
+}
+
+static void tell_cancelled(struct ln_usession *us, int64_t id, const char *reason) {
+  char params[256];
+  snprintf(params, sizeof params, "{\"requestId\":%" PRId64 ",\"reason\":\"%s\"}", id, reason);
+  struct ln_msg *m = ln_msg_notification("notifications/cancelled", ln_str_c(params));
+  if (m) ln_usession_notify(us, m);
+  ln_msg_unref(m);
+}
+
+static void on_deadline(struct ln_timer *t) {
+  struct ln_urequest *r = LN_CONTAINER(t, struct ln_urequest, deadline);
+  struct ln_usession *us = r->usession;
+  bool initialize = us->state != LN_US_READY;
+  if (r->id && !initialize) {
+    tell_cancelled(us, r->id, "timed out");
+    ln_channel_abandon(us->channel, (uint64_t)r->id);
+  }
+  LN_LOG(log_of(us), WARN, us->topic, "no answer to %.*s in time", LN_STR_ARG(r->msg->method));
+  ln_urequest_fail(r, "no answer to %s in time", initialize ? "initialize" : "the request");
+}
+
+static uint64_t timeout_of(const struct ln_usession *us) {
+  uint64_t own = us->upstream->conf->timeout_ms;
+  return own ? own : us->upstream->host->settings.request_timeout_ms;
+}
+
+void ln_urequest_send(struct ln_usession *us, struct ln_urequest *r) {
+  r->id = us->next_id++;
+  if (ln_map_put(&us->requests, ln_urequest_key(&r->id), r)) {
+    r->id = 0;
+    ln_urequest_fail(r, "%s", "out of memory");
+    return;
+  }
+  struct ln_out out;
+  ln_out_init(&out, r->msg);
+  ln_out_replace_int(&out, r->msg->id, r->id);
+  /* The id serves as the token: one number space, one table. */
+  ln_out_replace_int(&out, r->msg->progress_token, r->id);
+  if (r->name_with)
+    ln_out_replace(&out, r->name_at, (struct ln_str){r->name_with->data, r->name_with->len});
+  struct ln_channel_note note = {.kind = LN_NOTE_REQUEST,
+                                 .initialize = us->state == LN_US_INITIALIZING,
+                                 .tag = (uint64_t)r->id};
+  int rc;
+  send_out(us, &out, &note, &rc);
+  ln_out_deinit(&out);
+  us->upstream->host->count.upstream_requests++;
+  /* A server that died at its start says why with its end, which is on its way. */
+  if (rc == LN_ECLOSED && us->state == LN_US_INITIALIZING) return;
+  if (rc)
+    ln_urequest_fail(
+        r, "%s", rc == LN_ELIMIT ? "it reads too slowly; too much is waiting" : ln_err_text(rc));
+}
+
+struct ln_urequest *ln_urequest_new(struct ln_usession *us, struct ln_msg *msg, ln_reply_fn fn,
+                                    void *arg) {
+  struct ln_urequest *r = calloc(1, sizeof *r);
+  if (!r) return NULL;
+  r->usession = us;
+  r->msg = ln_msg_ref(msg);
+  r->reply = fn;
+  r->arg = arg;
+  ln_list_init(&r->link);
+  ln_list_init(&r->x_link);
+  ln_timer_init(&r->deadline);
+  ln_timer_start(us->upstream->host->loop, &r->deadline, timeout_of(us), on_deadline);
+  return r;
+}
+
+struct ln_urequest *ln_usession_request(struct ln_usession *us, struct ln_msg *msg,
+                                        struct ln_str name_at, struct ln_bytes *name_with,
+                                        struct ln_exchange *x, ln_reply_fn reply, void *arg) {
+  struct ln_urequest *r = ln_urequest_new(us, msg, reply, arg);
+  if (!r) return NULL;
+  r->name_at = name_at;
+  r->name_with = name_with ? ln_bytes_ref(name_with) : NULL;
+  r->x = x;
+  if (x) {
+    ln_exchange_ref(x);
+    ln_list_push(&x->requests, &r->x_link);
+  }
+  if (us->state == LN_US_READY && us->initialized_sent) {
+    ln_urequest_send(us, r);
+  } else {
+    ln_list_push(&us->waiting, &r->link);
+    if (us->state == LN_US_READY) ln_usession_flush(us);
+  }
+  return r;
+}
+
+void ln_urequest_progress(struct ln_urequest *r) {
+  ln_timer_start(r->usession->upstream->host->loop, &r->deadline, timeout_of(r->usession),
+                 on_deadline);
+}
+
+void ln_urequest_drop(struct ln_urequest *r, const char *reason) {
+  struct ln_usession *us = r->usession;
+  if (r->id && reason && us->state == LN_US_READY) {
+    tell_cancelled(us, r->id, reason);
+    ln_channel_abandon(us->channel, (uint64_t)r->id);
+  }
+  bool single = us->single && us->state != LN_US_CLOSING && r->x;
+  request_free(r);
+  if (single) ln_usession_close(us, "its one request was called off");
+}
+
+void ln_urequest_cancel(struct ln_urequest *r, const struct ln_msg *cancelled) {
+  struct ln_usession *us = r->usession;
+  struct ln_json_item id;
+  if (r->id && us->state == LN_US_READY && ln_json_get(cancelled->params, "requestId", &id)) {
+    struct ln_out out;
+    ln_out_init(&out, cancelled);
+    ln_out_replace_int(&out, id.value, r->id);
+    struct ln_channel_note note = {.kind = LN_NOTE_NOTIFICATION};
+    int rc;
+    send_out(us, &out, &note, &rc);
+    ln_out_deinit(&out);
+    ln_channel_abandon(us->channel, (uint64_t)r->id);
+  }
+  ln_urequest_drop(r, NULL);
+}
+
+void ln_usession_notify(struct ln_usession *us, struct ln_msg *msg) {
+  if (us->state != LN_US_READY) return;
+  struct ln_out out;
+  ln_out_init(&out, msg);
+  struct ln_channel_note note = {.kind = LN_NOTE_NOTIFICATION};
+  int rc;
+  send_out(us, &out, &note, &rc);
+  ln_out_deinit(&out);
+  if (rc)
+    LN_LOG(log_of(us), WARN, us->topic, "%.*s was lost: %s", LN_STR_ARG(msg->method),
+           ln_err_text(rc));
+}
+
+void ln_usession_respond(struct ln_usession *us, struct ln_str id, struct ln_msg *reply) {
+  if (us->state == LN_US_CLOSING) return;
+  struct ln_out out;
+  ln_out_init(&out, reply);
+  ln_out_replace(&out, reply->id, id);
+  struct ln_channel_note note = {.kind = LN_NOTE_RESPONSE};
+  int rc;
+  send_out(us, &out, &note, &rc);
+  ln_out_deinit(&out);
+  if (rc) LN_LOG(log_of(us), WARN, us->topic, "a response was lost: %s", ln_err_text(rc));
+}
