@@ -111,7 +111,7 @@ describe("several servers", function()
       assert.equal(owner, contents.text)
       assert.equal(uris[i], contents.uri)
     end
-    for _, up in ipairs { a, b } do assert.equal('"x://1"', up:wait("resources/read"):at "uri") end
+    for _, up in ipairs { a, b } do assert.equal("x://1", up:wait("resources/read"):value "uri") end
   end)
 
   it("complete for the prompt or template that was asked about", function()
