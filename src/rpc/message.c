@@ -48,6 +48,7 @@ struct known {
 #define CONTAINER_TYPES (BIT(LN_JSON_OBJECT) | BIT(LN_JSON_ARRAY))
 
 static const struct known envelope[] = {
+    {"jsonrpc", SLOT(jsonrpc), 0},
     {"id", SLOT(id), 0},
     {"method", SLOT(method), BIT(LN_JSON_STRING)},
     {"params", SLOT(params), CONTAINER_TYPES},
@@ -56,68 +57,106 @@ static const struct known envelope[] = {
     {NULL, 0, 0},
 };
 static const struct known in_params[] = {
-    {"name", SLOT(name), BIT(LN_JSON_STRING)},  {"uri", SLOT(uri), BIT(LN_JSON_STRING)},
-    {"arguments", SLOT(arguments), 0},          {"_meta", SLOT(meta), BIT(LN_JSON_OBJECT)},
-    {"progressToken", SLOT(progress_token), 0}, {NULL, 0, 0},
+    {"name", SLOT(name), BIT(LN_JSON_STRING)},
+    {"uri", SLOT(uri), BIT(LN_JSON_STRING)},
+    {"arguments", SLOT(arguments), 0},
+    {"_meta", SLOT(meta), BIT(LN_JSON_OBJECT)},
+    {"progressToken", SLOT(progress_token), 0},
+    {"ref", SLOT(ref), 0},
+    {NULL, 0, 0},
 };
 static const struct known in_meta[] = {
     {"progressToken", SLOT(progress_token), 0},
     {NULL, 0, 0},
 };
 /* Read nowhere as slices, but servers and policies do read them. _meta is free for all. */
-static const char *const guarded_envelope[] = {"jsonrpc", NULL};
-static const char *const guarded_params[] = {"ref",       "argument", "cursor", "level",
-                                             "requestId", "task",     NULL};
+static const char *const guarded_params[] = {"argument",     "cursor",     "level",
+                                             "requestId",    "task",       "protocolVersion",
+                                             "capabilities", "clientInfo", NULL};
+static const char *const guarded_ref[] = {"type", "name", "uri", NULL};
 static const char *const guarded_none[] = {NULL};
 
 static struct ln_str *slot_of(struct ln_msg *m, size_t slot) {
   return (struct ln_str *)(void *)((char *)m + slot);
 }
 
-/* A key that is one of ours but for case (escapes undone): some servers would take it. */
+/* The letters outside ASCII that become ASCII ones when case is ignored: some libraries fold them
+ * (Go's encoding/json the first two, Java the others). */
+static const struct {
+  char utf8[4];
+  char plain;
+} folds[] = {
+    {"\xc5\xbf", 's'},     /* U+017F, the long s */
+    {"\xe2\x84\xaa", 'k'}, /* U+212A, the Kelvin sign */
+    {"\xc4\xb0", 'i'},     /* U+0130, I with a dot */
+    {"\xc4\xb1", 'i'},     /* U+0131, i without one */
+};
+
+/* A key with escapes undone and folds carried out; false when it is longer than any name here. */
+static bool plain_key(struct ln_str key, char *out, size_t max, struct ln_str *plain) {
+  struct ln_buf b;
+  ln_buf_init(&b, 8 * max); /* an escape has six bytes */
+  size_t n = 0;
+  bool ok = key.n <= 6 * max && ln_json_unescape(key, true, &b) == LN_OK;
+  for (size_t i = 0; ok && i < b.len;) {
+    size_t k = 0, len = 0;
+    for (; k < LN_COUNT(folds); k++) {
+      len = strlen(folds[k].utf8);
+      if (b.len - i >= len && memcmp(b.data + i, folds[k].utf8, len) == 0) break;
+    }
+    bool fold = k < LN_COUNT(folds);
+    if ((ok = n < max)) out[n++] = fold ? folds[k].plain : b.data[i];
+    i += fold ? len : 1;
+  }
+  ln_buf_deinit(&b);
+  *plain = (struct ln_str){out, n};
+  return ok;
+}
+
+static bool is_plain(struct ln_str key) {
+  for (size_t i = 0; i < key.n; i++)
+    if (key.p[i] == '\\' || (unsigned char)key.p[i] >= 0x80) return false;
+  return true;
+}
+
+/* A key that is one of ours but for case: some servers would take it for ours. Keys that are ours
+ * (escaped or not) don't come here. */
 static const char *case_twin(struct ln_str key, const struct known *table,
                              const char *const *guarded) {
-  char plain[32];
+  char room[32];
   struct ln_str k = key;
-  if (memchr(key.p, '\\', key.n)) {
-    struct ln_buf b;
-    ln_buf_init(&b, sizeof plain * 4);
-    if (ln_json_unescape(key, true, &b) || b.len >= sizeof plain) {
-      ln_buf_deinit(&b);
-      return NULL;
-    }
-    memcpy(plain, b.data ? b.data : "", b.len);
-    k = (struct ln_str){plain, b.len};
-    ln_buf_deinit(&b);
-  }
-  for (const struct known *t = table; t->name; t++)
-    if (ln_str_iis(k, t->name) && !ln_str_is(k, t->name)) return t->name;
+  if (!is_plain(key) && !plain_key(key, room, sizeof room, &k)) return NULL;
+  for (const struct known *t = table; t && t->name; t++)
+    if (ln_str_iis(k, t->name)) return t->name;
   for (; *guarded; guarded++)
-    if (ln_str_iis(k, *guarded) && !ln_str_is(k, *guarded)) return *guarded;
+    if (ln_str_iis(k, *guarded) && !ln_json_str_is(key, *guarded)) return *guarded;
   return NULL;
+}
+
+static int twin_fault(struct ln_msg_fault *f, struct ln_str key, const char *twin) {
+  return fault_set(f, -32600, "member \"%.*s\" differs from \"%s\" only by case",
+                   (int)LN_MIN(key.n, (size_t)40), key.p, twin);
 }
 
 /* Fills slots from the members of object. */
 static int pick(struct ln_msg *m, struct ln_str object, const struct known *table, bool strict,
                 struct ln_msg_fault *f) {
-  const char *const *guarded = table == envelope    ? guarded_envelope
-                               : table == in_params ? guarded_params
-                                                    : guarded_none;
+  const char *const *guarded = table == in_params ? guarded_params : guarded_none;
   struct ln_json_cur cur = ln_json_enter(object);
   struct ln_json_item it;
   while (ln_json_next(&cur, &it)) {
     const struct known *t = table;
     while (t->name && !ln_json_str_is(it.key, t->name)) t++;
     if (t->name) {
-      if (t->types && !(t->types & BIT(it.type)))
+      bool fits = !t->types || (t->types & BIT(it.type));
+      if (!fits && (strict || table == envelope))
         return fault_set(f, table == envelope ? -32600 : -32602, "%s has the wrong type", t->name);
-      *slot_of(m, t->slot) = it.value;
+      /* A server's own method may mean something else by the name. */
+      if (fits) *slot_of(m, t->slot) = it.value;
       continue;
     }
     const char *twin = strict ? case_twin(it.key, table, guarded) : NULL;
-    if (twin)
-      return fault_set(f, -32600, "member \"%.*s\" differs from \"%s\" only by case",
-                       (int)LN_MIN(it.key.n, (size_t)40), it.key.p, twin);
+    if (twin) return twin_fault(f, it.key, twin);
   }
   return LN_OK;
 }
@@ -176,6 +215,20 @@ static int classify(struct ln_msg *m, struct ln_msg_fault *f) {
   return LN_OK;
 }
 
+/* completion/complete names its prompt or template one level down. */
+static int check_ref(const struct ln_msg *m, struct ln_msg_fault *f) {
+  struct ln_json_item it;
+  struct ln_json_cur cur = ln_json_enter(m->ref);
+  while (ln_json_next(&cur, &it)) {
+    const char *twin = case_twin(it.key, NULL, guarded_ref);
+    if (twin) return twin_fault(f, it.key, twin);
+    bool names = ln_json_str_is(it.key, "name") || ln_json_str_is(it.key, "uri");
+    if (names && it.type == LN_JSON_STRING && !identifier_ok(it.value))
+      return fault_set(f, -32600, "a name or URI holds a NUL or half a surrogate pair");
+  }
+  return LN_OK;
+}
+
 static int index_params(struct ln_msg *m, bool strict, struct ln_msg_fault *f) {
   /* By position: no method of MCP's takes that, a server's own may. */
   if (!m->params.p || m->params.p[0] != '{') return LN_OK;
@@ -195,7 +248,7 @@ static int index_params(struct ln_msg *m, bool strict, struct ln_msg_fault *f) {
   }
   if (strict && !(identifier_ok(m->name) && identifier_ok(m->uri)))
     return fault_set(f, -32600, "a name or URI holds a NUL or half a surrogate pair");
-  return LN_OK;
+  return strict && m->ref.p && m->ref.p[0] == '{' ? check_ref(m, f) : LN_OK;
 }
 
 static int scan_fault(struct ln_msg_fault *f, int rc, const struct ln_json_info *info) {
@@ -218,14 +271,13 @@ static int index_text(struct ln_bytes *bytes, struct ln_str text, bool newlines,
 
   int rc = pick(m, m->text, envelope, strict, fault);
   if (!rc) rc = classify(m, fault);
-  if (!rc && strict) {
-    struct ln_json_item version;
-    if (!ln_json_get(m->text, "jsonrpc", &version) || !ln_str_is(version.value, "\"2.0\""))
-      rc = fault_set(fault, -32600, "jsonrpc must be \"2.0\"");
-  }
+  if (!rc && strict && !ln_str_is(m->jsonrpc, "\"2.0\""))
+    rc = fault_set(fault, -32600, "jsonrpc must be \"2.0\"");
   if (!rc && m->method.p) rc = index_params(m, strict, fault);
   if (rc) {
-    if (m->id.p && id_ok(m->id)) fault->id_bytes = ln_bytes_copy(m->id.p, m->id.n);
+    struct ln_json_item id; /* it may come after what was refused */
+    if (ln_json_get(m->text, "id", &id) && id_ok(id.value))
+      fault->id_bytes = ln_bytes_copy(id.value.p, id.value.n);
     ln_msg_unref(m);
     return rc;
   }
@@ -354,5 +406,6 @@ struct ln_msg *ln_msg_with_params(const struct ln_msg *m, struct ln_str params) 
 }
 
 struct ln_msg *ln_msg_with_result(const struct ln_msg *m, struct ln_str result) {
+  if (!m->result.p) return NULL;
   return ln_msg_edit(m, &(struct ln_edit){m->result, result}, 1);
 }

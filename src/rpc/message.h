@@ -3,7 +3,8 @@
  *
  * The strict rules are for what could be read differently by a server than by a policy
  * (protocol rules 78 to 82): twin members at any depth, case twins of members that routing
- * reads, ids that are no string or plain integer, escapes or control bytes in a method. */
+ * reads, ids that are no string or plain integer, escapes or control bytes in a method. What a
+ * server sends may have any of them: of twins the last counts, a name of the wrong type none. */
 #ifndef LN_RPC_MESSAGE_H
 #define LN_RPC_MESSAGE_H
 
@@ -18,6 +19,7 @@ struct ln_msg {
   bool newlines;          /* raw line breaks between tokens */
   struct ln_bytes *bytes; /* counted by the message */
   struct ln_str text;     /* the whole message inside bytes, no white space around */
+  struct ln_str jsonrpc;  /* raw */
   struct ln_str id;       /* raw, quotes and all; absent in notifications */
   struct ln_str method;   /* requests and notifications: the inside of the string, no escapes */
   struct ln_str params;   /* raw object (or array); absent when there is none */
@@ -28,6 +30,7 @@ struct ln_msg {
   struct ln_str uri;            /* params.uri */
   struct ln_str arguments;      /* params.arguments */
   struct ln_str meta;           /* params._meta */
+  struct ln_str ref;            /* params.ref */
   struct ln_str progress_token; /* requests: params._meta.progressToken; notifications/progress:
                                    params.progressToken */
 };
@@ -59,7 +62,7 @@ struct ln_msg *ln_msg_error(int code, const char *message, struct ln_str data /*
 struct ln_msg *ln_msg_error_raw(struct ln_str error /* the error object */);
 struct ln_msg *ln_msg_request(const char *method, struct ln_str params);
 struct ln_msg *ln_msg_notification(const char *method, struct ln_str params);
-/* The message with its params (or result, or error) object replaced: a new message. */
+/* The message with its params (or its result, NULL when it has none) replaced: a new message. */
 struct ln_msg *ln_msg_with_params(const struct ln_msg *m, struct ln_str params);
 struct ln_msg *ln_msg_with_result(const struct ln_msg *m, struct ln_str result);
 /* The message with edits carried out (slices of m->text, in order): a new message, indexed again.
