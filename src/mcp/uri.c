@@ -1,15 +1,27 @@
-/* The normal form of URIs; see uri.h. */
+/* The forms of URIs; see uri.h.
+ *
+ * A URI is split into its parts, and each is appended to the caller's buffer in its own way; dot
+ * segments are taken out of the path there, in place. */
 #include "mcp/uri.h"
 
 struct scheme {
   const char *name;
-  const char *port; /* the default, with its colon */
+  const char *port; /* the default one; NULL: files, which have none */
 };
 
 /* Where a host is known to be one: elsewhere "authority" may be a name whose case counts. */
-static const struct scheme host_schemes[] = {
-    {"http", ":80"}, {"https", ":443"}, {"ws", ":80"}, {"wss", ":443"},
-    {"ftp", ":21"},  {"file", NULL},    {NULL, NULL},
+static const struct scheme special[] = {
+    {"http", "80"}, {"https", "443"}, {"ws", "80"}, {"wss", "443"}, {"ftp", "21"}, {"file", NULL},
+};
+
+/* A URI in its parts. Absent ones have p == NULL. */
+struct parts {
+  struct ln_str scheme;    /* without its colon */
+  struct ln_str authority; /* after "//" */
+  struct ln_str path;
+  struct ln_str query;    /* after '?' */
+  struct ln_str fragment; /* after '#' */
+  const struct scheme *special;
 };
 
 static char lower(char c) {
@@ -26,9 +38,31 @@ static bool alpha(char c) {
   return lower(c) >= 'a' && lower(c) <= 'z';
 }
 
-static bool unreserved(int c) {
-  return alpha((char)c) || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+static bool digit(char c) {
+  return c >= '0' && c <= '9';
 }
+
+static bool one_of(char c, const char *set) {
+  return c && strchr(set, c);
+}
+
+static bool unreserved(char c) {
+  return alpha(c) || digit(c) || one_of(c, "-._~");
+}
+
+static struct ln_str from(struct ln_str s, size_t at) {
+  return (struct ln_str){s.p + at, s.n - at};
+}
+
+/* The byte that an escape at i stands for, or -1. */
+static int escaped(struct ln_str s, size_t i) {
+  if (s.n - i < 3 || s.p[i] != '%') return -1;
+  int hi = hex(s.p[i + 1]), lo = hex(s.p[i + 2]);
+  return hi < 0 || lo < 0 ? -1 : hi << 4 | lo;
+}
+
+/* --- taking apart ------------------------------------------------------------------------------
+ */
 
 /* The length of "scheme" before its colon, 0 without one. */
 static size_t scheme_len(struct ln_str u) {
@@ -36,34 +70,97 @@ static size_t scheme_len(struct ln_str u) {
   for (size_t i = 1; i < u.n; i++) {
     char c = u.p[i];
     if (c == ':') return i;
-    if (!alpha(c) && !(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.') return 0;
+    if (!alpha(c) && !digit(c) && c != '+' && c != '-' && c != '.') return 0;
   }
   return 0;
 }
 
-static int append_escaped(struct ln_str s, struct ln_buf *out) {
+/* URL parsers ignore control bytes and spaces around, and tabs and line breaks anywhere. copy is
+ * used when there is something to leave out in the middle. */
+static int strip(struct ln_str *u, struct ln_buf *copy) {
+  while (u->n && (unsigned char)u->p[0] <= ' ') u->p++, u->n--;
+  while (u->n && (unsigned char)u->p[u->n - 1] <= ' ') u->n--;
+  size_t i = 0, start = 0;
+  for (; i < u->n && !one_of(u->p[i], "\t\r\n"); i++) continue;
+  if (i == u->n) return LN_OK;
+  for (i = 0; i <= u->n; i++) {
+    if (i < u->n && !one_of(u->p[i], "\t\r\n")) continue;
+    int rc = ln_buf_append(copy, u->p + start, i - start);
+    if (rc) return rc;
+    start = i + 1;
+  }
+  *u = ln_buf_str(copy);
+  return LN_OK;
+}
+
+static bool slash(const struct parts *p, char c) {
+  return c == '/' || (p->special && c == '\\');
+}
+
+/* What follows the scheme, up to the query. */
+static void split_authority(struct parts *p, struct ln_str rest) {
+  size_t slashes = 0, end;
+  while (slashes < rest.n && slash(p, rest.p[slashes])) slashes++;
+  bool file = p->special && !p->special->port;
+  p->path = rest;
+  if (!p->special && slashes < 2) return;
+  if (file && slashes < 2) {
+    p->authority = (struct ln_str){rest.p, 0};
+    return;
+  }
+  /* Between a scheme of the web and its host there may be any number of them. */
+  size_t start = p->special && !file ? slashes : 2;
+  for (end = start; end < rest.n && !slash(p, rest.p[end]); end++) continue;
+  p->authority = (struct ln_str){rest.p + start, end - start};
+  p->path = from(rest, end);
+}
+
+/* False when uri is none. */
+static bool split(struct ln_str uri, struct parts *p) {
+  *p = (struct parts){0};
+  p->scheme = (struct ln_str){uri.p, scheme_len(uri)};
+  if (!p->scheme.n) return false;
+  for (size_t i = 0; i < LN_COUNT(special); i++)
+    if (ln_str_iis(p->scheme, special[i].name)) p->special = &special[i];
+  struct ln_str rest = from(uri, p->scheme.n + 1);
+  size_t end = 0;
+  while (end < rest.n && rest.p[end] != '#') end++;
+  if (end < rest.n) p->fragment = from(rest, end + 1);
+  rest.n = end;
+  for (end = 0; end < rest.n && rest.p[end] != '?';) end++;
+  if (end < rest.n) p->query = from(rest, end + 1);
+  rest.n = end;
+  split_authority(p, rest);
+  return true;
+}
+
+/* --- the normal form ---------------------------------------------------------------------------
+ */
+
+/* What may stand in a part besides unreserved characters, as it is. */
+#define SUB_DELIMS "!$&'()*+,;=:@"
+
+static int append_part(struct ln_str s, const char *allowed, bool lower_case, struct ln_buf *out) {
   static const char digits[] = "0123456789ABCDEF";
   for (size_t i = 0; i < s.n; i++) {
-    int hi = -1, lo = -1, rc;
-    if (s.p[i] == '%' && i + 2 < s.n) hi = hex(s.p[i + 1]), lo = hex(s.p[i + 2]);
-    if (hi < 0 || lo < 0) {
-      rc = ln_buf_append(out, s.p + i, 1);
-    } else {
-      int c = hi << 4 | lo;
-      char plain = (char)c, escape[3] = {'%', digits[hi], digits[lo]};
-      rc = unreserved(c) ? ln_buf_append(out, &plain, 1) : ln_buf_append(out, escape, 3);
-      i += 2;
-    }
+    int c = escaped(s, i);
+    char plain = c < 0 ? s.p[i] : (char)c;
+    bool as_it_is = unreserved(plain) || (c < 0 && one_of(plain, allowed));
+    if (lower_case) plain = lower(plain);
+    unsigned char u = (unsigned char)plain;
+    const char escape[3] = {'%', digits[u >> 4], digits[u & 15]};
+    int rc = as_it_is ? ln_buf_append(out, &plain, 1) : ln_buf_append(out, escape, 3);
     if (rc) return rc;
+    if (c >= 0) i += 2;
   }
   return LN_OK;
 }
 
-/* Removes "." and ".." segments and empty ones from an absolute path that was just appended at
- * out->data + from. In place: the path only gets shorter. */
-static void remove_dots(struct ln_buf *out, size_t from) {
-  char *base = out->data + from;
-  size_t n = out->len - from, w = 0, r = 0;
+/* "." and ".." segments of the absolute path at out->data + at are carried out; with merge, empty
+ * ones go too. */
+static void remove_dots(struct ln_buf *out, size_t at, bool merge) {
+  char *base = out->data + at;
+  size_t n = out->len - at, w = 0, r = 0;
   while (r < n) { /* at a '/' */
     size_t end = r + 1;
     while (end < n && base[end] != '/') end++;
@@ -73,7 +170,7 @@ static void remove_dots(struct ln_buf *out, size_t from) {
     bool dots = len == 2 && base[r + 1] == '.' && base[r + 2] == '.';
     if (dots)
       while (w > 0 && base[--w] != '/') continue;
-    if (dot || dots || (len == 0 && !last)) {
+    if (dot || dots || (merge && len == 0 && !last)) {
       if (last) base[w++] = '/';
     } else {
       memmove(base + w, base + r, len + 1);
@@ -81,46 +178,192 @@ static void remove_dots(struct ln_buf *out, size_t from) {
     }
     r = end;
   }
-  out->len = from + w;
+  out->len = at + w;
 }
 
-static int append_authority(struct ln_str auth, const struct scheme *s, struct ln_buf *out) {
-  size_t from = out->len;
-  int rc = append_escaped(auth, out);
-  if (rc || !s->name) return rc;
-  for (size_t i = from; i < out->len; i++) out->data[i] = lower(out->data[i]);
-  struct ln_str got = {out->data + from, out->len - from};
-  size_t port = s->port ? strlen(s->port) : 0;
-  if (port && got.n > port && memcmp(got.p + got.n - port, s->port, port) == 0) out->len -= port;
-  if (!s->port && ln_str_is(got, "localhost")) out->len = from;
+/* Cuts ":port" off a host. Absent when there is none. */
+static struct ln_str take_port(struct ln_str *host) {
+  size_t colon = host->n;
+  while (colon > 0 && digit(host->p[colon - 1])) colon--;
+  if (colon == 0 || host->p[colon - 1] != ':') return LN_STR_NONE;
+  struct ln_str before = {host->p, colon - 1}, port = from(*host, colon);
+  bool brackets = before.n && before.p[before.n - 1] == ']';
+  if (!brackets && before.n && memchr(before.p, ':', before.n)) return LN_STR_NONE;
+  *host = before;
+  while (port.n && port.p[0] == '0') port.p++, port.n--;
+  return port;
+}
+
+static int append_file_host(struct ln_str host, struct ln_buf *out) {
+  size_t start = out->len;
+  int rc = append_part(host, SUB_DELIMS "[]", true, out);
+  if (rc) return rc;
+  struct ln_str got = from(ln_buf_str(out), start);
+  if (ln_str_is(got, "localhost")) out->len = start;
+  /* A drive where a host would be. */
+  if (got.n != 2 || !alpha(got.p[0]) || got.p[1] != ':') return LN_OK;
+  const char path[3] = {'/', got.p[0], ':'};
+  out->len = start;
+  return ln_buf_append(out, path, sizeof path);
+}
+
+static int append_authority(const struct parts *p, struct ln_buf *out) {
+  struct ln_str all = p->authority;
+  if (!p->special) return append_part(all, SUB_DELIMS "[]", false, out);
+  if (!p->special->port) return append_file_host(all, out);
+  size_t start = out->len, at = all.n;
+  while (at > 0 && all.p[at - 1] != '@') at--;
+  struct ln_str user = {all.p, at ? at - 1 : 0};
+  int rc = LN_OK;
+  if (user.n && !ln_str_is(user, ":")) {
+    rc = append_part(user, "!$&'()*+,;=:", false, out);
+    if (!rc) rc = ln_buf_append_c(out, "@");
+  }
+  size_t host_at = out->len;
+  if (!rc) rc = append_part(from(all, at), SUB_DELIMS "[]", true, out);
+  if (rc) return rc;
+  struct ln_str host = from(ln_buf_str(out), host_at), port = take_port(&host);
+  if (!host.n) { /* no URL any more: as it is */
+    out->len = start;
+    return append_part(all, SUB_DELIMS "[]", false, out);
+  }
+  if (!port.p) return LN_OK;
+  bool given = port.n && !ln_str_is(port, p->special->port);
+  size_t end = host_at + host.n;
+  if (given) memmove(out->data + end + 1, port.p, port.n);
+  out->len = given ? end + 1 + port.n : end;
   return LN_OK;
 }
 
-int ln_uri_normal(struct ln_str uri, struct ln_buf *out) {
-  size_t colon = scheme_len(uri);
-  if (!colon) return ln_buf_append_str(out, uri);
-  size_t start = out->len;
-  int rc = ln_buf_append(out, uri.p, colon + 1);
-  if (rc) return rc;
-  for (size_t i = start; i < out->len; i++) out->data[i] = lower(out->data[i]);
-  struct ln_str name = {out->data + start, colon};
-  const struct scheme *s = host_schemes;
-  while (s->name && !ln_str_is(name, s->name)) s++;
+/* What is done about dot segments. */
+enum dots { DOTS_REMOVE, DOTS_KEEP };
 
-  struct ln_str rest = {uri.p + colon + 1, uri.n - colon - 1};
-  if (ln_str_starts(rest, "//")) {
-    size_t end = 2;
-    while (end < rest.n && !strchr("/?#", rest.p[end])) end++;
-    if ((rc = ln_buf_append_c(out, "//"))) return rc;
-    if ((rc = append_authority((struct ln_str){rest.p + 2, end - 2}, s, out))) return rc;
-    rest.p += end;
-    rest.n -= end;
-    if (s->name && (!rest.n || rest.p[0] != '/') && (rc = ln_buf_append_c(out, "/"))) return rc;
+/* climbs: NULL, or told whether there were any. */
+static int append_path(const struct parts *p, enum dots dots, bool *climbs, struct ln_buf *out) {
+  size_t start = out->len;
+  int rc = LN_OK;
+  bool rooted = p->path.n && slash(p, p->path.p[0]);
+  if (p->special && !rooted) rc = ln_buf_append_c(out, "/");
+  for (size_t i = 0, end; !rc && i < p->path.n; i = end) {
+    for (end = i; end < p->path.n && !slash(p, p->path.p[end]); end++) continue;
+    rc = append_part((struct ln_str){p->path.p + i, end - i}, SUB_DELIMS, false, out);
+    if (!rc && end < p->path.n) rc = ln_buf_append_c(out, "/"), end++;
   }
-  size_t end = 0;
-  while (end < rest.n && rest.p[end] != '?' && rest.p[end] != '#') end++;
-  size_t path = out->len;
-  if ((rc = append_escaped((struct ln_str){rest.p, end}, out))) return rc;
-  if (out->len > path && out->data[path] == '/') remove_dots(out, path);
-  return append_escaped((struct ln_str){rest.p + end, rest.n - end}, out);
+  if (rc || dots == DOTS_KEEP || out->len == start || out->data[start] != '/') return rc;
+  size_t whole = out->len;
+  remove_dots(out, start, false);
+  if (climbs) *climbs = out->len < whole;
+  /* Two slashes in front would be read as an authority: RFC 3986 §4.2's way out. */
+  bool ambiguous = !p->authority.p && out->len - start > 1 && out->data[start + 1] == '/';
+  if (!ambiguous) return LN_OK;
+  if ((rc = ln_buf_reserve(out, 2))) return rc;
+  memmove(out->data + start + 2, out->data + start, out->len - start);
+  memcpy(out->data + start, "/.", 2);
+  out->len += 2;
+  return LN_OK;
+}
+
+static int append_tail(const struct parts *p, struct ln_buf *out) {
+  int rc = LN_OK;
+  if (p->query.p) rc = ln_buf_append_c(out, "?");
+  if (!rc && p->query.p) rc = append_part(p->query, SUB_DELIMS "/?", false, out);
+  if (!rc && p->fragment.p) rc = ln_buf_append_c(out, "#");
+  if (!rc && p->fragment.p) rc = append_part(p->fragment, SUB_DELIMS "/?", false, out);
+  return rc;
+}
+
+static int append_scheme(const struct parts *p, struct ln_buf *out) {
+  int rc = append_part(p->scheme, "+", true, out);
+  if (!rc) rc = ln_buf_append_c(out, ":");
+  return rc || !p->authority.p ? rc : ln_buf_append_c(out, "//");
+}
+
+static int normal(struct ln_str uri, enum dots dots, bool *climbs, struct ln_buf *out) {
+  struct ln_buf copy;
+  ln_buf_init(&copy, uri.n);
+  struct ln_str clean = uri;
+  struct parts p;
+  int rc = strip(&clean, &copy);
+  if (!rc && !split(clean, &p)) {
+    rc = ln_buf_append_str(out, uri);
+  } else if (!rc) {
+    rc = append_scheme(&p, out);
+    if (!rc && p.authority.p) rc = append_authority(&p, out);
+    if (!rc) rc = append_path(&p, dots, climbs, out);
+    if (!rc) rc = append_tail(&p, out);
+  }
+  ln_buf_deinit(&copy);
+  return rc;
+}
+
+int ln_uri_normal(struct ln_str uri, struct ln_buf *out) {
+  return normal(uri, DOTS_REMOVE, NULL, out);
+}
+
+bool ln_uri_climbs(struct ln_str uri) {
+  struct ln_buf scratch;
+  ln_buf_init(&scratch, LN_URI_ROOM(uri.n));
+  bool climbs = false;
+  int rc = normal(uri, DOTS_REMOVE, &climbs, &scratch);
+  ln_buf_deinit(&scratch);
+  return rc || climbs; /* what can't be told may be */
+}
+
+/* --- the loose form ----------------------------------------------------------------------------
+ */
+
+static int append_decoded(struct ln_str s, struct ln_buf *out) {
+  for (size_t i = 0; i < s.n; i++) {
+    int c = escaped(s, i);
+    char plain = c < 0 ? s.p[i] : (char)c;
+    int rc = ln_buf_append(out, &plain, 1);
+    if (rc) return rc;
+    if (c >= 0) i += 2;
+  }
+  return LN_OK;
+}
+
+static int append_loose_path(const struct parts *p, struct ln_buf *out) {
+  size_t start = out->len;
+  int rc = append_decoded(p->path, out);
+  for (size_t i = start; !rc && i < out->len; i++)
+    if (out->data[i] == '\\') out->data[i] = '/';
+  if (rc || out->len == start) return rc;
+  bool rooted = out->data[start] == '/';
+  if (!rooted) { /* as if it had a root; the slash goes again */
+    if ((rc = ln_buf_reserve(out, 1))) return rc;
+    memmove(out->data + start + 1, out->data + start, out->len - start);
+    out->data[start] = '/';
+    out->len++;
+  }
+  remove_dots(out, start, true);
+  size_t n = out->len - start;
+  if (n > 1 && out->data[start + n - 1] == '/') out->len--;
+  if (rooted) return LN_OK;
+  memmove(out->data + start, out->data + start + 1, out->len - start - 1);
+  out->len--;
+  return LN_OK;
+}
+
+int ln_uri_loose(struct ln_str uri, struct ln_buf *out) {
+  struct ln_buf plain;
+  ln_buf_init(&plain, LN_URI_ROOM(uri.n));
+  struct parts p;
+  /* Some servers merge slashes before they look at dots, others don't: the latter's reading is the
+   * normal form. */
+  int rc = normal(uri, DOTS_KEEP, NULL, &plain);
+  if (!rc && !split(ln_buf_str(&plain), &p)) {
+    rc = ln_buf_append_str(out, uri);
+  } else if (!rc) {
+    rc = append_scheme(&p, out);
+    size_t host = out->len;
+    if (!rc) rc = append_decoded(p.authority, out);
+    for (size_t i = host; i < out->len; i++) out->data[i] = lower(out->data[i]);
+    if (!rc) rc = append_loose_path(&p, out);
+    bool file = p.special && !p.special->port;
+    if (!rc && p.query.n && !file) rc = ln_buf_append_c(out, "?");
+    if (!rc && p.query.n && !file) rc = append_decoded(p.query, out);
+  }
+  ln_buf_deinit(&plain);
+  return rc;
 }

@@ -1,14 +1,35 @@
-/* One normal form of URIs (RFC 3986 §6.2), so that a rule and a table see the same thing however a
- * client spells it. Only for comparing: a server always gets the client's own bytes. */
+/* What a URI stands for, so that a rule and a table see the same thing however a client spells it.
+ * Only for comparing: a server always gets the client's own bytes.
+ *
+ * Two forms, since there are two questions. "Is this the resource that was listed?" wants what
+ * surely is the same: the normal form. "Could this be the resource that a rule hides?" wants what
+ * some server might take for the same: the loose form. A URI may be used by its normal form; by its
+ * loose form it can only be refused. */
 #ifndef LN_MCP_URI_H
 #define LN_MCP_URI_H
 
 #include "base/buf.h"
 
-/* Appends the normal form of uri: scheme in lower case; for the schemes of the web and of files
- * the host in lower case, without its default port, "localhost" off file URIs; percent escapes
- * of unreserved characters undone, the others in upper case; dot segments and doubled slashes of
- * hierarchical paths removed. What is no URI comes out as it went in. LN_ENOMEM, LN_ELIMIT. */
+/* The most bytes that a form of a URI of n bytes can take. */
+#define LN_URI_ROOM(n) (3 * (n) + 16)
+
+/* Appends the normal form of uri: what RFC 3986 §6.2 calls equivalent and what the URL parsers of
+ * browsers and of the official SDKs make of it. White space around it and line breaks and tabs
+ * inside are gone; the scheme is in lower case; percent escapes of unreserved characters are
+ * undone, the others in upper case, and what may not stand in a URI is escaped; "." and ".."
+ * segments are carried out. For the schemes of the web and for files also: "\" is "/", the host is
+ * in lower case, its default port and an empty user are gone, however many slashes there were;
+ * "localhost" is no host for a file. What is no URI comes out as it went in. The normal form of a
+ * normal form is itself. LN_ENOMEM, LN_ELIMIT: less room than LN_URI_ROOM. */
 int ln_uri_normal(struct ln_str uri, struct ln_buf *out) LN_CHECK;
+
+/* Appends the loose form: as the normal form, then all escapes undone, "\" taken for "/", slashes
+ * merged, and only then dot segments carried out, also in paths that have no root; the host in
+ * lower case; without fragment, empty query or slash at the end, for files without any query. No
+ * URI any more, but text that a glob may be held against. */
+int ln_uri_loose(struct ln_str uri, struct ln_buf *out) LN_CHECK;
+
+/* True when uri has a "." or ".." segment, in any spelling that the normal form knows. */
+bool ln_uri_climbs(struct ln_str uri);
 
 #endif

@@ -26,19 +26,23 @@ static bool entry_matches(const struct ln_entry *e, const struct ln_hook *hook) 
 }
 
 static bool text_matches(struct ln_str value, bool uri, const struct ln_hook *hook) {
+  static int (*const forms[])(struct ln_str, struct ln_buf *) = {ln_uri_normal, ln_uri_loose};
   struct ln_str raw = ln_json_inside(value);
   if (!raw.p) return false;
-  struct ln_buf plain, normal;
+  struct ln_buf plain, other;
   ln_buf_init(&plain, raw.n * 3 + 16);
-  ln_buf_init(&normal, raw.n * 6 + 80);
+  ln_buf_init(&other, LN_URI_ROOM(plain.max));
   bool match = false;
   if (ln_json_unescape(raw, true, &plain) == LN_OK) {
     match = ln_glob_match(hook->name, ln_buf_str(&plain));
-    if (!match && uri && ln_uri_normal(ln_buf_str(&plain), &normal) == LN_OK)
-      match = ln_glob_match(hook->name, ln_buf_str(&normal));
+    for (size_t i = 0; i < LN_COUNT(forms) && uri && !match; i++) {
+      ln_buf_clear(&other);
+      match = forms[i](ln_buf_str(&plain), &other) == LN_OK &&
+              ln_glob_match(hook->name, ln_buf_str(&other));
+    }
   }
   ln_buf_deinit(&plain);
-  ln_buf_deinit(&normal);
+  ln_buf_deinit(&other);
   return match;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "mcp/template.h"
+#include "mcp/uri.h"
 #include "proxy/upstream.h"
 
 static struct ln_str str_of(const struct ln_bytes *b) {
@@ -28,13 +29,16 @@ struct ln_bytes *ln_resolve_key(struct ln_str value) {
 
 struct ln_subject ln_resolve_subject(const struct ln_method *method, const struct ln_msg *msg) {
   if (method->route == LN_ROUTE_COMPLETE) {
-    struct ln_json_item ref, key;
-    if (!msg->params.p || !ln_json_get(msg->params, "ref", &ref))
-      return (struct ln_subject){LN_KINDS, LN_STR_NONE};
-    if (ln_json_get(ref.value, "uri", &key))
-      return (struct ln_subject){LN_KIND_TEMPLATE, key.value};
-    if (ln_json_get(ref.value, "name", &key)) return (struct ln_subject){LN_KIND_PROMPT, key.value};
-    return (struct ln_subject){LN_KINDS, LN_STR_NONE};
+    /* The type decides, as it does for servers: a ref may have both a name and a URI. */
+    const struct ln_subject nothing = {LN_KINDS, LN_STR_NONE};
+    struct ln_json_item type, key;
+    if (!msg->ref.p || !ln_json_get(msg->ref, "type", &type)) return nothing;
+    struct ln_str text = ln_json_inside(type.value);
+    bool uri = ln_json_str_is(text, "ref/resource");
+    if (!uri && !ln_json_str_is(text, "ref/prompt")) return nothing;
+    struct ln_str value =
+        ln_json_get(msg->ref, uri ? "uri" : "name", &key) ? key.value : LN_STR_NONE;
+    return (struct ln_subject){uri ? LN_KIND_TEMPLATE : LN_KIND_PROMPT, value};
   }
   return (struct ln_subject){method->kind, method->kind == LN_KIND_RESOURCE ? msg->uri : msg->name};
 }
@@ -70,7 +74,9 @@ struct resolve {
 };
 
 static void resolve_end(struct resolve *r, struct ln_msg *refusal) {
-  if (refusal)
+  /* Called off while lists were fetched: nothing may be begun for it any more. */
+  if (!refusal && r->x->ended) refusal = ln_msg_error(-32603, "Cancelled", LN_STR_NONE);
+  if (refusal || r->x->ended)
     r->done(r->arg, refusal);
   else
     r->found(r->x, r->msg, r->done, r->arg);
@@ -88,15 +94,68 @@ static void resolve_to(struct ln_exchange *x, struct ln_view *v, const struct ln
   ln_view_unref(old);
 }
 
-/* Nobody lists it: servers may have what they don't list, but no rule may be passed by that. */
+/* A rule could have hidden what no list shows. URIs are asked for in every form: each server takes
+ * them as it likes. */
+static bool may_hide(const struct resolve *r, enum ln_kind kind) {
+  static int (*const forms[])(struct ln_str, struct ln_buf *) = {ln_uri_normal, ln_uri_loose};
+  const struct ln_policy *p = r->x->gen->policy;
+  bool hide = ln_policy_may_hide(p, kind, str_of(r->key));
+  if (kind != LN_KIND_RESOURCE && kind != LN_KIND_TEMPLATE) return hide;
+  for (size_t i = 0; i < LN_COUNT(forms) && !hide && ln_policy_has_rules(p, kind); i++) {
+    struct ln_buf other;
+    ln_buf_init(&other, LN_URI_ROOM(r->key->len));
+    hide = forms[i](str_of(r->key), &other) != LN_OK ||
+           ln_policy_may_hide(p, kind, ln_buf_str(&other));
+    ln_buf_deinit(&other);
+  }
+  return hide;
+}
+
+/* Nobody lists it: servers may have what they don't list, but no rule may be passed by that, nor by
+ * a name without the prefix that rules see. */
 static void resolve_unlisted(struct resolve *r) {
   const struct ln_generation *g = r->x->gen;
-  bool may = g->n_upstreams == 1 && !ln_policy_may_hide(r->x->gen->policy, r->kind, str_of(r->key));
+  bool uri = r->kind == LN_KIND_RESOURCE || r->kind == LN_KIND_TEMPLATE;
+  bool may = g->n_upstreams == 1 && (uri || !g->prefixes[0]) && !may_hide(r, r->kind);
   if (may) {
     resolve_to(r->x, NULL, NULL);
     r->x->upstream = g->upstreams[0];
   }
   resolve_end(r, may ? NULL : unknown(r->kind, str_of(r->key)));
+}
+
+/* A client's URI in the forms that it is held against templates in. */
+struct uri_forms {
+  struct ln_str key;
+  struct ln_buf normal, loose;
+  bool climbs;
+};
+
+static bool forms_of(struct ln_str key, struct uri_forms *f) {
+  f->key = key;
+  ln_buf_init(&f->normal, LN_URI_ROOM(key.n));
+  ln_buf_init(&f->loose, LN_URI_ROOM(key.n));
+  f->climbs = ln_uri_climbs(key);
+  return key.n <= LN_TEMPLATE_URI_MAX && ln_uri_normal(key, &f->normal) == LN_OK &&
+         ln_uri_loose(key, &f->loose) == LN_OK;
+}
+
+static void forms_free(struct uri_forms *f) {
+  ln_buf_deinit(&f->normal);
+  ln_buf_deinit(&f->loose);
+}
+
+/* A URI with dot segments is taken for what they make of it. */
+static bool shows(const struct ln_entry *e, const struct uri_forms *f) {
+  return !e->hidden && !e->shadowed &&
+         ((!f->climbs && ln_template_match(str_of(e->key), f->key)) ||
+          ln_template_match(str_of(e->key), ln_buf_str(&f->normal)));
+}
+
+static bool hides(const struct ln_entry *e, const struct uri_forms *f) {
+  return e->hidden && (ln_template_match(str_of(e->before_rules), f->key) ||
+                       ln_template_match(str_of(e->before_rules), ln_buf_str(&f->normal)) ||
+                       ln_template_match(str_of(e->before_rules), ln_buf_str(&f->loose)));
 }
 
 static void resolve_template(void *arg, struct ln_view *v, const char *why) {
@@ -105,24 +164,20 @@ static void resolve_template(void *arg, struct ln_view *v, const char *why) {
     resolve_end(r, ln_msg_error(-32603, why, LN_STR_NONE));
     return;
   }
-  const struct ln_entry *visible = NULL, *hidden = NULL;
-  for (size_t i = 0; i < v->n_entries && !visible; i++) {
-    const struct ln_entry *e = &v->entries[i];
-    if (e->shadowed ||
-        !ln_template_match(str_of(e->hidden ? e->before_rules : e->key), str_of(r->key)))
-      continue;
-    if (e->hidden)
-      hidden = hidden ? hidden : e;
-    else
-      visible = e;
-  }
-  if (visible) {
-    /* The rules on resources hold for what a template reaches. */
-    bool may = !ln_policy_may_hide(r->x->gen->policy, LN_KIND_RESOURCE, str_of(r->key));
-    if (may) resolve_to(r->x, v, visible);
-    resolve_end(r, may ? NULL : unknown(LN_KIND_RESOURCE, str_of(r->key)));
-  } else if (hidden) {
+  struct uri_forms f;
+  const struct ln_entry *visible = NULL;
+  bool hidden = !forms_of(str_of(r->key), &f); /* what can't be told may be */
+  for (size_t i = 0; !hidden && i < v->n_entries && !visible; i++)
+    if (shows(&v->entries[i], &f)) visible = &v->entries[i];
+  for (size_t i = 0; !hidden && i < v->n_entries && !visible; i++)
+    hidden = hides(&v->entries[i], &f);
+  forms_free(&f);
+  /* The rules on resources hold for what a template reaches. */
+  if (visible ? may_hide(r, LN_KIND_RESOURCE) : hidden) {
     resolve_end(r, unknown(LN_KIND_RESOURCE, str_of(r->key)));
+  } else if (visible) {
+    resolve_to(r->x, v, visible);
+    resolve_end(r, NULL);
   } else {
     resolve_unlisted(r);
   }
@@ -147,8 +202,6 @@ static void resolve_view(void *arg, struct ln_view *v, const char *why) {
   }
 }
 
-/* What a client's URI may be hidden as is asked with its normal form too: see ln_policy_may_hide.
- */
 static bool list_needed(const struct ln_generation *g, enum ln_kind kind) {
   return ln_view_needed(g, kind) ||
          (kind == LN_KIND_RESOURCE && ln_view_needed(g, LN_KIND_TEMPLATE));

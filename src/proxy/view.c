@@ -36,6 +36,8 @@ void ln_view_unref(struct ln_view *v) {
     ln_bytes_unref(e->key);
     ln_bytes_unref(e->before_rules);
     ln_bytes_unref(e->normal);
+    ln_bytes_unref(e->before_normal);
+    ln_bytes_unref(e->before_loose);
     ln_bytes_unref(e->native_json);
     ln_bytes_unref(e->json);
     ln_bytes_unref(e->why);
@@ -68,13 +70,20 @@ static struct ln_bytes *first_name(const char *prefix, enum ln_kind kind,
   return b;
 }
 
-static struct ln_bytes *normal_form(struct ln_str uri) {
+typedef int (*uri_form)(struct ln_str uri, struct ln_buf *out);
+
+/* NULL where the form is the URI itself. */
+static struct ln_bytes *form_of(struct ln_str uri, uri_form form) {
   struct ln_buf b;
-  ln_buf_init(&b, uri.n * 2 + 64);
+  ln_buf_init(&b, LN_URI_ROOM(uri.n));
   struct ln_bytes *out = NULL;
-  if (ln_uri_normal(uri, &b) == LN_OK && !ln_str_eq(ln_buf_str(&b), uri)) out = ln_buf_take(&b);
+  if (form(uri, &b) == LN_OK && !ln_str_eq(ln_buf_str(&b), uri)) out = ln_buf_take(&b);
   ln_buf_deinit(&b);
   return out;
+}
+
+static struct ln_bytes *normal_form(struct ln_str uri) {
+  return form_of(uri, ln_uri_normal);
 }
 
 static int collect(struct ln_view *v) {
@@ -173,9 +182,15 @@ static int apply_rules(struct ln_view *v, struct ln_exchange *x, bool explain) {
   return rc;
 }
 
+/* What it was called before the rules is no way around them, in no spelling. */
 static int index_hidden(struct ln_view *v, struct ln_entry *e) {
-  int rc = ln_map_put(&v->hidden, str_of(e->before_rules), e);
-  if (!rc && e->normal) rc = ln_map_put(&v->hidden, str_of(e->normal), e);
+  struct ln_str before = str_of(e->before_rules);
+  int rc = ln_map_put(&v->hidden, before, e);
+  if (rc || !is_uri_kind(v->kind)) return rc;
+  e->before_normal = form_of(before, ln_uri_normal);
+  e->before_loose = form_of(before, ln_uri_loose);
+  if (e->before_normal) rc = ln_map_put(&v->hidden, str_of(e->before_normal), e);
+  if (!rc && e->before_loose) rc = ln_map_put(&v->hidden, str_of(e->before_loose), e);
   return rc;
 }
 
@@ -224,9 +239,8 @@ static int index_entries(struct ln_view *v) {
       rc = ln_map_put(&v->by_key, str_of(e->key), e);
       if (!rc && e->normal && !ln_map_get(&v->by_key, str_of(e->normal)))
         rc = ln_map_put(&v->by_key, str_of(e->normal), e);
-      /* What it was called before is no way around the rules. */
-      if (!rc && !ln_str_eq(str_of(e->key), str_of(e->before_rules)))
-        rc = ln_map_put(&v->hidden, str_of(e->before_rules), e);
+      if (!rc && !e->added && !ln_str_eq(str_of(e->key), str_of(e->before_rules)))
+        rc = index_hidden(v, e);
     }
     if (rc) return rc;
   }
@@ -341,7 +355,9 @@ static void getter_finish(struct getter *g) {
   const struct ln_generation *h = g->gen;
   bool lost = h->n_upstreams == 1 && !g->shelves[0] && !h->components[g->kind];
   struct ln_view *v = lost ? NULL : view_for(g);
-  const char *why = *g->why ? g->why : lost ? "the server is not ready yet" : "the policy's rules failed on the list";
+  const char *why = *g->why ? g->why
+                    : lost  ? "the server is not ready yet"
+                            : "the policy's rules failed on the list";
   g->fn(g->arg, v, v ? NULL : why);
   ln_view_unref(v);
 }
@@ -453,27 +469,31 @@ struct ln_view *ln_view_preview(struct ln_session *s, enum ln_kind kind, struct 
 }
 
 bool ln_view_needed(const struct ln_generation *g, enum ln_kind kind) {
-  return g->n_upstreams != 1 || g->components[kind] || ln_policy_has_rules(g->policy, kind);
+  bool named = kind == LN_KIND_TOOL || kind == LN_KIND_PROMPT;
+  return g->n_upstreams != 1 || (named && g->prefixes[0]) || g->components[kind] ||
+         ln_policy_has_rules(g->policy, kind);
 }
 
 /* --- looking up ----------------------------------------------------------------------------------
  */
 
-static void *look(const struct ln_map *m, enum ln_kind kind, struct ln_str key) {
-  void *found = ln_map_get(m, key);
-  if (found || !is_uri_kind(kind)) return found;
-  struct ln_bytes *normal = normal_form(key);
-  if (normal) found = ln_map_get(m, str_of(normal));
-  ln_bytes_unref(normal);
+static void *look(const struct ln_map *m, struct ln_str key, uri_form form) {
+  struct ln_bytes *other = form_of(key, form);
+  void *found = other ? ln_map_get(m, str_of(other)) : NULL;
+  ln_bytes_unref(other);
   return found;
 }
 
 const struct ln_entry *ln_view_find(const struct ln_view *v, struct ln_str key) {
-  return look(&v->by_key, v->kind, key);
+  void *found = ln_map_get(&v->by_key, key);
+  if (found || !is_uri_kind(v->kind) || ln_view_is_hidden(v, key)) return found;
+  return look(&v->by_key, key, ln_uri_normal);
 }
 
 bool ln_view_is_hidden(const struct ln_view *v, struct ln_str key) {
-  return look(&v->hidden, v->kind, key) != NULL;
+  if (ln_map_get(&v->hidden, key)) return true;
+  return is_uri_kind(v->kind) && v->hidden.len &&
+         (look(&v->hidden, key, ln_uri_normal) || look(&v->hidden, key, ln_uri_loose));
 }
 
 /* --- pages

@@ -17,9 +17,11 @@ struct ln_entry {
   struct ln_bytes *before_rules; /* as it was before any rule */
   struct ln_bytes
       *native_json; /* the server's own name as a JSON string; NULL when it is presented by it */
-  struct ln_bytes *json;   /* the definition as presented; NULL: the server's own */
-  struct ln_bytes *normal; /* resources: the URI's normal form where it differs from key */
-  size_t added;            /* bytes put before a URI that another server lists too */
+  struct ln_bytes *json;          /* the definition as presented; NULL: the server's own */
+  struct ln_bytes *normal;        /* resources: the URI's normal form where it differs from key */
+  struct ln_bytes *before_normal; /* resources that rules took away or renamed: the forms of … */
+  struct ln_bytes *before_loose;  /* … before_rules where they differ from it */
+  size_t added;                   /* bytes put before a URI that another server lists too */
   bool hidden;
   bool shadowed; /* another of that name came first */
   struct ln_old_name *old;
@@ -57,9 +59,10 @@ void ln_view_explain(struct ln_session *s, enum ln_kind kind, struct ln_exchange
 struct ln_view *ln_view_preview(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x);
 struct ln_view *ln_view_ref(struct ln_view *v);
 void ln_view_unref(struct ln_view *v);
-/* The visible entry presented under this key (unescaped; for URIs in any spelling), or NULL. */
+/* The visible entry presented under this key (unescaped; for URIs in any spelling of the same
+ * normal form, unless a rule has taken away what is spelled so), or NULL. */
 const struct ln_entry *ln_view_find(const struct ln_view *v, struct ln_str key);
-/* True when a rule has taken away what had this key. */
+/* True when a rule has taken away what had this key, or what a server might take it for. */
 bool ln_view_is_hidden(const struct ln_view *v, struct ln_str key);
 /* The reply to a list request with this raw cursor (absent: the first page). One reference, the
  * caller's. An ERROR message for a bad cursor. NULL: out of memory. */

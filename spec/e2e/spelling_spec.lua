@@ -1,0 +1,138 @@
+-- Rules about names and URIs hold however a client spells what they hide, and whichever way it asks.
+local json = require "spec.support.json"
+local lunette = require "spec.support.lunette"
+local upstream = require "spec.support.upstream"
+
+describe("what a policy hides", function()
+  after_each(lunette.finish)
+
+  local function read_any(up)
+    return up:on("resources/read", function(req) req:reply(('{"contents":[{"uri":%s,"text":"read"}]}'):format(req:at "uri")) end)
+  end
+
+  -- A client of one server behind that policy.
+  local function behind(policy, options, extra)
+    local up = read_any(upstream.new(options))
+    local client = lunette.stdio { policy = ("lunette.upstream('up', %s)\n%s"):format(up:lua(extra), policy) }
+    client:initialize()
+    return client, up
+  end
+
+  local function read(client, uri)
+    return client:request("resources/read", ('{"uri":%s}'):format(json.quote(uri)))
+  end
+
+  local function is_refused(client, uri)
+    local raw = read(client, uri)
+    assert.equal(-32602, json.value(raw, "error", "code"), uri .. " gave " .. raw)
+  end
+
+  local function is_read(client, uri)
+    local raw = read(client, uri)
+    assert.truthy(json.at(raw, "result"), uri .. " gave " .. raw)
+  end
+
+  -- All of them reach file:///srv/secret on some server.
+  local spellings = { "file:///srv/secret", "FILE:///srv/secret", "file://localhost/srv/secret", "file:/srv/secret", "file:srv/secret",
+    "file:///srv/./secret", "file:///srv/x/../secret", "file:///srv/%2e/secret", "file:///srv/x/%2E%2e/secret", "file:///srv/%73ecret",
+    "file:///srv//secret", "file:///srv%2Fsecret", "file:///srv/x%2f..%2fsecret", "file:///srv\\secret", "file:///srv/secret/",
+    "file:///srv/secret#x", "file:///srv/secret?x", " file:///srv/secret", "file:///srv/secret\n", "fi\tle:///srv/secret", "file:////srv/secret",
+    "file:///srv/x//../secret", "file:///srv%5Csecret" }
+
+  it("85: is reached by no spelling when it is listed", function()
+    local client, up = behind("lunette.resources.hide 'file:///srv/secret'",
+      { resources = '[{"uri":"file:///srv/secret","name":"s"},{"uri":"file:///srv/open","name":"o"}]' })
+    for _, uri in ipairs(spellings) do is_refused(client, uri) end
+    assert.equal(0, up:count "resources/read")
+    is_read(client, "file:///srv/open")
+    is_read(client, "FILE://localhost/srv/x/../open")
+    assert.equal('"FILE://localhost/srv/x/../open"', up:wait("resources/read", 2):at "uri")
+  end)
+
+  it("85: is reached by no spelling when it is not listed", function()
+    local client, up = behind("lunette.resources.hide 'file:///srv/secret*'", { resources = '[{"uri":"file:///srv/open","name":"o"}]' })
+    for _, uri in ipairs(spellings) do is_refused(client, uri) end
+    assert.equal(0, up:count "resources/read")
+    is_read(client, "file:///srv/other")
+  end)
+
+  it("85: is not reached by what only looks allowed", function()
+    local client, up = behind("lunette.resources.only 'file:///pub/*'", { resources = '[{"uri":"file:///pub/a","name":"a"}]' })
+    for _, uri in ipairs { "file:///pub/../srv/secret", "file:///pub/..%2Fsrv/secret", "file:///pub/%2e%2e/srv", "file:///pub\\..\\srv" } do
+      is_refused(client, uri)
+    end
+    assert.equal(0, up:count "resources/read")
+    is_read(client, "file:///pub/a")
+    is_read(client, "file:///pub/b c")
+  end)
+
+  it("85: stays what it was called before it was renamed, in no spelling", function()
+    local client, up = behind("lunette.resources.rename { ['http://h:80/a'] = 'note://a' }", { resources = '[{"uri":"http://h:80/a","name":"a"}]' })
+    for _, uri in ipairs { "http://h:80/a", "http://h/a", "HTTP://H/./a", "http://h/a#x" } do is_refused(client, uri) end
+    is_read(client, "note://a")
+    assert.equal('"http://h:80/a"', up:wait("resources/read"):at "uri")
+  end)
+
+  it("85: is not reached by the spelling of a twin that is shown", function()
+    local client, up = behind("lunette.resources.hide 'http://h:80/a'",
+      { resources = '[{"uri":"http://h/a","name":"shown"},{"uri":"http://h:80/a","name":"hidden"}]' })
+    is_refused(client, "http://h:80/a")
+    is_refused(client, "http://h:080/a")
+    is_read(client, "http://h/a")
+    assert.equal(1, up:count "resources/read")
+  end)
+
+  it("85: handlers see", function()
+    local client, up = behind("lunette.on('resources/read', 'file:///srv/secret*', function() return lunette.deny 'no' end)",
+      { resources = '[{"uri":"file:///srv/secret","name":"s"}]' })
+    for _, uri in ipairs(spellings) do assert.truthy(json.value(read(client, uri), "error", "code"), uri) end
+    assert.equal(0, up:count "resources/read")
+    is_read(client, "file:///srv/open")
+  end)
+
+  it("85: is not reached through templates", function()
+    local client, up = behind("lunette.resource_templates.hide 'file:///secret/{+dir}/{name}'",
+      { templates = '[{"uriTemplate":"file:///secret/{+dir}/{name}","name":"s"},{"uriTemplate":"file:///pub/{name}","name":"p"}]' })
+    for _, uri in ipairs { "file:///secret/a/b", "file:///secret/a/b/c", "FILE:///secret/a/b", "file:///pub/../secret/a/b", "file:/secret/a/b",
+      "file:///secret%2Fa%2Fb", "file:///secret//a/b", "file:///secret/a/b?c", "file:///x/%2e%2e/secret/a/b" } do
+      is_refused(client, uri)
+    end
+    assert.equal(0, up:count "resources/read")
+    is_read(client, "file:///pub/a")
+    is_read(client, "file:///pub/a/../b")
+    is_refused(client, "file:///secret/" .. ("a/"):rep(20000) .. "b")
+  end)
+
+  it("is a tool by its native name under a prefix, too", function()
+    local options = { tools = '[{"name":"read","inputSchema":{}},{"name":"write","inputSchema":{}}]', prompts = '[{"name":"p"}]' }
+    for policy, hidden in pairs { [""] = false, ["lunette.tools.hide 'files_write'"] = true } do
+      local client, up = behind(policy, options, "prefix = 'files'")
+      up:on("tools/call", function() return '{"content":[]}' end):on("prompts/get", function() return '{"messages":[]}' end)
+      for _, name in ipairs { "write", "read", "files_", "files_files_write", "other" } do
+        assert.equal(-32602, client:failure("tools/call", json.encode { name = name }).code, name)
+      end
+      assert.equal(-32602, client:failure("prompts/get", '{"name":"p"}').code)
+      assert.equal(0, up:count "tools/call")
+      client:result("tools/call", '{"name":"files_read"}')
+      assert.equal('"read"', up:wait("tools/call"):at "name")
+      client:result("prompts/get", '{"name":"files_p"}')
+      if hidden then
+        client:failure("tools/call", '{"name":"files_write"}')
+      else
+        client:result("tools/call", '{"name":"files_write"}')
+      end
+    end
+  end)
+
+  it("is not completed for under another kind's name", function()
+    local client, up = behind("lunette.prompts.hide 'p'", { prompts = '[{"name":"p"},{"name":"q"}]', templates = '[{"uriTemplate":"a:{x}","name":"t"}]' })
+    up:on("completion/complete", function() return '{"completion":{"values":[]}}' end)
+    for _, ref in ipairs { '{"type":"ref/prompt","name":"p"}', '{"type":"ref/prompt","name":"p","uri":"a:{x}"}',
+      '{"uri":"a:{x}","type":"ref/prompt","name":"p"}' } do
+      assert.equal(-32602, client:failure("completion/complete", ('{"ref":%s,"argument":{"name":"x","value":""}}'):format(ref)).code, ref)
+    end
+    assert.equal(-32600, client:failure("completion/complete", '{"ref":{"type":"ref/prompt","name":"q","Name":"p"},"argument":{}}').code)
+    assert.equal(0, up:count "completion/complete")
+    client:result("completion/complete", '{"ref":{"type":"ref/prompt","name":"q","uri":"zzz"},"argument":{"name":"x","value":""}}')
+  end)
+end)
