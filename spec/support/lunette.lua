@@ -29,9 +29,11 @@ local function stop(p)
   if not p.code then
     p:kill "sigterm"
     p:wait_exit(15000)
-    if p.code ~= 0 and not p.expect_failure then
+    if (p.code ~= 0 or p.signal ~= 0) and not p.expect_failure then
       error(("lunette ended with exit %d signal %d after TERM\n%s"):format(p.code, p.signal, p.err:all()), 0)
     end
+  elseif p.signal ~= 0 and not p.expect_failure then
+    error(("lunette died of signal %d\n%s"):format(p.signal, p.err:all()), 0)
   end
   local bad = complaint(p.err:all())
   if bad then error("a sanitizer complains: " .. bad .. "\n" .. p.err:all(), 0) end
@@ -53,6 +55,7 @@ function M.cli(args, options)
     stdin = options.stdin, timeout = options.timeout }
   local bad = complaint(result.stderr)
   if bad then error("a sanitizer complains: " .. bad .. "\n" .. result.stderr, 2) end
+  if result.signal ~= 0 then error("lunette died of signal " .. result.signal .. "\n" .. result.stderr, 2) end
   return result
 end
 

@@ -25,11 +25,17 @@ end
 --- comes late is told to the client otherwise.
 M.patience = "lunette.configure { start_timeout = 60 }\n"
 
+-- Node 18, which Debian 12 has, keeps the global that the SDK's HTTP server wants behind an option.
+local function node_options()
+  local version = process.run { command = "node", args = { "--version" } }.stdout
+  return version:match "^v18%." and "--experimental-global-webcrypto" or nil
+end
+
 --- server-everything over HTTP ("streamableHttp" or "sse"); returns its port once it listens.
 function M.everything_http(transport)
   local port = http.free_port()
   process.spawn { command = "node", args = { modules .. "/server-everything/dist/index.js", transport or "streamableHttp" },
-    env = { PORT = port }, name = "server-everything" }
+    env = { PORT = port, NODE_OPTIONS = node_options() }, name = "server-everything" }
   loop.wait(function() return http.accepts(port) end, "server-everything to listen", 15000)
   return port
 end
@@ -56,7 +62,9 @@ function M.transcript(plan, target, options)
   end
   local result = process.run { command = "node", args = args, env = options.env, timeout = 60000 * loop.slow,
     name = "the SDK's client" }
-  if result.code ~= 0 then error(("the client failed with %d:\n%s%s"):format(result.code, result.stdout, result.stderr), 2) end
+  if result.code ~= 0 or result.signal ~= 0 or not result.stdout:find '"steps"' then
+    error(("the client failed (exit %d, signal %d):\n%s%s"):format(result.code, result.signal, result.stdout, result.stderr), 2)
+  end
   return result.stdout
 end
 
