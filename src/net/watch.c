@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 #include <uv.h>
 
 enum { REST_MS = 15, EMPTY_MS = 250, POLL_MS = 2000 };
+enum { PATH_BYTES = 4096, MAX_LINKS = 40 };
 
 /* What a file was like: any difference is a change. */
 struct sign {
@@ -36,6 +39,7 @@ struct ln_watch {
   struct dir **dirs;
   size_t n_dirs;
   struct ln_timer rest, poll;
+  struct timespec called_at; /* by the files' clock; zero but between fn's call and the next set */
 };
 
 static struct sign look(const char *path) {
@@ -75,6 +79,7 @@ static void on_rest(struct ln_timer *t) {
     return;
   }
   for (size_t i = 0; i < w->n_files; i++) w->files[i].told = w->files[i].seen;
+  clock_gettime(CLOCK_REALTIME_COARSE, &w->called_at);
   w->fn(w->arg);
 }
 
@@ -96,8 +101,7 @@ static void on_poll(struct ln_timer *t) {
   ln_timer_start(w->loop, &w->poll, POLL_MS, on_poll);
 }
 
-/* --- directories -------------------------------------------------------------------------------
- */
+/* --- directories ----------------------------------------------------------------------------- */
 
 static void dir_closed(uv_handle_t *h) {
   free(LN_CONTAINER((uv_fs_event_t *)h, struct dir, handle));
@@ -145,37 +149,60 @@ static int add_dir(struct ln_watch *w, const char *path) {
   return LN_OK;
 }
 
-/* The directory that holds path's last component. */
-static int add_parent(struct ln_watch *w, const char *path) {
-  char parent[4096];
-  const char *slash = strrchr(path, '/');
-  size_t n = slash ? (size_t)(slash - path) : 0;
-  if (n >= sizeof parent) return LN_OK;
-  snprintf(parent, sizeof parent, "%.*s", (int)n, path);
-  return add_dir(w, n ? parent : slash ? "/" : ".");
+/* The directory that holds the last component of path's first n bytes. */
+static int add_parent(struct ln_watch *w, const char *path, size_t n) {
+  char parent[PATH_BYTES];
+  const char *slash = memrchr(path, '/', n);
+  snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - path) : 0, path);
+  return add_dir(w, *parent ? parent : slash ? "/" : ".");
 }
 
-/* Every directory whose entries decide what path leads to. */
-static int add_dirs(struct ln_watch *w, const char *path) {
-  char prefix[4096];
+/* How many bytes of path name its first symbolic link; 0: there is none. */
+static size_t first_link(const char *path) {
+  char prefix[PATH_BYTES];
   size_t len = strlen(path);
-  if (len >= sizeof prefix) return LN_OK;
-  int rc = LN_OK;
-  for (size_t i = 1; i < len && !rc; i++) {
-    if (path[i] != '/') continue;
+  for (size_t i = 1; i <= len; i++) {
+    if (path[i] != '/' && path[i] != '\0') continue;
     snprintf(prefix, sizeof prefix, "%.*s", (int)i, path);
     struct stat st;
-    if (lstat(prefix, &st) == 0 && S_ISLNK(st.st_mode)) rc = add_parent(w, prefix);
+    if (lstat(prefix, &st)) return 0;
+    if (S_ISLNK(st.st_mode)) return i;
   }
-  if (!rc) rc = add_parent(w, path);
-  char *real = rc ? NULL : realpath(path, NULL);
-  if (real) rc = add_parent(w, real);
-  free(real);
+  return 0;
+}
+
+/* Puts where it leads in the place of the link that path's first n bytes name. */
+static bool follow(char path[PATH_BYTES], size_t n) {
+  char link[PATH_BYTES], target[PATH_BYTES], whole[PATH_BYTES];
+  snprintf(link, sizeof link, "%.*s", (int)n, path);
+  ssize_t got = readlink(link, target, sizeof target - 1);
+  if (got <= 0) return false;
+  target[got] = '\0';
+  char *slash = strrchr(link, '/');
+  if (slash && *target != '/')
+    slash[1] = '\0';
+  else
+    *link = '\0';
+  if ((size_t)snprintf(whole, sizeof whole, "%s%s%s", link, target, path + n) >= sizeof whole)
+    return false;
+  memcpy(path, whole, strlen(whole) + 1);
+  return true;
+}
+
+/* Every directory whose entries decide what path leads to: those of all links on the way too. */
+static int add_dirs(struct ln_watch *w, const char *path) {
+  char at[PATH_BYTES];
+  if ((size_t)snprintf(at, sizeof at, "%s", path) >= sizeof at) return LN_OK;
+  int rc = LN_OK;
+  for (int i = 0; i < MAX_LINKS && !rc; i++) {
+    size_t n = first_link(at);
+    rc = add_parent(w, at, n ? n : strlen(at));
+    if (!n || !follow(at, n)) break;
+  }
   return rc;
 }
 
-/* --- life
- * ----------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 struct ln_watch *ln_watch_new(struct ln_loop *l, void (*fn)(void *arg), void *arg) {
   struct ln_watch *w = calloc(1, sizeof *w);
@@ -196,20 +223,44 @@ static void drop_files(struct ln_watch *w) {
   w->n_files = 0;
 }
 
+/* What path was like when it was read, as far as that is known. A file changed between being read
+ * and being watched must not pass for what was read. */
+static struct sign as_read(const struct ln_watch *w, const char *path) {
+  for (size_t i = 0; i < w->n_files; i++)
+    if (strcmp(w->files[i].path, path) == 0) return w->files[i].told;
+  struct sign s = look(path);
+  const struct timespec *t = &w->called_at;
+  bool since =
+      s.ctime.tv_sec > t->tv_sec || (s.ctime.tv_sec == t->tv_sec && s.ctime.tv_nsec >= t->tv_nsec);
+  if (t->tv_sec && since) memset(&s, 0, sizeof s);
+  return s;
+}
+
 int ln_watch_set(struct ln_watch *w, const char *const *files, size_t n) {
   struct file *fresh = calloc(n + 1, sizeof *fresh);
   if (!fresh) return LN_ENOMEM;
   drop_dirs(w);
   int rc = LN_OK;
-  for (size_t i = 0; i < n && !rc; i++) {
-    fresh[i].path = strdup(files[i]);
-    if (!fresh[i].path) rc = LN_ENOMEM;
-    fresh[i].told = fresh[i].seen = look(files[i]);
-    if (!rc) rc = add_dirs(w, files[i]);
+  size_t made = 0;
+  for (; made < n && !rc; made++) {
+    fresh[made].path = strdup(files[made]);
+    if (!fresh[made].path) {
+      rc = LN_ENOMEM;
+      break;
+    }
+    fresh[made].told = as_read(w, files[made]);
+    rc = add_dirs(w, files[made]);
   }
   drop_files(w); /* files may have been its own strings */
   w->files = fresh;
-  w->n_files = n;
+  w->n_files = made;
+  w->called_at = (struct timespec){0};
+  bool differs = false;
+  for (size_t i = 0; i < made; i++) {
+    fresh[i].seen = look(fresh[i].path);
+    differs |= !same(&fresh[i].seen, &fresh[i].told);
+  }
+  if (differs) notice(w);
   return rc;
 }
 
