@@ -93,12 +93,59 @@ static void tell(struct ln_session *s, const char *method) {
   ln_msg_unref(m);
 }
 
-static void carry_out(struct plan *p, struct ln_generation *g) {
+static bool declares(const struct ln_generation *g, const struct ln_upstream *u) {
+  for (size_t i = 0; i < g->n_upstreams; i++)
+    if (g->upstreams[i] == u) return true;
+  return false;
+}
+
+static struct ln_upstream *namesake(const struct ln_generation *g, const struct ln_upstream *u) {
+  for (size_t i = 0; i < g->n_upstreams; i++)
+    if (strcmp(g->upstreams[i]->conf->name, u->conf->name) == 0) return g->upstreams[i];
+  return NULL;
+}
+
+/* A server that is started anew for another declaration learns what the client listens to; what was
+ * of one that has gone goes. (An old one is looked at only while its generation surely lives.) */
+static void move_subscriptions(struct ln_session *s, struct ln_generation *g,
+                               const struct ln_generation *old) {
+  LN_LIST_EACH(l, &s->subscriptions) {
+    struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
+    if (declares(g, sub->upstream)) continue;
+    sub->upstream = declares(old, sub->upstream) ? namesake(g, sub->upstream) : NULL;
+    if (sub->upstream) continue;
+    ln_list_remove(&sub->link);
+    ln_msg_unref(sub->msg);
+    free(sub);
+  }
+}
+
+/* Servers that are gone: what is under way there brings its bond back if it must. */
+static void drop_bonds(struct ln_session *s, const struct ln_generation *g) {
+  size_t kept = 0;
+  for (size_t i = 0; i < s->n_bonds; i++) {
+    struct ln_bond b = s->bonds[i];
+    if (b.usession || declares(g, b.upstream)) {
+      s->bonds[kept++] = b;
+      continue;
+    }
+    ln_catalogue_unref(b.catalogue);
+    ln_upstream_unref(b.upstream);
+  }
+  s->n_bonds = kept;
+}
+
+static void carry_out(struct plan *p, struct ln_generation *g, const struct ln_generation *old) {
   struct ln_session *s = p->session;
   if (s->state == LN_SESSION_GONE) return;
   ln_generation_unref(s->gen);
   s->gen = ln_generation_ref(g);
+  move_subscriptions(s, g, old);
+  bool has_headers = strcmp(s->transport, "http") == 0;
   for (int k = 0; k < LN_KINDS; k++) {
+    /* Rules may ask for headers, and we had none to show: good enough to see whether to tell, but
+     * the client's next request makes the view that holds. */
+    if (has_headers && ln_policy_per_client(g->policy, (enum ln_kind)k)) continue;
     ln_view_unref(s->views[k]);
     s->views[k] = p->views[k];
     p->views[k] = NULL;
@@ -108,12 +155,6 @@ static void carry_out(struct plan *p, struct ln_generation *g) {
   if (p->differs[LN_KIND_TOOL]) tell(s, ln_kind_rows[LN_KIND_TOOL].changed);
   if (resources) tell(s, ln_kind_rows[LN_KIND_RESOURCE].changed);
   if (p->differs[LN_KIND_PROMPT]) tell(s, ln_kind_rows[LN_KIND_PROMPT].changed);
-}
-
-static bool declares(const struct ln_generation *g, const struct ln_upstream *u) {
-  for (size_t i = 0; i < g->n_upstreams; i++)
-    if (g->upstreams[i] == u) return true;
-  return false;
 }
 
 /* New servers are started for the clients that are here: one session for each kind of client, whose
@@ -136,10 +177,22 @@ static void start_new(struct ln_session *s, struct ln_generation *g,
   }
 }
 
+/* What may be declared differently without being another server. */
+static void adopt_declarations(struct ln_generation *g) {
+  for (size_t i = 0; i < g->n_upstreams; i++) {
+    g->upstreams[i]->conf->timeout_ms = g->decls->upstreams[i].timeout_ms;
+    g->upstreams[i]->conf->optional = g->decls->upstreams[i].optional;
+  }
+}
+
 int ln_host_reload(struct ln_host *h, struct ln_policy *policy, char *why, size_t max) {
   const char *trouble = "out of memory";
+  const struct ln_settings before = h->settings;
+  /* Servers and lists are made by the new settings. */
+  h->settings = ln_policy_decls(policy)->settings;
   struct ln_generation *old = h->gen, *g = ln_generation_new(h, policy, &trouble);
   if (!g) {
+    h->settings = before;
     snprintf(why, max, "%s", trouble);
     return LN_EINVALID;
   }
@@ -147,23 +200,27 @@ int ln_host_reload(struct ln_host *h, struct ln_policy *policy, char *why, size_
   ln_list_init(&plans);
   int rc = plan_all(h, g, &plans);
   if (rc) {
+    h->settings = before;
     snprintf(why, max, "the lists can't be made under it: %s", ln_err_text(rc));
     plans_free(&plans);
     ln_generation_unref(g);
     return rc;
   }
   h->gen = g;
-  h->settings = g->decls->settings;
+  adopt_declarations(g);
   LN_LIST_EACH(l, &plans) {
-    carry_out(LN_CONTAINER(l, struct plan, link), g);
+    carry_out(LN_CONTAINER(l, struct plan, link), g, old);
   }
   LN_LIST_EACH(l, &plans) {
     start_new(LN_CONTAINER(l, struct plan, link)->session, g, old);
   }
-  plans_free(&plans);
   ln_policy_retire(old->policy);
   for (size_t i = 0; i < old->n_upstreams; i++)
     if (!declares(g, old->upstreams[i])) ln_upstream_retire(old->upstreams[i]);
+  LN_LIST_EACH(l, &plans) {
+    drop_bonds(LN_CONTAINER(l, struct plan, link)->session, g);
+  }
+  plans_free(&plans);
   ln_generation_unref(old);
   return LN_OK;
 }
