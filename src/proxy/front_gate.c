@@ -49,6 +49,11 @@ static bool accepts(const struct ln_http_head *head, const char *type) {
   return false;
 }
 
+static bool is_json(const struct ln_http_head *head) {
+  struct ln_str type = ln_http_media_type(ln_http_header(head, "content-type", NULL));
+  return ln_str_iis(type, "application/json");
+}
+
 struct ln_gate ln_gate_mcp(const struct ln_http_head *head) {
   if (ln_str_is(head->method, "GET")) {
     if (accepts(head, "text/event-stream")) return pass;
@@ -58,13 +63,29 @@ struct ln_gate ln_gate_mcp(const struct ln_http_head *head) {
   if (!ln_str_is(head->method, "POST"))
     return (struct ln_gate){405, -32600, "Only POST, GET and DELETE",
                             "Allow: POST, GET, DELETE\r\n"};
-  if (!ln_str_iis(ln_http_media_type(ln_http_header(head, "content-type", NULL)),
-                  "application/json"))
+  if (!is_json(head))
     return (struct ln_gate){415, -32600, "Content-Type must be application/json", NULL};
   if (!accepts(head, "application/json") || !accepts(head, "text/event-stream"))
     return (struct ln_gate){406, -32600,
                             "Accept must include application/json and text/event-stream", NULL};
   return pass;
+}
+
+/* EventSource sends the type; one who sends nothing will take it too. */
+struct ln_gate ln_gate_sse(const struct ln_http_head *head) {
+  unsigned count;
+  if (!ln_str_is(head->method, "GET"))
+    return (struct ln_gate){405, -32600, "Only GET", "Allow: GET\r\n"};
+  ln_http_header(head, "accept", &count);
+  if (!count || accepts(head, "text/event-stream")) return pass;
+  return (struct ln_gate){406, -32600, "Accept must include text/event-stream", NULL};
+}
+
+struct ln_gate ln_gate_messages(const struct ln_http_head *head) {
+  if (!ln_str_is(head->method, "POST"))
+    return (struct ln_gate){405, -32600, "Only POST", "Allow: POST\r\n"};
+  if (is_json(head)) return pass;
+  return (struct ln_gate){415, -32600, "Content-Type must be application/json", NULL};
 }
 
 struct ln_gate ln_gate_version(const struct ln_http_head *head) {

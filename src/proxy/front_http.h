@@ -1,5 +1,14 @@
-/* Inside the HTTP front: its parts, split by what they do. front_http.c answers requests,
- * front_gate.c decides which may come in at all. */
+/* Inside the HTTP front: its parts, split by what they do.
+ *   front_http.c    paths, sessions, keep-alives, beginning and end
+ *   front_gate.c    which requests may come in at all
+ *   front_mcp.c     Streamable HTTP at /mcp
+ *   front_sse.c     HTTP+SSE, the transport of 2024-11-05, at /sse and /messages
+ *   front_pipe.c    the way back to the client: one HTTP request, or a stream that outlives it
+ *   front_replay.c  what a stream has sent, kept for the case that it got lost
+ *
+ * Who holds what: the front holds each of its sessions once; a session's entry holds the listening
+ * pipe and every POST's pipe that has become a stream; an HTTP request holds its pipe while it is
+ * open. */
 #ifndef LN_PROXY_FRONT_HTTP_H
 #define LN_PROXY_FRONT_HTTP_H
 
@@ -14,16 +23,185 @@ struct ln_gate {
   const char *headers; /* whole lines, or NULL */
 };
 
+/* --- front_replay.c: bounded memory of a stream
+ * -------------------------------------------------------------------------------- */
+
+enum {
+  LN_REPLAY_EVENTS = 256,       /* kept of one stream */
+  LN_REPLAY_BYTES = 1 << 20,    /* the same; a single larger event is kept all the same */
+  LN_REPLAY_TOTAL = 32 << 20,   /* of all streams of a front */
+  LN_REPLAY_FINISHED = 16,      /* streams of one session that have ended */
+  LN_REPLAY_KEEP_MS = 60 * 1000 /* how long one that has ended is kept */
+};
+
+struct ln_replay_event {
+  struct ln_list link;
+  uint64_t number;
+  size_t bytes;   /* with what it takes to keep it */
+  bool droppable; /* a notification: goes first when room is short */
+  size_t n_parts;
+  struct ln_iov parts[]; /* the data; what has no owner lies behind them */
+};
+
+/* The events of one stream, numbered from 1. */
+struct ln_replay {
+  struct ln_list events;
+  uint64_t last; /* the number given last */
+  size_t count, bytes;
+  size_t *total; /* of the front */
+};
+void ln_replay_init(struct ln_replay *r, size_t *total);
+void ln_replay_deinit(struct ln_replay *r);
+/* Lets go of all but so many. */
+void ln_replay_trim(struct ln_replay *r, size_t keep);
+/* Numbers an event and keeps it, and lets older ones go that are too many; the newest stays.
+ * LN_ENOMEM: numbered but not kept. */
+int ln_replay_add(struct ln_replay *r, const struct ln_iov *parts, size_t n,
+                  bool droppable) LN_CHECK;
+/* The first event after that number, or NULL; then ln_replay_next. */
+const struct ln_replay_event *ln_replay_after(const struct ln_replay *r, uint64_t number);
+const struct ln_replay_event *ln_replay_next(const struct ln_replay *r,
+                                             const struct ln_replay_event *e);
+
+/* The id of an event: it names the process, the stream and the event. */
+enum { LN_REPLAY_ID = 48 };
+struct ln_replay_id {
+  uint32_t epoch;
+  uint32_t stream;
+  uint64_t number;
+};
+struct ln_str ln_replay_id_write(struct ln_replay_id id, char text[LN_REPLAY_ID]);
+/* False for what ln_replay_id_write never wrote. */
+bool ln_replay_id_read(struct ln_str text, struct ln_replay_id *id);
+
+/* --- the front
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+struct ln_front_http {
+  struct ln_host *host;
+  struct ln_http_server *server;
+  struct ln_map by_id;     /* struct ln_front_session */
+  struct ln_list sessions; /* the same */
+  struct ln_list waiting;  /* pipes of POSTs that have sent nothing yet, the oldest first */
+  struct ln_list finished; /* pipes kept after their end, the oldest first */
+  size_t replay_bytes;     /* kept of all streams */
+  uint32_t epoch;          /* in every event id: those of another process are none of ours */
+  struct ln_timer tick;    /* keep-alives, idle sessions, streams to forget */
+  bool loopback, draining;
+  void (*closed)(void *arg);
+  void *closed_arg;
+};
+
+/* What the front keeps of a client's session. Gone when the session ends. */
+struct ln_front_session {
+  struct ln_list link;
+  struct ln_front_http *front;
+  struct ln_session *session; /* counted */
+  bool sse;                   /* HTTP+SSE: it lives as long as its stream */
+  struct ln_pipe *get;        /* counted: the listening stream, connected or not */
+  struct ln_list streams;     /* pipes of POSTs that became streams, each counted */
+  uint32_t next_stream;
+  unsigned n_finished; /* of streams */
+};
+
+/* NULL with gate set: shutting down, too many, or no memory. */
+struct ln_front_session *ln_front_session_new(struct ln_front_http *f, bool sse,
+                                              struct ln_gate *gate);
+/* NULL: none such, or of the other transport. */
+struct ln_front_session *ln_front_session_find(struct ln_front_http *f, struct ln_str id, bool sse);
+
+void ln_front_reply(struct ln_http_request *r, int status, const char *type, const char *headers,
+                    struct ln_str body);
+void ln_front_refuse(struct ln_front_http *f, struct ln_http_request *r, struct ln_gate g);
+void ln_front_reply_fault(struct ln_http_request *r, int status, struct ln_msg_fault *fault);
+/* The body of a POST as a message (one reference), or its fault was answered and it is NULL. */
+struct ln_msg *ln_front_message(struct ln_front_http *f, struct ln_http_request *r,
+                                struct ln_str text);
+/* The body without white space around. */
+struct ln_str ln_front_body(const struct ln_http_request *r);
+/* The headers, when the policy may ask for them (one reference), or NULL. */
+struct ln_bytes *ln_front_headers(struct ln_front_http *f, const struct ln_http_request *r);
+
+/* --- front_gate.c
+ * ------------------------------------------------------------------------------------------------------
+ */
+
 /* Origin and Host (DNS rebinding): what browsers send from elsewhere is refused. loopback: the
  * server listens on a loopback address. */
 struct ln_gate ln_gate_origin(const struct ln_http_head *head, bool loopback);
 /* Method and, for POST, Content-Type and Accept. */
 struct ln_gate ln_gate_mcp(const struct ln_http_head *head);
+/* The same for /sse and for /messages. */
+struct ln_gate ln_gate_sse(const struct ln_http_head *head);
+struct ln_gate ln_gate_messages(const struct ln_http_head *head);
 /* MCP-Protocol-Version, when there is one. */
 struct ln_gate ln_gate_version(const struct ln_http_head *head);
 /* Mcp-Method and Mcp-Name, when there, say what the message says. */
 struct ln_gate ln_gate_routing(const struct ln_http_head *head, const struct ln_msg *msg);
 /* A copy of the headers for policies (see ln_front_headers_json). NULL: out of memory. */
 struct ln_bytes *ln_gate_headers(const struct ln_http_head *head);
+
+/* --- front_pipe.c
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+enum ln_pipe_kind {
+  LN_PIPE_POST, /* waits for a response; becomes a stream when something else comes first */
+  LN_PIPE_GET,  /* the listening stream of a session */
+  LN_PIPE_SSE   /* the one stream of an HTTP+SSE session: nothing of it is kept */
+};
+
+struct ln_pipe {
+  struct ln_sink sink;
+  struct ln_list link; /* in front->waiting, then in the session's streams */
+  struct ln_list old;  /* in front->finished */
+  struct ln_front_http *front;
+  struct ln_session *session;      /* counted */
+  struct ln_http_request *request; /* NULL: no connection now */
+  enum ln_pipe_kind kind;
+  uint32_t number; /* of the stream; 0: the listening one, or none yet */
+  bool streaming;  /* an SSE reply has begun on the request */
+  bool began;      /* it is a stream, with or without a connection */
+  bool hello;      /* answers initialize: names the session */
+  bool clogged;    /* the session was told so */
+  bool finished;   /* nothing more will be sent */
+  uint64_t since;  /* loop time of its beginning, then of its end */
+  struct ln_replay replay;
+};
+
+/* One reference, the request's. NULL: out of memory. */
+struct ln_pipe *ln_pipe_new(struct ln_front_session *fs, struct ln_http_request *r,
+                            enum ln_pipe_kind kind);
+/* Begins the SSE reply, with an event that has an id and no data where the client knows such. */
+int ln_pipe_begin(struct ln_pipe *p) LN_CHECK;
+/* Whether it does. */
+bool ln_pipe_primes(const struct ln_session *s);
+/* The stream goes on with another request. One that it may still have ends: the client knows better
+ * that the connection is lost. */
+void ln_pipe_attach(struct ln_pipe *p, struct ln_http_request *r);
+/* The same, begun; it hears all after that number. */
+void ln_pipe_resume(struct ln_pipe *p, struct ln_http_request *r, uint64_t after);
+/* The stream of this number, or NULL: never begun, or forgotten. */
+struct ln_pipe *ln_pipe_find(const struct ln_front_session *fs, uint32_t number);
+/* The events of server_ops for a request with a pipe. */
+void ln_pipe_drained(struct ln_pipe *p);
+void ln_pipe_done(struct ln_pipe *p, struct ln_http_request *r);
+/* A sign of life, where nothing else is under way. */
+void ln_pipe_comment(struct ln_pipe *p);
+/* Ends the connection in order, if there is one. */
+void ln_pipe_hang_up(struct ln_pipe *p);
+/* The session's entry lets go of a stream that it holds. */
+void ln_pipe_forget(struct ln_front_session *fs, struct ln_pipe *p);
+/* Forgets what ended long ago; starts streams for those who have waited long. */
+void ln_pipe_tick(struct ln_front_http *f, uint64_t now, uint64_t patience_ms);
+
+/* --- the endpoints
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+void ln_front_mcp(struct ln_front_http *f, struct ln_http_request *r);
+void ln_front_sse(struct ln_front_http *f, struct ln_http_request *r);
+void ln_front_messages(struct ln_front_http *f, struct ln_http_request *r);
 
 #endif
