@@ -36,8 +36,8 @@ describe("server-everything and the official client", function()
           else
             target = { url = lunette.http({ targets = { policy(way[2]) } }).url }
           end
-          local through = peers.transcript("everything", target, { bare = bare })
-          local difference = peers.difference(direct(way[2], bare), through)
+          local through, complaints = peers.transcript("everything", target, { bare = bare })
+          local difference = peers.difference(direct(way[2], bare), through, complaints)
           assert.is_nil(difference, difference)
         end)
     end
@@ -46,22 +46,22 @@ describe("server-everything and the official client", function()
   it("say the same through four Lunettes in a row", function()
     local url = lunette.http({ targets = { policy "stdio" } }).url
     for _ = 1, 2 do url = lunette.http({ targets = { url } }).url end
-    local through = peers.transcript("everything", { command = { lunette.binary, "run", url } })
-    local difference = peers.difference(direct("stdio", false), through)
+    local through, complaints = peers.transcript("everything", { command = { lunette.binary, "run", url } })
+    local difference = peers.difference(direct("stdio", false), through, complaints)
     assert.is_nil(difference, difference)
   end)
 
   it("say the same through a handler that changes nothing", function()
     local path = lunette.policy(peers.patience .. ('lunette.upstream("everything", %s)\n'):format(peers.lua(everything))
       .. 'lunette.on("*", function(message, forward) return forward(message) end)')
-    local through = peers.transcript("everything", { command = { lunette.binary, "run", path } })
-    local difference = peers.difference(direct("stdio", false), through)
+    local through, complaints = peers.transcript("everything", { command = { lunette.binary, "run", path } })
+    local difference = peers.difference(direct("stdio", false), through, complaints)
     assert.is_nil(difference, difference)
   end)
 
   it("say the same for a command given on the command line", function()
-    local through = peers.transcript("everything", { command = { lunette.binary, "run", "--", unpack(everything) } }, { bare = true })
-    local difference = peers.difference(direct("stdio", true), through)
+    local through, complaints = peers.transcript("everything", { command = { lunette.binary, "run", "--", unpack(everything) } }, { bare = true })
+    local difference = peers.difference(direct("stdio", true), through, complaints)
     assert.is_nil(difference, difference)
   end)
 
@@ -70,8 +70,8 @@ describe("server-everything and the official client", function()
     if reason then pending(reason) end
     local sse = peers.everything_http "sse"
     local host = lunette.http { policy = ('lunette.upstream("old", { url = "http://127.0.0.1:%d/sse", transport = "sse" })'):format(sse) }
-    local through = peers.transcript("everything", { sse = ("http://127.0.0.1:%d/sse"):format(host.port) })
-    local difference = peers.difference(peers.transcript("everything", { sse = ("http://127.0.0.1:%d/sse"):format(sse) }), through)
+    local through, complaints = peers.transcript("everything", { sse = ("http://127.0.0.1:%d/sse"):format(host.port) })
+    local difference = peers.difference(peers.transcript("everything", { sse = ("http://127.0.0.1:%d/sse"):format(sse) }), through, complaints)
     assert.is_nil(difference, difference)
   end)
 end)

@@ -33,6 +33,14 @@ describe("the ready policy", function()
     return client, up, host
   end
 
+  -- A path of the spec's own, that outlasts lunette.finish.
+  local function scratch()
+    local path = os.tmpname()
+    os.remove(path)
+    finally(function() os.remove(path) end)
+    return path
+  end
+
   local function seen(client, method, array, member)
     return json.names(json.at(client:result(method or "tools/list", "{}"), array or "tools"), member)
   end
@@ -358,7 +366,7 @@ describe("the ready policy", function()
       local client, up = with('require "lunette.policy.approve" {}', asks)
       local pending_call = client:start("tools/call", '{"name":"write","arguments":{"path":"/etc"}}')
       local question = client:expect "elicitation/create"
-      assert.equal('Allow write of files?\n\n{"path":"/etc"}', json.value(question.params, "message"))
+      assert.equal('Allow write of files with {"path":"/etc"}?', json.value(question.params, "message"))
       assert.same({ type = "object", properties = {} }, json.value(question.params, "requestedSchema"))
       assert.equal("{}", json.at(question.params, "requestedSchema", "properties"))
       assert.equal(0, up:count "tools/call")
@@ -389,6 +397,7 @@ describe("the ready policy", function()
     for _, capabilities in ipairs { "{}", '{"elicitation":{"url":{}}}' } do
       it("does not call when the client can't be asked: " .. capabilities, function()
         local client, up = with('require "lunette.policy.approve" {}', { capabilities = capabilities })
+        seen(client)
         assert.truthy(refused(client, "write"):find("can't ask", 1, true))
         assert.truthy(refused(client, "unlisted"):find("can't ask", 1, true))
         assert.equal(0, up:count "tools/call")
@@ -556,6 +565,7 @@ describe("the ready policy", function()
   describe("cache", function()
     it("answers from memory, by tool and arguments, while it is fresh", function()
       local client, up = with 'require "lunette.policy.cache" { seconds = 0.3 }'
+      seen(client) -- what a tool says of itself is known once it is listed
       local first = call(client, "read", '{"path":"a","user":"b"}')
       assert.same(first, call(client, "read", '{"user":"b","path":"a"}'))
       assert.equal(1, up:count "tools/call")
@@ -570,6 +580,7 @@ describe("the ready policy", function()
       local client = with('require "lunette.policy.cache" {}', { reply = function(req)
         req:reply '{"content":[],"structuredContent":{"list":[],"object":{},"null":null}}'
       end })
+      seen(client)
       client:result("tools/call", '{"name":"read"}')
       local raw = client:result("tools/call", '{"name":"read"}')
       assert.equal("[]", json.at(raw, "content"))
@@ -583,6 +594,7 @@ describe("the ready policy", function()
         local failed = req:value("arguments", "path") == "bad"
         req:reply(('{"content":[],"x":"%s","isError":%s}'):format(failed and "" or ("x"):rep(100), tostring(failed)))
       end })
+      seen(client)
       for _ = 1, 2 do
         call(client, "write")
         call(client, "quiet")
@@ -598,6 +610,7 @@ describe("the ready policy", function()
         for _ = 1, 2 do
           local client = host.client()
           client:initialize()
+          seen(client)
           call(client, "read")
           call(client, "read")
         end
@@ -652,6 +665,7 @@ describe("the ready policy", function()
     it("asks again where that can do no harm", function()
       for _, name in ipairs { "read", "put" } do
         local client, up = with('require "lunette.policy.retry" { delay = 0.01 }', flaky(2, internal))
+        seen(client)
         assert.is_nil(call(client, name).isError)
         assert.equal(3, up:count "tools/call")
         lunette.finish()
@@ -660,12 +674,14 @@ describe("the ready policy", function()
 
     it("gives up with the last error", function()
       local client, up = with('require "lunette.policy.retry" { delay = 0.01, attempts = 2 }', flaky(9, internal))
+      seen(client)
       assert.same({ code = -32603, message = "broken" }, client:failure("tools/call", '{"name":"read"}'))
       assert.equal(2, up:count "tools/call")
     end)
 
     it("never asks again of tools that don't say that they may, nor after answers", function()
       local client, up = with('require "lunette.policy.retry" { delay = 0.01 }', flaky(9, internal))
+      seen(client)
       for _, name in ipairs { "write", "quiet", "unlisted" } do
         client:failure("tools/call", ('{"name":"%s"}'):format(name))
       end
@@ -708,7 +724,7 @@ describe("the ready policy", function()
 
     it("keeps what it is told to, and finds nothing that other rules hide", function()
       local client, up = with [[
-        require "lunette.policy.read_only" { trust = { "quiet", "*_tool*" } }
+        require "lunette.policy.read_only" { trust = { "quiet" } }
         require "lunette.policy.tool_search" { keep = "qui*", search = "find", call = "use", results = 1 }]]
       assert.same({ "find", "use", "quiet" }, seen(client))
       assert.equal("no tool fits; try other words", text(call(client, "find", '{"query":"write"}')))
@@ -734,7 +750,7 @@ describe("the ready policy", function()
     end
 
     it("passes what was approved and withholds what is new or was changed", function()
-      local path = loop.tempdir() .. "/pins.jsonl"
+      local path = scratch()
       local client, up = start(path)
       assert.same({}, seen(client))
       assert.equal(-32602, client:failure("tools/call", '{"name":"read"}').code)
@@ -766,7 +782,7 @@ describe("the ready policy", function()
     end)
 
     it("compares what the server sent, also when later rules edit it", function()
-      local path = loop.tempdir() .. "/pins.jsonl"
+      local path = scratch()
       local policy = ('require "lunette.policy.pin" { file = %q } '):format(path)
         .. 'lunette.tools.transform("*", function(t) t.description = "x"; return t end)'
       seen((with(policy, { env = { LUNETTE_PIN = "approve" } })))

@@ -41,7 +41,7 @@ function M.everything_http(transport)
 end
 
 --- The transcript of a plan with a target: { url = } or { sse = } or { command = {…} }; options.set (a
---- table), options.bare, options.env. Returns its text.
+--- table), options.bare, options.env. Returns its text, and what the client's transport complained of.
 function M.transcript(plan, target, options)
   options = options or {}
   local args = { root .. "/spec/support/peers/transcript.mjs", plan }
@@ -65,7 +65,7 @@ function M.transcript(plan, target, options)
   if result.code ~= 0 or result.signal ~= 0 or not result.stdout:find '"steps"' then
     error(("the client failed (exit %d, signal %d):\n%s%s"):format(result.code, result.signal, result.stdout, result.stderr), 2)
   end
-  return result.stdout
+  return result.stdout, result.stderr:match "client error: .*" or ""
 end
 
 local function lines(text)
@@ -74,8 +74,9 @@ local function lines(text)
   return list
 end
 
---- nil when both are equal, else what differs first, with what stands before it.
-function M.difference(direct, through)
+--- nil when both are equal and nobody complained, else what differs first, with what stands before it.
+function M.difference(direct, through, complaints)
+  if complaints and complaints ~= "" then return complaints end
   if direct == through then return nil end
   local a, b = lines(direct), lines(through)
   for i = 1, math.max(#a, #b) do

@@ -185,9 +185,10 @@ const text = JSON.stringify({
   steps: mask(steps),
   asked: sorted(asked.map(withoutIds)),
   notifications: sorted(notifications.filter((n) => !api.ignored.includes(n.method))),
-  // Some servers go on about a call that was cancelled; that this does not get through to a client is
-  // asserted elsewhere.
-  errors: errors.filter((text) => !/abort|unknown token/i.test(text)),
 }, null, 1);
+// What the client's transport complained of goes to stderr: with the server alone it does so at times, when it
+// resumes a stream and is sent others' messages. Some servers also go on about a call that was cancelled; that
+// this does not get through to a client is asserted elsewhere.
+for (const error of errors.filter((line) => !/abort|unknown token/i.test(line))) console.error(`client error: ${error}`);
 // A pipe takes what it can; leaving before it took all would cut the rest off.
 process.stdout.write(`${text}\n`, () => process.exit(0));
