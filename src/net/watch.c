@@ -257,8 +257,10 @@ int ln_watch_set(struct ln_watch *w, const char *const *files, size_t n) {
   w->called_at = (struct timespec){0};
   bool differs = false;
   for (size_t i = 0; i < made; i++) {
-    fresh[i].seen = look(fresh[i].path);
-    differs |= !same(&fresh[i].seen, &fresh[i].told);
+    /* Not yet seen at rest: it may be cut short at this moment. */
+    struct sign now = look(fresh[i].path);
+    fresh[i].seen = fresh[i].told;
+    differs |= !same(&now, &fresh[i].told);
   }
   if (differs) notice(w);
   return rc;
