@@ -135,6 +135,13 @@ describe("the ready policy", function()
       assert.equal("read", call(client, "read").got.name)
     end)
 
+    it("takes nothing but true for a yes", function()
+      local odd = '[{"name":"a","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":"no"}},'
+        .. '{"name":"b","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":null}},'
+        .. '{"name":"c","inputSchema":{"type":"object"},"annotations":"readOnlyHint"}]'
+      assert.same({}, seen((with('require "lunette.policy.read_only" {}', { tools = odd }))))
+    end)
+
     it("believes what it is told of others, and holds for the servers named", function()
       assert.same({ "read", "quiet" }, seen((with 'require "lunette.policy.read_only" { trust = "qui*" }')))
       lunette.finish()
