@@ -2,14 +2,16 @@
 -- order written and applied to one item after the other; each sees what the one before left.
 --
 -- An item on its way: { name = as presented now, upstream =, index = for C, value = its definition once
--- a rule looked, native = the key the server gave it }. What C reads when all is done: hidden, new_name,
--- old, why, value (only when edited) and by.
+-- a rule looked, native = the key the server gave it }. A rule edits the table (value) or the bytes (text);
+-- whichever comes first is put into the other. What C reads when all is done: hidden, failed, new_name, old,
+-- why, text, value (only when edited, to be laid over text), by and chain (what calls go through).
 local core = require "lunette.core"
 local check = require "lunette.check"
 local components = require "lunette.components"
 local contexts = require "lunette.ctx"
 local selector = require "lunette.selector"
 local state = require "lunette.state"
+local transform = require "lunette.transform"
 
 -- The C one: init.lua gives policies a guarded one.
 local xpcall = xpcall
@@ -28,13 +30,24 @@ end
 local function value_of(item, kind)
   local value = item.value
   if not value then
-    value = core.item(item.index)
+    value = item.text and core.decode(item.text) or core.item(item.index)
     item.native = value[kind.key]
     value[kind.key] = item.name
     setmetatable(value, { __index = { upstream = item.upstream } })
     item.value = value
   end
   return value
+end
+
+-- The definition as JSON, under the name the server gave it.
+local function text_of(item, kind)
+  local text = item.text or core.item_text(item.index)
+  if item.value and item.edited then
+    item.value[kind.key] = item.native
+    text = core.merge(text, item.value)
+    item.edited = false
+  end
+  return text
 end
 
 local function note(item, rule, format, ...)
@@ -109,7 +122,7 @@ local function transform_by_function(rule, item, kind, ctx)
   end
   local name = value[kind.key]
   item.value = value
-  item.by = rule.where
+  item.by, item.edited = rule.where, true
   note(item, rule, "transform")
   if name ~= before then set_name(item, kind, rule, name) end
 end
@@ -134,17 +147,27 @@ function edits.annotations(value, new)
   end
 end
 
-local function transform_by_table(rule, item, kind)
-  if rule.new_name then set_name(item, kind, rule, rule.new_name) end
-  if #rule.edits == 0 then return end
-  local value = value_of(item, kind)
-  local names = {}
-  for i, edit in ipairs(rule.edits) do
-    edit.fn(value, edit.value)
-    names[i] = edit.key
+-- The arguments first: a transform that can't hold changes nothing.
+local function transform_calls(rule, item, kind)
+  local text, layer = transform.apply(rule, text_of(item, kind))
+  item.text, item.value = text, nil
+  if layer then
+    item.chain = item.chain or {}
+    item.chain[#item.chain + 1] = layer
   end
-  item.by = rule.where
-  note(item, rule, "transform %s", table.concat(names, ", "))
+end
+
+local function transform_by_table(rule, item, kind)
+  if rule.arguments or rule.call then transform_calls(rule, item, kind) end
+  if rule.new_name then set_name(item, kind, rule, rule.new_name) end
+  if #rule.edits > 0 then
+    local value = value_of(item, kind)
+    for _, edit in ipairs(rule.edits) do
+      edit.fn(value, edit.value)
+    end
+    item.by, item.edited = rule.where, true
+  end
+  if rule.summary ~= "" then note(item, rule, "transform %s", rule.summary) end
 end
 
 function apply.transform(rule, item, kind, ctx)
@@ -177,13 +200,19 @@ end
 
 -- What a transform's table may change, by kind.
 local transformable = {
-  tools = { name = "name", title = "text", description = "text", annotations = "table", outputSchema = "schema" },
+  tools = {
+    name = "name",
+    title = "text",
+    description = "text",
+    annotations = "table",
+    outputSchema = "schema",
+    arguments = "arguments",
+    call = "call",
+  },
   resources = { name = "plain", title = "text", description = "text", mimeType = "text", annotations = "table" },
   prompts = { name = "name", title = "text", description = "text" },
 }
 transformable.resource_templates = transformable.resources
-
-local later = { arguments = true, call = true }
 
 local function check_edit(what, key, value, wanted)
   what = what .. "." .. key
@@ -199,24 +228,27 @@ local function check_edit(what, key, value, wanted)
 end
 
 local function transform_table(what, kind, changes)
-  local known, rule = transformable[kind.verb], { edits = {} }
+  local known, rule, words = transformable[kind.verb], { edits = {} }, {}
   for _, key in ipairs(check.sorted(changes)) do
-    if kind.verb == "tools" and later[key] then
-      check.fail("%s: %s can't be transformed by this version; use lunette.on(\"tools/call\", …)", what, key)
-    end
     if not known[key] then
       local name = tostring(key)
       check.fail("%s: %s can't be transformed%s", what, name, check.suggest(name, check.sorted(known)))
     end
-    local value = check_edit(what, key, changes[key], known[key])
-    if known[key] == "name" then
-      rule.new_name = value
+    if known[key] == "arguments" then
+      rule.arguments = transform.arguments(what, changes[key])
+    elseif known[key] == "call" then
+      rule.call = check.callable(what .. ".call", changes[key])
+    elseif known[key] == "name" then
+      rule.new_name = check_edit(what, key, changes[key], known[key])
     else
+      local value = check_edit(what, key, changes[key], known[key])
       local fn = edits[known[key] == "plain" and "plain_name" or key]
       rule.edits[#rule.edits + 1] = { key = key, value = value, fn = fn }
     end
+    if key ~= "name" or known[key] == "plain" then words[#words + 1] = key end
   end
-  if not rule.new_name and #rule.edits == 0 then check.fail("%s: the table changes nothing", what) end
+  rule.summary = table.concat(words, ", ")
+  if next(changes) == nil then check.fail("%s: the table changes nothing", what) end
   return rule
 end
 
@@ -275,17 +307,31 @@ end
 
 -- --- applying ----------------------------------------------------------------------------------
 
+-- An item that a rule could not be applied to. What can't hold is said once, not for each client's list.
+local function withhold(item, rule, kind, why)
+  local cant = type(why) == "table" and why.cant
+  hide(item, rule, cant and "%s can't hold: %s" or "%s failed", rule.verb, cant)
+  local text
+  if cant then
+    text = ("%s: the %s of %s can't hold, so it is withheld: %s"):format(rule.where, rule.verb, item.name, cant)
+    item.failed = text
+    rule.told = rule.told or {}
+    if rule.told[text] then return end
+    rule.told[text] = true
+  else
+    text = ("%s: %s failed, %s %s is withheld: "):format(rule.where, rule.verb, kind.thing, item.name)
+    text = text .. core.whole_name(tostring(why))
+    item.failed = text
+  end
+  core.log("error", "policy", text)
+end
+
 local function apply_all(rules, item, kind, ctx)
   for i = 1, #rules do
     local rule = rules[i]
     -- debug.traceback is C: it works even when the time is up and Lua code no longer runs.
     local ok, why = xpcall(rule.apply, debug.traceback, rule, item, kind, ctx)
-    if not ok then
-      hide(item, rule, "%s failed", rule.verb)
-      local text = ("%s: %s failed, %s %s is withheld: "):format(rule.where, rule.verb, kind.thing, item.name)
-      text = text .. core.whole_name(tostring(why))
-      core.log("error", "policy", text)
-    end
+    if not ok then withhold(item, rule, kind, why) end
     if item.hidden then return end
   end
 end
@@ -299,7 +345,7 @@ function M.present(verb, items, whom, explain)
     apply_all(rules, item, kind, ctx)
     if item.name ~= first then item.new_name = item.name end
     if item.lines and #item.lines > 0 then item.why = table.concat(item.lines) end
-    if item.by and not item.hidden then
+    if item.edited and not item.hidden then
       -- The name is C's to put in, over the server's own.
       item.value[kind.key] = item.native
     else
@@ -335,7 +381,12 @@ function M.may_hide(verb, name)
       if not known or not surely_matches(rule.selectors, name) then return true end
     elseif rule.verb == "rename" and rule.names then
       name = rule.names[name] or name
-    elseif rule.fn or (rule.new_name and may_match({ rule.selector }, name, kind)) then
+    elseif rule.fn then
+      known = false
+    elseif rule.arguments or rule.call then
+      -- Not passed unedited: what the transform would make of it is not known.
+      if not known or may_match({ rule.selector }, name, kind) then return true end
+    elseif rule.new_name and may_match({ rule.selector }, name, kind) then
       known = false
     end
   end

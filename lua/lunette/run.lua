@@ -6,6 +6,7 @@ local contexts = require "lunette.ctx"
 local errors = require "lunette.errors"
 local rules = require "lunette.rules"
 local state = require "lunette.state"
+local transform = require "lunette.transform"
 
 local M = { present = rules.present, may_hide = rules.may_hide }
 
@@ -78,9 +79,8 @@ shorthands["prompts/get"] = function(value)
   return value
 end
 
--- Ends the run with what the handler returned. Errors raised here get the handler's place in front.
-local function finish(value, who, method, params, forwarded, definition)
-  if errors.is_denial(value) then return errors.finish_denial(value, method) end
+-- The result that what a handler returned stands for.
+local function result_of(value, who, method, params, forwarded, definition)
   if value == nil then
     local hint = forwarded and "return forward(request)'s result"
       or "return a result, lunette.deny(…) or forward(request)'s result"
@@ -92,7 +92,14 @@ local function finish(value, who, method, params, forwarded, definition)
     local got = type(value) == "table" and "list" or type(value)
     error(("%s: the handler of %s returned a %s, not a result"):format(who.where, method, got), 0)
   end
-  local ok, why = pcall(core.finish, mark_lists(value))
+  return mark_lists(value)
+end
+
+-- Ends the run with what the handler returned. Errors raised here get the handler's place in front.
+local function finish(value, who, method, params, forwarded, definition)
+  if errors.is_denial(value) then return errors.finish_denial(value, method) end
+  value = result_of(value, who, method, params, forwarded, definition)
+  local ok, why = pcall(core.finish, value)
   if not ok then
     error(("%s: what the handler of %s returned can't be sent: %s"):format(who.where, method, tostring(why)), 0)
   end
@@ -161,10 +168,28 @@ local function run_component(index)
   finish(value, component, method, params, false, component.definition)
 end
 
+-- The `call` functions of a chain nest: what one returns is what the next one's forward gives.
+local function settle(value, rule)
+  if errors.is_denial(value) then
+    local result = errors.text(value.message)
+    result.isError = true
+    return result
+  end
+  return result_of(value, rule, "tools/call", nil, true)
+end
+
+local function run_transform()
+  local chain = core.chain()
+  local result = transform.run(chain, contexts.new(core.whom()), settle)
+  if not result then return core.finish_reply() end
+  finish(result, chain[#chain].rule, "tools/call")
+end
+
 function M.main()
   local kind, index, wants = core.run()
   if kind == "hook" then return run_hook(index, wants) end
   if kind == "component" then return run_component(index) end
+  if kind == "transform" then return run_transform() end
   state.timers[index].fn()
   core.finish_reply()
 end
@@ -176,6 +201,10 @@ local function whose(kind, index)
   if kind == "hook" then
     local hook = state.hooks[index]
     return ("handler of %s at %s"):format(hook.method, hook.where)
+  end
+  if kind == "transform" then
+    local chain = core.chain()
+    return ("transform of a call at %s"):format(chain[#chain].rule.where)
   end
   local component = state.components[index]
   return ("%s at %s"):format(component.key, component.where)

@@ -149,11 +149,6 @@ describe("a policy", function()
   end)
 
   describe("transforms", function()
-    local function needs_arguments()
-      local reason = lunette.lacks 'lunette.tools.transform("x", { arguments = {} })'
-      if reason then pending(reason) end
-    end
-
     it("name, title, description and annotations, and leaves the rest to the byte", function()
       local client = with [[lunette.tools.transform("read", { name = "load", title = "Load", description = "Loads",
         annotations = { readOnlyHint = true, openWorldHint = false } })]]
@@ -168,7 +163,6 @@ describe("a policy", function()
     end)
 
     it("arguments: hidden with a constant", function()
-      needs_arguments()
       local client, up = with [[lunette.tools.transform("write", { arguments = { path = { hide = true, default = "/fixed" } } })]]
       local raw = tool(client, "write")
       assert.is_nil(json.at(raw, "inputSchema", "properties", "path"))
@@ -182,14 +176,12 @@ describe("a policy", function()
     end)
 
     it("arguments: hidden with a function of ctx", function()
-      needs_arguments()
       local client = with [[lunette.tools.transform("write", { arguments = { path = { hide = true,
         default = function(ctx) return "/home/" .. ctx.session.client.name end } } })]]
       assert.equal('"/home/spec"', json.at(client:result("tools/call", '{"name":"write","arguments":{"text":"a"}}'), "got", "arguments", "path"))
     end)
 
     it("arguments: renamed everywhere the schema names them", function()
-      needs_arguments()
       local client = with [[lunette.tools.transform("read", { arguments = { path = { name = "file", description = "the file" } } })]]
       local schema = json.at(tool(client, "read"), "inputSchema")
       assert.is_nil(json.at(schema, "properties", "path"))
@@ -207,7 +199,6 @@ describe("a policy", function()
     end)
 
     it("arguments: schema, required and examples", function()
-      needs_arguments()
       local client = with [[lunette.tools.transform("read", { arguments = { limit = { required = true, examples = { 10 },
         schema = { type = "integer", maximum = 50 } } } })]]
       local schema = json.at(tool(client, "read"), "inputSchema")
@@ -227,7 +218,6 @@ describe("a policy", function()
     end)
 
     it("the call, with arguments as the client named them", function()
-      needs_arguments()
       local client = with [[lunette.tools.transform("read", { arguments = { path = { name = "file" } },
         call = function(args, forward)
           args.file = args.file .. "!"
@@ -250,7 +240,6 @@ describe("a policy", function()
     end)
 
     it("in chains", function()
-      needs_arguments()
       local client = with [[
         lunette.tools.transform("read", { name = "load", arguments = { path = { name = "file" } } })
         lunette.tools.transform("load", { name = "open", arguments = { file = { name = "what" } } })]]
@@ -259,7 +248,6 @@ describe("a policy", function()
     end)
 
     it("not what can't hold: that tool is withheld and the log says why with file and line", function()
-      needs_arguments()
       for problem, policy in pairs {
         ["unknown argument"] = 'lunette.tools.transform("read", { arguments = { nonsense = { description = "x" } } })',
         ["two arguments of one name"] = 'lunette.tools.transform("write", { arguments = { path = { name = "text" } } })',

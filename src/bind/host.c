@@ -121,6 +121,16 @@ static int l_host_item(lua_State *L) {
   return 1;
 }
 
+/* item_text(index) -> the same as JSON */
+static int l_host_item_text(lua_State *L) {
+  struct ln_policy *p = ln_bind_vm(L)->policy;
+  size_t i = (size_t)luaL_checkinteger(L, 1);
+  if (!p || !i || i > p->n_items) return ln_bind_error(L, "no such item");
+  struct ln_str json = ln_json_trim(p->items[i - 1].json);
+  lua_pushlstring(L, json.p, json.n);
+  return 1;
+}
+
 const luaL_Reg ln_bind_host[] = {{"fact", l_host_fact},
                                  {"check", l_host_check},
                                  {"session_key", l_host_session_key},
@@ -129,4 +139,5 @@ const luaL_Reg ln_bind_host[] = {{"fact", l_host_fact},
                                  {"notify_changed", l_host_notify_changed},
                                  {"upstream_clear", l_host_upstream_clear},
                                  {"item", l_host_item},
+                                 {"item_text", l_host_item_text},
                                  {NULL, NULL}};

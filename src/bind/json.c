@@ -50,6 +50,33 @@ static int l_json_parts(lua_State *L) {
   return 1;
 }
 
+static void set_place(lua_State *L, const char *name, struct ln_str text, const char *p) {
+  lua_pushinteger(L, (lua_Integer)(p - text.p) + 1);
+  lua_setfield(L, -2, name);
+}
+
+/* spans(text) -> { {name =, from =, at =, to =}… } of an object's members in order (an array's
+ * elements: no name): the item is text:sub(from, to), its value text:sub(at, to) */
+static int l_json_spans(lua_State *L) {
+  struct ln_vm *vm = ln_bind_vm(L);
+  struct ln_str text = check_json(L, vm, 1);
+  struct ln_json_cur cur = ln_json_enter(text);
+  struct ln_json_item item;
+  lua_newtable(L);
+  for (int i = 1; ln_json_next(&cur, &item); i++) {
+    lua_createtable(L, 0, 4);
+    if (item.key.p) {
+      ln_value_push_string(L, &vm->codec, (struct ln_str){item.key.p - 1, item.key.n + 2});
+      lua_setfield(L, -2, "name");
+    }
+    set_place(L, "from", text, item.key.p ? item.key.p - 1 : item.value.p);
+    set_place(L, "at", text, item.value.p);
+    set_place(L, "to", text, item.value.p + item.value.n - 1);
+    lua_rawseti(L, -2, i);
+  }
+  return 1;
+}
+
 /* merge(source, value[, optional]) -> source with only what differs from value changed, and how
  * many edits that took */
 static int l_json_merge(lua_State *L) {
@@ -74,8 +101,6 @@ static int l_json_merge(lua_State *L) {
   return 2;
 }
 
-const luaL_Reg ln_bind_json[] = {{"decode", l_json_decode},
-                                 {"encode", l_json_encode},
-                                 {"parts", l_json_parts},
-                                 {"merge", l_json_merge},
-                                 {NULL, NULL}};
+const luaL_Reg ln_bind_json[] = {{"decode", l_json_decode}, {"encode", l_json_encode},
+                                 {"parts", l_json_parts},   {"spans", l_json_spans},
+                                 {"merge", l_json_merge},   {NULL, NULL}};

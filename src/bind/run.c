@@ -27,9 +27,10 @@ static struct ln_run *check_waiter(lua_State *L) {
   return run;
 }
 
-/* run() -> kind ("hook", "component", "timer"), index from 1, whether an answer is expected */
+/* run() -> kind ("hook", "component", "timer", "transform"), index from 1, whether an answer is
+ * expected */
 static int l_run_run(lua_State *L) {
-  static const char *const kinds[] = {"hook", "component", "timer"};
+  static const char *const kinds[] = {"hook", "component", "timer", "transform"};
   struct ln_run *run = check_run(L);
   lua_pushstring(L, kinds[run->kind]);
   lua_pushinteger(L, (lua_Integer)run->index + 1);
@@ -102,6 +103,49 @@ static int l_run_forward(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     run->out = edited(L, &ln_bind_vm(L)->codec, run->msg, 1);
   }
+  if (!run->out) return ln_bind_error(L, "not enough memory");
+  run->op = LN_OP_FORWARD;
+  return lua_yield(L, 0);
+}
+
+/* chain() -> the transforms that the call goes through */
+static int l_run_chain(lua_State *L) {
+  struct ln_run *run = check_run(L);
+  if (!run->transform) return ln_bind_error(L, "there is no transform here");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, run->transform->chain);
+  return 1;
+}
+
+/* arguments() -> the call's arguments as JSON, or nil when there are none */
+static int l_run_arguments(lua_State *L) {
+  struct ln_run *run = check_run(L);
+  if (!run->msg || !run->msg->arguments.p) return 0;
+  lua_pushlstring(L, run->msg->arguments.p, run->msg->arguments.n);
+  return 1;
+}
+
+/* The message with these arguments; one reference. NULL: out of memory. */
+static struct ln_msg *with_arguments(struct ln_msg *m, struct ln_str text) {
+  struct ln_buf member;
+  if (ln_str_eq(m->arguments, text)) return ln_msg_ref(m);
+  if (m->arguments.p) return ln_msg_edit(m, &(struct ln_edit){m->arguments, text}, 1);
+  /* A call has a name at least, and so something before the comma. */
+  struct ln_str end = {m->params.p + m->params.n - 1, 0};
+  ln_buf_init(&member, SIZE_MAX / 2);
+  int rc = ln_buf_append_c(&member, ",\"arguments\":");
+  if (!rc) rc = ln_buf_append_str(&member, text);
+  struct ln_msg *out = rc ? NULL : ln_msg_edit(m, &(struct ln_edit){end, ln_buf_str(&member)}, 1);
+  ln_buf_deinit(&member);
+  return out;
+}
+
+/* forward_arguments([text]): the call with these arguments (JSON; nil: as they are); yields */
+static int l_run_forward_arguments(lua_State *L) {
+  struct ln_run *run = check_waiter(L);
+  if (run->kind != LN_RUN_TRANSFORM || !run->msg->params.p)
+    return ln_bind_error(L, "there is nothing to forward here");
+  run->out =
+      lua_isnoneornil(L, 1) ? ln_msg_ref(run->msg) : with_arguments(run->msg, ln_bind_str(L, 1));
   if (!run->out) return ln_bind_error(L, "not enough memory");
   run->op = LN_OP_FORWARD;
   return lua_yield(L, 0);
@@ -239,6 +283,9 @@ const luaL_Reg ln_bind_run[] = {{"run", l_run_run},
                                 {"whom", l_run_whom},
                                 {"progress_token", l_run_progress_token},
                                 {"forward", l_run_forward},
+                                {"chain", l_run_chain},
+                                {"arguments", l_run_arguments},
+                                {"forward_arguments", l_run_forward_arguments},
                                 {"request", l_run_request},
                                 {"ask", l_run_ask},
                                 {"sleep", l_run_sleep},

@@ -138,3 +138,20 @@ void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hoo
   s->c.run = ln_policy_run_hook(x->gen->policy, &call);
   if (!s->c.run) done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
 }
+
+void ln_hooks_transform(struct ln_exchange *x, struct ln_msg *msg, ln_hooks_native native,
+                        ln_reply_fn done, void *arg) {
+  struct step *s = step_new(x, NULL, msg);
+  if (!s) {
+    done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+    return;
+  }
+  s->c.next_hook = x->gen->decls->n_hooks; /* what it forwards has passed them all */
+  s->c.done = done;
+  s->c.arg = arg;
+  s->native = native;
+  const struct ln_hook_call call = {
+      .msg = s->c.msg, .x = x, .forward = on_forward, .done = on_done, .arg = s};
+  s->c.run = ln_policy_run_transform(x->gen->policy, x->entry->transform, &call);
+  if (!s->c.run) done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+}

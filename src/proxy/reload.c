@@ -55,6 +55,7 @@ static int plan_kind(struct plan *p, struct ln_generation *g, enum ln_kind kind)
   p->views[kind] = ln_view_preview(p->session, kind, x);
   ln_exchange_close(x);
   if (!p->views[kind]) return LN_ESCRIPT;
+  if (p->views[kind]->failed) return LN_EINVALID;
   p->differs[kind] = !same_list(old, p->views[kind]);
   return LN_OK;
 }
@@ -185,6 +186,16 @@ static void adopt_declarations(struct ln_generation *g) {
   }
 }
 
+/* What the first rule that failed on a list said, or NULL. */
+static const struct ln_bytes *complaint(struct ln_list *plans) {
+  LN_LIST_EACH(l, plans) {
+    const struct plan *p = LN_CONTAINER(l, struct plan, link);
+    for (int k = 0; k < LN_KINDS; k++)
+      if (p->views[k] && p->views[k]->failed) return p->views[k]->failed;
+  }
+  return NULL;
+}
+
 int ln_host_reload(struct ln_host *h, struct ln_policy *policy, char *why, size_t max) {
   const char *trouble = "out of memory";
   const struct ln_settings before = h->settings;
@@ -201,7 +212,11 @@ int ln_host_reload(struct ln_host *h, struct ln_policy *policy, char *why, size_
   int rc = plan_all(h, g, &plans);
   if (rc) {
     h->settings = before;
-    snprintf(why, max, "the lists can't be made under it: %s", ln_err_text(rc));
+    const struct ln_bytes *said = complaint(&plans);
+    if (said)
+      snprintf(why, max, "%.*s", (int)LN_MIN(said->len, max), said->data);
+    else
+      snprintf(why, max, "the lists can't be made under it: %s", ln_err_text(rc));
     plans_free(&plans);
     ln_generation_unref(g);
     return rc;

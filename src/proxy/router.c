@@ -108,7 +108,8 @@ static struct ln_bytes *native_for(const struct ln_exchange *x, const struct ln_
   return out;
 }
 
-static void use(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+/* The request to whoever answers it, under the name it has there. */
+static void use_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   const struct ln_entry *e = x->entry;
   if (!e && !x->upstream) {
     fail(done, arg, -32602, "The request doesn't say what it is about");
@@ -143,6 +144,13 @@ static void use(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, voi
   }
   send_up(x, e->upstream, msg, with ? at : LN_STR_NONE, with, done, arg);
   ln_bytes_unref(with);
+}
+
+static void use(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  if (x->entry && x->entry->transform && x->method->route == LN_ROUTE_USE)
+    ln_hooks_transform(x, msg, use_native, done, arg);
+  else
+    use_native(x, msg, done, arg);
 }
 
 /* --- lists

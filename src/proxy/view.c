@@ -41,11 +41,13 @@ void ln_view_unref(struct ln_view *v) {
     ln_bytes_unref(e->native_json);
     ln_bytes_unref(e->json);
     ln_bytes_unref(e->why);
+    ln_transform_unref(e->transform);
     for (size_t k = 0; k < e->n_old; k++) ln_bytes_unref(e->old[k].name);
     free(e->old);
   }
   for (size_t i = 0; i < v->n_shelves; i++) ln_shelf_unref(v->shelves[i]);
   pages_free(v);
+  ln_bytes_unref(v->failed);
   ln_map_deinit(&v->by_key);
   ln_map_deinit(&v->hidden);
   ln_generation_unref(v->gen);
@@ -147,6 +149,11 @@ static int settle(struct ln_view *v, struct ln_entry *e, struct ln_view_item *it
   e->old = item->old;
   e->n_old = item->n_old;
   e->why = item->why;
+  e->transform = item->transform;
+  if (v->failed)
+    ln_bytes_unref(item->failed);
+  else
+    v->failed = item->failed;
   e->key = item->new_name ? item->new_name : ln_bytes_ref(e->before_rules);
   *item = (struct ln_view_item){0};
   struct ln_str native =

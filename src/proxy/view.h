@@ -26,7 +26,8 @@ struct ln_entry {
   bool shadowed; /* another of that name came first */
   struct ln_old_name *old;
   size_t n_old;
-  struct ln_bytes *why; /* explain only */
+  struct ln_bytes *why;           /* explain only */
+  struct ln_transform *transform; /* what its calls go through, or NULL */
 };
 
 struct ln_view {
@@ -39,7 +40,8 @@ struct ln_view {
   size_t n_shelves;
   struct ln_entry *entries; /* in the order listed, hidden ones among them */
   size_t n_entries;
-  struct ln_map by_key; /* visible entries by key, resources by normal form too */
+  struct ln_bytes *failed; /* what the first rule that failed said, or NULL */
+  struct ln_map by_key;    /* visible entries by key, resources by normal form too */
   struct ln_map hidden; /* hidden and renamed ones by the key they had before the rules, likewise */
   struct ln_msg **pages; /* the replies to the list request, made when first asked for */
   size_t n_pages;

@@ -189,6 +189,21 @@ struct ln_run *ln_policy_run_hook(struct ln_policy *p, const struct ln_hook_call
   return run;
 }
 
+struct ln_run *ln_policy_run_transform(struct ln_policy *p, struct ln_transform *t,
+                                       const struct ln_hook_call *call) {
+  struct ln_run *run = ln_run_new(p, LN_RUN_TRANSFORM, 0);
+  if (!run) return NULL;
+  run->transform = ln_transform_ref(t);
+  run->msg = ln_msg_ref(call->msg);
+  run->x = call->x;
+  if (run->x) p->host.exchange_ref(run->x);
+  run->forward = call->forward;
+  run->done = call->done;
+  run->arg = call->arg;
+  ln_run_begin(run);
+  return run;
+}
+
 struct ln_run *ln_policy_run_component(struct ln_policy *p, size_t component, struct ln_msg *msg,
                                        struct ln_exchange *x, ln_reply_fn done, void *arg) {
   struct ln_run *run = ln_run_new(p, LN_RUN_COMPONENT, component);

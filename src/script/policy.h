@@ -16,6 +16,7 @@
 struct ln_policy;
 struct ln_run;
 struct ln_shared;
+struct ln_transform;
 
 /* The four kinds of component, in the order of the managers' table. */
 enum ln_kind { LN_KIND_TOOL, LN_KIND_RESOURCE, LN_KIND_TEMPLATE, LN_KIND_PROMPT, LN_KINDS };
@@ -189,8 +190,11 @@ struct ln_view_item {
   bool hidden;
   struct ln_bytes
       *new_name; /* NULL: name stands. Unescaped. The caller splices it into the JSON. */
-  struct ln_bytes *new_json; /* NULL: json stands (but for the name) */
-  struct ln_old_name *old;   /* malloc'ed, NULL when never renamed */
+  struct ln_bytes *new_json;      /* NULL: json stands (but for the name) */
+  struct ln_transform *transform; /* what its calls go through; NULL: nothing */
+  struct ln_bytes *failed;        /* a rule could not be applied, so the item is hidden: the
+                                     message, with file:line */
+  struct ln_old_name *old;        /* malloc'ed, NULL when never renamed */
   size_t n_old;
   struct ln_bytes
       *why; /* with explain: a line for each rule that touched it, "FILE:LINE verb detail\n" */
@@ -204,11 +208,17 @@ bool ln_policy_has_rules(const struct ln_policy *p, enum ln_kind kind);
  * matching glob, or any rule that decides by code (filter, where). */
 bool ln_policy_may_hide(const struct ln_policy *p, enum ln_kind kind, struct ln_str name);
 /* Applies the rules of a kind to items, in their order. x: for whom (NULL: for everybody). A rule
- * that fails (error in a filter) hides the item and logs file:line. LN_ESCRIPT only when the
- * machinery itself failed. */
+ * that fails (error in a filter, a transform that can't hold) hides the item and logs file:line.
+ * LN_ESCRIPT only when the machinery itself failed. */
 int ln_policy_present(struct ln_policy *p, enum ln_kind kind, struct ln_view_item *items, size_t n,
                       struct ln_exchange *x, bool explain) LN_CHECK;
 void ln_view_item_deinit(struct ln_view_item *item); /* the out members */
+
+/* The way of one tool's calls through the policy's transforms: arguments from the names presented
+ * to the server's own, constants and defaults, `call` functions. Counted; must not outlive the
+ * policy. */
+struct ln_transform *ln_transform_ref(struct ln_transform *t);
+void ln_transform_unref(struct ln_transform *t); /* NULL is fine */
 
 /* --- running ---------------------------------------------------------------------------------- */
 
@@ -230,6 +240,11 @@ struct ln_hook_call {
 /* Starts the handler's coroutine. Whatever it does wrong ends as an ERROR reply to done. NULL, and
  * no done, only when there is no memory for the run itself; so too for components. */
 struct ln_run *ln_policy_run_hook(struct ln_policy *p, const struct ln_hook_call *call);
+/* The same for a transform (which the run counts) of the tool that call->msg calls; hook and item
+ * are not looked at. What it forwards has the server's names for arguments; the tool's own name is
+ * left to the caller. */
+struct ln_run *ln_policy_run_transform(struct ln_policy *p, struct ln_transform *t,
+                                       const struct ln_hook_call *call);
 /* Takes the reference. Unknown or stale tokens are ignored. */
 void ln_run_answer(struct ln_run *run, uint64_t token, struct ln_msg *reply);
 

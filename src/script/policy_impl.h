@@ -34,6 +34,13 @@ struct ln_whom {
   struct ln_exchange *x;
 };
 
+/* A chain of the Lua side's (lunette/transform.lua). */
+struct ln_transform {
+  uint32_t refs;
+  struct ln_policy *policy; /* not counted */
+  int chain;                /* registry reference */
+};
+
 struct ln_policy {
   uint32_t refs; /* one a run */
   bool loaded;   /* declarations are closed */

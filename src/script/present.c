@@ -22,16 +22,34 @@ bool ln_policy_has_rules(const struct ln_policy *p, enum ln_kind kind) {
   return p->has_rules[kind];
 }
 
+struct ln_transform *ln_transform_ref(struct ln_transform *t) {
+  t->refs++;
+  return t;
+}
+
+void ln_transform_unref(struct ln_transform *t) {
+  if (!t || --t->refs) return;
+  luaL_unref(t->policy->vm->L, LUA_REGISTRYINDEX, t->chain);
+  free(t);
+}
+
+static void clear(struct ln_view_item *item) {
+  item->hidden = false;
+  item->new_name = item->new_json = item->why = item->failed = NULL;
+  item->transform = NULL;
+  item->old = NULL;
+  item->n_old = 0;
+}
+
 void ln_view_item_deinit(struct ln_view_item *item) {
   ln_bytes_unref(item->new_name);
   ln_bytes_unref(item->new_json);
   ln_bytes_unref(item->why);
+  ln_bytes_unref(item->failed);
+  ln_transform_unref(item->transform);
   for (size_t i = 0; i < item->n_old; i++) ln_bytes_unref(item->old[i].name);
   free(item->old);
-  item->new_name = item->new_json = item->why = NULL;
-  item->old = NULL;
-  item->n_old = 0;
-  item->hidden = false;
+  clear(item);
 }
 
 static void set_str(lua_State *L, const char *name, struct ln_str s) {
@@ -103,27 +121,52 @@ static struct ln_bytes *spliced(struct ln_str source, const struct ln_merge *m) 
   return b;
 }
 
-/* The definition as rules left it, if one edited it. What can't be sent hides the item: shown
- * unedited it would not be what the policy says. */
-static void take_value(lua_State *L, struct ln_policy *p, struct ln_view_item *item) {
-  struct ln_merge m;
-  lua_getfield(L, -1, "value");
+static void take_transform(lua_State *L, struct ln_policy *p, struct ln_view_item *item) {
+  lua_getfield(L, -1, "chain");
   if (lua_istable(L, -1)) {
-    struct ln_str json = ln_json_trim(item->json);
-    int rc = ln_value_merge(L, &p->vm->codec, -1, "item", json, NULL, &m);
-    if (rc == LN_OK && m.n) {
-      item->new_json = spliced(json, &m);
-      if (!item->new_json) luaL_error(L, "not enough memory");
-    } else if (rc) {
-      item->hidden = true;
-      lua_getfield(L, -2, "by");
-      LN_LOG(p->host.log, ERROR, "policy", "%s: %.*s can't be presented and is withheld: %s",
-             lua_isstring(L, -1) ? lua_tostring(L, -1) : "?", LN_STR_ARG(item->name),
-             p->vm->codec.fault);
-      lua_pop(L, 1);
-    }
+    item->transform = malloc(sizeof *item->transform);
+    if (!item->transform) luaL_error(L, "not enough memory");
+    *item->transform = (struct ln_transform){1, p, LUA_NOREF};
+    lua_pushvalue(L, -1);
+    item->transform->chain = luaL_ref(L, LUA_REGISTRYINDEX);
   }
   lua_pop(L, 1);
+}
+
+/* The definition as rules left it, if one edited it: `text` where its bytes were edited, `value`
+ * (laid over that) where its table was. What can't be sent hides the item: shown unedited it would
+ * not be what the policy says. */
+static void take_value(lua_State *L, struct ln_policy *p, struct ln_view_item *item) {
+  struct ln_merge m = {NULL, 0};
+  struct ln_str json = ln_json_trim(item->json);
+  lua_getfield(L, -1, "text");
+  bool edited = false;
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    struct ln_str text;
+    text.p = lua_tolstring(L, -1, &text.n);
+    edited = !ln_str_eq(text, json);
+    json = text;
+  }
+  lua_getfield(L, -2, "value");
+  if (lua_istable(L, -1)) {
+    int rc = ln_value_merge(L, &p->vm->codec, -1, "item", json, NULL, &m);
+    if (rc) {
+      item->hidden = true;
+      lua_getfield(L, -3, "by");
+      lua_pushfstring(L, "%s: ", lua_isstring(L, -1) ? lua_tostring(L, -1) : "?");
+      lua_pushlstring(L, item->name.p, item->name.n);
+      lua_pushfstring(L, " can't be presented and is withheld: %s", p->vm->codec.fault);
+      lua_concat(L, 3);
+      LN_LOG(p->host.log, ERROR, "policy", "%s", lua_tostring(L, -1));
+      item->failed = ln_bytes_copy(lua_tostring(L, -1), lua_objlen(L, -1));
+      lua_pop(L, 2);
+    }
+  }
+  if (!item->hidden && (edited || m.n)) {
+    item->new_json = spliced(json, &m);
+    if (!item->new_json) luaL_error(L, "not enough memory");
+  }
+  lua_pop(L, 2);
 }
 
 static void take_item(lua_State *L, struct ln_policy *p, struct ln_view_item *item) {
@@ -131,9 +174,11 @@ static void take_item(lua_State *L, struct ln_policy *p, struct ln_view_item *it
   item->hidden = lua_toboolean(L, -1);
   lua_pop(L, 1);
   item->why = take_bytes(L, "why");
+  item->failed = take_bytes(L, "failed");
   item->new_name = take_bytes(L, "new_name");
   take_old(L, item);
   if (!item->hidden) take_value(L, p, item);
+  if (!item->hidden) take_transform(L, p, item);
 }
 
 static void job_present(lua_State *L, void *arg) {
@@ -158,10 +203,7 @@ static void job_present(lua_State *L, void *arg) {
 int ln_policy_present(struct ln_policy *p, enum ln_kind kind, struct ln_view_item *items, size_t n,
                       struct ln_exchange *x, bool explain) {
   for (size_t i = 0; i < n; i++) {
-    items[i].hidden = false;
-    items[i].new_name = items[i].new_json = items[i].why = NULL;
-    items[i].old = NULL;
-    items[i].n_old = 0;
+    clear(&items[i]);
   }
   if (!p->has_rules[kind]) return LN_OK;
   if (p->items) return LN_EBUSY; /* a rule asked for a list while one is made */

@@ -79,6 +79,7 @@ static void forget(struct ln_run *run) {
   ln_msg_unref(run->base);
   ln_msg_unref(run->final);
   ln_bytes_unref(run->params);
+  ln_transform_unref(run->transform);
   if (run->x) p->host.exchange_unref(run->x);
   if (!run->co || lua_status(run->co) || p->n_idle >= WARM_COROUTINES || !run->ended)
     drop_coroutine(run);

@@ -11,7 +11,7 @@
 
 #include "script/policy_impl.h"
 
-enum ln_run_kind { LN_RUN_HOOK, LN_RUN_COMPONENT, LN_RUN_TIMER };
+enum ln_run_kind { LN_RUN_HOOK, LN_RUN_COMPONENT, LN_RUN_TIMER, LN_RUN_TRANSFORM };
 enum ln_run_op { LN_OP_NONE, LN_OP_FORWARD, LN_OP_REQUEST, LN_OP_ASK, LN_OP_SLEEP };
 
 /* An answer that the proxy owes; outlives the run when that is cancelled. */
@@ -30,7 +30,8 @@ struct ln_run {
   uint64_t serial;    /* grows at every end: what a ctx is checked against */
   struct ln_msg *msg; /* NULL for timers */
   struct ln_exchange *x;
-  struct ln_str item; /* only until the first resume returns */
+  struct ln_transform *transform; /* TRANSFORM: counted */
+  struct ln_str item;             /* only until the first resume returns */
   void (*forward)(void *arg, struct ln_run *run, uint64_t token, struct ln_msg *msg);
   void (*done)(void *arg, struct ln_msg *reply);
   void *arg;

@@ -1,0 +1,287 @@
+-- Transforms of a tool's arguments and calls. A rule is checked where it is written; when the tool is known
+-- it is laid against the tool's schema and gives a layer, which maps the arguments of a call from the names
+-- it presents to those it found. The layers of one tool are its chain, in the order written: a call passes
+-- them from the last to the first.
+--
+-- A call's arguments stay text all the way: names are put in other places, values are not touched.
+local core = require "lunette.core"
+local check = require "lunette.check"
+local components = require "lunette.components"
+local errors = require "lunette.errors"
+local json_text = require "lunette.json_text"
+local schema_edit = require "lunette.schema_edit"
+local schema_read = require "lunette.schema_read"
+
+local M = {}
+
+-- --- what is written -----------------------------------------------------------------------------
+
+local options = { name = 1, description = 1, default = 1, hide = 1, required = 1, schema = 1, examples = 1 }
+
+local function encode(what, value)
+  local ok, text = pcall(core.encode, value, what)
+  if ok then return text end
+  check.fail("%s", (tostring(text):gsub("^" .. core.where():gsub("%p", "%%%0") .. ": ", "")))
+end
+
+local function argument(what, given)
+  check.type(what, given, "table")
+  check.options(what, given, options)
+  local a = { hide = check.type(what .. ".hide", given.hide, "boolean", true) or false }
+  a.required = check.type(what .. ".required", given.required, "boolean", true)
+  if given.name ~= nil then a.name = check.text(what .. ".name", given.name) end
+  if given.description ~= nil then
+    if given.description ~= false then check.type(what .. ".description", given.description, "string") end
+    a.description = given.description and encode(what, given.description)
+  end
+  if type(given.default) == "function" then
+    a.compute = given.default
+  elseif given.default ~= nil then
+    a.default = encode(what .. ".default", given.default)
+    a.empty = type(given.default) == "table" and next(given.default) == nil and not getmetatable(given.default)
+  end
+  if given.schema ~= nil then
+    if type(given.schema) ~= "boolean" then check.type(what .. ".schema", given.schema, "table") end
+    a.schema = encode(what .. ".schema", components.mark_schema(given.schema))
+  end
+  if given.examples ~= nil then
+    check.type(what .. ".examples", given.examples, "table")
+    if next(given.examples) ~= nil and #given.examples == 0 then check.fail("%s.examples must be a list", what) end
+    local list = {}
+    for i, example in ipairs(given.examples) do
+      list[i] = example
+    end
+    a.examples = encode(what .. ".examples", setmetatable(list, core.array_mt))
+  end
+  if a.hide and a.required then check.fail("%s: an argument can't be hidden and required", what) end
+  return a
+end
+
+--- Checks the option `arguments` of a transform.
+function M.arguments(what, given)
+  what = what .. ".arguments"
+  check.type(what, given, "table")
+  if #given > 0 then check.fail("%s must be a table by argument's name: { path = { … } }", what) end
+  local all, whose = {}, {}
+  for _, name in ipairs(check.sorted(given)) do
+    check.text(what .. ": a name", name)
+    local a = argument(("%s.%s"):format(what, name), given[name])
+    local presented = not a.hide and a.name
+    if presented and whose[presented] then
+      check.fail("%s: %s and %s can't both be called %s", what, whose[presented], name, presented)
+    end
+    if presented then whose[presented] = name end
+    all[name] = a
+  end
+  return all
+end
+
+-- --- against a schema ------------------------------------------------------------------------------
+
+-- What can't hold is a complaint about the policy, not a failure of code: no traceback.
+local function cant(format, ...) error({ cant = format:format(...) }, 0) end
+
+local function list(names)
+  if #names == 0 then return "none at all" end
+  return table.concat(names, ", ", 1, math.min(#names, 12)) .. (#names > 12 and " and others" or "")
+end
+
+local function check_names(rule, doc)
+  for _, name in ipairs(check.sorted(rule.arguments)) do
+    if not doc.arguments[name] then
+      local near = check.suggest(name, doc.names)
+      cant("it has no argument %s%s", name, near ~= "" and near or ("; it has %s"):format(list(doc.names)))
+    end
+  end
+  local whose = {}
+  for _, name in ipairs(doc.names) do
+    local a = rule.arguments[name]
+    local presented = not (a and a.hide) and (a and a.name or name)
+    if presented and whose[presented] then
+      cant("two arguments would be called %s: %s and %s", presented, whose[presented], name)
+    end
+    if presented then whose[presented] = name end
+  end
+  return whose
+end
+
+local function is_sent(a) return a and (a.default or a.compute) and true or false end
+
+-- An argument that hidden ones are needed for, without which the server takes no call.
+local function check_dependents(rule, name, place)
+  for _, key in ipairs { "dependentRequired", "dependencies" } do
+    local by = place.schema[key]
+    for _, other in ipairs(type(by) == "table" and check.sorted(by) or {}) do
+      local o = rule.arguments[other]
+      local never = o and o.hide and not is_sent(o)
+      for _, needed in ipairs(not never and type(by[other]) == "table" and by[other] or {}) do
+        if needed == name then
+          cant("%s can't be hidden without a default: %s needs it", name, other)
+        end
+      end
+    end
+  end
+end
+
+local function check_required(rule, doc)
+  for _, name in ipairs(check.sorted(rule.arguments)) do
+    local a = rule.arguments[name]
+    local given = is_sent(a)
+    if a.hide and not given then
+      if doc.required[name] then cant("%s is required and can't be hidden without a default", name) end
+      for _, place in ipairs(doc.order) do
+        check_dependents(rule, name, place)
+      end
+    elseif a.required == false and not given and doc.required[name] then
+      cant("%s is required by the server and can't be made optional without a default", name)
+    end
+  end
+end
+
+local function plan_of(rule, doc)
+  local plan = {}
+  for name, a in pairs(rule.arguments) do
+    local native = doc.arguments[name].schema
+    local default = a.default
+    -- {} may be an object or a list: the server's schema knows.
+    if a.empty and type(native) == "table" and native.type == "array" then default = "[]" end
+    local p = { hide = a.hide, sent = is_sent(a), required = a.required, schema = a.schema, default = default }
+    p.set = {}
+    if a.name and a.name ~= name and not a.hide then p.new = a.name end
+    if default and a.hide then p.value = core.decode(default) end
+    if a.required then p.sent = false end
+    if a.description ~= nil then p.set[#p.set + 1] = { "description", a.description } end
+    if default and not a.hide then p.set[#p.set + 1] = { "default", default } end
+    if a.examples then p.set[#p.set + 1] = { "examples", a.examples } end
+    plan[name] = p
+  end
+  return plan
+end
+
+-- Names that a server may take for the same, with upper and lower case made one: some decoders do.
+local function folded(name) return (name:gsub("\226\132\170", "k"):gsub("\197\191", "s"):lower()) end
+
+-- What maps a call: presented names to the ones before, what may not be sent, what is filled in.
+local function mapping(rule, doc, plan, whose)
+  local layer = { rule = rule, native = {}, presented = {}, refused = {}, fill = {} }
+  for presented, name in pairs(whose) do
+    layer.presented[presented] = true
+    if presented ~= name then layer.native[presented] = name end
+  end
+  for _, name in ipairs(doc.names) do
+    local a, p = rule.arguments[name], plan[name]
+    if p and (p.hide or p.new) then layer.refused[folded(name)] = true end
+    if is_sent(a) then
+      table.insert(layer.fill, {
+        name = name,
+        key = core.encode(name),
+        text = p.default,
+        compute = a.compute,
+        required = doc.required[name],
+      })
+    end
+  end
+  layer.maps = next(layer.native) ~= nil or next(layer.refused) ~= nil or #layer.fill > 0
+  return layer
+end
+
+--- Lays a rule against a definition (its text): gives the definition as it is presented from here on, the layer
+-- for calls (nil: they pass as they are), and what was done, for people. Raises { cant = } when it can't hold.
+function M.apply(rule, text)
+  if not rule.arguments then return text, { rule = rule } end
+  local schema = json_text.member(text, "inputSchema")
+  if not schema or schema:sub(1, 1) ~= "{" then cant "it has no inputSchema" end
+  local doc = schema_read.read(schema)
+  local whose = check_names(rule, doc)
+  check_required(rule, doc)
+  local plan = plan_of(rule, doc)
+  local edited = schema_edit.edit(doc, plan)
+  local layer = mapping(rule, doc, plan, whose)
+  if edited ~= schema then text = json_text.set_member(text, "inputSchema", edited) end
+  if not layer.maps and not rule.call then layer = nil end
+  return text, layer
+end
+
+-- --- a call ----------------------------------------------------------------------------------------
+
+local function refuse(format, ...) errors.error(-32602, format:format(...)) end
+
+local function check_sent(layer, name)
+  if layer.presented[name] then return end
+  if layer.refused[folded(name)] then refuse("Invalid arguments: there is no argument %s", name) end
+end
+
+local function filled(layer, fill, ctx)
+  if fill.text then return fill.text end
+  local value = fill.compute(ctx)
+  if value == nil then
+    if not fill.required then return nil end
+    error(("%s: the default of %s gave nothing, and the server requires it"):format(layer.rule.where, fill.name), 0)
+  end
+  local ok, text = pcall(core.encode, value, "the default of " .. fill.name)
+  if not ok then error(("%s: %s"):format(layer.rule.where, tostring(text)), 0) end
+  return text
+end
+
+-- Arguments (text) as the layer found them, of arguments as it presents them.
+local function map(layer, text, ctx)
+  if not layer.maps then return text end
+  local there, added = {}, {}
+  for _, span in ipairs(core.spans(text)) do
+    check_sent(layer, span.name)
+    there[layer.native[span.name] or span.name] = true
+  end
+  for _, fill in ipairs(layer.fill) do
+    if not there[fill.name] then
+      local value = filled(layer, fill, ctx)
+      if value then added[#added + 1] = fill.key .. ":" .. value end
+    end
+  end
+  return json_text.edit_items(text, function(name) return nil, layer.native[name] end, added)
+end
+
+local function arguments_text()
+  local text = core.arguments()
+  if not text or text == "null" then return nil end
+  if text:sub(1, 1) ~= "{" then refuse "Invalid arguments: they must be an object" end
+  return text
+end
+
+local function check_args(args)
+  if type(args) ~= "table" then
+    error(("%s: forward wants the arguments, not %s"):format(core.where(), check.describe(args)), 0)
+  end
+  return args
+end
+
+--- Runs a call through a chain. settle(value, who) makes a result (table) of what a `call` function returned.
+-- Gives the result, or nothing when the server's answer is to go out as it is.
+function M.run(chain, ctx, settle)
+  local given = arguments_text()
+  local function descend(i, text, whole)
+    local layer = chain[i]
+    while layer and not layer.rule.call do
+      text = map(layer, text, ctx)
+      i = i - 1
+      layer = chain[i]
+    end
+    if not layer then
+      -- What was not there and needs nothing is left out.
+      core.forward_arguments((given or text ~= "{}") and text or nil)
+      if not whole then return core.keep() end
+      return core.take(true)
+    end
+    -- What may not be sent is refused before the function sees it.
+    for _, span in ipairs(core.spans(text)) do
+      if layer.maps then check_sent(layer, span.name) end
+    end
+    local args = core.decode(text)
+    local function forward(changed)
+      return descend(i - 1, map(layer, core.merge(text, check_args(changed or args)), ctx), true)
+    end
+    return settle(layer.rule.call(args, forward, ctx), layer.rule)
+  end
+  return descend(#chain, given or "{}", false)
+end
+
+return M
