@@ -1,5 +1,5 @@
 -- MCP servers that a spec scripts: what they answer is given as raw JSON, what they were sent is
--- kept as raw bytes, and they speak stdio or Streamable HTTP with the same script.
+-- kept as raw bytes, and they speak stdio, Streamable HTTP or HTTP+SSE with the same script.
 --
 --   local up = upstream.new { tools = '[{"name":"echo","inputSchema":{"type":"object"}}]' }
 --   up:on("tools/call", function(req) req:reply '{"content":[]}' end)
@@ -402,6 +402,51 @@ function Upstream:http(port)
   self.by_id = {}
   self.server = http.listen(function(request, conn) serve_http(self, request, conn) end, port)
   self.url = self.server.url .. "/mcp"
+  return self
+end
+
+-- --- HTTP+SSE ------------------------------------------------------------------------------------------
+
+local function serve_sse_stream(upstream, conn)
+  local session = new_session(upstream, { sse = true, get = conn })
+  session.id = ("sse-%d-%d"):format(session.number, uv.hrtime() % 1000000)
+  session.write = function(raw) chunk(conn, event(raw)) end
+  upstream.by_id[session.id] = session
+  conn.on_gone = function()
+    session.gone = true
+    upstream.by_id[session.id] = nil
+  end
+  conn:send(sse_head:format "")
+  local endpoint = (upstream.options.endpoint or "/post?sid=%s"):gsub("%%s", function() return session.id end)
+  if endpoint ~= "" then chunk(conn, "event: endpoint\ndata: " .. endpoint .. "\n\n") end
+  if upstream.on_session then upstream.on_session(session) end
+end
+
+local function serve_sse(upstream, request, conn)
+  upstream.requests[#upstream.requests + 1] = request
+  if upstream.on_request and upstream.on_request(request, conn) then return end
+  local path, query = request.path:match "^([^?]*)%??(.*)$"
+  local session = upstream.by_id[query:match "sid=([^&]*)" or ""]
+  if path == "/sse" and request.method == "GET" then
+    serve_sse_stream(upstream, conn)
+  elseif path == "/sse" then
+    plain(conn, upstream.options.refusal or "404 Not Found", upstream.options.refusal_body)
+  elseif request.method ~= "POST" or not session then
+    plain(conn, "404 Not Found")
+  else
+    request.session = session
+    plain(conn, "202 Accepted")
+    take(session, request.body)
+  end
+end
+
+--- Makes it listen and speak HTTP+SSE, the transport of 2024-11-05, at /sse. Fields: endpoint (the data
+--- of that event; %s stands for the session's id; "" for no such event), refusal and refusal_body
+--- (of a POST to /sse).
+function Upstream:sse(port)
+  self.by_id = {}
+  self.server = http.listen(function(request, conn) serve_sse(self, request, conn) end, port)
+  self.url = self.server.url .. "/sse"
   return self
 end
 

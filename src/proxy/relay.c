@@ -5,6 +5,7 @@
 
 #include "proxy/catalogue.h"
 #include "proxy/hooks.h"
+#include "proxy/rewrite.h"
 #include "proxy/router.h"
 
 /* --- whom it concerns ----------------------------------------------------------------------------
@@ -14,7 +15,7 @@
  * streams (a child) the only one under way, else the latest. NULL: none. */
 static struct ln_exchange *cause_of(struct ln_usession *us, struct ln_urequest *request) {
   if (request) return request->x;
-  if (us->upstream->pool) return NULL; /* HTTP told us: unrelated */
+  if (us->channel->streams) return NULL; /* it would have told us: unrelated */
   struct ln_exchange *latest = NULL;
   int64_t id = 0;
   size_t i = 0;
@@ -155,14 +156,20 @@ static void relay(struct ln_usession *us, struct ln_session *s, struct ln_exchan
   ln_hooks_run(x, 0, msg, notify_native, notify_done, x);
 }
 
+static void relay_as(struct ln_usession *us, struct ln_session *s, struct ln_msg *msg) {
+  struct ln_msg *m = ln_rewrite_updated(s, us->upstream, msg);
+  relay(us, s, NULL, m);
+  ln_msg_unref(m);
+}
+
 static void relay_to_all(struct ln_usession *us, struct ln_msg *msg) {
   if (us->owner) {
-    relay(us, us->owner, NULL, msg);
+    relay_as(us, us->owner, msg);
     return;
   }
   LN_LIST_EACH(l, &us->upstream->host->sessions) {
     struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
-    if (s->state == LN_SESSION_OPEN) relay(us, s, NULL, msg);
+    if (s->state == LN_SESSION_OPEN) relay_as(us, s, msg);
   }
 }
 
@@ -228,7 +235,7 @@ void ln_router_from_server(struct ln_usession *us, struct ln_msg *msg,
     case LN_ROUTE_LIST_CHANGED: list_changed_in(us, msg, method->kind); break;
     default:
       if (ln_str_is(msg->method, "notifications/resources/updated"))
-        relay_to_all(us, msg);
+        relay_to_all(us, msg); /* each session has its own name for it */
       else if (s)
         relay(us, s, cause, msg);
       else

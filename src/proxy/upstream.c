@@ -98,12 +98,11 @@ static bool set_way(struct ln_upstream *u, const char **why) {
                                       .max_message = max};
     return true;
   }
-  if (conf->transport == LN_VIA_SSE) {
-    *why = "transport \"sse\" is not there yet; use \"http\"";
-    return false;
-  }
-  u->http = (struct ln_http_conf){
-      .name = conf->name, .url = conf->url, .headers = conf->headers, .max_message = max};
+  u->http = (struct ln_http_conf){.name = conf->name,
+                                  .url = conf->url,
+                                  .headers = conf->headers,
+                                  .max_message = max,
+                                  .sse = conf->transport == LN_VIA_SSE};
   u->pool = ln_http_pool_new(u->host->loop, &u->http, why);
   return u->pool != NULL;
 }

@@ -1,4 +1,5 @@
-/* The way to one upstream server, whatever the transport: a child's pipes or Streamable HTTP.
+/* The way to one upstream server, whatever the transport: a child's pipes, Streamable HTTP or the
+ * older HTTP+SSE.
  * It carries raw JSON-RPC texts; what they mean is its owner's business, but for the few
  * facts in ln_channel_note that HTTP needs.
  *
@@ -57,6 +58,9 @@ struct ln_channel {
   const struct ln_channel_ops *ops;
   const struct ln_channel_events *events;
   void *arg;
+  /* Messages come on streams of their own: related 0 says that one belongs to no request. Else (a
+   * child, HTTP+SSE) it says nothing. May change until the first message. */
+  bool streams;
 };
 
 #ifndef LN_FFI
@@ -104,7 +108,7 @@ struct ln_channel *ln_channel_child(struct ln_loop *l, const struct ln_child_con
                                     const struct ln_channel_events *events, void *arg,
                                     const char **why);
 
-/* --- Streamable HTTP --- */
+/* --- Streamable HTTP, HTTP+SSE --- */
 struct ln_http_pool; /* keep-alive connections of one origin, shared by all its sessions */
 
 struct ln_http_conf {
@@ -116,6 +120,7 @@ struct ln_http_conf {
   unsigned max_open;           /* requests under way without a response head; 0: 128 */
   bool tls_no_verify;
   const char *tls_ca_file;
+  bool sse; /* the server speaks HTTP+SSE, the transport of 2024-11-05, at this URL */
 };
 /* NULL with *why for a URL that is none. The configuration must live as long as the pool. Proxies
  * come from http_proxy, https_proxy, all_proxy, no_proxy. */
@@ -124,6 +129,10 @@ struct ln_http_pool *ln_http_pool_new(struct ln_loop *l, const struct ln_http_co
 /* Closes idle connections; frees itself when its last channel has closed and its last
  * connection too; then calls closed. */
 void ln_http_pool_close(struct ln_http_pool *p, void (*closed)(void *arg), void *arg);
+/* Where initialize is answered with 400, 404 or 405, a GET finds out whether the server speaks
+ * HTTP+SSE; if so the channel does too. In HTTP+SSE the channel is `ready` when the server has said
+ * where to POST, and closed when its stream is lost; every message comes with related 0, and a
+ * request whose POST was accepted gets no failed(). */
 struct ln_channel *ln_channel_http(struct ln_http_pool *pool,
                                    const struct ln_channel_events *events, void *arg);
 

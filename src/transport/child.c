@@ -75,7 +75,7 @@ struct ln_channel *ln_channel_child(struct ln_loop *l, const struct ln_child_con
   *why = ln_err_text(LN_ENOMEM);
   struct child *c = calloc(1, sizeof *c);
   if (!c) return NULL;
-  c->channel = (struct ln_channel){&child_ops, events, arg};
+  c->channel = (struct ln_channel){.ops = &child_ops, .events = events, .arg = arg};
   c->loop = l;
   c->conf = conf;
   ln_line_init(&c->lines, conf->max_message);

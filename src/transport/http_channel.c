@@ -1,4 +1,4 @@
-/* One MCP session over Streamable HTTP: what is sent, in which order, and how it ends; see
+/* One MCP session over HTTP: what is sent, in which order, and how it ends; see
  * http_channel.h. A message costs one allocation here: the post, with the parts of its request
  * and a copy of whatever bytes have no owner. */
 #include "transport/http_channel.h"
@@ -22,7 +22,9 @@ struct ln_channel *ln_channel_http(struct ln_http_pool *pool,
   ln_task_init(&c->task);
   ln_timer_init(&c->timer);
   ln_http_pool_hold(pool);
-  c->ready_due = true;
+  c->base.streams = !pool->conf->sse;
+  c->sse = c->open_due = pool->conf->sse;
+  c->ready_due = !pool->conf->sse;
   ln_task_post(pool->loop, &c->task, on_task);
   return &c->base;
 }
@@ -53,10 +55,14 @@ static struct ln_bytes *take(struct ln_buf *b, int rc) {
   return block;
 }
 
+const struct ln_url *ln_http_channel_url(const struct ln_http_channel *c) {
+  return c->endpoint ? c->endpoint : &c->pool->route.url;
+}
+
 static int build_post_head(struct ln_http_channel *c) {
   struct ln_buf b;
   ln_buf_init(&b, 2 * LN_POOL_HEAD);
-  int rc = ln_http_route_line(&c->pool->route, "POST", &c->pool->route.url, &b);
+  int rc = ln_http_route_line(&c->pool->route, "POST", ln_http_channel_url(c), &b);
   c->line = b.len;
   if (!rc) rc = ln_buf_append_str(&b, ln_buf_str(&c->pool->common));
   if (!rc) {
@@ -108,7 +114,8 @@ void ln_http_channel_forget(struct ln_http_channel *c) {
 
 /* The others' responses are read on while the channel is paused: their senders' queue moves. */
 static bool brings_messages(const struct ln_http_post *p) {
-  return p->kind == LN_POST_REQUEST || p->kind == LN_POST_LISTEN;
+  if (p->kind == LN_POST_REQUEST) return !p->c->sse;
+  return p->kind == LN_POST_LISTEN || p->kind == LN_POST_STREAM;
 }
 
 struct ln_http_post *ln_http_post_new(struct ln_http_channel *c, enum ln_http_post_kind kind,
@@ -167,6 +174,7 @@ void ln_http_post_free(struct ln_http_post *p) {
   ln_timer_stop(&p->timer);
   forget_unsent(p);
   if (p->c->opening == p) p->c->opening = NULL;
+  if (p->c->undecided == p) p->c->undecided = NULL;
   if (p->busy) {
     p->dead = true;
     return;
@@ -178,6 +186,7 @@ void ln_http_post_free(struct ln_http_post *p) {
   ln_buf_deinit(&p->text);
   ln_buf_deinit(&p->last_id);
   ln_sse_deinit(&p->sse);
+  if (p->c->stream == p) p->c->stream = NULL;
   ln_list_remove(&p->link);
   free(p);
 }
@@ -217,11 +226,17 @@ static size_t measure(const struct ln_iov *parts, size_t n, size_t *unowned) {
   return total;
 }
 
-static void fill_parts(struct ln_http_post *p, const struct ln_iov *parts, size_t n) {
+static void set_head(struct ln_http_post *p) {
   struct ln_bytes *head = p->c->head;
+  p->parts[1] = (struct ln_iov){head->data, head->len, ln_bytes_ref(head)};
+  p->call.parts = &p->parts[1];
+  p->call.n_parts = p->n_parts - 1;
+}
+
+static void fill_parts(struct ln_http_post *p, const struct ln_iov *parts, size_t n) {
   char *copy = (char *)&p->parts[p->n_parts];
   int len = snprintf(p->length, sizeof p->length, "%zu\r\n\r\n", p->bytes);
-  p->parts[1] = (struct ln_iov){head->data, head->len, ln_bytes_ref(head)};
+  set_head(p);
   p->parts[2] = (struct ln_iov){p->length, (size_t)len, NULL};
   for (size_t i = 0; i < n; i++) {
     struct ln_iov *to = &p->parts[3 + i];
@@ -234,8 +249,28 @@ static void fill_parts(struct ln_http_post *p, const struct ln_iov *parts, size_
       copy += to->n;
     }
   }
-  p->call.parts = &p->parts[1];
-  p->call.n_parts = p->n_parts - 1;
+}
+
+void ln_http_channel_resend(struct ln_http_post *p) {
+  struct ln_http_channel *c = p->c;
+  if (!c->head && build_post_head(c)) {
+    ln_http_post_fail(p, LN_ENOMEM, 0, ln_err_text(LN_ENOMEM));
+    return;
+  }
+  ln_bytes_unref(p->whole);
+  p->whole = NULL;
+  p->got = p->skipped = 0;
+  ln_buf_clear(&p->text);
+  if (p->url) ln_url_deinit(p->url);
+  free(p->url);
+  p->url = NULL;
+  p->status = p->redirects = 0;
+  p->mode = LN_MODE_NONE;
+  p->outcome = LN_OUTCOME_FINE;
+  p->had_session = c->session || c->sse;
+  ln_bytes_unref(p->parts[1].owner);
+  set_head(p);
+  ln_http_pool_submit(c->pool, &p->call);
 }
 
 /* A new session on the same channel. */
@@ -266,13 +301,13 @@ static int channel_send(struct ln_channel *base, const struct ln_iov *parts, siz
   p->tag = note->tag;
   p->bytes = bytes;
   p->initialize = initialize;
-  p->had_session = c->session != NULL;
+  p->had_session = c->session || c->sse;
   p->call.lane = note->kind == LN_NOTE_REQUEST ? LN_LANE_REQUEST : LN_LANE_ANSWER;
   fill_parts(p, parts, n);
   p->unsent = true;
   c->unsent++;
   c->unsent_bytes += bytes;
-  if (c->opening && !initialize) {
+  if ((c->opening || c->undecided) && !initialize) {
     p->held = true;
     ln_list_push(&c->held, &p->call.link);
   } else {
@@ -296,7 +331,7 @@ static void channel_initialized(struct ln_channel *base, const char *version, bo
   snprintf(c->version, sizeof c->version, "%s", ok ? version : "");
   ln_http_channel_stale(c);
   c->expects = true;
-  c->listens = listen;
+  c->listens = listen && !c->sse;
 }
 
 /* The rest of a response is read for a moment: it is mostly just the end, and a connection that
@@ -366,10 +401,22 @@ static bool send_delete(struct ln_http_channel *c) {
   return true;
 }
 
-/* Once the last answers are out, DELETE; once that is answered, the end. */
+/* Once the last answers are out, DELETE or the end of the stream; once that is answered, the end.
+ */
 static void close_step(struct ln_http_channel *c) {
-  if (c->finished || !ln_list_empty(&c->posts)) return;
+  LN_LIST_EACH(it, &c->posts) {
+    if (LN_CONTAINER(it, struct ln_http_post, link) != c->stream) return;
+  }
+  if (c->finished) return;
   if (c->session && !c->lost && !c->deleted && send_delete(c)) return;
+  finish(c);
+}
+
+void ln_http_channel_die(struct ln_http_channel *c, int err, const char *why) {
+  if (c->closing) return;
+  c->closing = true;
+  c->end_err = err;
+  snprintf(c->end_why, sizeof c->end_why, "%s", why);
   finish(c);
 }
 
@@ -380,7 +427,7 @@ static void channel_close(struct ln_channel *base) {
   LN_LIST_EACH(it, &c->posts) {
     struct ln_http_post *p = LN_CONTAINER(it, struct ln_http_post, link);
     bool last_words = p->kind == LN_POST_NOTIFICATION || p->kind == LN_POST_RESPONSE;
-    if (!last_words) ln_http_post_free(p);
+    if (!last_words && p != c->stream) ln_http_post_free(p);
   }
   ln_timer_start(c->pool->loop, &c->timer, LN_CHANNEL_CLOSE_MS, on_close_timeout);
   close_step(c);
@@ -390,8 +437,13 @@ static void channel_close(struct ln_channel *base) {
 static void on_task(struct ln_task *t) {
   struct ln_http_channel *c = LN_CONTAINER(t, struct ln_http_channel, task);
   const struct ln_channel_events *events = c->base.events;
+  if (c->open_due && !c->closing) {
+    c->open_due = false;
+    ln_sse_open(c);
+  }
   if (c->ready_due && !c->closing) {
     c->ready_due = false;
+    c->readied = true;
     events->ready(c->base.arg);
   }
   if (c->drain_due && !c->closing) {
@@ -400,10 +452,11 @@ static void on_task(struct ln_task *t) {
   }
   if (!c->finished) return;
   struct ln_http_pool *pool = c->pool;
-  void *arg = c->base.arg;
   ln_http_channel_forget(c);
   ln_task_cancel(&c->task);
-  events->closed(arg, LN_OK, "closed");
+  events->closed(c->base.arg, c->end_err, c->end_err ? c->end_why : "closed");
+  if (c->endpoint) ln_url_deinit(c->endpoint);
+  free(c->endpoint);
   free(c);
   ln_http_pool_drop(pool);
 }

@@ -1,12 +1,15 @@
-/* What the three files of the HTTP channel share: http_channel.c (the channel, sending, closing),
- * http_channel_post.c (what a response means) and http_channel_stream.c (GET streams, resuming).
+/* What the files of the HTTP channel share: http_channel.c (the channel, sending, closing),
+ * http_channel_post.c (what a response means), http_channel_stream.c (GET streams, resuming) and
+ * sse_channel.c (what is different in HTTP+SSE, the transport of 2024-11-05, and finding out that
+ * the server speaks it).
  *
- * A post is one message on its way and then its response; the listening GET and the closing
- * DELETE are posts too. Invariants
+ * A post is one message on its way and then its response; the listening GET, the one stream of
+ * HTTP+SSE and the closing DELETE are posts too. Invariants
  * - A post is in c->posts from its making until it is freed, by ln_http_post_free only. While one
  *   of its own callbacks is on the stack (`busy`), it is only marked and freed on the way out.
  * - Every request ends by abandon or by failed(): a response whose body ended without the owner
- *   having called abandon is a failure.
+ *   having called abandon is a failure. (In HTTP+SSE the response comes by the stream: there the
+ *   owner's requests end with the channel.)
  * - The owner is called last: nothing of a post is touched after a failed(), and after a
  *   message() only what `busy` protects.
  * - No event goes out once the channel is closing, but closed. */
@@ -38,6 +41,7 @@ enum ln_http_post_kind {
   LN_POST_NOTIFICATION = LN_NOTE_NOTIFICATION,
   LN_POST_RESPONSE = LN_NOTE_RESPONSE,
   LN_POST_LISTEN,
+  LN_POST_STREAM, /* of HTTP+SSE */
   LN_POST_DELETE
 };
 
@@ -106,7 +110,16 @@ struct ln_http_channel {
   bool listens; /* a GET stream is wanted after it */
   bool lost;    /* the server said that the session is gone */
   bool closing;
-  bool deleted; /* DELETE was sent */
+  bool deleted;                /* DELETE was sent */
+  bool open_due;               /* HTTP+SSE from the start: its stream is to be opened */
+  bool readied;                /* ready was told */
+  bool sse;                    /* HTTP+SSE: messages go to the endpoint, all others come by … */
+  bool detected;               /* that was tried once already */
+  struct ln_http_post *stream; /* … this */
+  struct ln_url *endpoint;     /* where to POST; NULL: the URL */
+  struct ln_http_post *undecided; /* the initialize that was refused, until we know */
+  int end_err;                    /* why it closed, when nobody asked for that */
+  char end_why[512];
   struct ln_task task;
   struct ln_timer timer;
 };
@@ -130,6 +143,12 @@ struct ln_bytes *ln_http_channel_line(struct ln_http_channel *c, const struct ln
 void ln_http_channel_forget(struct ln_http_channel *c);
 /* A head made from now on is a new one. */
 void ln_http_channel_stale(struct ln_http_channel *c);
+/* Where messages go. */
+const struct ln_url *ln_http_channel_url(const struct ln_http_channel *c);
+/* A refused POST goes once more, with a head made anew. */
+void ln_http_channel_resend(struct ln_http_post *p);
+/* The end that nobody asked for. */
+void ln_http_channel_die(struct ln_http_channel *c, int err, const char *why);
 
 /* --- http_channel_post.c --- */
 extern const struct ln_http_call_ops ln_http_post_ops;
@@ -137,6 +156,8 @@ extern const struct ln_http_call_ops ln_http_post_ops;
 void ln_http_post_fail(struct ln_http_post *p, int err, int status, const char *why);
 /* Nobody needs the rest of the response: it may take a moment to end. */
 void ln_http_post_patience(struct ln_http_post *p);
+/* What a whole response amounts to, when its end had been held back. */
+void ln_http_post_conclude(struct ln_http_post *p);
 /* err and a sentence for p->status, which is no success. */
 int ln_http_post_status(const struct ln_http_post *p, char *why, size_t size);
 /* The same for a response that was refused, whatever its status. */
@@ -154,5 +175,15 @@ void ln_http_stream_data(struct ln_http_post *p, struct ln_str data);
  * in p->status. The post goes on or is gone. */
 void ln_http_stream_over(struct ln_http_post *p, int err, const char *why);
 void ln_http_stream_refused(struct ln_http_post *p);
+
+/* --- sse_channel.c --- */
+void ln_sse_open(struct ln_http_channel *c);
+/* This response, once it is over, may mean that the server speaks HTTP+SSE. */
+bool ln_sse_hint(const struct ln_http_post *p);
+/* It is over: true when that is being found out now, and the post waits for it. */
+bool ln_sse_detect(struct ln_http_post *p);
+void ln_sse_data(struct ln_http_post *p, struct ln_str data);
+/* The stream ended or never began. */
+void ln_sse_lost(struct ln_http_post *p, int err, const char *why);
 
 #endif

@@ -23,6 +23,10 @@ static size_t max_message(const struct ln_http_post *p) {
 
 void ln_http_post_fail(struct ln_http_post *p, int err, int status, const char *why) {
   struct ln_http_channel *c = p->c;
+  if (p->kind == LN_POST_STREAM) {
+    ln_sse_lost(p, err, why);
+    return;
+  }
   uint64_t tag = p->kind == LN_POST_REQUEST ? p->tag : 0;
   bool tell = is_message(p) && !p->abandoned && !p->dead;
   if (err == LN_ENOTFOUND && status == 404) c->lost = true;
@@ -115,7 +119,8 @@ static void build_redirected(struct ln_http_post *p) {
 /* The sentence why a redirect isn't followed, or NULL and p->url is where it leads. */
 static const char *follow(struct ln_http_post *p, const struct ln_http_head *head, char *why,
                           size_t size) {
-  const struct ln_url *base = p->url ? p->url : &p->c->pool->route.url;
+  const struct ln_url *usual = p->getting ? &p->c->pool->route.url : ln_http_channel_url(p->c);
+  const struct ln_url *base = p->url ? p->url : usual;
   struct ln_str location = ln_http_header(head, "location", NULL);
   struct ln_url to;
   const char *bad;
@@ -167,7 +172,7 @@ static void settle(struct ln_http_post *p) {
     ln_http_post_done(p, true);
   } else if (p->getting) {
     ln_http_stream_refused(p);
-  } else {
+  } else if (!ln_sse_detect(p)) {
     int err = ln_http_post_words(p, why, sizeof why);
     ln_http_post_fail(p, err, p->status, why);
   }
@@ -186,6 +191,7 @@ void ln_http_post_patience(struct ln_http_post *p) {
 /* A whole JSON body. The owner says by abandon whether it was the response. */
 static void deliver_body(struct ln_http_post *p) {
   struct ln_http_channel *c = p->c;
+  if (ln_sse_detect(p)) return;
   struct ln_bytes *text = p->whole ? p->whole : ln_buf_take(&p->text);
   char why[512];
   p->whole = NULL;
@@ -209,6 +215,13 @@ static void deliver_body(struct ln_http_post *p) {
     snprintf(why, sizeof why, "the server answered with something that is not the response");
   }
   ln_http_post_fail(p, err, p->status, why);
+}
+
+void ln_http_post_conclude(struct ln_http_post *p) {
+  if (p->mode == LN_MODE_JSON)
+    deliver_body(p);
+  else
+    settle(p);
 }
 
 static void on_end(struct ln_http_call *x, int err, const char *why) {
@@ -289,11 +302,11 @@ static bool expect_json(struct ln_http_post *p, const struct ln_http_head *head)
 
 /* 2xx to a message or to a GET. False when the post is gone. */
 static bool accept(struct ln_http_post *p, const struct ln_http_head *head) {
-  const char *bad = p->initialize ? take_session(p->c, head) : NULL;
+  const char *bad = p->initialize && !p->c->sse ? take_session(p->c, head) : NULL;
   bool empty = p->status == 202 || p->status == 204 || head->content_length == 0;
   if (bad) {
     refuse(p, bad);
-  } else if (!p->getting && p->kind != LN_POST_REQUEST) {
+  } else if (!p->getting && (p->kind != LN_POST_REQUEST || p->c->sse)) {
     p->mode = LN_MODE_SKIP;
   } else if (empty) {
     refuse(p, "the server took the request but gave no response");
@@ -313,6 +326,7 @@ static bool accept(struct ln_http_post *p, const struct ln_http_head *head) {
 /* An error that may be a JSON-RPC one is the owner's to read. Not so where the status says more
  * than any body: authorization, a lost session, a broken server. */
 static bool may_be_response(const struct ln_http_post *p, const struct ln_http_head *head) {
+  if (p->c->sse) return false;
   if (p->kind != LN_POST_REQUEST || p->getting || p->status < 400 || p->status > 499) return false;
   if (p->status == 401 || p->status == 403 || (p->status == 404 && p->had_session)) return false;
   return head->content_length != 0 && !is_coded(head) && is_type(head, "application/json");
@@ -340,7 +354,7 @@ static void on_head(struct ln_http_call *x, const struct ln_http_head *head) {
     else
       p->outcome = LN_OUTCOME_REDIRECT;
   } else if (p->kind != LN_POST_DELETE) {
-    drop_request(p);
+    if (!ln_sse_hint(p)) drop_request(p);
     if (p->status < 300) {
       if (!accept(p, head)) return;
     } else if (may_be_response(p, head)) {

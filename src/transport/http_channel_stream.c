@@ -117,6 +117,10 @@ static void broken(struct ln_http_post *p, int err) {
 
 void ln_http_stream_data(struct ln_http_post *p, struct ln_str data) {
   struct ln_sse_event event;
+  if (p->kind == LN_POST_STREAM) {
+    ln_sse_data(p, data);
+    return;
+  }
   int rc = LN_OK;
   p->busy = true;
   while (!p->abandoned && !p->dead && (rc = ln_sse_next(&p->sse, &data, &event)) == LN_OK) {
@@ -151,6 +155,10 @@ static void listening_over(struct ln_http_post *p, const char *why) {
 }
 
 void ln_http_stream_over(struct ln_http_post *p, int err, const char *why) {
+  if (p->kind == LN_POST_STREAM) {
+    ln_sse_lost(p, err ? err : LN_ECLOSED, err ? why : "the server ended its event stream");
+    return;
+  }
   bool streamed = p->mode == LN_MODE_SSE;
   if (streamed) leave(p);
   if (p->kind == LN_POST_LISTEN) {
@@ -179,6 +187,10 @@ void ln_http_stream_refused(struct ln_http_post *p) {
   int status = p->status;
   bool listening = p->kind == LN_POST_LISTEN;
   int err = ln_http_post_words(p, why, sizeof why);
+  if (p->kind == LN_POST_STREAM) {
+    ln_sse_lost(p, err, why);
+    return;
+  }
   bool again = may_pass(status) && (p->opened || status >= 500);
   if (again && listening) {
     listening_over(p, why);
