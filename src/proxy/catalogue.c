@@ -4,7 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAX_PAGES = 1000, MAX_ITEMS = 100000 };
+enum {
+  MAX_PAGES = 1000,
+  MAX_ITEMS = 100000,
+  MAX_MESSAGES = 16, /* bytes of one list, in messages of the greatest size */
+  MAX_SHARED = 64    /* catalogues of one server: clients may think up capabilities without end */
+};
 
 /* --- shelves ------------------------------------------------------------------------------ */
 
@@ -46,8 +51,11 @@ static int shelf_add(struct ln_shelf *sh, struct ln_msg *page) {
   struct ln_json_item list, it, key;
   if (!ln_json_get(page->result, row->array, &list) || list.type != LN_JSON_ARRAY)
     return LN_EPROTOCOL;
-  size_t n = ln_json_count(list.value);
-  if (sh->n_items + n > MAX_ITEMS) return LN_ELIMIT;
+  size_t n = ln_json_count(list.value), bytes = page->text.n;
+  for (size_t i = 0; i < sh->n_pages; i++) bytes += sh->pages[i]->text.n;
+  if (sh->n_items + n > MAX_ITEMS ||
+      bytes > MAX_MESSAGES * sh->upstream->host->settings.max_message_bytes)
+    return LN_ELIMIT;
   struct ln_msg **pages = realloc(sh->pages, (sh->n_pages + 1) * sizeof *pages);
   if (!pages) return LN_ENOMEM;
   sh->pages = pages;
@@ -85,7 +93,10 @@ static bool bytes_eq(const struct ln_bytes *a, const struct ln_bytes *b) {
 struct ln_catalogue *ln_catalogue_find(struct ln_upstream *u, const struct ln_bytes *offered) {
   LN_LIST_EACH(l, &u->catalogues) {
     struct ln_catalogue *c = LN_CONTAINER(l, struct ln_catalogue, link);
-    if (bytes_eq(c->offered, offered)) return c;
+    if (!bytes_eq(c->offered, offered)) continue;
+    ln_list_remove(&c->link); /* the one used last is the last to go */
+    ln_list_push(&u->catalogues, &c->link);
+    return c;
   }
   return NULL;
 }
@@ -110,6 +121,12 @@ struct ln_catalogue *ln_catalogue_new(struct ln_upstream *u, struct ln_bytes *of
   struct ln_catalogue *c = catalogue_alloc(u, offered, hello);
   if (!c) return NULL;
   c->maker = maker;
+  size_t n = 0;
+  LN_LIST_EACH(l, &u->catalogues) n++;
+  if (n >= MAX_SHARED) {
+    struct ln_list *oldest = ln_list_shift(&u->catalogues);
+    ln_catalogue_unref(LN_CONTAINER(oldest, struct ln_catalogue, link));
+  }
   ln_list_push(&u->catalogues, &c->link);
   return ln_catalogue_ref(c); /* the list's and the caller's */
 }
@@ -139,7 +156,7 @@ bool ln_catalogue_offers(const struct ln_catalogue *c, enum ln_kind kind) {
 /* All pages of one list, one after the other. done gets the shelf (its reference) or NULL. */
 struct fetch {
   struct ln_session *session; /* counted; NULL for a shared upstream session's own */
-  struct ln_usession *us;     /* valid while a request of ours is under way in it */
+  struct ln_usession *us;     /* who began it: compared, never followed; it may have gone */
   struct ln_shelf *shelf;
   struct ln_bytes *cursor;
   void (*done)(struct fetch *f, struct ln_shelf *shelf, const char *why);
@@ -148,7 +165,13 @@ struct fetch {
   void *arg;
 };
 
-static void fetch_page(struct fetch *f, struct ln_str cursor);
+static void fetch_page(struct fetch *f, struct ln_usession *us, struct ln_str cursor);
+
+/* Its session with the server now: a request may have been moved to a fresh one. */
+static struct ln_usession *carrier(const struct fetch *f) {
+  struct ln_upstream *u = f->catalogue->upstream;
+  return f->session ? ln_session_usession(f->session, u) : u->shared;
+}
 
 static void fetch_end(struct fetch *f, const char *why) {
   struct ln_shelf *sh = f->shelf;
@@ -199,13 +222,14 @@ static void fetch_reply(void *arg, struct ln_msg *reply) {
   ln_bytes_unref(f->cursor);
   f->cursor = ln_bytes_copy(it.value.p, it.value.n);
   ln_msg_unref(reply);
-  if (f->cursor)
-    fetch_page(f, (struct ln_str){f->cursor->data, f->cursor->len});
+  struct ln_usession *us = carrier(f);
+  if (f->cursor && us)
+    fetch_page(f, us, (struct ln_str){f->cursor->data, f->cursor->len});
   else
-    fetch_end(f, "out of memory");
+    fetch_end(f, us ? "out of memory" : "the connection was closed");
 }
 
-static void fetch_page(struct fetch *f, struct ln_str cursor) {
+static void fetch_page(struct fetch *f, struct ln_usession *us, struct ln_str cursor) {
   struct ln_buf params;
   ln_buf_init(&params, SIZE_MAX / 2);
   struct ln_msg *m = NULL;
@@ -215,7 +239,7 @@ static void fetch_page(struct fetch *f, struct ln_str cursor) {
     m = ln_msg_request(ln_kind_rows[f->shelf->kind].list_method,
                        cursor.p ? ln_buf_str(&params) : LN_STR_NONE);
   struct ln_urequest *r =
-      m ? ln_usession_request(f->us, m, LN_STR_NONE, NULL, NULL, fetch_reply, f) : NULL;
+      m ? ln_usession_request(us, m, LN_STR_NONE, NULL, NULL, fetch_reply, f) : NULL;
   ln_msg_unref(m);
   ln_buf_deinit(&params);
   if (!r) fetch_end(f, "out of memory");
@@ -289,7 +313,7 @@ static void first_fetched(struct fetch *f, struct ln_shelf *shelf, const char *w
     if (f->arg == &c->fetches[k]) kind = (enum ln_kind)k;
   c->fetching[kind] = false;
   struct ln_session *s = f->session;
-  struct ln_usession *us = shelf && c->stale[kind] ? f->us : NULL;
+  struct ln_usession *us = shelf && c->stale[kind] ? carrier(f) : NULL;
   c->stale[kind] = false;
   if (us && us->state == LN_US_READY && fetch_start(c, kind, us) == LN_OK) {
     ln_shelf_unref(shelf);
@@ -307,7 +331,7 @@ static int fetch_start(struct ln_catalogue *c, enum ln_kind kind, struct ln_uses
   if (!f) return LN_ENOMEM;
   f->arg = &c->fetches[kind];
   c->fetching[kind] = true;
-  fetch_page(f, LN_STR_NONE);
+  fetch_page(f, us, LN_STR_NONE);
   return LN_OK;
 }
 
@@ -398,6 +422,7 @@ void ln_catalogue_shelf(struct ln_session *s, struct ln_upstream *u, enum ln_kin
 static struct ln_catalogue *fork_catalogue(const struct ln_catalogue *c) {
   struct ln_catalogue *own = catalogue_alloc(c->upstream, c->offered, c->hello);
   if (!own) return NULL;
+  own->own = true;
   for (int k = 0; k < LN_KINDS; k++)
     own->shelves[k] = c->shelves[k] ? ln_shelf_ref(c->shelves[k]) : NULL;
   return own;
@@ -415,7 +440,7 @@ static void refetched(struct fetch *f, struct ln_shelf *shelf, const char *why) 
     differs = true;
     struct ln_session *s = f->session;
     struct ln_upstream *u = c->upstream;
-    bool everybody = !s || c->maker == f->us || ln_list_empty(&c->link);
+    bool everybody = !s || c->maker == f->us || c->own;
     if (!everybody && s->state != LN_SESSION_GONE && ln_session_catalogue(s, u) == c) {
       struct ln_catalogue *own = fork_catalogue(c);
       if (own && ln_session_set_catalogue(s, u, own) == LN_OK) c = own;
@@ -447,5 +472,5 @@ void ln_catalogue_changed(struct ln_usession *us, enum ln_kind kind,
   }
   f->changed = done;
   f->arg = arg;
-  fetch_page(f, LN_STR_NONE);
+  fetch_page(f, us, LN_STR_NONE);
 }

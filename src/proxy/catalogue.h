@@ -28,7 +28,7 @@ struct ln_shelf {
 };
 
 struct ln_catalogue {
-  struct ln_list link; /* in upstream->catalogues when shared */
+  struct ln_list link; /* in upstream->catalogues when shared, unless too many came after it */
   uint32_t refs;
   struct ln_upstream *upstream;
   struct ln_bytes *offered;           /* the capabilities it was seen with */
@@ -38,6 +38,7 @@ struct ln_catalogue {
   struct ln_list fetches[LN_KINDS];   /* waiters of a fetch under way */
   bool fetching[LN_KINDS];
   bool stale[LN_KINDS]; /* changed while it was being fetched */
+  bool own;             /* of one session alone */
   struct ln_usession
       *maker; /* who fetched first and has used nothing yet; compared, never followed */
 };

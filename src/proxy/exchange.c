@@ -19,6 +19,7 @@ struct ln_exchange *ln_exchange_new(struct ln_session *s, struct ln_msg *msg,
   ln_list_init(&x->chain);
   ln_list_init(&x->asker_link);
   ln_list_push(&s->exchanges, &x->link);
+  s->n_exchanges++;
   s->last_used = ln_loop_now(s->host->loop);
   return x;
 }
@@ -52,12 +53,29 @@ void ln_exchange_unref(struct ln_exchange *x) {
 static void leave(struct ln_exchange *x) {
   x->ended = true;
   ln_list_remove(&x->link);
+  x->session->n_exchanges--;
   if (x->counted) {
     x->session->in_flight--;
     x->counted = false;
   }
-  LN_LIST_EACH(l, &x->requests) {
-    ln_urequest_drop(LN_CONTAINER(l, struct ln_urequest, x_link), "no longer needed");
+  while (!ln_list_empty(&x->requests))
+    ln_urequest_drop(LN_CONTAINER(x->requests.next, struct ln_urequest, x_link),
+                     "no longer needed");
+  if (x->holding) {
+    x->holding = false;
+    ln_exchange_release(x->cause);
+  }
+}
+
+/* What a handler of x asked for itself is not needed any more either. */
+static void abort_children(struct ln_exchange *x) {
+  struct ln_session *s = x->session;
+  if (s->state == LN_SESSION_GONE || !s->n_exchanges) return; /* they end by themselves */
+  LN_LIST_EACH(l, &s->exchanges) {
+    struct ln_exchange *y = LN_CONTAINER(l, struct ln_exchange, link);
+    if (y->cause != x || !y->reply) continue;
+    ln_exchange_abort(y);
+    l_next = s->exchanges.next;
   }
 }
 
@@ -110,7 +128,14 @@ void ln_exchange_abort(struct ln_exchange *x) {
   if (x->ended) return;
   ln_policy_cancel(x->gen->policy, x);
   leave(x);
+  abort_children(x);
   if (x->ask_id) ln_session_ask_cancel(x->session, x->ask_id, NULL);
+  if (x->asker && x->msg->kind == LN_MSG_REQUEST && !x->asker->owner) {
+    /* A shared server lives on, and waits. */
+    struct ln_msg *m = ln_msg_error(-32603, "The client has gone", LN_STR_NONE);
+    if (m) ln_usession_respond(x->asker, x->msg->id, m);
+    ln_msg_unref(m);
+  }
   if (x->reply)
     x->reply(x->reply_arg, ln_msg_error(-32603, "Cancelled", LN_STR_NONE));
   else if (x->sink && !x->from_server && x->msg->id.p && x->sink->ops->give_up)

@@ -14,7 +14,7 @@ struct ln_front_stdio {
   struct ln_stream *in, *out; /* NULL once closed */
   struct ln_line line;
   bool one_fd; /* in and out are the same stream */
-  bool eof, clogged, ended_told;
+  bool eof, clogged, ended_told, draining;
   struct ln_timer poll; /* while waiting for the last answers */
   uint64_t give_up_at;
   void (*ended)(void *arg);
@@ -38,6 +38,8 @@ static void tell_closed(struct ln_front_stdio *f) {
   closed(arg);
 }
 
+static void poll_end(struct ln_timer *t);
+
 /* --- to the client -------------------------------------------------------------------------- */
 
 static int write_line(struct ln_front_stdio *f, const struct ln_iov *parts, size_t n) {
@@ -53,7 +55,9 @@ static int write_line(struct ln_front_stdio *f, const struct ln_iov *parts, size
     if (f->in) ln_stream_read_stop(f->in);
   } else if (rc == LN_ECLOSED || rc == LN_ELIMIT) {
     LN_LOG(f->host->log, WARN, "stdio", "the client doesn't read: %s", ln_err_text(rc));
-    tell_ended(f);
+    /* Not from inside: whoever writes may be walking through the sessions that this would end. */
+    f->give_up_at = 0;
+    if (f->session) ln_timer_start(f->host->loop, &f->poll, 1, poll_end);
   }
   return rc;
 }
@@ -76,7 +80,7 @@ static void on_drain(void *arg) {
   if (!f->clogged) return;
   f->clogged = false;
   if (!f->session) return;
-  if (f->in && !f->eof && !f->session->stalled) ln_stream_read_start(f->in);
+  if (f->in && !f->eof && !f->draining && !f->session->stalled) ln_stream_read_start(f->in);
   ln_session_drained(f->session);
 }
 
@@ -167,7 +171,7 @@ static void on_out_closed(void *arg) {
 /* A server doesn't keep up: the client waits too. */
 static void on_stall(struct ln_session *s, bool stalled) {
   struct ln_front_stdio *f = s->front;
-  if (!f->in || f->eof) return;
+  if (!f->in || f->eof || f->draining) return;
   if (stalled)
     ln_stream_read_stop(f->in);
   else if (!f->clogged)
@@ -206,6 +210,7 @@ struct ln_front_stdio *ln_front_stdio_start(struct ln_host *h, int in, int out,
 }
 
 void ln_front_stdio_drain(struct ln_front_stdio *f) {
+  f->draining = true;
   if (f->in) ln_stream_read_stop(f->in);
 }
 

@@ -135,8 +135,10 @@ void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hoo
       .done = on_done,
       .arg = s,
   };
+  ln_exchange_ref(x); /* the handler's first steps may end it, and the chain with it */
   s->c.run = ln_policy_run_hook(x->gen->policy, &call);
   if (!s->c.run) done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  ln_exchange_unref(x);
 }
 
 void ln_hooks_transform(struct ln_exchange *x, struct ln_msg *msg, ln_hooks_native native,
@@ -152,6 +154,8 @@ void ln_hooks_transform(struct ln_exchange *x, struct ln_msg *msg, ln_hooks_nati
   s->native = native;
   const struct ln_hook_call call = {
       .msg = s->c.msg, .x = x, .forward = on_forward, .done = on_done, .arg = s};
+  ln_exchange_ref(x);
   s->c.run = ln_policy_run_transform(x->gen->policy, x->entry->transform, &call);
   if (!s->c.run) done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  ln_exchange_unref(x);
 }

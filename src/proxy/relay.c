@@ -12,7 +12,8 @@
  */
 
 /* The exchange that a server's message is related to: the one whose stream it came on; without
- * streams (a child) the only one under way, else the latest. NULL: none. */
+ * streams (a child) the only one under way, else the latest. NULL: none, or nobody can tell whose
+ * of those that share the child. */
 static struct ln_exchange *cause_of(struct ln_usession *us, struct ln_urequest *request) {
   if (request) return request->x;
   if (us->channel->streams) return NULL; /* it would have told us: unrelated */
@@ -22,7 +23,9 @@ static struct ln_exchange *cause_of(struct ln_usession *us, struct ln_urequest *
   struct ln_map_slot *slot;
   while (ln_map_next(&us->requests, &i, &slot)) {
     struct ln_urequest *r = slot->value;
-    if (r->x && !r->x->ended && r->id > id) {
+    if (!r->x || r->x->ended) continue;
+    if (latest && !us->owner && r->x->session != latest->session) return NULL;
+    if (r->id > id) {
       id = r->id;
       latest = r->x;
     }
@@ -78,6 +81,10 @@ static void request_in(struct ln_usession *us, struct ln_msg *msg, struct ln_exc
     respond_error(us, msg->id, -32601, "No client to ask: this connection is shared");
     return;
   }
+  if (ln_session_crowded(s)) {
+    respond_error(us, msg->id, -32603, "Too many requests at once");
+    return;
+  }
   struct ln_exchange *x = ln_exchange_new(s, msg, method, NULL);
   if (!x) {
     respond_error(us, msg->id, -32603, "Out of memory");
@@ -102,6 +109,7 @@ static void cancelled_in(struct ln_usession *us, struct ln_msg *msg) {
     if (x->ended || !ln_str_eq(x->msg->id, id.value)) continue;
     if (x->ask_id) ln_session_ask_cancel(x->session, x->ask_id, msg);
     x->ask_id = 0;
+    x->asker = NULL; /* wants no answer */
     ln_exchange_abort(x);
     return;
   }
@@ -112,6 +120,8 @@ static void cancelled_in(struct ln_usession *us, struct ln_msg *msg) {
 
 static void notify(struct ln_session *s, struct ln_exchange *cause, struct ln_msg *msg) {
   struct ln_exchange *root = root_of(cause);
+  /* Nothing of a request comes after its end. */
+  if (root && root->ended && ln_str_is(msg->method, "notifications/progress")) return;
   /* What an internal request causes has no client to go to, unless one stands behind it. */
   if (root && root->reply && !root->sink && s->general == NULL) return;
   struct ln_out out;
@@ -126,14 +136,8 @@ static void notify_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn
 }
 
 static void notify_done(void *arg, struct ln_msg *reply) {
-  struct ln_exchange *x = arg, *cause = x->cause;
   ln_msg_unref(reply);
-  if (cause) ln_exchange_ref(cause);
-  ln_exchange_close(x);
-  if (cause) {
-    ln_exchange_release(cause);
-    ln_exchange_unref(cause);
-  }
+  ln_exchange_close(arg);
 }
 
 /* To one session, through its hooks; the reply of what it is related to waits for it. */
@@ -144,13 +148,18 @@ static void relay(struct ln_usession *us, struct ln_session *s, struct ln_exchan
     notify(s, cause, msg);
     return;
   }
-  struct ln_exchange *x = ln_exchange_new(s, msg, method, NULL);
-  if (!x) return;
+  struct ln_exchange *x = ln_session_crowded(s) ? NULL : ln_exchange_new(s, msg, method, NULL);
+  if (!x) {
+    LN_LOG(s->host->log, WARN, s->id, "too many notifications at once: dropped %.*s",
+           LN_STR_ARG(msg->method));
+    return;
+  }
   x->from_server = true;
   x->upstream = us->upstream;
   if (cause) {
     ln_exchange_ref(cause);
     x->cause = cause;
+    x->holding = true;
     ln_exchange_hold(cause);
   }
   ln_hooks_run(x, 0, msg, notify_native, notify_done, x);
@@ -193,8 +202,11 @@ struct change {
   struct ln_upstream *upstream;
   struct ln_session *session; /* counted; NULL: shared */
   struct ln_msg *msg;         /* counted */
+  enum ln_kind kind;
   unsigned pending;
 };
+
+static void list_changed_in(struct ln_usession *us, struct ln_msg *msg, enum ln_kind kind);
 
 static void changed(void *arg, bool differs) {
   struct change *c = arg;
@@ -204,30 +216,47 @@ static void changed(void *arg, bool differs) {
   struct ln_usession as = {.upstream = c->upstream, .owner = c->session};
   if (!h->closing && (!c->session || c->session->state != LN_SESSION_GONE))
     relay_to_all(&as, c->msg);
+  struct ln_usession *us =
+      c->session ? ln_session_usession(c->session, c->upstream) : c->upstream->shared;
+  bool again = us && us->changed_again[c->kind];
+  if (us) us->changing[c->kind] = us->changed_again[c->kind] = false;
+  if (again) list_changed_in(us, c->msg, c->kind);
   ln_msg_unref(c->msg);
   if (c->session) ln_session_unref(c->session);
   free(c);
 }
 
 static void list_changed_in(struct ln_usession *us, struct ln_msg *msg, enum ln_kind kind) {
+  /* However often a server says so: one fetch at a time, and one more for all that came meanwhile.
+   */
+  if (us->changing[kind]) {
+    us->changed_again[kind] = true;
+    return;
+  }
   struct change *c = calloc(1, sizeof *c);
   if (!c) return;
+  us->changing[kind] = true;
   bool resources = kind == LN_KIND_RESOURCE;
   *c = (struct change){us->upstream, us->owner ? ln_session_ref(us->owner) : NULL, ln_msg_ref(msg),
-                       resources ? 2 : 1};
+                       kind, resources ? 2 : 1};
   ln_catalogue_changed(us, kind, changed, c);
   if (resources) ln_catalogue_changed(us, LN_KIND_TEMPLATE, changed, c);
 }
 
 void ln_router_from_server(struct ln_usession *us, struct ln_msg *msg,
                            struct ln_urequest *request) {
-  struct ln_exchange *cause = cause_of(us, request);
   if (msg->kind == LN_MSG_REQUEST) {
-    request_in(us, msg, cause);
+    /* A child that is shared can't say whose call makes it ask, and a guess would ask the wrong
+     * one. */
+    bool known = request || us->owner;
+    request_in(us, msg, known ? cause_of(us, request) : NULL);
     return;
   }
   us->upstream->host->count.notifications++;
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_SERVER);
+  struct ln_exchange *cause = method->route == LN_ROUTE_RELAY || method->route == LN_ROUTE_OTHER
+                                  ? cause_of(us, request)
+                                  : NULL;
   struct ln_session *s = session_of(us, cause);
   switch (method->route) {
     case LN_ROUTE_CANCELLED: cancelled_in(us, msg); break;

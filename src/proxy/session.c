@@ -9,7 +9,10 @@
 #include "proxy/upstream.h"
 #include "proxy/view.h"
 
-enum { MAX_WAITING = 256 }; /* general messages held for a GET stream that isn't there yet */
+enum {
+  MAX_WAITING = 256, /* general messages held for a GET stream that isn't there yet */
+  MAX_SUBSCRIPTIONS = 1000
+};
 
 struct waiting {
   struct ln_list link;
@@ -93,7 +96,7 @@ static void drop_waiting(struct ln_session *s) {
     ln_msg_unref(w->msg);
     free(w);
   }
-  s->n_waiting = 0;
+  s->n_waiting = s->waiting_bytes = 0;
 }
 
 static void ask_end(struct ask *a, struct ln_msg *reply) {
@@ -131,10 +134,10 @@ void ln_session_end(struct ln_session *s) {
   }
   ln_sink_unref(s->general);
   s->general = NULL;
-  LN_LIST_EACH(l, &s->own) {
-    ln_usession_close(LN_CONTAINER(l, struct ln_usession, owner_link),
+  /* Each end may bring others about. */
+  while (!ln_list_empty(&s->own))
+    ln_usession_close(LN_CONTAINER(s->own.next, struct ln_usession, owner_link),
                       "the client's session has ended");
-  }
   for (size_t i = 0; i < s->n_bonds; i++) {
     ln_catalogue_unref(s->bonds[i].catalogue);
     ln_upstream_unref(s->bonds[i].upstream);
@@ -162,9 +165,10 @@ static struct ln_bond *bond_find(const struct ln_session *s, const struct ln_ups
   return NULL;
 }
 
+/* NULL: out of memory, or the session is over and would never give it up again. */
 static struct ln_bond *bond_get(struct ln_session *s, struct ln_upstream *u) {
   struct ln_bond *b = bond_find(s, u);
-  if (b) return b;
+  if (b || s->state == LN_SESSION_GONE) return b;
   struct ln_bond *grown = realloc(s->bonds, (s->n_bonds + 1) * sizeof *grown);
   if (!grown) return NULL;
   s->bonds = grown;
@@ -206,6 +210,10 @@ void ln_session_throttle(struct ln_session *s) {
   }
 }
 
+bool ln_session_crowded(const struct ln_session *s) {
+  return s->n_exchanges >= 4 * (size_t)s->host->settings.max_in_flight;
+}
+
 void ln_session_drained(struct ln_session *s) {
   if (s->clogged > 0 && --s->clogged == 0 && s->state != LN_SESSION_GONE) ln_session_throttle(s);
 }
@@ -220,7 +228,22 @@ static int send_now(struct ln_session *s, struct ln_sink *sink, struct ln_out *o
   return rc;
 }
 
-/* Keeps a general message until there is a stream for it; the oldest goes when there are too many.
+/* A request that can't be kept is answered: its server waits for it. */
+static void drop_oldest(struct ln_session *s) {
+  struct waiting *oldest = LN_CONTAINER(ln_list_shift(&s->waiting), struct waiting, link);
+  int64_t id;
+  bool request = oldest->msg->kind == LN_MSG_REQUEST && ln_json_int(oldest->msg->id, &id);
+  struct ask *a = request ? ln_map_remove(&s->asks, int_key(&id)) : NULL;
+  LN_LOG(s->host->log, WARN, s->id, "no stream to send on: dropped %.*s",
+         LN_STR_ARG(oldest->msg->method));
+  s->n_waiting--;
+  s->waiting_bytes -= oldest->msg->text.n;
+  ln_msg_unref(oldest->msg);
+  free(oldest);
+  if (a) ask_end(a, ln_msg_error(-32603, "The client does not listen", LN_STR_NONE));
+}
+
+/* Keeps a general message until there is a stream for it; the oldest go when there are too many.
  */
 static void hold(struct ln_session *s, struct ln_out *out) {
   struct waiting *w = calloc(1, sizeof *w);
@@ -231,13 +254,10 @@ static void hold(struct ln_session *s, struct ln_out *out) {
     return;
   }
   ln_list_push(&s->waiting, &w->link);
-  if (++s->n_waiting <= MAX_WAITING) return;
-  struct waiting *oldest = LN_CONTAINER(ln_list_shift(&s->waiting), struct waiting, link);
-  LN_LOG(s->host->log, WARN, s->id, "no stream to send on: dropped %.*s",
-         LN_STR_ARG(oldest->msg->method));
-  ln_msg_unref(oldest->msg);
-  free(oldest);
-  s->n_waiting--;
+  s->n_waiting++;
+  s->waiting_bytes += w->msg->text.n;
+  size_t max = s->host->settings.max_message_bytes * 2;
+  while (s->n_waiting > 1 && (s->n_waiting > MAX_WAITING || s->waiting_bytes > max)) drop_oldest(s);
 }
 
 void ln_session_send(struct ln_session *s, struct ln_sink *sink, struct ln_out *out, bool final) {
@@ -260,6 +280,7 @@ static void flush_waiting(struct ln_session *s) {
   while (s->general && (l = ln_list_shift(&s->waiting))) {
     struct waiting *w = LN_CONTAINER(l, struct waiting, link);
     s->n_waiting--;
+    s->waiting_bytes -= w->msg->text.n;
     struct ln_out out;
     ln_out_init(&out, w->msg);
     ln_session_send(s, NULL, &out, false);
@@ -280,7 +301,8 @@ void ln_session_set_general(struct ln_session *s, struct ln_sink *sink) {
 
 int64_t ln_session_ask(struct ln_session *s, struct ln_sink *sink, struct ln_msg *request,
                        ln_reply_fn reply, void *arg) {
-  if (s->state == LN_SESSION_GONE) return 0;
+  /* Whoever asks and asks doesn't get more memory for it than who calls and calls. */
+  if (s->state == LN_SESSION_GONE || s->asks.len >= s->host->settings.max_in_flight) return 0;
   struct ask *a = calloc(1, sizeof *a);
   if (!a) return 0;
   a->id = s->next_ask++;
@@ -330,7 +352,12 @@ void ln_session_subscribed(struct ln_session *s, struct ln_upstream *u, struct l
     struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
     if (sub->upstream == u && ln_str_eq(sub->msg->uri, msg->uri)) subscription_free(sub);
   }
-  struct ln_subscription *sub = subscribed ? calloc(1, sizeof *sub) : NULL;
+  size_t n = 0;
+  LN_LIST_EACH(l, &s->subscriptions) n += subscribed;
+  if (n >= MAX_SUBSCRIPTIONS)
+    LN_LOG(s->host->log, WARN, s->id,
+           "more than %d subscriptions: not all outlive a server's restart", MAX_SUBSCRIPTIONS);
+  struct ln_subscription *sub = subscribed && n < MAX_SUBSCRIPTIONS ? calloc(1, sizeof *sub) : NULL;
   if (!sub) return;
   sub->upstream = u;
   sub->msg = ln_msg_ref(msg);

@@ -67,13 +67,14 @@ struct ln_session {
   struct ln_list subscriptions; /* struct ln_subscription: repeated likewise */
 
   struct ln_list exchanges;
+  size_t n_exchanges; /* of either side, notifications in a handler's hands among them */
   size_t in_flight;
   int64_t next_ask;
   struct ln_map asks; /* by id: requests to the client under way */
 
   struct ln_sink *general; /* unrelated messages: stdio's pipe or the GET stream; NULL: they wait */
   struct ln_list waiting;  /* of struct waiting in session.c */
-  size_t n_waiting;
+  size_t n_waiting, waiting_bytes;
   unsigned clogged; /* sinks that said LN_EFULL and have not drained */
 
   struct ln_msg *hello_up; /* the initialize request that its servers get; counted */
@@ -138,6 +139,8 @@ void ln_session_subscribed(struct ln_session *s, struct ln_upstream *u, struct l
                            bool subscribed);
 /* The exchange with this raw request id, or NULL. */
 struct ln_exchange *ln_session_find(struct ln_session *s, struct ln_str id);
+/* Too much is under way to begin with another notification or server's request. */
+bool ln_session_crowded(const struct ln_session *s);
 /* Stops or starts reading from the session's own servers, as clogged says. */
 void ln_session_throttle(struct ln_session *s);
 
@@ -170,13 +173,16 @@ struct ln_exchange {
   struct ln_exchange *cause; /* counted: the client's exchange a server's message is related to */
 
   unsigned holds;      /* notifications for it that a policy still has in hand */
+  bool holding;        /* it is one of those of its cause */
   struct ln_msg *held; /* the reply that waits for them */
+  bool moved;          /* a handler forwarded it under another name: entry may be that one's */
   bool counted;        /* in session->in_flight */
   bool ended;
 };
 
-/* A step through the policy's hooks: a handler that runs, or one forward of it. Owned by the
- * exchange and freed with it, so that a late answer never meets freed memory. */
+/* A step through the policy's hooks (a handler that runs, or one forward of it) or on a reply's way
+ * back. Owned by the exchange and freed with it, so that a late answer never meets freed memory and
+ * one that never comes leaves none behind. */
 struct ln_chain {
   struct ln_list link;
   struct ln_exchange *x;

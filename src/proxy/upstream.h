@@ -48,10 +48,12 @@ struct ln_usession {
   uint64_t opened_at;
   struct ln_catalogue *catalogue; /* counted; set when ready */
   int64_t next_id;
-  struct ln_map requests;  /* by id: sent */
-  struct ln_list waiting;  /* urequests not yet sent */
-  struct ln_list watchers; /* of struct watcher: told when ready or dead */
-  struct ln_list asks;     /* exchanges of this server's requests */
+  struct ln_map requests;       /* by id: sent */
+  struct ln_list waiting;       /* urequests not yet sent */
+  struct ln_list watchers;      /* of struct watcher: told when ready or dead */
+  struct ln_list asks;          /* exchanges of this server's requests */
+  bool changing[LN_KINDS];      /* a changed list is being fetched … */
+  bool changed_again[LN_KINDS]; /* … and has changed again */
 };
 
 struct ln_urequest {

@@ -42,6 +42,10 @@ static struct ln_usession *open_session(struct ln_upstream *u, struct ln_session
     *why = "Lunette is shutting down";
     return NULL;
   }
+  if (owner && owner->state == LN_SESSION_GONE) {
+    *why = "the client's session has ended";
+    return NULL;
+  }
   if (u->health == LN_UPSTREAM_DOWN && ln_loop_now(h->loop) < u->retry_at) {
     *why = u->last_error;
     return NULL;
@@ -377,6 +381,7 @@ static void channel_closed(void *arg, int err, const char *why) {
   }
   ln_list_remove(&us->link);
   ln_map_deinit(&us->requests);
+  if (us->catalogue && us->catalogue->maker == us) us->catalogue->maker = NULL;
   ln_catalogue_unref(us->catalogue);
   free(us);
   ln_upstream_unref(u);
@@ -393,6 +398,7 @@ static bool retry_elsewhere(struct ln_usession *us, struct ln_urequest *r) {
   ln_map_remove(&us->requests, ln_urequest_key(&r->id));
   r->id = 0;
   r->retried = true;
+  ln_router_stalled(us, false);
   detach(us);
   struct ln_usession *fresh = ln_usession_for(s, u, &why);
   r->usession = fresh ? fresh : us;
