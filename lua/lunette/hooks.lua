@@ -34,27 +34,20 @@ local function check_method(method)
   )
 end
 
--- What the request names: a tool or prompt by name, a resource by URI.
-local function name_in(params)
-  local name = params.name
-  if type(name) ~= "string" then name = params.uri end
-  return type(name) == "string" and name or nil
-end
-
--- One glob is the proxy's to match, before Lua is entered; a list or a function is asked here.
+-- Names and servers are matched before Lua is entered; a function is asked here.
 local function test_of(s)
-  local names = s.names and #s.names > 1 and s.names
-  local upstreams = s.upstreams and #s.upstreams > 1 and s.upstreams
   local where = s.where
-  if not names and not upstreams and not where then return nil end
+  if not where then return nil end
   return function(request, ctx)
-    local name = name_in(request.params)
-    if names and not (name and selector.any(names, name)) then return false end
-    if upstreams and not (ctx.upstream and selector.any(upstreams, ctx.upstream)) then return false end
-    if not where then return true end
     local item = core.run_item() or { name = request.params.name, uri = request.params.uri }
     return where(setmetatable(item, { __index = { upstream = ctx.upstream } }), ctx) and true or false
   end
+end
+
+-- Lists go to C as they are, a glob a line: only there are the names known that a component had before it
+-- was renamed.
+local function lines(globs)
+  return globs and #globs > 0 and table.concat(globs, "\n") or nil
 end
 
 --- lunette.on(method, [selector,] fn)
@@ -69,8 +62,8 @@ function M.on(method, which, fn)
   state.hooks[#state.hooks + 1] = {
     where = core.where(),
     method = method,
-    name = s.names and #s.names == 1 and s.names[1] or nil,
-    upstream = s.upstreams and #s.upstreams == 1 and s.upstreams[1] or nil,
+    name = lines(s.names),
+    upstream = lines(s.upstreams),
     position = state.next_position(),
     fn = fn,
     test = test_of(s),

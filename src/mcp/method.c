@@ -29,6 +29,11 @@ const struct ln_method *ln_method_find(struct ln_str name, unsigned from) {
   return &other;
 }
 
+bool ln_method_is_request(const struct ln_method *m) {
+  static const char prefix[] = "notifications/";
+  return m->name_len > 0 && strncmp(m->name, prefix, sizeof prefix - 1) != 0;
+}
+
 static const char *const versions[] = {"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"};
 
 bool ln_version_known(struct ln_str version) {

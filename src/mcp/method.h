@@ -70,6 +70,9 @@ struct ln_method {
  * NULL. */
 const struct ln_method *ln_method_find(struct ln_str name, unsigned from);
 
+/* True for the rows of requests; false for notifications and for what is not in the table. */
+bool ln_method_is_request(const struct ln_method *m);
+
 /* What differs between the four kinds, for lists and their notifications. */
 struct ln_kind_row {
   const char *list_method; /* "tools/list" */

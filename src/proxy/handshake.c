@@ -324,23 +324,16 @@ static void ask_server(struct hello *h, size_t i) {
   ln_usession_watch(us, &h->waits[i].watch);
 }
 
-/* Reads the request into the session. NULL, or what is wrong. */
-static const char *take_hello(struct ln_session *s, struct ln_msg *msg) {
-  struct ln_json_item version, caps, info;
-  if (!msg->params.p || !ln_json_get(msg->params, "protocolVersion", &version) ||
-      version.type != LN_JSON_STRING)
-    return "initialize needs params.protocolVersion";
-  bool has_caps = ln_json_get(msg->params, "capabilities", &caps);
-  if (has_caps && caps.type != LN_JSON_OBJECT) return "params.capabilities must be an object";
-  ln_msg_unref(s->hello);
-  s->hello = ln_msg_ref(msg);
-  s->version = ln_str_c(ln_version_answer(ln_json_inside(version.value)));
-  s->capabilities = has_caps ? caps.value : LN_STR_LIT("{}");
-  if (ln_json_get(msg->params, "clientInfo", &info) && info.type == LN_JSON_OBJECT)
-    s->client_info = info.value;
+int ln_handshake_offer(struct ln_session *s) {
+  struct ln_msg *msg = s->hello;
+  struct ln_json_item version, caps;
+  if (!msg) return LN_OK;
+  struct ln_bytes *fresh = offered(s->gen->policy, s->capabilities);
+  if (!fresh) return LN_ENOMEM;
   ln_bytes_unref(s->offered);
-  s->offered = offered(s->gen->policy, s->capabilities);
-  if (!s->offered) return "out of memory";
+  s->offered = fresh;
+  bool has_caps = ln_json_get(msg->params, "capabilities", &caps);
+  if (!ln_json_get(msg->params, "protocolVersion", &version)) return LN_EINVALID;
 
   /* The client's own words go on, but for what must differ. */
   struct ln_edit edits[2];
@@ -357,7 +350,24 @@ static const char *take_hello(struct ln_session *s, struct ln_msg *msg) {
   }
   ln_msg_unref(s->hello_up);
   s->hello_up = n ? ln_msg_edit(msg, edits, n) : ln_msg_ref(msg);
-  return s->hello_up ? NULL : "out of memory";
+  return s->hello_up ? LN_OK : LN_ENOMEM;
+}
+
+/* Reads the request into the session. NULL, or what is wrong. */
+static const char *take_hello(struct ln_session *s, struct ln_msg *msg) {
+  struct ln_json_item version, caps, info;
+  if (!msg->params.p || !ln_json_get(msg->params, "protocolVersion", &version) ||
+      version.type != LN_JSON_STRING)
+    return "initialize needs params.protocolVersion";
+  bool has_caps = ln_json_get(msg->params, "capabilities", &caps);
+  if (has_caps && caps.type != LN_JSON_OBJECT) return "params.capabilities must be an object";
+  ln_msg_unref(s->hello);
+  s->hello = ln_msg_ref(msg);
+  s->version = ln_str_c(ln_version_answer(ln_json_inside(version.value)));
+  s->capabilities = has_caps ? caps.value : LN_STR_LIT("{}");
+  if (ln_json_get(msg->params, "clientInfo", &info) && info.type == LN_JSON_OBJECT)
+    s->client_info = info.value;
+  return ln_handshake_offer(s) ? "out of memory" : NULL;
 }
 
 void ln_handshake_start(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {

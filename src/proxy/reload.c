@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proxy/catalogue.h"
+#include "proxy/handshake.h"
 #include "proxy/upstream.h"
 #include "proxy/view.h"
 
@@ -31,6 +32,7 @@ static struct ln_exchange *stand_in(struct ln_session *s, struct ln_generation *
   ln_msg_unref(m);
   if (!x) return NULL;
   x->reply = ignore_reply;
+  x->headers = s->headers ? ln_bytes_ref(s->headers) : NULL;
   ln_generation_unref(x->gen);
   x->gen = ln_generation_ref(g);
   return x;
@@ -142,11 +144,9 @@ static void carry_out(struct plan *p, struct ln_generation *g, const struct ln_g
   ln_generation_unref(s->gen);
   s->gen = ln_generation_ref(g);
   move_subscriptions(s, g, old);
-  bool has_headers = strcmp(s->transport, "http") == 0;
+  if (ln_handshake_offer(s))
+    LN_LOG(g->host->log, WARN, s->id, "out of memory: new servers are offered what the old were");
   for (int k = 0; k < LN_KINDS; k++) {
-    /* Rules may ask for headers, and we had none to show: good enough to see whether to tell, but
-     * the client's next request makes the view that holds. */
-    if (has_headers && ln_policy_per_client(g->policy, (enum ln_kind)k)) continue;
     ln_view_unref(s->views[k]);
     s->views[k] = p->views[k];
     p->views[k] = NULL;

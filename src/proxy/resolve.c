@@ -212,6 +212,11 @@ void ln_resolve(struct ln_exchange *x, struct ln_msg *msg,
                 ln_reply_fn done, void *arg) {
   const struct ln_generation *g = x->gen;
   struct ln_subject s = ln_resolve_subject(x->method, msg);
+  if (s.kind == LN_KINDS && x->method->route == LN_ROUTE_COMPLETE &&
+      (list_needed(g, LN_KIND_PROMPT) || list_needed(g, LN_KIND_TEMPLATE))) {
+    fail(done, arg, -32602, "completion/complete needs a ref to a prompt or a resource");
+    return;
+  }
   if (s.kind == LN_KINDS || !list_needed(g, s.kind)) {
     if (g->n_upstreams == 1) x->upstream = g->upstreams[0];
     found(x, msg, done, arg);

@@ -12,6 +12,8 @@
 #include "proxy/resolve.h"
 #include "proxy/view.h"
 
+enum { MAX_NESTED = 16 }; /* requests made for requests */
+
 static struct ln_str str_of(const struct ln_bytes *b) {
   return b ? (struct ln_str){b->data, b->len} : LN_STR_NONE;
 }
@@ -51,40 +53,6 @@ static void send_only(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn don
 
 /* --- using a component ---------------------------------------------------------------------------
  */
-
-/* A resource presented under another URI: what comes back says it too. */
-struct rewrite {
-  struct ln_msg *msg;      /* counted: its uri is what the client knows it by */
-  struct ln_bytes *native; /* counted: the server's, as a JSON string */
-  ln_reply_fn done;
-  void *arg;
-};
-
-static struct ln_msg *rewrite_contents(struct ln_msg *reply, const struct rewrite *w) {
-  struct ln_json_item contents, it, uri;
-  if (reply->kind != LN_MSG_RESULT || !ln_json_get(reply->result, "contents", &contents))
-    return reply;
-  struct ln_edit edits[64];
-  size_t n = 0;
-  struct ln_json_cur cur = ln_json_enter(contents.value);
-  struct ln_str native = ln_json_inside(str_of(w->native));
-  while (n < LN_COUNT(edits) && ln_json_next(&cur, &it))
-    if (ln_json_get(it.value, "uri", &uri) && uri.type == LN_JSON_STRING &&
-        ln_json_str_eq(ln_json_inside(uri.value), native))
-      edits[n++] = (struct ln_edit){uri.value, w->msg->uri};
-  struct ln_msg *out = n ? ln_msg_edit(reply, edits, n) : NULL;
-  if (!out) return reply;
-  ln_msg_unref(reply);
-  return out;
-}
-
-static void rewritten(void *arg, struct ln_msg *reply) {
-  struct rewrite *w = arg;
-  w->done(w->arg, rewrite_contents(reply, w));
-  ln_msg_unref(w->msg);
-  ln_bytes_unref(w->native);
-  free(w);
-}
 
 /* The server's own name for what the client named in the value `at`, as a JSON string. NULL: the
  * same (or out of memory: the server then refuses the name it doesn't know). One reference. */
@@ -131,17 +99,6 @@ static void use_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn do
   }
   struct ln_str at = e->native_json ? ln_resolve_subject(x->method, msg).value : LN_STR_NONE;
   struct ln_bytes *with = native_for(x, e, at);
-  if (with && x->method->kind == LN_KIND_RESOURCE && x->method->route == LN_ROUTE_USE) {
-    struct rewrite *w = malloc(sizeof *w);
-    if (!w) {
-      ln_bytes_unref(with);
-      fail(done, arg, -32603, "Out of memory");
-      return;
-    }
-    *w = (struct rewrite){ln_msg_ref(msg), ln_bytes_ref(with), done, arg};
-    done = rewritten;
-    arg = w;
-  }
   send_up(x, e->upstream, msg, with ? at : LN_STR_NONE, with, done, arg);
   ln_bytes_unref(with);
 }
@@ -218,25 +175,22 @@ static bool some_have(const struct ln_session *s, const char *capability) {
   return any;
 }
 
-/* One request to several servers: their first error, else what came last. */
+/* One request to several servers: their first error, else what came last. The exchange owns it: a
+ * cancelled one is never finished. */
 struct fan {
-  size_t pending; /* answers to come, and the sender's own */
-  struct ln_msg *reply;
-  ln_reply_fn done;
-  void *arg;
+  struct ln_chain c; /* msg: the reply so far */
+  size_t pending;    /* answers to come, and the sender's own */
 };
 
 static void fan_reply(void *arg, struct ln_msg *reply) {
   struct fan *f = arg;
-  if (!f->reply || (f->reply->kind == LN_MSG_RESULT && reply)) {
-    ln_msg_unref(f->reply);
-    f->reply = reply;
+  if (!f->c.msg || (f->c.msg->kind == LN_MSG_RESULT && reply)) {
+    ln_msg_unref(f->c.msg);
+    f->c.msg = reply;
   } else {
     ln_msg_unref(reply);
   }
-  if (--f->pending) return;
-  f->done(f->arg, f->reply);
-  free(f);
+  if (--f->pending == 0) f->c.done(f->c.arg, ln_msg_ref(f->c.msg));
 }
 
 static bool level_known(const struct ln_msg *msg) {
@@ -264,7 +218,8 @@ static void set_level(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn don
     fail(done, arg, -32603, "Out of memory");
     return;
   }
-  *f = (struct fan){1, NULL, done, arg};
+  *f = (struct fan){.c = {.x = x, .done = done, .arg = arg}, .pending = 1};
+  ln_list_push(&x->chain, &f->c.link);
   LN_LIST_EACH(l, &s->own) {
     struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, owner_link);
     struct ln_json_item logging;
@@ -366,11 +321,17 @@ static void request_in(struct ln_session *s, struct ln_msg *msg, struct ln_sink 
   if (!x) return;
   s->host->count.requests++;
   x->headers = headers ? ln_bytes_ref(headers) : NULL;
+  if (headers) { /* for lists that are made on nobody's request */
+    ln_bytes_unref(s->headers);
+    s->headers = ln_bytes_ref(headers);
+  }
   x->counted = true;
   s->in_flight++;
   char text[320];
   if (twin) {
     ln_exchange_fail(x, -32600, "A request with this id is under way already");
+  } else if (ln_str_starts(msg->method, "notifications/")) {
+    ln_exchange_fail(x, -32601, "A notification has no id");
   } else if (s->state == LN_SESSION_NEW && method->route == LN_ROUTE_OTHER) {
     snprintf(text, sizeof text, "Method not found: %.*s", LN_STR_ARG(msg->method));
     ln_exchange_fail(x, -32601, text);
@@ -445,8 +406,14 @@ static void notification_in(struct ln_session *s, struct ln_msg *msg, struct ln_
                             struct ln_bytes *headers) {
   s->host->count.notifications++;
   if (s->state == LN_SESSION_NEW) return;
-  struct ln_exchange *x =
-      ln_exchange_new(s, msg, ln_method_find(msg->method, LN_FROM_CLIENT), sink);
+  const struct ln_method *method = ln_method_find(msg->method, LN_FROM_CLIENT);
+  if (ln_method_is_request(method)) {
+    /* A server that looks at the method alone would carry it out, and no rule would have seen it.
+     */
+    LN_LOG(s->host->log, WARN, s->id, "%.*s without an id was dropped", LN_STR_ARG(msg->method));
+    return;
+  }
+  struct ln_exchange *x = ln_exchange_new(s, msg, method, sink);
   if (!x) return;
   x->headers = headers ? ln_bytes_ref(headers) : NULL;
   ln_hooks_run(x, 0, msg, notification_native, notified, x);
@@ -463,8 +430,21 @@ void ln_router_from_client(struct ln_session *s, struct ln_msg *msg, struct ln_s
   }
 }
 
+/* How many requests stand behind this one, each made for the one before. */
+static size_t depth_of(const struct ln_exchange *x) {
+  size_t n = 0;
+  for (; x; x = x->cause) n++;
+  return n;
+}
+
 void ln_router_request(struct ln_session *s, struct ln_msg *msg, struct ln_exchange *cause,
                        ln_reply_fn reply, void *arg) {
+  if (depth_of(cause) >= MAX_NESTED) {
+    LN_LOG(s->host->log, ERROR, s->id, "a policy's own calls go round in a circle: %.*s",
+           LN_STR_ARG(msg->method));
+    reply(arg, ln_msg_error(-32603, "The policy calls itself too deeply", LN_STR_NONE));
+    return;
+  }
   struct ln_exchange *x =
       s->state == LN_SESSION_GONE
           ? NULL

@@ -79,6 +79,7 @@ void ln_session_unref(struct ln_session *s) {
   ln_msg_unref(s->hello);
   ln_msg_unref(s->hello_up);
   ln_bytes_unref(s->offered);
+  ln_bytes_unref(s->headers);
   free(s->bonds);
   free(s);
 }

@@ -64,6 +64,7 @@ struct ln_session {
       *offered; /* the capabilities offered upstream: the client's plus what the policy handles */
   struct ln_msg *set_level; /* the last logging/setLevel, repeated to servers that start later */
 
+  struct ln_bytes *headers;     /* of its last HTTP request; counted, or NULL */
   struct ln_list subscriptions; /* struct ln_subscription: repeated likewise */
 
   struct ln_list exchanges;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/rewrite.h"
 #include "proxy/router.h"
 
 static struct ln_log *log_of(const struct ln_usession *us) {
@@ -39,6 +40,7 @@ void ln_urequest_end(struct ln_urequest *r, struct ln_msg *reply) {
   struct ln_usession *us = r->usession;
   struct ln_exchange *x = r->x; /* outlives the callback */
   if (x) ln_exchange_ref(x);
+  if (x) reply = ln_rewrite_reply(x->session, us->upstream, reply);
   bool single = us->single && us->state != LN_US_CLOSING && r->msg != NULL && r->x;
   request_free(r);
   fn(arg, reply);
@@ -158,7 +160,10 @@ void ln_urequest_drop(struct ln_urequest *r, const char *reason) {
   }
   bool single = us->single && us->state != LN_US_CLOSING && r->x;
   request_free(r);
-  if (single) ln_usession_close(us, "its one request was called off");
+  if (single)
+    ln_usession_close(us, "its one request was called off");
+  else if (us->upstream->retired && us->state == LN_US_READY && !ln_usession_busy(us))
+    ln_usession_close(us, "the server is no longer configured");
 }
 
 void ln_urequest_cancel(struct ln_urequest *r, const struct ln_msg *cancelled) {

@@ -262,6 +262,28 @@ static void response_in(struct ln_usession *us, struct ln_msg *msg) {
   ln_urequest_end(r, msg);
 }
 
+/* The request that an unreadable text was meant to answer, if that can be told: it would wait until
+ * its deadline otherwise. By its stream; else by the id that the text shows; else it is the only
+ * one. */
+static struct ln_urequest *answered_badly(struct ln_usession *us, struct ln_str text,
+                                          uint64_t related) {
+  int64_t key = (int64_t)related;
+  const char *at = related || !text.n ? NULL : memmem(text.p, text.n, "\"id\"", 4);
+  if (at) {
+    struct ln_str rest = {at + 4, (size_t)(text.p + text.n - at - 4)};
+    while (rest.n && (*rest.p == ' ' || *rest.p == ':')) rest.p++, rest.n--;
+    size_t digits = 0;
+    while (digits < rest.n && rest.p[digits] >= '0' && rest.p[digits] <= '9') digits++;
+    if (!ln_json_int((struct ln_str){rest.p, digits}, &key)) key = 0;
+  }
+  struct ln_urequest *r = key ? ln_map_get(&us->requests, ln_urequest_key(&key)) : NULL;
+  size_t i = 0;
+  struct ln_map_slot *slot;
+  if (!r && !related && us->requests.len == 1 && ln_map_next(&us->requests, &i, &slot))
+    r = slot->value;
+  return r;
+}
+
 static void one_in(struct ln_usession *us, struct ln_bytes *bytes, struct ln_str text,
                    uint64_t related) {
   const struct ln_settings *set = &us->upstream->host->settings;
@@ -275,11 +297,9 @@ static void one_in(struct ln_usession *us, struct ln_bytes *bytes, struct ln_str
     LN_LOG(log_of(us), WARN, us->topic, "sent what is no message (%s): %.*s",
            *fault.text ? fault.text : ln_err_text(rc), (int)LN_MIN(text.n, (size_t)120), text.p);
     ln_bytes_unref(fault.id_bytes);
-    /* The stream's request would wait for this until its deadline. */
-    int64_t key = (int64_t)related;
-    struct ln_urequest *r = related ? ln_map_get(&us->requests, ln_urequest_key(&key)) : NULL;
+    struct ln_urequest *r = answered_badly(us, text, related);
     if (r) {
-      ln_channel_abandon(us->channel, related);
+      ln_channel_abandon(us->channel, (uint64_t)r->id);
       ln_urequest_fail(r, "%s", "answered with what is no message");
     }
     return;
@@ -418,6 +438,9 @@ static void channel_failed(void *arg, uint64_t tag, int err, int status, const c
   struct ln_urequest *r = tag ? ln_map_get(&us->requests, ln_urequest_key(&key)) : NULL;
   if (!r) {
     LN_LOG(log_of(us), WARN, us->topic, "%s", why);
+    /* An answer that was too long to take. */
+    if (err == LN_ELIMIT && (r = answered_badly(us, LN_STR_NONE, 0)))
+      ln_urequest_fail(r, "%s", why);
     return;
   }
   if (err == LN_ENOTFOUND && status == 404 && retry_elsewhere(us, r)) return;

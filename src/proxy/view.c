@@ -249,6 +249,7 @@ static int index_entries(struct ln_view *v) {
       if (!rc && !e->added && !ln_str_eq(str_of(e->key), str_of(e->before_rules)))
         rc = index_hidden(v, e);
     }
+    v->renames |= e->native_json != NULL;
     if (rc) return rc;
   }
   return LN_OK;

@@ -1,6 +1,11 @@
-/* Globs over names: '*', '?', sets and escapes, over bytes. One place to go back to (the last star)
- * is enough, so the time is at most the product of both lengths, never exponential. */
+/* Globs over names: '*', '?', sets and escapes, over bytes; a line break ends one and begins the
+ * next of a list. One place to go back to (the last star) is enough, so the time is at most the
+ * product of both lengths, never exponential. */
 #include "script/policy.h"
+
+static bool at_end(const char *g) {
+  return *g == '\0' || *g == '\n';
+}
 
 /* A set at g (past its '['): true with *next past the ']' when there is one; a '[' that is never
  * closed stands for itself. */
@@ -8,7 +13,7 @@ static bool set_at(const char *g, unsigned char c, const char **next, bool *in) 
   bool negated = *g == '!' || *g == '^';
   if (negated) g++;
   *in = negated;
-  for (const char *first = g; *g && (*g != ']' || g == first);) {
+  for (const char *first = g; !at_end(g) && (*g != ']' || g == first);) {
     if (*g == '\\' && g[1]) g++;
     unsigned char from = (unsigned char)*g++, to = from;
     if (*g == '-' && g[1] && g[1] != ']') {
@@ -26,7 +31,7 @@ static bool set_at(const char *g, unsigned char c, const char **next, bool *in) 
 static bool one(const char **glob, unsigned char c) {
   const char *g = *glob, *next;
   bool in;
-  if (*g == '\0') return false;
+  if (at_end(g)) return false;
   if (*g == '[' && set_at(g + 1, c, &next, &in)) {
     *glob = next;
     return in;
@@ -37,7 +42,7 @@ static bool one(const char **glob, unsigned char c) {
   return any || (unsigned char)*g == c;
 }
 
-bool ln_glob_match(const char *glob, struct ln_str s) {
+static bool match_one(const char *glob, struct ln_str s) {
   const char *after_star = NULL;
   size_t i = 0, mark = 0;
   while (i < s.n) {
@@ -54,5 +59,13 @@ bool ln_glob_match(const char *glob, struct ln_str s) {
     }
   }
   while (*glob == '*') glob++;
-  return *glob == '\0';
+  return at_end(glob);
+}
+
+bool ln_glob_match(const char *glob, struct ln_str s) {
+  for (;; glob++) {
+    if (match_one(glob, s)) return true;
+    glob = strchr(glob, '\n');
+    if (!glob) return false;
+  }
 }

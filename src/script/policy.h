@@ -47,8 +47,8 @@ struct ln_upstream_conf {
 struct ln_hook {
   const char *where;    /* file:line */
   const char *method;   /* a glob over method names */
-  const char *name;     /* a glob over presented names (URIs), or NULL */
-  const char *upstream; /* a glob over upstreams' names, or NULL */
+  const char *name;     /* globs over presented names (URIs), a line each, or NULL */
+  const char *upstream; /* globs over upstreams' names, a line each, or NULL */
   unsigned position;    /* among all rules of the policy, in the order written */
 };
 
@@ -169,7 +169,8 @@ void ln_policy_cancel(struct ln_policy *p, struct ln_exchange *x);
 /* The session is over: its ctx.session.state may go. */
 void ln_policy_session_end(struct ln_policy *p, uint64_t session_key);
 /* '*' any run, '?' one character, '[a-z]' and '[!a-z]' sets, '\' escapes. Bytes; linear in
- * practice, never exponential. */
+ * practice, never exponential.
+ * Several globs, a line each, match what one of them does. */
 bool ln_glob_match(const char *glob, struct ln_str s);
 
 /* --- lists ------------------------------------------------------------------------------------ */
