@@ -105,9 +105,10 @@ struct ln_catalogue *ln_router_catalogue(struct ln_usession *us, struct ln_msg *
   if (s) learn(s, c);
   /* Sessions of the same kind that did without it (it is late, or new after a reload) hear of it.
    */
+  if (known) return c;
   LN_LIST_EACH(l, &u->host->sessions) {
     struct ln_session *other = LN_CONTAINER(l, struct ln_session, link);
-    if (!known && other != s && declared(other, u) && (!s || same_offer(other, c))) learn(other, c);
+    if (other != s && declared(other, u) && (!s || same_offer(other, c))) learn(other, c);
   }
   return c;
 }
@@ -365,8 +366,8 @@ static const char *take_hello(struct ln_session *s, struct ln_msg *msg) {
   s->hello = ln_msg_ref(msg);
   s->version = ln_str_c(ln_version_answer(ln_json_inside(version.value)));
   s->capabilities = has_caps ? caps.value : LN_STR_LIT("{}");
-  if (ln_json_get(msg->params, "clientInfo", &info) && info.type == LN_JSON_OBJECT)
-    s->client_info = info.value;
+  bool has_info = ln_json_get(msg->params, "clientInfo", &info) && info.type == LN_JSON_OBJECT;
+  s->client_info = has_info ? info.value : LN_STR_LIT("{}"); /* not of a hello before */
   return ln_handshake_offer(s) ? "out of memory" : NULL;
 }
 

@@ -58,7 +58,7 @@ static void send_only(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn don
  * same (or out of memory: the server then refuses the name it doesn't know). One reference. */
 static struct ln_bytes *native_for(const struct ln_exchange *x, const struct ln_entry *e,
                                    struct ln_str at) {
-  if (!at.p) return NULL;
+  if (!at.p || !e->native_json) return NULL;
   if (x->view->kind != LN_KIND_TEMPLATE || x->method->route == LN_ROUTE_COMPLETE)
     return ln_bytes_ref(e->native_json);
   /* A URI made from a template that we put a scheme before: take it off again. */
@@ -235,9 +235,9 @@ static void set_level(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn don
  * rules. */
 static bool same_subject(const struct ln_exchange *x, const struct ln_msg *msg) {
   if (msg == x->msg) return true;
-  struct ln_str a = ln_resolve_subject(x->method, x->msg).value,
-                b = ln_resolve_subject(x->method, msg).value;
-  return a.p && b.p && ln_str_eq(a, b);
+  struct ln_subject a = ln_resolve_subject(x->method, x->msg),
+                    b = ln_resolve_subject(x->method, msg);
+  return a.kind == b.kind && a.value.p && b.value.p && ln_str_eq(a.value, b.value);
 }
 
 static void native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
@@ -254,10 +254,12 @@ static void native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
       /* fall through */
     case LN_ROUTE_USE:
     case LN_ROUTE_SUBSCRIBE:
-      if (same_subject(x, msg) && (x->entry || x->upstream))
+      if (!x->moved && same_subject(x, msg) && (x->entry || x->upstream)) {
         use(x, msg, done, arg);
-      else
+      } else {
+        x->moved = true;
         ln_resolve(x, msg, use, done, arg);
+      }
       return;
     default: send_only(x, msg, done, arg); return;
   }
@@ -270,12 +272,13 @@ static void note_state(struct ln_exchange *x) {
     ln_msg_unref(s->set_level);
     s->set_level = ln_msg_ref(x->msg);
   } else if (x->method->route == LN_ROUTE_SUBSCRIBE && x->upstream) {
-    struct ln_str native = x->entry ? str_of(x->entry->native_json) : LN_STR_NONE;
+    struct ln_bytes *native = x->entry ? native_for(x, x->entry, x->msg->uri) : NULL;
     struct ln_msg *m =
-        native.p ? ln_msg_edit(x->msg, &(struct ln_edit){x->msg->uri, native}, 1) : NULL;
+        native ? ln_msg_edit(x->msg, &(struct ln_edit){x->msg->uri, str_of(native)}, 1) : NULL;
     ln_session_subscribed(s, x->upstream, m ? m : x->msg,
                           ln_str_is(x->msg->method, "resources/subscribe"));
     ln_msg_unref(m);
+    ln_bytes_unref(native);
   }
 }
 
@@ -375,7 +378,10 @@ static void initialized_in(struct ln_session *s, struct ln_msg *msg) {
   if (s->state != LN_SESSION_INITIALIZED) return;
   s->state = LN_SESSION_OPEN;
   LN_LIST_EACH(l, &s->own) {
-    ln_usession_client_open(LN_CONTAINER(l, struct ln_usession, owner_link), msg);
+    struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, owner_link);
+    if (us->state != LN_US_READY || us->initialized_sent) continue;
+    ln_usession_client_open(us, msg);
+    l_next = s->own.next; /* what it sent may have brought others to their end */
   }
   ln_session_set_general(s, s->general); /* what waited for this goes out */
 }
@@ -423,11 +429,13 @@ void ln_router_from_client(struct ln_session *s, struct ln_msg *msg, struct ln_s
                            struct ln_bytes *headers) {
   if (s->state == LN_SESSION_GONE) return;
   s->last_used = ln_loop_now(s->host->loop);
+  ln_session_ref(s); /* it may end by this */
   switch (msg->kind) {
     case LN_MSG_REQUEST: request_in(s, msg, sink, headers); break;
     case LN_MSG_NOTIFICATION: notification_in(s, msg, sink, headers); break;
     default: ln_session_answer(s, msg); break;
   }
+  ln_session_unref(s);
 }
 
 /* How many requests stand behind this one, each made for the one before. */
