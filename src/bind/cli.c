@@ -54,8 +54,7 @@ static int fail(lua_State *L, const char *why) {
   return 2;
 }
 
-/* --- making one ---------------------------------------------------------------------------------
- */
+/* --- making one --- */
 
 static int l_cli_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);

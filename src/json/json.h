@@ -51,7 +51,7 @@ struct ln_json_info {
 int ln_json_scan(struct ln_str text, const struct ln_json_limits *limits,
                  struct ln_json_info *info) LN_CHECK;
 
-/* --- cursors over proven text ------------------------------------------------------------ */
+/* --- cursors over proven text --- */
 
 struct ln_json_cur {
   const char *p;
@@ -79,7 +79,7 @@ bool ln_json_get(struct ln_str object, const char *name, struct ln_json_item *it
 /* Elements or members in a container; 0 for scalars. */
 size_t ln_json_count(struct ln_str container);
 
-/* --- strings and numbers ----------------------------------------------------------------- */
+/* --- strings and numbers --- */
 
 /* raw is a string's inside, without quotes. */
 bool ln_json_str_is(struct ln_str raw, const char *plain);
@@ -103,7 +103,7 @@ int ln_json_number(struct ln_buf *out, double d) LN_CHECK;
 /* An integer literal (no fraction, no exponent, no "-0") that fits; false otherwise. */
 bool ln_json_int(struct ln_str raw, int64_t *out);
 
-/* --- editing ------------------------------------------------------------------------------ */
+/* --- editing --- */
 
 /* One replacement: at is a slice of the source text (an empty one inserts before it). */
 struct ln_edit {

@@ -4,7 +4,7 @@
 #define LN_MCP_METHOD_H
 
 #include "base/base.h"
-#include "script/policy.h"
+#include "mcp/kind.h"
 
 /* How the router treats a message. */
 enum ln_route {
@@ -84,7 +84,7 @@ struct ln_kind_row {
 };
 extern const struct ln_kind_row ln_kind_rows[LN_KINDS];
 
-/* --- versions ------------------------------------------------------------------------------- */
+/* --- versions --- */
 
 #define LN_VERSION_LATEST "2025-11-25"
 /* True for the session versions Lunette speaks. */

@@ -61,8 +61,7 @@ static int escaped(struct ln_str s, size_t i) {
   return hi < 0 || lo < 0 ? -1 : hi << 4 | lo;
 }
 
-/* --- taking apart ------------------------------------------------------------------------------
- */
+/* --- taking apart --- */
 
 /* The length of "scheme" before its colon, 0 without one. */
 static size_t scheme_len(struct ln_str u) {
@@ -134,8 +133,7 @@ static bool split(struct ln_str uri, struct parts *p) {
   return true;
 }
 
-/* --- the normal form ---------------------------------------------------------------------------
- */
+/* --- the normal form --- */
 
 /* What may stand in a part besides unreserved characters, as it is. */
 #define SUB_DELIMS "!$&'()*+,;=:@"
@@ -309,8 +307,7 @@ bool ln_uri_climbs(struct ln_str uri) {
   return rc || climbs; /* what can't be told may be */
 }
 
-/* --- the loose form ----------------------------------------------------------------------------
- */
+/* --- the loose form --- */
 
 static int append_decoded(struct ln_str s, struct ln_buf *out) {
   for (size_t i = 0; i < s.n; i++) {

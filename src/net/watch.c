@@ -59,7 +59,7 @@ static bool same(const struct sign *a, const struct sign *b) {
   return memcmp(a, b, sizeof *a) == 0;
 }
 
-/* --- noticing -------------------------------------------------------------------------------- */
+/* --- noticing --- */
 
 static void on_rest(struct ln_timer *t) {
   struct ln_watch *w = LN_CONTAINER(t, struct ln_watch, rest);
@@ -101,7 +101,7 @@ static void on_poll(struct ln_timer *t) {
   ln_timer_start(w->loop, &w->poll, POLL_MS, on_poll);
 }
 
-/* --- directories ----------------------------------------------------------------------------- */
+/* --- directories --- */
 
 static void dir_closed(uv_handle_t *h) {
   free(LN_CONTAINER((uv_fs_event_t *)h, struct dir, handle));
@@ -202,7 +202,7 @@ static int add_dirs(struct ln_watch *w, const char *path) {
   return rc;
 }
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 struct ln_watch *ln_watch_new(struct ln_loop *l, void (*fn)(void *arg), void *arg) {
   struct ln_watch *w = calloc(1, sizeof *w);

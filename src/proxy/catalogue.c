@@ -11,7 +11,7 @@ enum {
   MAX_SHARED = 64    /* catalogues of one server: clients may think up capabilities without end */
 };
 
-/* --- shelves ------------------------------------------------------------------------------ */
+/* --- shelves --- */
 
 struct ln_shelf *ln_shelf_ref(struct ln_shelf *sh) {
   sh->refs++;
@@ -84,7 +84,7 @@ static bool shelf_same(const struct ln_shelf *a, const struct ln_shelf *b) {
   return true;
 }
 
-/* --- catalogues ----------------------------------------------------------------------------- */
+/* --- catalogues --- */
 
 static bool bytes_eq(const struct ln_bytes *a, const struct ln_bytes *b) {
   return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
@@ -151,7 +151,7 @@ bool ln_catalogue_offers(const struct ln_catalogue *c, enum ln_kind kind) {
          it.type == LN_JSON_OBJECT;
 }
 
-/* --- fetching -------------------------------------------------------------------------------- */
+/* --- fetching --- */
 
 /* All pages of one list, one after the other. done gets the shelf (its reference) or NULL. */
 struct fetch {
@@ -260,8 +260,7 @@ static struct fetch *fetch_new(struct ln_catalogue *c, enum ln_kind kind, struct
   return f;
 }
 
-/* --- a list for a session -----------------------------------------------------------------------
- */
+/* --- a list for a session --- */
 
 /* Somebody who waits: for a server to be ready, then for its list. */
 struct waiter {
@@ -415,8 +414,7 @@ void ln_catalogue_shelf(struct ln_session *s, struct ln_upstream *u, enum ln_kin
     waiter_end(w, NULL, why);
 }
 
-/* --- changes ------------------------------------------------------------------------------------
- */
+/* --- changes --- */
 
 /* A catalogue like c, of one session alone. */
 static struct ln_catalogue *fork_catalogue(const struct ln_catalogue *c) {

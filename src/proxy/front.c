@@ -33,8 +33,7 @@ struct ln_bytes *ln_front_fault(struct ln_msg_fault *f) {
   return out;
 }
 
-/* --- batches -----------------------------------------------------------------------------------
- */
+/* --- batches --- */
 
 struct batch {
   struct ln_sink sink;
@@ -146,8 +145,7 @@ int ln_front_batch(struct ln_session *s, struct ln_bytes *bytes, struct ln_str t
   return rc == LN_EFULL ? LN_OK : rc;
 }
 
-/* --- state ---------------------------------------------------------------------------------------
- */
+/* --- state --- */
 
 bool ln_front_ready(const struct ln_host *h, struct ln_buf *out) {
   static const char *const words[] = {"unknown", "up", "down"};

@@ -5,7 +5,7 @@
 
 #include "proxy/session.h"
 
-/* --- messages in ------------------------------------------------------------------------------ */
+/* --- messages in --- */
 
 /* The limits for what clients send. */
 struct ln_msg_limits ln_front_limits(const struct ln_host *h);
@@ -22,8 +22,7 @@ int ln_front_batch(struct ln_session *s, struct ln_bytes *bytes, struct ln_str t
                    struct ln_sink *outer, struct ln_bytes *headers, size_t *requests,
                    struct ln_msg_fault *fault) LN_CHECK;
 
-/* --- stdio --------------------------------------------------------------------------------------
- */
+/* --- stdio --- */
 
 struct ln_front_stdio;
 /* Serves one client on two descriptors, which are closed at the end. ended is called (from the
@@ -36,8 +35,7 @@ void ln_front_stdio_drain(struct ln_front_stdio *f);
 /* Ends the session and closes; closed is called last, from the loop. */
 void ln_front_stdio_close(struct ln_front_stdio *f, void (*closed)(void *arg), void *arg);
 
-/* --- HTTP ----------------------------------------------------------------------------------------
- */
+/* --- HTTP --- */
 
 struct ln_front_http;
 /* host is an address. LN_ESYSTEM with *why when it can't be listened on. */

@@ -8,7 +8,7 @@
 
 enum { TICK_MS = 15000 };
 
-/* --- replies ---------------------------------------------------------------------------------- */
+/* --- replies --- */
 
 void ln_front_reply(struct ln_http_request *r, int status, const char *type, const char *headers,
                     struct ln_str body) {
@@ -36,8 +36,7 @@ void ln_front_refuse(struct ln_front_http *f, struct ln_http_request *r, struct 
   reply_fault(r, g.status, &fault, g.headers);
 }
 
-/* --- bodies and headers ------------------------------------------------------------------------
- */
+/* --- bodies and headers --- */
 
 struct ln_str ln_front_body(const struct ln_http_request *r) {
   return r->body ? ln_json_trim((struct ln_str){r->body->data, r->body->len}) : LN_STR_NONE;
@@ -62,8 +61,7 @@ struct ln_bytes *ln_front_headers(struct ln_front_http *f, const struct ln_http_
   return wants ? ln_gate_headers(r->head) : NULL;
 }
 
-/* --- sessions -----------------------------------------------------------------------------------
- */
+/* --- sessions --- */
 
 static bool new_id(char *id, size_t max) {
   unsigned char raw[16];
@@ -128,8 +126,7 @@ struct ln_front_session *ln_front_session_find(struct ln_front_http *f, struct l
   return there ? fs : NULL;
 }
 
-/* --- pages --------------------------------------------------------------------------------------
- */
+/* --- pages --- */
 
 static void page_health(struct ln_front_http *f, struct ln_http_request *r) {
   (void)f;
@@ -198,8 +195,7 @@ static void on_done(void *arg, struct ln_http_request *r, bool gone) {
 
 static const struct ln_http_server_ops server_ops = {on_request, on_drain, on_done};
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 /* Somebody who listens is there; of the others those that do nothing are ended after their time. */
 static void tick_session(struct ln_front_session *fs, uint64_t now) {

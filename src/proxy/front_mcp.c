@@ -21,8 +21,7 @@ static struct ln_front_session *session_of(struct ln_front_http *f, const struct
   return fs;
 }
 
-/* --- POST ---------------------------------------------------------------------------------------
- */
+/* --- POST --- */
 
 static void post_batch(struct ln_front_http *f, struct ln_http_request *r, struct ln_str text,
                        struct ln_bytes *headers) {
@@ -99,8 +98,7 @@ static void post(struct ln_front_http *f, struct ln_http_request *r) {
   ln_bytes_unref(headers);
 }
 
-/* --- GET ----------------------------------------------------------------------------------------
- */
+/* --- GET --- */
 
 /* The listening stream, from here on or from where it was lost. */
 static void listen_on(struct ln_front_session *fs, struct ln_http_request *r, bool resume,

@@ -52,8 +52,7 @@ void ln_front_sse(struct ln_front_http *f, struct ln_http_request *r) {
   ln_session_set_general(s, &p->sink);
 }
 
-/* --- POST ---------------------------------------------------------------------------------------
- */
+/* --- POST --- */
 
 /* The value of sessionId in the query. */
 static struct ln_str query_id(struct ln_str target) {

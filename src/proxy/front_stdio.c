@@ -40,7 +40,7 @@ static void tell_closed(struct ln_front_stdio *f) {
 
 static void poll_end(struct ln_timer *t);
 
-/* --- to the client -------------------------------------------------------------------------- */
+/* --- to the client --- */
 
 static int write_line(struct ln_front_stdio *f, const struct ln_iov *parts, size_t n) {
   if (!f->out) return LN_ECLOSED;
@@ -84,7 +84,7 @@ static void on_drain(void *arg) {
   ln_session_drained(f->session);
 }
 
-/* --- from the client ------------------------------------------------------------------------ */
+/* --- from the client --- */
 
 static void answer_fault(struct ln_front_stdio *f, struct ln_msg_fault *fault) {
   LN_LOG(f->host->log, WARN, "stdio", "refused a message: %s", fault->text);
@@ -183,7 +183,7 @@ static const struct ln_stream_ops in_ops = {
 static const struct ln_stream_ops out_ops = {
     .on_end = on_out_end, .on_drain = on_drain, .on_closed = on_out_closed};
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 struct ln_front_stdio *ln_front_stdio_start(struct ln_host *h, int in, int out,
                                             void (*ended)(void *arg), void *arg) {

@@ -18,7 +18,7 @@ static const struct {
     {"roots", "roots/list"},
 };
 
-/* --- towards servers ------------------------------------------------------------------------- */
+/* --- towards servers --- */
 
 /* The capabilities offered to servers: the client's own bytes plus what handlers add. */
 static struct ln_bytes *offered(const struct ln_policy *p, struct ln_str own) {
@@ -113,8 +113,7 @@ struct ln_catalogue *ln_router_catalogue(struct ln_usession *us, struct ln_msg *
   return c;
 }
 
-/* --- towards the client ------------------------------------------------------------------------
- */
+/* --- towards the client --- */
 
 struct hello {
   struct ln_exchange *x; /* counted */

@@ -64,10 +64,6 @@ static size_t next_match(const struct ln_exchange *x, size_t from, const struct 
   return i;
 }
 
-bool ln_hooks_match(const struct ln_exchange *x, const struct ln_msg *msg) {
-  return next_match(x, 0, msg) < x->gen->decls->n_hooks;
-}
-
 static struct step *step_new(struct ln_exchange *x, struct step *outer, struct ln_msg *msg) {
   struct step *s = calloc(1, sizeof *s);
   if (!s) return NULL;

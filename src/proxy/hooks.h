@@ -10,8 +10,6 @@
 typedef void (*ln_hooks_native)(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done,
                                 void *arg);
 
-/* True when some handler matches: only then is anything of this needed. */
-bool ln_hooks_match(const struct ln_exchange *x, const struct ln_msg *msg);
 /* Runs msg through the handlers that match from index `from` on. */
 void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hooks_native native,
                   ln_reply_fn done, void *arg);

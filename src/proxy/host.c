@@ -19,7 +19,7 @@ void ln_host_init(struct ln_host *h, struct ln_loop *loop, struct ln_log *log) {
   h->shared = ln_shared_new();
 }
 
-/* --- generations ------------------------------------------------------------------------------ */
+/* --- generations --- */
 
 struct ln_generation *ln_generation_ref(struct ln_generation *g) {
   g->refs++;
@@ -114,7 +114,7 @@ size_t ln_host_in_flight(const struct ln_host *h) {
   return n;
 }
 
-/* --- closing ---------------------------------------------------------------------------------- */
+/* --- closing --- */
 
 void ln_host_check_closed(struct ln_host *h) {
   if (!h->closing || !h->closed || !ln_list_empty(&h->sessions)) return;
@@ -149,8 +149,7 @@ void ln_host_deinit(struct ln_host *h) {
   *h = (struct ln_host){0};
 }
 
-/* --- what policies ask --------------------------------------------------------------------------
- */
+/* --- what policies ask --- */
 
 static struct ln_str int_text(struct ln_buf *scratch, uint64_t n) {
   return ln_buf_printf(scratch, "%" PRIu64, n) ? LN_STR_NONE : ln_buf_str(scratch);

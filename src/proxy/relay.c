@@ -8,8 +8,7 @@
 #include "proxy/rewrite.h"
 #include "proxy/router.h"
 
-/* --- whom it concerns ----------------------------------------------------------------------------
- */
+/* --- whom it concerns --- */
 
 /* The exchange that a server's message is related to: the one whose stream it came on; without
  * streams (a child) the only one under way, else the latest. NULL: none, or nobody can tell whose

@@ -22,7 +22,7 @@ static void fail(ln_reply_fn done, void *arg, int code, const char *text) {
   done(arg, ln_msg_error(code, text, LN_STR_NONE));
 }
 
-/* --- to a server ----------------------------------------------------------------------------- */
+/* --- to a server --- */
 
 static void send_up(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg *msg,
                     struct ln_str name_at, struct ln_bytes *name_with, ln_reply_fn done,
@@ -51,8 +51,7 @@ static void send_only(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn don
   fail(done, arg, -32601, text);
 }
 
-/* --- using a component ---------------------------------------------------------------------------
- */
+/* --- using a component --- */
 
 /* The server's own name for what the client named in the value `at`, as a JSON string. NULL: the
  * same (or out of memory: the server then refuses the name it doesn't know). One reference. */

@@ -39,7 +39,7 @@ void ln_sink_unref(struct ln_sink *s) {
   if (s && --s->refs == 0) s->ops->free(s);
 }
 
-/* --- life -------------------------------------------------------------------------------- */
+/* --- life --- */
 
 struct ln_session *ln_session_new(struct ln_host *h, const char *transport, const char *id) {
   if (h->closing || h->n_sessions >= h->settings.max_sessions) return NULL;
@@ -158,7 +158,7 @@ void ln_session_end(struct ln_session *s) {
   ln_session_unref(s);
 }
 
-/* --- servers ---------------------------------------------------------------------------------- */
+/* --- servers --- */
 
 static struct ln_bond *bond_find(const struct ln_session *s, const struct ln_upstream *u) {
   for (size_t i = 0; i < s->n_bonds; i++)
@@ -203,7 +203,7 @@ int ln_session_set_catalogue(struct ln_session *s, struct ln_upstream *u, struct
   return LN_OK;
 }
 
-/* --- to the client ------------------------------------------------------------------------ */
+/* --- to the client --- */
 
 void ln_session_throttle(struct ln_session *s) {
   LN_LIST_EACH(l, &s->own) {
@@ -298,7 +298,7 @@ void ln_session_set_general(struct ln_session *s, struct ln_sink *sink) {
   flush_waiting(s);
 }
 
-/* --- requests to the client ------------------------------------------------------------------ */
+/* --- requests to the client --- */
 
 int64_t ln_session_ask(struct ln_session *s, struct ln_sink *sink, struct ln_msg *request,
                        ln_reply_fn reply, void *arg) {

@@ -14,7 +14,7 @@
 struct ln_catalogue;
 struct ln_usession;
 
-/* --- sinks ------------------------------------------------------------------------------------ */
+/* --- sinks --- */
 
 struct ln_sink;
 struct ln_sink_ops {
@@ -34,8 +34,7 @@ struct ln_sink {
 struct ln_sink *ln_sink_ref(struct ln_sink *s);
 void ln_sink_unref(struct ln_sink *s); /* NULL is fine */
 
-/* --- sessions ----------------------------------------------------------------------------------
- */
+/* --- sessions --- */
 
 enum ln_session_state {
   LN_SESSION_NEW,          /* nothing but initialize and ping is served */
@@ -145,8 +144,7 @@ bool ln_session_crowded(const struct ln_session *s);
 /* Stops or starts reading from the session's own servers, as clogged says. */
 void ln_session_throttle(struct ln_session *s);
 
-/* --- exchanges ---------------------------------------------------------------------------------
- */
+/* --- exchanges --- */
 
 struct ln_exchange {
   struct ln_list link; /* in session->exchanges while under way */

@@ -6,8 +6,7 @@
 
 #include "proxy/catalogue.h"
 
-/* --- configurations: one block each, strings and all -------------------------------------------
- */
+/* --- configurations: one block each, strings and all --- */
 
 static const char *copy_string(const char *s, bool *ok) {
   char *p = s ? strdup(s) : NULL;

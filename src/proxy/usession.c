@@ -33,7 +33,7 @@ static void note_failure(struct ln_usession *us, const char *why) {
   if (why != u->last_error) snprintf(u->last_error, sizeof u->last_error, "%s", why);
 }
 
-/* --- opening -------------------------------------------------------------------------------- */
+/* --- opening --- */
 
 static struct ln_usession *open_session(struct ln_upstream *u, struct ln_session *owner,
                                         const char **why) {
@@ -130,7 +130,7 @@ static void tell_watchers(struct ln_usession *us, bool ready, const char *why) {
   }
 }
 
-/* --- sending -------------------------------------------------------------------------------- */
+/* --- sending --- */
 
 static void send_initialized(struct ln_usession *us, struct ln_msg *client_words) {
   if (us->initialized_sent) return;
@@ -187,7 +187,7 @@ void ln_usession_pause(struct ln_usession *us, bool pause) {
     ln_channel_resume(us->channel);
 }
 
-/* --- the handshake ---------------------------------------------------------------------------- */
+/* --- the handshake --- */
 
 static void on_initialized(void *arg, struct ln_msg *reply) {
   struct ln_usession *us = arg;
@@ -247,7 +247,7 @@ static void channel_ready(void *arg) {
   ln_urequest_send(us, r);
 }
 
-/* --- receiving -------------------------------------------------------------------------------- */
+/* --- receiving --- */
 
 static void response_in(struct ln_usession *us, struct ln_msg *msg) {
   int64_t id;
@@ -346,7 +346,7 @@ static void channel_message(void *arg, struct ln_bytes *bytes, uint64_t related)
   ln_bytes_unref(bytes);
 }
 
-/* --- the end ---------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 /* Out of everybody's sight: nothing new comes to it. */
 static void detach(struct ln_usession *us) {

@@ -14,7 +14,7 @@ static struct ln_str str_of(const struct ln_bytes *b) {
   return b ? (struct ln_str){b->data, b->len} : LN_STR_NONE;
 }
 
-/* --- life ----------------------------------------------------------------------------------- */
+/* --- life --- */
 
 struct ln_view *ln_view_ref(struct ln_view *v) {
   v->refs++;
@@ -56,7 +56,7 @@ void ln_view_unref(struct ln_view *v) {
   free(v);
 }
 
-/* --- building -------------------------------------------------------------------------------- */
+/* --- building --- */
 
 /* The name an item has before any rule: with its server's prefix; URIs as they are. */
 static struct ln_bytes *first_name(const char *prefix, enum ln_kind kind,
@@ -283,8 +283,7 @@ static struct ln_view *build(struct ln_generation *gen, enum ln_kind kind,
   return v;
 }
 
-/* --- getting one --------------------------------------------------------------------------------
- */
+/* --- getting one --- */
 
 struct getter {
   struct ln_session *session; /* counted */
@@ -482,8 +481,7 @@ bool ln_view_needed(const struct ln_generation *g, enum ln_kind kind) {
          ln_policy_has_rules(g->policy, kind);
 }
 
-/* --- looking up ----------------------------------------------------------------------------------
- */
+/* --- looking up --- */
 
 static void *look(const struct ln_map *m, struct ln_str key, uri_form form) {
   struct ln_bytes *other = form_of(key, form);

@@ -297,7 +297,7 @@ int ln_msg_parse(struct ln_bytes *bytes, struct ln_str text, const struct ln_msg
   return index_text(bytes, text, info.newlines, limits->strict, out, fault);
 }
 
-/* --- messages of our own ----------------------------------------------------------------- */
+/* --- messages of our own --- */
 
 /* What we made ourselves, or edited out of what was proven, parses; else a caller gave us text
  * that is no JSON. */

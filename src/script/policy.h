@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "mcp/kind.h"
 #include "net/loop.h"
 #include "rpc/message.h"
 
@@ -18,10 +19,7 @@ struct ln_run;
 struct ln_shared;
 struct ln_transform;
 
-/* The four kinds of component, in the order of the managers' table. */
-enum ln_kind { LN_KIND_TOOL, LN_KIND_RESOURCE, LN_KIND_TEMPLATE, LN_KIND_PROMPT, LN_KINDS };
-
-/* --- what a policy declares ----------------------------------------------------------------- */
+/* --- what a policy declares --- */
 
 enum ln_session_mode { LN_SESSION_CLIENT, LN_SESSION_SHARED, LN_SESSION_REQUEST };
 enum ln_upstream_transport { LN_VIA_STDIO, LN_VIA_HTTP, LN_VIA_SSE };
@@ -85,7 +83,7 @@ struct ln_policy_decls {
   size_t n_files;
 };
 
-/* --- what a policy may ask of the proxy ------------------------------------------------------ */
+/* --- what a policy may ask of the proxy --- */
 
 /* Facts about the exchange a run belongs to. Plain text, or JSON where said. */
 enum ln_fact {
@@ -140,7 +138,7 @@ struct ln_policy_host {
                                policy's own. The policy takes a reference. */
 };
 
-/* --- loading ---------------------------------------------------------------------------------- */
+/* --- loading --- */
 
 enum ln_target_kind { LN_TARGET_LUA, LN_TARGET_JSON, LN_TARGET_URL, LN_TARGET_COMMAND };
 
@@ -173,7 +171,7 @@ void ln_policy_session_end(struct ln_policy *p, uint64_t session_key);
  * Several globs, a line each, match what one of them does. */
 bool ln_glob_match(const char *glob, struct ln_str s);
 
-/* --- lists ------------------------------------------------------------------------------------ */
+/* --- lists --- */
 
 /* A name that an item had until the rule at `until` changed it. */
 struct ln_old_name {
@@ -221,7 +219,7 @@ void ln_view_item_deinit(struct ln_view_item *item); /* the out members */
 struct ln_transform *ln_transform_ref(struct ln_transform *t);
 void ln_transform_unref(struct ln_transform *t); /* NULL is fine */
 
-/* --- running ---------------------------------------------------------------------------------- */
+/* --- running --- */
 
 /* What a hook run needs. The functions may be called until done was. */
 struct ln_hook_call {

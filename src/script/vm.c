@@ -73,6 +73,12 @@ static int l_vm_open(lua_State *L) {
   lua_pushliteral(L, "array");
   lua_setfield(L, -2, "__name");
   vm->codec.array_mt = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  vm->codec.origins = luaL_ref(L, LUA_REGISTRYINDEX);
   ln_require_install(L);
   ln_bind_open(L, vm);
   ln_guard_install(L);

@@ -27,8 +27,7 @@ void ln_sse_open(struct ln_http_channel *c) {
   ln_http_stream_get(c->stream);
 }
 
-/* --- finding out --------------------------------------------------------------------------------
- */
+/* --- finding out --- */
 
 bool ln_sse_hint(const struct ln_http_post *p) {
   const struct ln_http_channel *c = p->c;
@@ -64,8 +63,7 @@ void ln_sse_lost(struct ln_http_post *p, int err, const char *why) {
     ln_http_channel_die(c, err, words);
 }
 
-/* --- the stream ---------------------------------------------------------------------------------
- */
+/* --- the stream --- */
 
 /* NULL, or what is wrong with it. */
 static const char *take_endpoint(struct ln_http_post *p, const struct ln_bytes *data) {
