@@ -3,8 +3,8 @@
  *
  * In Lua: an object is a plain table, an array a table with the array metatable (so that [] is
  * not {}), null is lightuserdata NULL, a number a double. A table without the metatable is an
- * array when its keys are 1..n, an object when they are strings; an empty one takes the shape of
- * what it replaces, else it is an object.
+ * array when its keys are 1..n, an object when they are strings; an empty one that was decoded as
+ * an object is one, any other takes the shape of what it replaces, else it is an object.
  *
  * The codec owns every buffer that encoding and merging need, so nothing leaks when Lua throws in
  * the middle; it is used by one call at a time, never across a call into Lua code. */
@@ -36,8 +36,9 @@ struct ln_value_member {
   size_t at;       /* elements: the index in the Lua table */
   size_t before;   /* elements: how many of the Lua table go in before this one */
   bool drop;
-  bool same; /* known to be equal already */
-  bool twin; /* a later member has the same name */
+  bool claimed; /* a table that was made of this very element is in the Lua table */
+  bool same;    /* known to be equal already */
+  bool twin;    /* a later member has the same name */
 };
 
 /* An edit whose text still lies in the codec's growing buffer. */
@@ -50,7 +51,11 @@ enum { LN_VALUE_DEPTH = 200, LN_VALUE_FAULT = 320 };
 
 struct ln_codec {
   size_t max_bytes;
-  int array_mt;          /* registry reference of the array metatable */
+  int array_mt;        /* registry reference of the array metatable */
+  int origins;         /* and of the weak table of origins, see value_origin.c */
+  struct ln_str whole; /* the root of what is decoded or merged */
+  double mark;         /* of whole, when marked */
+  bool marked;
   struct ln_buf text;    /* what is encoded */
   struct ln_buf scratch; /* unescaped strings */
   struct ln_buf keys;    /* struct ln_str[]: sorted keys of the objects being encoded */
@@ -92,7 +97,7 @@ LN_THROWS int ln_value_merge(struct lua_State *L, struct ln_codec *c, int idx, c
                              struct ln_str source, const char *optional,
                              struct ln_merge *out) LN_CHECK;
 
-/* --- shared by the value_*.c files ------------------------------------------------------- */
+/* --- shared by the value_*.c files --- */
 
 enum ln_shape { LN_SHAPE_EMPTY, LN_SHAPE_ARRAY, LN_SHAPE_OBJECT, LN_SHAPE_BAD };
 /* What a table is; *n its elements or members. On BAD the fault is set. An empty one with the
@@ -105,6 +110,14 @@ LN_THROWS int ln_value_append(struct lua_State *L, struct ln_codec *c, int idx, 
 LN_THROWS int ln_value_sorted_keys(struct lua_State *L, struct ln_codec *c, int idx, size_t *n);
 /* The i-th of the keys that start at base. */
 struct ln_str ln_value_key(const struct ln_codec *c, size_t base, size_t i);
+/* What is decoded, or merged over, from now on. */
+void ln_origin_begin(struct ln_codec *c, struct ln_str whole);
+/* Remembers that the table on top was decoded from the value at. */
+LN_THROWS void ln_origin_note(struct lua_State *L, struct ln_codec *c, const char *at, bool object);
+/* Whether the table at idx is known to have been decoded as an object. */
+LN_THROWS bool ln_origin_is_object(struct lua_State *L, const struct ln_codec *c, int idx);
+/* Where in c->whole the table at idx was decoded from; NULL when that is not known. */
+LN_THROWS const char *ln_origin_in_whole(struct lua_State *L, struct ln_codec *c, int idx);
 double ln_value_number(struct ln_codec *c, struct ln_str raw);
 void ln_value_begin(struct ln_codec *c, const char *root);
 /* LN_OK or LN_ESCRIPT; an error that has no sentence yet gets one. */

@@ -1,10 +1,14 @@
 /* Arrays laid over their source, and the cutting and appending that objects share with them.
  *
- * An element that a policy took out or put in must not make all that follow look edited. So the
- * two are aligned first: while one side has more elements left than the other, an element
- * that differs is looked for among as many of the following as there are too many; once both have
- * as many left, they are paired in order. Comparisons are counted: past the limit the rest is
- * paired in order, which is still right, only less faithful. */
+ * An element that a policy took out, put in or moved must not make all that follow look edited. So
+ * the two are aligned first. A table that is known to have been made of an element is paired with
+ * it, as long as that goes forward through the source; one that would go back was moved: it is put
+ * in with the bytes of the element it was made of, which is cut where it was.
+ *
+ * Between those, and when nothing is known (scalars, copies): while one side has more elements left
+ * than the other, an element that differs is looked for among as many of the following as there
+ * are too many; once both have as many left, they are paired in order. Comparisons are counted:
+ * past the limit the rest is paired in order, which is still right, only less faithful. */
 #include <lauxlib.h>
 #include <lua.h>
 
@@ -91,11 +95,35 @@ static void pair(struct ln_codec *c, size_t base, size_t i, size_t k, bool same)
   m->same = same;
 }
 
-/* Pairs n source elements with the table's m; elements of the table from *rest on go to the
- * end. */
-static void align(lua_State *L, struct ln_codec *c, size_t base, size_t n, int idx, size_t m,
-                  size_t *rest) {
-  size_t i = 0, k = 1;
+/* One array on its way: n source elements from base on, the table at idx with m elements. */
+struct arrays {
+  size_t base, n;
+  int idx;
+  size_t m;
+};
+
+/* The source element that the table's k-th was made of; n when none is known. */
+static size_t source_of(lua_State *L, struct ln_codec *c, const struct arrays *a, size_t k) {
+  lua_rawgeti(L, a->idx, (int)k);
+  const char *at = lua_istable(L, -1) ? ln_origin_in_whole(L, c, lua_gettop(L)) : NULL;
+  lua_pop(L, 1);
+  size_t low = 0, high = at ? a->n : 0;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (ln_walk_member(c, a->base, middle)->value.p < at)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return at && low < a->n && ln_walk_member(c, a->base, low)->value.p == at ? low : a->n;
+}
+
+/* Pairs source elements i..n with the table's k..m by what they are equal to; what of the source is
+ * paired with nothing is dropped. */
+static void align_unknown(lua_State *L, struct ln_codec *c, const struct arrays *a, size_t i,
+                          size_t n, size_t k, size_t m) {
+  size_t base = a->base;
+  int idx = a->idx;
   while (i < n && k <= m && n - i != m - k + 1) {
     size_t more_here = n - i, more_there = m - k + 1, d = 0;
     bool found = equal(L, c, base, i, idx, k);
@@ -107,48 +135,109 @@ static void align(lua_State *L, struct ln_codec *c, size_t base, size_t n, int i
     } else if (!found) {
       for (d = 1; d <= more_there - more_here && !found; d++)
         found = equal(L, c, base, i, idx, k + d);
-      d--;
-      if (found) {
-        ln_walk_member(c, base, i)->before = d;
-        k += d;
-      }
+      if (found) k += d - 1;
     }
     pair(c, base, i++, k++, found);
   }
   for (; i < n && k <= m; i++, k++) pair(c, base, i, k, false);
   for (; i < n; i++) ln_walk_member(c, base, i)->drop = true;
-  *rest = k;
+}
+
+/* The same where some were moved: those are no partners for others. */
+static void align_around(lua_State *L, struct ln_codec *c, const struct arrays *a, size_t i,
+                         size_t n, size_t k, size_t m) {
+  bool moved = false;
+  for (size_t j = i; j < n && !moved; j++) moved = ln_walk_member(c, a->base, j)->claimed;
+  for (size_t j = k; j <= m && !moved; j++) moved = source_of(L, c, a, j) < a->n;
+  if (!moved) {
+    align_unknown(L, c, a, i, n, k, m);
+    return;
+  }
+  for (; i < n; i++) {
+    struct ln_value_member *s = ln_walk_member(c, a->base, i);
+    while (!s->claimed && k <= m && source_of(L, c, a, k) < a->n) k++;
+    if (s->claimed || k > m)
+      s->drop = true;
+    else
+      pair(c, a->base, i, k++, false);
+  }
+}
+
+/* Pairs all; elements of the table from *rest on go to the end. Unless the table is empty something
+ * stays: the first whose element is known can be paired with it. */
+static void align(lua_State *L, struct ln_codec *c, const struct arrays *a, size_t *rest) {
+  size_t known = 0, i = 0, k = 1;
+  /* Comparing asks for equal values in equal order, whatever they were made of. */
+  for (size_t j = 1; j <= a->m && !c->comparing; j++) {
+    size_t s = source_of(L, c, a, j);
+    if (s == a->n) continue;
+    ln_walk_member(c, a->base, s)->claimed = true;
+    known++;
+  }
+  for (size_t j = 1; known && j <= a->m; j++) {
+    size_t s = source_of(L, c, a, j);
+    if (s == a->n || s < i) continue;
+    align_around(L, c, a, i, s, k, j - 1);
+    pair(c, a->base, s, j, false);
+    i = s + 1;
+    k = j + 1;
+  }
+  if (known)
+    align_around(L, c, a, i, a->n, k, a->m);
+  else
+    align_unknown(L, c, a, i, a->n, k, a->m);
+  *rest = 1;
+  for (i = 0; i < a->n; i++) {
+    struct ln_value_member *s = ln_walk_member(c, a->base, i);
+    if (s->drop) continue;
+    s->before = s->at - *rest;
+    *rest = s->at + 1;
+  }
+}
+
+/* --- putting in --- */
+
+static int append_element(lua_State *L, struct ln_codec *c, const struct arrays *a, size_t k) {
+  int rc = ln_value_enter(c, (struct ln_value_step){NULL, 0, k});
+  if (rc) return rc;
+  size_t s = source_of(L, c, a, k);
+  lua_rawgeti(L, a->idx, (int)k);
+  if (s < a->n) {
+    struct ln_value_member m = *ln_walk_member(c, a->base, s); /* the buffer moves meanwhile */
+    rc = ln_walk_append(L, c, m.value, m.type, lua_gettop(L));
+  } else {
+    rc = ln_value_append(L, c, lua_gettop(L), false);
+  }
+  lua_pop(L, 1);
+  if (rc == LN_OK) ln_value_leave(c);
+  return rc;
 }
 
 /* Elements k..end of the table as text, each with a comma before or after it. */
-static int append_elements(lua_State *L, struct ln_codec *c, int idx, size_t k, size_t end,
-                           bool comma_before, bool comma_after) {
+static int append_elements(lua_State *L, struct ln_codec *c, const struct arrays *a, size_t k,
+                           size_t end, bool comma_before, bool comma_after) {
   int rc = LN_OK;
   for (; k <= end && rc == LN_OK; k++) {
     if (comma_before) rc = ln_buf_append(&c->text, ",", 1);
     comma_before = !comma_after;
-    if (rc == LN_OK) rc = ln_value_enter(c, (struct ln_value_step){NULL, 0, k});
-    if (rc) break;
-    lua_rawgeti(L, idx, (int)k);
-    rc = ln_value_append(L, c, lua_gettop(L), false);
-    lua_pop(L, 1);
-    if (rc == LN_OK) ln_value_leave(c);
+    if (rc == LN_OK) rc = append_element(L, c, a, k);
     if (rc == LN_OK && comma_after) rc = ln_buf_append(&c->text, ",", 1);
   }
   return rc;
 }
 
-static int merge_element(lua_State *L, struct ln_codec *c, struct ln_value_member m, int idx) {
+static int merge_element(lua_State *L, struct ln_codec *c, struct ln_value_member m,
+                         const struct arrays *a) {
   int rc = LN_OK;
   if (m.before) {
     size_t off = c->text.len;
-    rc = append_elements(L, c, idx, m.at - m.before, m.at - 1, false, true);
+    rc = append_elements(L, c, a, m.at - m.before, m.at - 1, false, true);
     if (rc == LN_OK) rc = ln_walk_edit(c, m.value.p, m.value.p, off);
   }
   if (rc || m.same) return rc;
   rc = ln_value_enter(c, (struct ln_value_step){NULL, 0, m.at});
   if (rc) return rc;
-  lua_rawgeti(L, idx, (int)m.at);
+  lua_rawgeti(L, a->idx, (int)m.at);
   rc = ln_walk_merge(L, c, m.value, m.type, lua_gettop(L));
   lua_pop(L, 1);
   if (rc == LN_OK) ln_value_leave(c);
@@ -169,13 +258,15 @@ static int read_elements(struct ln_codec *c, struct ln_str src, size_t *n) {
 LN_THROWS int ln_walk_array(struct lua_State *L, struct ln_codec *c, struct ln_str src, int idx,
                             size_t n) {
   struct ln_walk w = {.base = c->members.len};
+  struct arrays a = {.base = w.base, .idx = idx, .m = n};
   size_t rest = n + 1;
   int rc = read_elements(c, src, &w.n);
+  a.n = w.n;
   if (rc == LN_OK && c->comparing && w.n != n) rc = LN_EAGAIN;
   if (rc == LN_OK) {
-    align(L, c, w.base, w.n, idx, n, &rest);
+    align(L, c, &a, &rest);
     w.tail_off = c->text.len;
-    rc = append_elements(L, c, idx, rest, n, w.n > 0, false);
+    rc = append_elements(L, c, &a, rest, n, w.n > 0, false);
     w.tail_len = c->text.len - w.tail_off;
   }
   for (size_t i = 0; i < w.n && rc == LN_OK;) {
@@ -184,7 +275,7 @@ LN_THROWS int ln_walk_array(struct lua_State *L, struct ln_codec *c, struct ln_s
       rc = ln_walk_cut(c, &w, &i);
       continue;
     }
-    rc = merge_element(L, c, m, idx);
+    rc = merge_element(L, c, m, &a);
     w.kept = end_of(&m);
     i++;
   }

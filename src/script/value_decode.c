@@ -9,7 +9,7 @@
 enum { NUMBER_BYTES = 64, SCRATCH_MAX = 1 << 30 };
 
 void ln_codec_init(struct ln_codec *c, size_t max_bytes) {
-  *c = (struct ln_codec){.max_bytes = max_bytes, .array_mt = LUA_NOREF};
+  *c = (struct ln_codec){.max_bytes = max_bytes, .array_mt = LUA_NOREF, .origins = LUA_NOREF};
   ln_buf_init(&c->text, max_bytes);
   ln_buf_init(&c->scratch, SCRATCH_MAX);
   ln_buf_init(&c->keys, SCRATCH_MAX);
@@ -90,11 +90,14 @@ static void push_object(lua_State *L, struct ln_codec *c, struct ln_str value, u
   struct ln_json_cur cur = ln_json_enter(value);
   struct ln_json_item item;
   lua_createtable(L, 0, 4);
+  bool empty = true;
   while (ln_json_next(&cur, &item)) {
     ln_value_push_string(L, c, (struct ln_str){item.key.p - 1, item.key.n + 2});
     push(L, c, item.value, item.type, depth + 1);
     lua_rawset(L, -3); /* of twins the last stays */
+    empty = false;
   }
+  if (empty) ln_origin_note(L, c, value.p, true);
 }
 
 static void push_array(lua_State *L, struct ln_codec *c, struct ln_str value, unsigned depth) {
@@ -103,6 +106,8 @@ static void push_array(lua_State *L, struct ln_codec *c, struct ln_str value, un
   lua_newtable(L);
   for (int i = 1; ln_json_next(&cur, &item); i++) {
     push(L, c, item.value, item.type, depth + 1);
+    if (item.type == LN_JSON_OBJECT || item.type == LN_JSON_ARRAY)
+      ln_origin_note(L, c, item.value.p, item.type == LN_JSON_OBJECT);
     lua_rawseti(L, -2, i);
   }
   lua_rawgeti(L, LUA_REGISTRYINDEX, c->array_mt);
@@ -126,5 +131,7 @@ static void push(lua_State *L, struct ln_codec *c, struct ln_str value, enum ln_
 }
 
 LN_THROWS void ln_value_push(struct lua_State *L, struct ln_codec *c, struct ln_str json) {
-  push(L, c, ln_json_trim(json), ln_json_type_of(json), 0);
+  json = ln_json_trim(json);
+  ln_origin_begin(c, json);
+  push(L, c, json, ln_json_type_of(json), 0);
 }

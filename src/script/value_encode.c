@@ -103,7 +103,8 @@ LN_THROWS enum ln_shape ln_value_shape(struct lua_State *L, struct ln_codec *c, 
   }
   *n = strings + numbers;
   if (strings) return LN_SHAPE_OBJECT;
-  if (!numbers) return marked ? LN_SHAPE_ARRAY : LN_SHAPE_EMPTY;
+  if (!numbers && marked) return LN_SHAPE_ARRAY;
+  if (!numbers) return ln_origin_is_object(L, c, idx) ? LN_SHAPE_OBJECT : LN_SHAPE_EMPTY;
   if (top == (double)numbers) return LN_SHAPE_ARRAY;
   ln_value_fault(c,
                  "an array of %zu elements with gaps up to %g (table.remove closes them, "

@@ -272,6 +272,38 @@ static int by_place(const void *a, const void *b) {
                             : (x->at.p > y->at.p) - (x->at.p < y->at.p);
 }
 
+/* The pending edits from the n-th on become the text that src is with them, in the place of their
+ * own texts, which start at off. */
+static int lay_over(struct ln_codec *c, struct ln_str src, size_t from, size_t off) {
+  struct ln_value_edit *e = (struct ln_value_edit *)(void *)(c->pending.data + from);
+  size_t n = (c->pending.len - from) / sizeof *e, made = c->text.len;
+  const char *at = src.p;
+  int rc = LN_OK;
+  if (n > 1) qsort(e, n, sizeof *e, by_place);
+  for (size_t i = 0; i < n && rc == LN_OK; i++) {
+    rc = ln_buf_append(&c->text, at, (size_t)(e[i].at.p - at));
+    if (rc == LN_OK) rc = ln_buf_reserve(&c->text, e[i].len); /* its own bytes: before they move */
+    if (rc == LN_OK && e[i].len) rc = ln_buf_append(&c->text, c->text.data + e[i].off, e[i].len);
+    at = e[i].at.p + e[i].at.n;
+  }
+  if (rc == LN_OK) rc = ln_buf_append(&c->text, at, (size_t)(src.p + src.n - at));
+  if (rc) return rc;
+  memmove(c->text.data + off, c->text.data + made, c->text.len - made);
+  c->text.len -= made - off;
+  c->pending.len = from;
+  return LN_OK;
+}
+
+LN_THROWS int ln_walk_append(struct lua_State *L, struct ln_codec *c, struct ln_str src,
+                             enum ln_json_type type, int idx) {
+  size_t from = c->pending.len, off = c->text.len;
+  bool unordered = c->unordered;
+  int rc = ln_walk_merge(L, c, src, type, idx);
+  c->unordered = unordered;
+  if (rc == LN_OK) rc = lay_over(c, src, from, off);
+  return rc == LN_ELIMIT ? ln_value_fault(c, "more than %zu bytes", c->max_bytes) : rc;
+}
+
 static int resolve(struct ln_codec *c, struct ln_merge *out) {
   struct ln_value_edit *pending = (struct ln_value_edit *)(void *)c->pending.data;
   size_t n = c->pending.len / sizeof *pending;
@@ -294,6 +326,7 @@ LN_THROWS int ln_value_merge(struct lua_State *L, struct ln_codec *c, int idx, c
   *out = (struct ln_merge){NULL, 0};
   if (idx < 0) idx = lua_gettop(L) + 1 + idx;
   source = ln_json_trim(source);
+  ln_origin_begin(c, source);
   int rc = ln_walk_merge(L, c, source, ln_json_type_of(source), idx);
   if (rc == LN_OK) rc = resolve(c, out);
   return ln_value_finish(c, rc);

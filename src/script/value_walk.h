@@ -21,6 +21,11 @@ LN_THROWS int ln_walk_merge(struct lua_State *L, struct ln_codec *c, struct ln_s
 LN_THROWS int ln_walk_array(struct lua_State *L, struct ln_codec *c, struct ln_str src, int idx,
                             size_t n);
 
+/* Appends the value at idx to c->text, made out of that part of the source: what is equal has the
+ * source's bytes. */
+LN_THROWS int ln_walk_append(struct lua_State *L, struct ln_codec *c, struct ln_str src,
+                             enum ln_json_type type, int idx);
+
 /* Pushes a raw name (no quotes) as the Lua string that is its key. */
 LN_THROWS void ln_walk_push_name(struct lua_State *L, struct ln_codec *c, struct ln_str name);
 struct ln_value_member *ln_walk_member(struct ln_codec *c, size_t base, size_t i);

@@ -158,6 +158,37 @@ describe("an edited value over its source", function()
     ["twins, added to"] = { '{"a":1,"a":3}', "v.c = 4", '{"a":3,"c":4}' },
     ["twins, edited inside"] = { '{"a":{"x":1},"b":2,"a":{"x":2},"c":{"y":1.0}}', "v.c.y = 2", '{"b":2,"a":{"x":2},"c":{"y":2}}' },
     ["twins inside another member"] = { '{"a":{"x":1,"x":2},"b":2}', "v.b = 3", '{"a":{"x":1,"x":2},"b":3}' },
+    ["taken out before one that differs by {} and [] alone"] = {
+      '[{"a":1.0,"b":[]}, {"a":1.0,"b":{}}, {"a":2.0}]', "table.remove(v, 1)", '[{"a":1.0,"b":{}}, {"a":2.0}]' },
+    ["swapped, each with its own bytes"] = {
+      '[{"id":9007199254740993,"n":"a","m":[]},{"id":9007199254740992,"n":"b","m":{}}]', "v[1], v[2] = v[2], v[1]",
+      '[{"id":9007199254740992,"n":"b","m":{}},{"id":9007199254740993,"n":"a","m":[]}]' },
+    ["sorted backwards"] = {
+      '[ {"n":1.0}, { "n":2e0 }, [3.0] ]', "v[1], v[3] = v[3], v[1]", '[ [3.0],{ "n":2e0 },{"n":1.0} ]' },
+    ["the last put first"] = { '[{"n":1.0},[2.0],{"n":3.0}]', "table.insert(v, 1, table.remove(v))", '[{"n":3.0},{"n":1.0},[2.0]]' },
+    ["moved and edited"] = {
+      '[{"n":1.0,"z":[1.0,{"y":2.0}],"x":3.0},{"n":2.0}]', "v[1], v[2] = v[2], v[1] v[2].x = nil v[2].z[2].y = 7 v[2].w = {}",
+      '[{"n":2.0},{"n":1.0,"z":[1.0,{"y":7}],"w":{}}]' },
+    ["moved inside what was moved"] = {
+      '[{"a":[{"n":1.0},{"n":2.0}]},{"b":1.0}]', "v[1], v[2] = v[2], v[1] v[2].a[1], v[2].a[2] = v[2].a[2], v[2].a[1]",
+      '[{"b":1.0},{"a":[{"n":2.0},{"n":1.0}]}]' },
+    ["one element twice"] = { '[{"n":1.0},{"n":2.0}]', "v[3] = v[1] v[4] = v[2]", '[{"n":1.0},{"n":2.0},{"n":1.0},{"n":2.0}]' },
+    ["moved, and a new one in its place"] = {
+      '[{"n":1.0},{"n":2.0},{"n":3.0}]', "v[1], v[3] = { n = 1 }, v[1]", '[{"n":1},{"n":2.0},{"n":1.0}]' },
+    ["moved among texts"] = { '["x",{"n":1.0},"y",{"n":2.0},"z"]', "v[2], v[4] = v[4], v[2]", '["x",{"n":2.0},"y",{"n":1.0},"z"]' },
+    ["filtered into another list"] = {
+      '{"c":[{"n":1.0,"v":[]}, {"n":2.0,"v":{}}, {"n":3,"v":[]}]}',
+      "local k = {} for _, x in ipairs(v.c) do if x.n > 1 then k[#k + 1] = x end end v.c = k",
+      '{"c":[{"n":2.0,"v":{}}, {"n":3,"v":[]}]}' },
+    ["another text's elements"] = {
+      '[{"n":1.0},{"n":2.0}]', [[v = json.decode '[{"n":2e0},{"n":1e0}]']], '[{"n":2},{"n":1}]' },
+    ["a copy without metatables"] = {
+      '{"a":[{"n":1.0,"v":[]},{"n":2.0,"v":{}},[]],"b":[]}',
+      "local function copy(t) if type(t) ~= 'table' then return t end local r = {} for k, x in pairs(t) do r[k] = copy(x) end return r end "
+        .. "v = copy(v) v.a[2].n = 5", '{"a":[{"n":1.0,"v":[]},{"n":5,"v":{}},[]],"b":[]}' },
+    ["an object where an array was, both empty"] = { '{"a":[],"b":{}}', "v.a = v.b", '{"a":{},"b":{}}' },
+    ["a decoded empty object that becomes an array"] = { '{"b":{}}', "v.b[1] = 1", '{"b":[1]}' },
+    ["an object emptied in its array"] = { '[{"n":1},[1]]', "v[1].n = nil v[1], v[2] = v[2], v[1]", '[[1],{}]' },
     ["a copied member"] = { '{"a":{"n":[1.0,[]]}}', "v.b = v.a", '{"a":{"n":[1.0,[]]},"b":{"n":[1,[]]}}' },
   }
   for what, case in pairs(cases) do
