@@ -208,19 +208,17 @@ static void tick_session(struct ln_front_session *fs, uint64_t now) {
     ln_session_end(s);
 }
 
-static void on_tick(struct ln_timer *t);
-
-static void start_tick(struct ln_front_http *f) {
+static uint64_t tick_ms(const struct ln_front_http *f) {
   uint64_t half = f->host->settings.session_timeout_ms / 2;
-  ln_timer_start(f->host->loop, &f->tick, LN_MIN(LN_MAX(half, 1), (uint64_t)TICK_MS), on_tick);
+  return LN_MIN(LN_MAX(half, 1), (uint64_t)TICK_MS);
 }
 
 static void on_tick(struct ln_timer *t) {
   struct ln_front_http *f = LN_CONTAINER(t, struct ln_front_http, tick);
-  uint64_t now = ln_loop_now(f->host->loop);
+  uint64_t now = ln_loop_now(f->host->loop), ms = tick_ms(f);
   LN_LIST_EACH(l, &f->sessions) tick_session(LN_CONTAINER(l, struct ln_front_session, link), now);
-  ln_pipe_tick(f, now, TICK_MS);
-  start_tick(f);
+  ln_pipe_tick(f, now, ms);
+  ln_timer_start(f->host->loop, &f->tick, ms, on_tick);
 }
 
 int ln_front_http_start(struct ln_host *h, const char *host, uint16_t port,
@@ -249,7 +247,7 @@ int ln_front_http_start(struct ln_host *h, const char *host, uint16_t port,
     free(f);
     return rc;
   }
-  start_tick(f);
+  ln_timer_start(h->loop, &f->tick, tick_ms(f), on_tick);
   *out = f;
   return LN_OK;
 }

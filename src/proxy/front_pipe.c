@@ -22,8 +22,7 @@ static void unclog(struct ln_pipe *p) {
   ln_session_drained(p->session);
 }
 
-/* --- kept streams -------------------------------------------------------------------------------
- */
+/* --- kept streams --- */
 
 void ln_pipe_forget(struct ln_front_session *fs, struct ln_pipe *p) {
   if (p->finished) fs->n_finished--;
@@ -97,8 +96,7 @@ void ln_pipe_tick(struct ln_front_http *f, uint64_t now, uint64_t patience_ms) {
   }
 }
 
-/* --- a connection of it -------------------------------------------------------------------------
- */
+/* --- a connection of it --- */
 
 static const char *session_header(const struct ln_pipe *p, char *line, size_t max) {
   if (!p->hello) return NULL;
@@ -189,8 +187,7 @@ void ln_pipe_hang_up(struct ln_pipe *p) {
   if (p->request) ln_http_sse_end(p->request);
 }
 
-/* --- as a sink ----------------------------------------------------------------------------------
- */
+/* --- as a sink --- */
 
 /* Keeps the event, and sends it when somebody listens. */
 static int send_numbered(struct ln_pipe *p, const struct ln_out *out) {

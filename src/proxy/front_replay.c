@@ -4,11 +4,11 @@
  *
  * Room for a new event is made among the notifications first, oldest first: a response or a
  * question that is lost leaves somebody waiting. */
+#include "proxy/front_replay.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "proxy/front_http.h"
 
 void ln_replay_init(struct ln_replay *r, size_t *total) {
   *r = (struct ln_replay){0};
@@ -88,8 +88,7 @@ const struct ln_replay_event *ln_replay_next(const struct ln_replay *r,
   return e->link.next == &r->events ? NULL : event_of(e->link.next);
 }
 
-/* --- ids ---------------------------------------------------------------------------------------
- */
+/* --- ids --- */
 
 struct ln_str ln_replay_id_write(struct ln_replay_id id, char text[LN_REPLAY_ID]) {
   int n = snprintf(text, LN_REPLAY_ID, "%08" PRIx32 "-%" PRIx32 "-%" PRIx64, id.epoch, id.stream,
