@@ -86,6 +86,12 @@ describe("a stream", function()
     return words, last
   end
 
+  it("66: is never buffered on the way", function()
+    local listening = get(session())
+    assert.equal("no", listening.head.headers["x-accel-buffering"])
+    listening.conn:close()
+  end)
+
   it("38: begins with an id and nothing else, for clients that know such an event", function()
     local c = session()
     local conn, req = call(c, 5)
