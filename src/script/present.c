@@ -125,7 +125,10 @@ static void take_transform(lua_State *L, struct ln_policy *p, struct ln_view_ite
   lua_getfield(L, -1, "chain");
   if (lua_istable(L, -1)) {
     item->transform = malloc(sizeof *item->transform);
-    if (!item->transform) luaL_error(L, "not enough memory");
+    if (!item->transform) {
+      luaL_error(L, "not enough memory");
+      return; /* not reached */
+    }
     *item->transform = (struct ln_transform){1, p, LUA_NOREF};
     lua_pushvalue(L, -1);
     item->transform->chain = luaL_ref(L, LUA_REGISTRYINDEX);
