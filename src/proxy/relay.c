@@ -16,15 +16,14 @@
 static struct ln_exchange *cause_of(struct ln_usession *us, struct ln_urequest *request) {
   if (request) return request->x;
   if (us->channel->streams) return NULL; /* it would have told us: unrelated */
+  if (!us->owner && us->mixed) return NULL;
   struct ln_exchange *latest = NULL;
   int64_t id = 0;
   size_t i = 0;
   struct ln_map_slot *slot;
   while (ln_map_next(&us->requests, &i, &slot)) {
     struct ln_urequest *r = slot->value;
-    if (!r->x || r->x->ended) continue;
-    if (latest && !us->owner && r->x->session != latest->session) return NULL;
-    if (r->id > id) {
+    if (r->x && !r->x->ended && r->id > id) {
       id = r->id;
       latest = r->x;
     }
@@ -245,10 +244,7 @@ static void list_changed_in(struct ln_usession *us, struct ln_msg *msg, enum ln_
 void ln_router_from_server(struct ln_usession *us, struct ln_msg *msg,
                            struct ln_urequest *request) {
   if (msg->kind == LN_MSG_REQUEST) {
-    /* A child that is shared can't say whose call makes it ask, and a guess would ask the wrong
-     * one. */
-    bool known = request || us->owner;
-    request_in(us, msg, known ? cause_of(us, request) : NULL);
+    request_in(us, msg, cause_of(us, request));
     return;
   }
   us->upstream->host->count.notifications++;

@@ -418,8 +418,7 @@ static void notification_in(struct ln_session *s, struct ln_msg *msg, struct ln_
     LN_LOG(s->host->log, WARN, s->id, "%.*s without an id was dropped", LN_STR_ARG(msg->method));
     return;
   }
-  struct ln_exchange *x =
-      ln_session_crowded(s) ? NULL : ln_exchange_new(s, msg, method, sink);
+  struct ln_exchange *x = ln_session_crowded(s) ? NULL : ln_exchange_new(s, msg, method, sink);
   if (!x) {
     LN_LOG(s->host->log, WARN, s->id, "too many notifications at once: dropped %.*s",
            LN_STR_ARG(msg->method));

@@ -135,6 +135,8 @@ struct ln_urequest *ln_usession_request(struct ln_usession *us, struct ln_msg *m
   r->name_with = name_with ? ln_bytes_ref(name_with) : NULL;
   r->x = x;
   if (x) {
+    us->mixed |= us->user && us->user != x->session->key;
+    us->user = x->session->key;
     ln_exchange_ref(x);
     ln_list_push(&x->requests, &r->x_link);
   }
