@@ -40,11 +40,11 @@ struct ln_usession {
   struct ln_list owner_link; /* in owner->own */
   enum ln_usession_state state;
   bool initialized_sent;
-  bool single;  /* for one request: closed after it */
-  bool mixed;   /* shared: more than one client has used it, and what it says may be about any … */
+  bool single; /* for one request: closed after it */
+  bool mixed;  /* shared: more than one client has used it, and what it says may be about any … */
   uint64_t user; /* … else by this key the one that has; 0: none */
-  bool paused;  /* we don't read from it */
-  bool stalled; /* it doesn't read what we send */
+  bool paused;   /* we don't read from it */
+  bool stalled;  /* it doesn't read what we send */
   struct ln_channel *channel;
   char topic[64]; /* for the log: "upstream NAME" */
   uint64_t opened_at;
