@@ -144,6 +144,27 @@ function jit.on() -- luacheck: ignore 122
   check.fail "jit.on would take the time limit off handlers; lunette.configure { jit = true } does so openly"
 end
 
+-- The hook is the time limit's, and the registry holds what all handlers run by.
+for _, name in ipairs { "sethook", "getregistry", "debug" } do
+  debug[name] = function() check.fail("debug.%s is not for policies", name) end
+end
+
+-- What Lunette's own functions and C's stand on would lead there too.
+local getinfo = debug.getinfo
+for _, name in ipairs { "getupvalue", "setupvalue", "upvalueid", "upvaluejoin" } do
+  local raw = debug[name]
+  debug[name] = function(...)
+    for i = 1, select("#", ...) do
+      local fn = select(i, ...)
+      local info = type(fn) == "function" and getinfo(fn, "S")
+      if info and (info.what == "C" or info.source:find "^=lunette/") then
+        check.fail("debug.%s is for a policy's own functions only", name)
+      end
+    end
+    return raw(...)
+  end
+end
+
 -- Ending the process is the proxy's affair, not a policy's.
 function os.exit() -- luacheck: ignore
   check.fail "os.exit would end the proxy with all its clients"

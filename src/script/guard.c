@@ -23,7 +23,8 @@ static void on_count(lua_State *L, lua_Debug *ar) {
   lua_getinfo(L, "Sl", ar);
   if (!g->fired)
     snprintf(g->text, sizeof g->text,
-             "%s:%d: ran for more than %g s without waiting (hook_timeout)",
+             g->loading ? "%s:%d: ran for more than %g s while the policy loads"
+                        : "%s:%d: ran for more than %g s without waiting (hook_timeout)",
              *ar->source == '@' || *ar->source == '=' ? ar->source + 1 : ar->short_src,
              ar->currentline, (double)g->limit / 1e9);
   g->fired = true;

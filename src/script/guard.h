@@ -21,6 +21,7 @@ struct ln_guard {
   uint64_t limit;    /* ns, for the message */
   bool fired;        /* since the last enter */
   char text[256];    /* what to tell the log then, with the place */
+  bool loading;      /* the limit is the one on loading */
   bool off;          /* policies with `jit = true` run unguarded */
 };
 

@@ -76,7 +76,9 @@ static int load_all(struct ln_policy *p, const struct ln_target *targets, size_t
   for (size_t i = 0; i < n && rc == LN_OK; i++) {
     struct load l = {p, &targets[i]};
     struct ln_guard_mark mark = ln_guard_enter(&p->vm->guard, LOAD_LIMIT_NS, LOAD_LIMIT_NS);
+    p->vm->guard.loading = true;
     rc = ln_vm_call(p->vm, job_target, &l, why);
+    p->vm->guard.loading = false;
     ln_guard_leave(&p->vm->guard, p->vm->L, mark);
   }
   return rc ? rc : ln_vm_call(p->vm, job_close, p, why);

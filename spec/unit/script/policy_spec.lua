@@ -247,6 +247,12 @@ lunette.prompts.add { name = "review", arguments = { { name = "path", required =
   end)
 
   describe("of targets that are no Lua", function()
+  it("ends a policy that never ends loading", function()
+    local none, why = support.load "\nwhile true do pcall(function() while true do end end) end"
+    assert.is_nil(none)
+    assert.truthy(why:find("policy.lua:2: ran for more than 10 s while the policy loads", 1, true), why)
+  end)
+
     it("a file of servers", function()
       local path = support.write("mcp.json", '{"mcpServers":{"z":{"command":"c","args":["a"]},"a":{"url":"http://h/mcp","headers":{"A":"b"}}}}')
       local d = load(path, { kind = "json" })
