@@ -211,7 +211,7 @@ local function whose(kind, index)
 end
 
 local function explain(err)
-  local text = tostring(err)
+  local text = text_of(err)
   if text:find("attempt to yield across C-call boundary", 1, true) then
     text = text
       .. " (nothing that waits, such as forward or lunette.sleep, can be called inside table.sort, string.gsub, "
@@ -222,6 +222,21 @@ end
 
 -- Frames of Lunette's own say nothing to who reads a policy's error.
 local function trim(traceback) return (traceback:gsub("\n\tlunette/run%.lua:[^\n]*", "")) end
+-- A table without a __tostring is told by its message, or by what is in it.
+local function text_of(err)
+  local mt = debug.getmetatable(err)
+  if type(err) ~= "table" or (type(mt) == "table" and mt.__tostring) then
+    local told = tostring(err)
+    return type(told) == "string" and told or "an error whose __tostring gives a " .. type(told)
+  end
+  local message, code = rawget(err, "message"), rawget(err, "code")
+  if type(message) == "string" then
+    return code == nil and message or ("%s (code %s)"):format(message, tostring(code))
+  end
+  local ok, text = pcall(core.encode, err, "error")
+  return "an error without a message: " .. (ok and text:sub(1, 500) or "a table")
+end
+
 
 --- Called by C, outside the coroutine, with the error that left it: ends the run.
 function M.failed(err, traceback)

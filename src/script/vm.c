@@ -39,11 +39,29 @@ LN_THROWS void ln_vm_whole_name(struct lua_State *L, const struct ln_vm *vm) {
   }
 }
 
+/* Pushes what is told of the error at 1, which is no text: its place, and its message if it has
+ * one. */
+static void push_told(lua_State *L) {
+  ln_bind_where(L);
+  lua_pushliteral(L, ": ");
+  if (lua_istable(L, 1)) {
+    lua_pushliteral(L, "message");
+    lua_rawget(L, 1);
+  } else {
+    lua_pushnil(L);
+  }
+  if (lua_type(L, -1) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    lua_pushfstring(L, "an error without a message (a %s)", luaL_typename(L, 1));
+  }
+  lua_concat(L, 3);
+}
+
 /* Runs where the error was raised, so that the stack is still there. Tables (JSON-RPC errors) are
  * told by their __tostring. */
 static int l_vm_traceback(lua_State *L) {
   if (!lua_isstring(L, 1) && !luaL_callmeta(L, 1, "__tostring"))
-    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    push_told(L);
   else
     lua_pushvalue(L, lua_isstring(L, 1) ? 1 : -1);
   ln_vm_whole_name(L, ln_vm_of(L));

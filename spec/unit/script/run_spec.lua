@@ -85,6 +85,16 @@ describe("a handler", function()
     assert.truthy(error_log():find("policy.lua:1: a handler can't turn tools/call into tools/list", 1, true), error_log())
   end)
 
+  it("is named by what it returns the call of", function()
+    on_call "return forward { method = 'x' }"
+    f:call "{}"
+    assert.truthy(error_log():find("policy.lua:1: .-policy.lua:1: a handler can't turn tools/call into x"), error_log())
+    f:free()
+    on_call "return lunette.log.warn 'w'"
+    f:call "{}"
+    assert.truthy(f:log():find "warn policy [^?]-policy.lua:1: w")
+  end)
+
   it("may forward again, and is told the newest answer", function()
     on_call "local a = forward(request) local b = forward(request) b.was = a.n return b"
     f:hook(CALL)
@@ -166,9 +176,19 @@ describe("a handler", function()
   end)
 
   it("that raises what is no text fails too", function()
-    on_call "error { code = 'x' }"
-    assert.equal(POLICY_ERROR, ended(f:call "{}"))
-    assert.truthy(error_log())
+    for raised, told in pairs {
+      ["{ code = 'x' }"] = 'an error without a message: {"code":"x"}',
+      ["{ code = 5, message = 'm' }"] = "m (code 5)",
+      ["{ f = print }"] = "an error without a message: a table",
+      ["setmetatable({}, { __tostring = function() return 'told' end })"] = "told",
+      ["setmetatable({}, { __tostring = function() return {} end })"] = "an error whose __tostring gives a table",
+    } do
+      on_call("error(" .. raised .. ")")
+      assert.equal(POLICY_ERROR, ended(f:call "{}"))
+      assert.truthy(error_log():find("policy.lua:1: " .. told, 1, true), error_log())
+      f:free()
+    end
+    f = nil
   end)
 
   it("that returns nothing is told what to return", function()
