@@ -151,6 +151,16 @@ local function run_hook(index, wants)
   finish(value, hook, method, params, forwarded)
 end
 
+-- What a prompt's definition promises its function.
+local function check_required(definition, arguments)
+  for _, argument in ipairs(definition.arguments or {}) do
+    local value = arguments[argument.name]
+    if argument.required and (value == nil or value == core.null) then
+      errors.error(-32602, "Missing required argument: " .. argument.name)
+    end
+  end
+end
+
 local function run_component(index)
   local component = state.components[index]
   local method, params = message()
@@ -159,7 +169,9 @@ local function run_component(index)
   if component.verb == "tools" then
     value = component.fn(params.arguments, ctx)
   elseif component.verb == "prompts" then
-    value = component.fn(type(params.arguments) == "table" and params.arguments or {}, ctx)
+    local arguments = type(params.arguments) == "table" and params.arguments or {}
+    check_required(component.definition, arguments)
+    value = component.fn(arguments, ctx)
   elseif component.verb == "resources" then
     value = component.fn(params.uri, ctx)
   else
@@ -210,18 +222,6 @@ local function whose(kind, index)
   return ("%s at %s"):format(component.key, component.where)
 end
 
-local function explain(err)
-  local text = text_of(err)
-  if text:find("attempt to yield across C-call boundary", 1, true) then
-    text = text
-      .. " (nothing that waits, such as forward or lunette.sleep, can be called inside table.sort, string.gsub, "
-      .. "require or the like)"
-  end
-  return text
-end
-
--- Frames of Lunette's own say nothing to who reads a policy's error.
-local function trim(traceback) return (traceback:gsub("\n\tlunette/run%.lua:[^\n]*", "")) end
 -- A table without a __tostring is told by its message, or by what is in it.
 local function text_of(err)
   local mt = debug.getmetatable(err)
@@ -237,6 +237,18 @@ local function text_of(err)
   return "an error without a message: " .. (ok and text:sub(1, 500) or "a table")
 end
 
+local function explain(err)
+  local text = text_of(err)
+  if text:find("attempt to yield across C-call boundary", 1, true) then
+    text = text
+      .. " (nothing that waits, such as forward or lunette.sleep, can be called inside table.sort, string.gsub, "
+      .. "require or the like)"
+  end
+  return text
+end
+
+-- Frames of Lunette's own say nothing to who reads a policy's error.
+local function trim(traceback) return (traceback:gsub("\n\tlunette/run%.lua:[^\n]*", "")) end
 
 --- Called by C, outside the coroutine, with the error that left it: ends the run.
 function M.failed(err, traceback)

@@ -91,6 +91,17 @@ describe("a component of the policy's", function()
     assert.equal('{"messages":[{"content":{"text":"nil","type":"text"},"role":"user"}]}', get("return tostring(args.x)", '{"name":"p"}'))
   end)
 
+  it("prompt without a required argument is not asked", function()
+    local function get(params)
+      return outcome("lunette.prompts.add { name = 'p', arguments = { { name = 'o' }, { name = 'x', required = true } }, "
+        .. "get = function(args, ctx) return args.x end }", "prompts/get", params)
+    end
+    for _, params in ipairs { '{"name":"p"}', '{"name":"p","arguments":{"o":"x"}}', '{"name":"p","arguments":{"x":null}}' } do
+      assert.equal('{"jsonrpc":"2.0","id":0,"error":{"code":-32602,"message":"Missing required argument: x"}}', get(params))
+    end
+    assert.truthy(get('{"name":"p","arguments":{"x":""}}'):find('"text":""', 1, true))
+  end)
+
   it("template knows its variables", function()
     for _, case in ipairs {
       { "note://{day}", "note://monday", "day=monday" },
