@@ -56,6 +56,15 @@ function M.suggest(word, names)
   return best and ("; did you mean %s?"):format(best) or ""
 end
 
+--- Makes asking a table for what it lacks an error.
+function M.closed(what, t)
+  return setmetatable(t, {
+    __index = function(_, name)
+      M.fail("%s has no %s%s", what, tostring(name), M.suggest(tostring(name), M.sorted(t)))
+    end,
+  })
+end
+
 -- The keys of a table, in the order of their texts.
 local function sorted(set)
   local names = {}
@@ -101,11 +110,11 @@ function M.text(what, value)
   return value
 end
 
---- Raises unless the value is a function (or can be called).
-function M.callable(what, value)
+--- Raises unless the value is a function (or can be called); else_what: what would do as well.
+function M.callable(what, value, else_what)
   local mt = getmetatable(value)
   if type(value) ~= "function" and not (type(mt) == "table" and mt.__call) then
-    M.fail("%s must be a function, not %s", what, M.describe(value))
+    M.fail("%s must be %sa function, not %s", what, else_what and else_what .. " or " or "", M.describe(value))
   end
   return value
 end

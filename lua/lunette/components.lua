@@ -88,6 +88,20 @@ local function check_schema(what, schema)
   end
 end
 
+local function check_template(what, template)
+  local function bad(why) check.fail("%s: uriTemplate %s: %s", what, template, why) end
+  if #template > 4096 then check.fail("%s: uriTemplate has more than 4096 bytes", what) end
+  if template:gsub("{[^{}]*}", ""):find "[{}]" then bad "a brace without its partner" end
+  for inside in template:gmatch "{([^{}]*)}" do
+    local list = inside:gsub("^[%+#%./;%?&]", "")
+    for name in (list .. ","):gmatch "([^,]*)," do
+      if not (name:find "^[%w_%.%%]+%*?$" or name:find "^[%w_%.%%]+:%d+$") then
+        bad(("{%s} is no list of variables"):format(inside))
+      end
+    end
+  end
+end
+
 local function check_prompt_arguments(what, arguments)
   for i, argument in ipairs(arguments) do
     local which = ("%s.arguments[%d]"):format(what, i)
@@ -119,6 +133,8 @@ function M.add(kind, definition)
     if own.outputSchema then check_schema(what .. ".outputSchema", own.outputSchema) end
   elseif kind.verb == "prompts" and own.arguments then
     check_prompt_arguments(what, own.arguments)
+  elseif kind.verb == "resource_templates" then
+    check_template(what, own.uriTemplate)
   end
   local key = own[kind.key]
   for _, other in ipairs(state.components) do

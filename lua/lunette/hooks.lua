@@ -21,8 +21,36 @@ for name in ([[
   methods[name] = true
 end
 
+-- Those of them that name no component, and those that don't come from or go to one server.
+local nameless, serverless = {}, {}
+for name in ([[
+  sampling/createMessage elicitation/create roots/list tasks/get tasks/result tasks/list tasks/cancel tasks/update
+  notifications/cancelled notifications/progress notifications/message notifications/tools/list_changed
+  notifications/resources/list_changed notifications/prompts/list_changed
+  notifications/elicitation/complete notifications/tasks/status
+]]):gmatch "%S+" do
+  nameless[name] = true
+end
+for name in ([[
+  initialize ping server/discover tools/list resources/list resources/templates/list prompts/list
+  logging/setLevel subscriptions/listen notifications/initialized notifications/roots/list_changed
+]]):gmatch "%S+" do
+  nameless[name], serverless[name] = true, true
+end
+
+-- A handler that could never run is a mistake.
+local function check_selectable(method, s)
+  if s.names and nameless[method] then
+    check.fail("lunette.on: %s names no component, so the handler would never run; leave out the selector%s", method,
+      serverless[method] and "" or " or select by upstream")
+  end
+  if s.upstreams and serverless[method] then
+    check.fail("lunette.on: %s is of no one server, so the handler would never run; leave out the selector", method)
+  end
+end
+
 local function check_method(method)
-  check.text("lunette.on: method", method)
+  selector.check_glob("lunette.on: method", check.text("lunette.on: method", method))
   if methods[method] or method:find "[%*%?%[\\]" then return end
   core.log(
     "warn",
@@ -59,6 +87,7 @@ function M.on(method, which, fn)
   check_method(method)
   check.callable("lunette.on: the handler", fn)
   local s = which ~= nil and selector.new("lunette.on: selector", which) or {}
+  check_selectable(method, s)
   state.hooks[#state.hooks + 1] = {
     where = core.where(),
     method = method,

@@ -26,8 +26,8 @@ local lunette = {
   json = json.json,
   array = json.array,
   null = json.null,
-  log = require "lunette.log",
-  shared = require "lunette.shared",
+  log = check.closed("lunette.log", require "lunette.log"),
+  shared = check.closed("lunette.shared", require "lunette.shared"),
   configure = settings.configure,
   now = core.now,
 }
@@ -93,7 +93,7 @@ for _, kind in ipairs(state.KINDS) do
   verbs.inventory = function() return inventory(kind) end
   verbs.list = function() return list_all(kind) end
   verbs[use_names[kind.verb]] = function(...) return users[kind.verb](what, ...) end
-  lunette[kind.verb] = verbs
+  lunette[kind.verb] = check.closed(what, verbs)
 end
 
 --- Tells clients that the list of a kind may have changed.
@@ -170,8 +170,4 @@ function os.exit() -- luacheck: ignore
   check.fail "os.exit would end the proxy with all its clients"
 end
 
-return setmetatable(lunette, {
-  __index = function(_, name)
-    check.fail("lunette has no %s%s", tostring(name), check.suggest(tostring(name), check.sorted(lunette)))
-  end,
-})
+return check.closed("lunette", lunette)

@@ -285,7 +285,7 @@ function M.verbs(kind)
     if type(names) == "table" and not getmetatable(names) then
       return add(kind, "rename", { names = check_renames(text, kind, names) })
     end
-    check.callable(text .. "'s argument (or a table)", names)
+    check.callable(text .. "'s argument", names, "a table { old = new }")
     add(kind, "rename", { fn = names, per_client = check.takes(names, 3) })
   end
   function v.transform(which, how)
@@ -295,7 +295,7 @@ function M.verbs(kind)
     if type(how) == "table" and not (getmetatable(how) or {}).__call then
       rule = transform_table(text, kind, how)
     else
-      check.callable(text .. "'s second argument (or a table)", how)
+      check.callable(text .. "'s second argument", how, "a table")
       rule = { fn = how, per_client = check.takes(how, 2) }
     end
     rule.selector = s

@@ -7,14 +7,38 @@ local M = {}
 
 local known = { name = true, upstream = true, where = true }
 
+--- Raises when a "[" begins a set that never ends.
+function M.check_glob(what, glob)
+  local at = 1
+  while at <= #glob do
+    local c = glob:sub(at, at)
+    if c == "\\" then
+      at = at + 1
+    elseif c == "[" then
+      local from = at
+      at = glob:match("^[!^]?()", at + 1)
+      repeat
+        local char, after = glob:match("^(\\?.)()", at)
+        if not char then
+          check.fail('%s: the "[" at byte %d of %s is not closed; write "\\[" for the character', what, from, glob)
+        end
+        at = after
+      until glob:sub(at, at) == "]"
+    end
+    at = at + 1
+  end
+  return glob
+end
+
 local function globs(what, value)
-  if type(value) == "string" then return { check.text(what, value) } end
+  if type(value) == "string" then return { M.check_glob(what, check.text(what, value)) } end
   if type(value) ~= "table" or #value == 0 then
     check.fail("%s must be a glob or a list of globs, not %s", what, check.describe(value))
   end
   local list = {}
   for i, glob in ipairs(value) do
-    list[i] = check.text(("%s[%d]"):format(what, i), glob)
+    local which = ("%s[%d]"):format(what, i)
+    list[i] = M.check_glob(which, check.text(which, glob))
   end
   return list
 end

@@ -27,12 +27,12 @@ describe("a policy's mistake is told with its line:", function()
     -- verbs
     { "lunette.tools.filter 'x'", "lunette.tools.filter's argument must be a function" },
     { "lunette.prompts.filter()", "lunette.prompts.filter's argument must be a function, not nothing" },
-    { "lunette.tools.rename 'x'", "lunette.tools.rename's argument (or a table) must be a function" },
+    { "lunette.tools.rename 'x'", "lunette.tools.rename's argument must be a table { old = new } or a function, not \"x\"" },
     { "lunette.tools.rename { ['a*'] = 'b' }", "lunette.tools.rename: a* looks like a glob; give the exact name" },
     { "lunette.tools.rename { a = 5 }", "lunette.tools.rename: the new name of a must be a string, not 5" },
     { "lunette.tools.rename { a = '' }", "lunette.tools.rename: the new name of a must not be empty" },
     { "lunette.tools.rename { 'a' }", "lunette.tools.rename: a name must be a string, not 1" },
-    { "lunette.tools.transform('a')", "lunette.tools.transform's second argument (or a table) must be a function, not nothing" },
+    { "lunette.tools.transform('a')", "lunette.tools.transform's second argument must be a table or a function, not nothing" },
     { "lunette.tools.transform(nil, {})", "lunette.tools.transform: selector must be a glob" },
     { "lunette.tools.transform('a', {})", "lunette.tools.transform: the table changes nothing" },
     { "lunette.tools.transform('a', { titel = 'x' })", "lunette.tools.transform: titel can't be transformed; did you mean title?" },
@@ -40,6 +40,13 @@ describe("a policy's mistake is told with its line:", function()
     { "lunette.tools.transform('a', { annotations = 'x' })", "lunette.tools.transform.annotations must be a table" },
     { "lunette.tools.transform('a', { outputSchema = true })", "lunette.tools.transform.outputSchema must be a table, not true" },
     { "lunette.prompts.transform('a', { annotations = {} })", "lunette.prompts.transform: annotations can't be transformed" },
+    { "lunette.tools.hid 'x'", "lunette.tools has no hid; did you mean hide?" },
+    { "lunette.prompts.call 'x'", "lunette.prompts has no call" },
+    { "lunette.log.inof 'x'", "lunette.log has no inof; did you mean info?" },
+    { "lunette.shared.gett 'x'", "lunette.shared has no gett; did you mean get?" },
+    { "lunette.tools.hide '[ab'", 'lunette.tools.hide: selector 1: the "[" at byte 1 of [ab is not closed' },
+    { "lunette.tools.only { name = { 'a', 'x[]' } }", 'lunette.tools.only: selector 1.name[2]: the "[" at byte 2 of x[] is not closed' },
+    { "lunette.on('tools/[a', print)", 'lunette.on: method: the "[" at byte 7 of tools/[a is not closed' },
     { "lunette.tool.hide 'x'", "lunette has no tool; did you mean tools?" },
     -- components
     { "lunette.tools.add()", "lunette.tools.add's argument must be a table, not nothing" },
@@ -59,6 +66,11 @@ describe("a policy's mistake is told with its line:", function()
     { "lunette.resources.add { uri = 'a:b', read = " .. fn .. " }", "lunette.resources.add: name must be a string, not nothing" },
     { "lunette.resources.add { uri = 'a:b', name = 'a' }", "lunette.resources.add: a needs a function read" },
     { "lunette.resource_templates.add { uri = 'a', name = 'a', read = " .. fn .. " }", "lunette.resource_templates.add: unknown option uri" },
+    { "lunette.resource_templates.add { uriTemplate = 'x://{', name = 'a', read = " .. fn .. " }",
+      "lunette.resource_templates.add: uriTemplate x://{: a brace without its partner" },
+    { "lunette.resource_templates.add { uriTemplate = 'x://a}/{b}', name = 'a', read = " .. fn .. " }", "lunette.resource_templates.add: uriTemplate x://a}/{b}: a brace" },
+    { "lunette.resource_templates.add { uriTemplate = 'x://{?}', name = 'a', read = " .. fn .. " }",
+      "lunette.resource_templates.add: uriTemplate x://{?}: {?} is no list of variables" },
     { "lunette.prompts.add { name = 'a', arguments = { { nam = 'x' } }, get = " .. fn .. " }",
       "lunette.prompts.add.arguments[1]: unknown option nam; did you mean name?" },
     { "lunette.prompts.add { name = 'a', arguments = { x = 1 }, get = " .. fn .. " }", "lunette.prompts.add.arguments must be a list" },
@@ -68,6 +80,10 @@ describe("a policy's mistake is told with its line:", function()
     { "lunette.on()", "lunette.on: method must be a string, not nothing" },
     { "lunette.on('tools/call')", "lunette.on: the handler must be a function, not nothing" },
     { "lunette.on('tools/call', 'x', 'y')", 'lunette.on: the handler must be a function, not "y"' },
+    { "lunette.on('tools/list', 'x', " .. fn .. ")", "lunette.on: tools/list names no component, so the handler would never run; leave out the selector" },
+    { "lunette.on('initialize', { name = 'x' }, " .. fn .. ")", "lunette.on: initialize names no component" },
+    { "lunette.on('sampling/createMessage', 'x', " .. fn .. ")", "lunette.on: sampling/createMessage names no component, so the handler would never run; leave out the selector or select by upstream" },
+    { "lunette.on('prompts/list', { upstream = 'x' }, " .. fn .. ")", "lunette.on: prompts/list is of no one server" },
     { "lunette.on('tools/call', 5, " .. fn .. ")", "lunette.on: selector must be a glob or a table" },
     { "lunette.sampling()", "lunette.sampling's argument must be a function, not nothing" },
     { "lunette.every('x', " .. fn .. ")", "lunette.every: seconds must be a number" },
@@ -92,6 +108,8 @@ describe("a policy's mistake is told with its line:", function()
     { "lunette.notify_changed 'tool'", 'lunette.notify_changed: kind must be tools, resources, resource_templates or prompts, not "tool"' },
     { "lunette.json.encode()", "lunette.json.encode: nothing to encode" },
     { "lunette.json.decode(5)", "lunette.json.decode: text must be a string, not 5" },
+    { "error {}", "an error without a message (a table)" },
+    { "error { code = 5, message = 'm' }", "m" },
     { "lunette.array 'x'", 'lunette.array must be a table, not "x"' },
   }
   for _, case in ipairs(cases) do
@@ -103,6 +121,13 @@ describe("a policy's mistake is told with its line:", function()
     local f, why = support.load "\nlocal h = require 'helper'\nh()"
     assert.is_nil(f)
     assert.truthy(why:find("helper.lua:2: lunette.tools.hide: nothing selected", 1, true), why)
+  end)
+
+  it("globs with sets, and selectors where there is something to select, are none", function()
+    assert(support.load [=[lunette.tools.hide('[]a]', '[!]]x', '\\[', 'a[\\]]', 'http://[::1]/*', '[a-z]*')
+      lunette.on('*/list', 'x', function() end) lunette.on('sampling/*', 'x', function() end)
+      lunette.on('roots/list', { upstream = 'x' }, function() end) lunette.on('tools/list', { where = print }, function() end)
+      lunette.on('completion/complete', 'x', function() end) lunette.on('a/b', 'x', function() end)]=]):free()
   end)
 
   it("a method that MCP has not is only warned of", function()
