@@ -146,14 +146,16 @@ end
 
 -- The hook is the time limit's, and the registry holds what all handlers run by.
 for _, name in ipairs { "sethook", "getregistry", "debug" } do
-  debug[name] = function() check.fail("debug.%s is not for policies", name) end
+  debug[name] = function() -- luacheck: ignore 122
+    check.fail("debug.%s is not for policies", name)
+  end
 end
 
 -- What Lunette's own functions and C's stand on would lead there too.
 local getinfo = debug.getinfo
 for _, name in ipairs { "getupvalue", "setupvalue", "upvalueid", "upvaluejoin" } do
   local raw = debug[name]
-  debug[name] = function(...)
+  debug[name] = function(...) -- luacheck: ignore 122
     for i = 1, select("#", ...) do
       local fn = select(i, ...)
       local info = type(fn) == "function" and getinfo(fn, "S")

@@ -229,10 +229,8 @@ local function text_of(err)
     local told = tostring(err)
     return type(told) == "string" and told or "an error whose __tostring gives a " .. type(told)
   end
-  local message, code = rawget(err, "message"), rawget(err, "code")
-  if type(message) == "string" then
-    return code == nil and message or ("%s (code %s)"):format(message, tostring(code))
-  end
+  local said, code = rawget(err, "message"), rawget(err, "code")
+  if type(said) == "string" then return code == nil and said or ("%s (code %s)"):format(said, tostring(code)) end
   local ok, text = pcall(core.encode, err, "error")
   return "an error without a message: " .. (ok and text:sub(1, 500) or "a table")
 end
