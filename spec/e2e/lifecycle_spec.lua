@@ -177,10 +177,20 @@ describe("a child", function()
   it("that writes nonsense to stdout harms nobody", function()
     local client, up = lunette.between({ "stdio", "stdio" }, server())
     client:initialize()
-    local session = up:session()
-    session:raw "this is not JSON\n\n   \n{\"half\":\n[]\n\"x\"\n{\"jsonrpc\":\"2.0\"}\n\255\254\0\n"
+    up:session():raw "{\"half\":\n[]\n\"x\"\n{\"jsonrpc\":\"2.0\"}\n\255\254\0\nthe end of it\n"
+    client.process:wait_stderr "the end of it"
     assert.equal('{"content":[]}', client:result("tools/call", '{"name":"work"}'))
     assert.equal(0, #client.inbox)
+  end)
+
+  it("that prints words to stdout while it works harms nobody", function()
+    local client, up = lunette.between({ "stdio", "stdio" }, server())
+    client:initialize()
+    up:on("tools/call", function(req)
+      req.session:raw "Downloading the model\n\n   \n100%\n"
+      req:reply '{"content":[]}'
+    end)
+    assert.equal('{"content":[]}', client:result("tools/call", '{"name":"work"}'))
   end)
 
   it("that closes its stdout is as good as dead, and started again", function()
