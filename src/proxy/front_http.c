@@ -86,6 +86,11 @@ static void on_session_end(struct ln_session *s, void *arg) {
   ln_session_unref(s);
 }
 
+static void on_parted(struct ln_session *s, struct ln_sink *sink, uint64_t retry_ms) {
+  (void)s;
+  ln_pipe_part(sink, retry_ms);
+}
+
 static struct ln_front_session *session_new(struct ln_front_http *f, bool sse) {
   char id[40];
   struct ln_front_session *fs = new_id(id, sizeof id) ? calloc(1, sizeof *fs) : NULL;
@@ -101,6 +106,7 @@ static struct ln_front_session *session_new(struct ln_front_http *f, bool sse) {
   ln_list_push(&f->sessions, &fs->link);
   s->front = fs;
   s->on_end = on_session_end;
+  s->on_parted = on_parted;
   if (ln_map_put(&f->by_id, ln_str_c(s->id), fs) == LN_OK) return fs;
   ln_session_end(s);
   return NULL;

@@ -137,6 +137,9 @@ struct ln_pipe *ln_pipe_find(const struct ln_front_session *fs, uint32_t number)
 /* The events of server_ops for a request with a pipe. */
 void ln_pipe_drained(struct ln_pipe *p);
 void ln_pipe_done(struct ln_pipe *p, struct ln_http_request *r);
+/* The client is told to come back after that time, and its connection is given up meanwhile; where
+ * it can't be told (an older version, another kind of sink) nothing happens. */
+void ln_pipe_part(struct ln_sink *s, uint64_t retry_ms);
 /* A sign of life, where nothing else is under way. */
 void ln_pipe_comment(struct ln_pipe *p);
 /* Ends the connection in order, if there is one. */

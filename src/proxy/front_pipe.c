@@ -268,6 +268,19 @@ static void pipe_free(struct ln_sink *s) {
 
 static const struct ln_sink_ops pipe_ops = {pipe_send, pipe_give_up, pipe_free};
 
+void ln_pipe_part(struct ln_sink *s, uint64_t retry_ms) {
+  if (s->ops != &pipe_ops) return;
+  struct ln_pipe *p = LN_CONTAINER(s, struct ln_pipe, sink);
+  bool can = p->kind == LN_PIPE_POST && !p->hello && ln_pipe_primes(p->session);
+  if (!can || p->finished || !p->request) return;
+  int rc = ln_pipe_begin(p);
+  if (rc == LN_OK || rc == LN_EFULL) rc = ln_http_sse_retry(p->request, retry_ms);
+  if (rc == LN_OK || rc == LN_EFULL)
+    let_go(p);
+  else
+    ln_http_request_abort(p->request);
+}
+
 struct ln_pipe *ln_pipe_new(struct ln_front_session *fs, struct ln_http_request *r,
                             enum ln_pipe_kind kind) {
   struct ln_pipe *p = calloc(1, sizeof *p);

@@ -50,7 +50,7 @@ struct ln_session {
   struct ln_host *host;
   uint64_t key;
   enum ln_session_state state;
-  const char *transport;     /* "stdio", "http", "internal" */
+  const char *transport;     /* "stdio", "http", "sse", "internal" */
   char id[40];               /* the session id of HTTP; else a name for logs and ctx */
   struct ln_generation *gen; /* what it is served by; counted */
 
@@ -86,6 +86,9 @@ struct ln_session {
   void (*on_end)(struct ln_session *s, void *arg); /* the front's: the session is over */
   void (*on_stall)(struct ln_session *s,
                    bool stalled); /* stop reading from the client; may be NULL */
+  /* A server has let go of the stream of what answers to sink, and will be asked again after that
+   * time: the client may do the same. May be NULL. */
+  void (*on_parted)(struct ln_session *s, struct ln_sink *sink, uint64_t retry_ms);
   void *front;
   unsigned stalled; /* its servers that don't keep up */
   uint64_t last_used;

@@ -453,6 +453,15 @@ static void channel_failed(void *arg, uint64_t tag, int err, int status, const c
   ln_urequest_fail(r, "%s", why);
 }
 
+static void channel_parted(void *arg, uint64_t tag, uint64_t retry_ms) {
+  struct ln_usession *us = arg;
+  int64_t key = (int64_t)tag;
+  struct ln_urequest *r = ln_map_get(&us->requests, ln_urequest_key(&key));
+  struct ln_exchange *x = r ? r->x : NULL;
+  if (x && !x->ended && x->sink && x->session->on_parted)
+    x->session->on_parted(x->session, x->sink, retry_ms);
+}
+
 static void channel_drain(void *arg) {
   ln_router_stalled(arg, false);
 }
@@ -462,5 +471,6 @@ static const struct ln_channel_events channel_events = {
     .message = channel_message,
     .failed = channel_failed,
     .drain = channel_drain,
+    .parted = channel_parted,
     .closed = channel_closed,
 };

@@ -39,6 +39,9 @@ struct ln_channel_events {
   void (*failed)(void *arg, uint64_t tag, int err, int status, const char *why);
   /* The queue drained after a send said LN_EFULL. */
   void (*drain)(void *arg);
+  /* The server ended the stream of this request on purpose, to be asked for the rest after so many
+   * milliseconds; the channel does that by itself. May be NULL. */
+  void (*parted)(void *arg, uint64_t tag, uint64_t retry_ms);
   /* The end, asked for (err 0) or not: why says what happened, with the tail of stderr for a child
    * that died. Pending requests are the owner's to fail. */
   void (*closed)(void *arg, int err, const char *why);

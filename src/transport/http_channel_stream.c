@@ -159,6 +159,7 @@ void ln_http_stream_over(struct ln_http_post *p, int err, const char *why) {
     ln_sse_lost(p, err ? err : LN_ECLOSED, err ? why : "the server ended its event stream");
     return;
   }
+  struct ln_http_channel *c = p->c;
   bool streamed = p->mode == LN_MODE_SSE;
   if (streamed) leave(p);
   if (p->kind == LN_POST_LISTEN) {
@@ -171,7 +172,9 @@ void ln_http_stream_over(struct ln_http_post *p, int err, const char *why) {
              err ? why : "");
     ln_http_post_fail(p, LN_ECLOSED, 0, words);
   } else {
+    bool parted = streamed && !err && p->retry_ms >= 0 && c->base.events->parted;
     get_later(p);
+    if (parted) c->base.events->parted(c->base.arg, p->tag, (uint64_t)p->retry_ms);
   }
 }
 

@@ -64,8 +64,11 @@ static void on_closed(void *arg, int err, const char *why) {
   say("closed", "%s %s", ln_err_name(err), why);
 }
 
-static const struct ln_channel_events events = {on_ready, on_message, on_failed, on_drain,
-                                                on_closed};
+static const struct ln_channel_events events = {.ready = on_ready,
+                                                .message = on_message,
+                                                .failed = on_failed,
+                                                .drain = on_drain,
+                                                .closed = on_closed};
 
 static struct ln_child_conf conf_of(const char *script) {
   static const char *args[] = {"-c", NULL, NULL};

@@ -36,6 +36,7 @@ struct driver {
   unsigned depth; /* calls into the channel on the stack */
   bool lazy;      /* never abandons by itself */
   bool close_inside;
+  bool tells_parted;
   bool pool_closed;
   uint64_t began_at; /* of "cost" */
   size_t allocations;
@@ -156,8 +157,19 @@ static void on_closed(void *arg, int err, const char *why) {
   say("closed %d %d %s", o->number, err, why);
 }
 
-static const struct ln_channel_events events = {on_ready, on_message, on_failed, on_drain,
-                                                on_closed};
+static void on_parted(void *arg, uint64_t tag, uint64_t retry_ms) {
+  struct owner *o = arg;
+  check_owner(o);
+  if (o->d->tells_parted)
+    say("parted %d %llu %llu", o->number, (unsigned long long)tag, (unsigned long long)retry_ms);
+}
+
+static const struct ln_channel_events events = {.ready = on_ready,
+                                                .message = on_message,
+                                                .failed = on_failed,
+                                                .drain = on_drain,
+                                                .parted = on_parted,
+                                                .closed = on_closed};
 
 /* --- orders --- */
 
@@ -267,6 +279,8 @@ static void obey(struct driver *d, char *line) {
     open_channel(d);
   } else if (!strcmp(line, "lazy")) {
     d->lazy = true;
+  } else if (!strcmp(line, "tell-parted")) {
+    d->tells_parted = true;
   } else if (!strcmp(line, "close-inside")) {
     d->close_inside = true;
   } else if (!strcmp(line, "stats")) {
@@ -331,6 +345,8 @@ static void option(struct driver *d, char *text) {
     d->conf.tls_ca_file = value;
   else if (!strcmp(text, "no_verify"))
     d->conf.tls_no_verify = true;
+  else if (!strcmp(text, "sse"))
+    d->conf.sse = true;
   else if (!strcmp(text, "log"))
     d->log.level = (enum ln_log_level)ln_log_level_parse(value);
   else

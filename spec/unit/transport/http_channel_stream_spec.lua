@@ -184,6 +184,26 @@ describe("an event stream", function()
       assert.equal(5, #server.requests)
     end)
 
+    it("with word of it when the server ended it on purpose, and not when it broke", function()
+      local server = session_server(function(_, conn, n)
+        if n == 1 then
+          conn:send(sse_head() .. chunk("id: e1\nretry: 20\ndata:\n\n") .. last_chunk)
+        elseif n == 2 then
+          conn:send(sse_head() .. chunk("id: e2\nretry: 30\ndata:\n\n"))
+          loop.after(10, function() conn:reset() end)
+        else
+          conn:send(sse_head() .. chunk("data: " .. result(3) .. "\n\n") .. last_chunk)
+        end
+      end)
+      local driver = start(server)
+      driver:tell "tell-parted"
+      handshake(driver)
+      driver:tell("send 0 r3 " .. ping(3))
+      driver:expect "parted 0 3 20"
+      driver:expect("message 0 3 " .. result(3))
+      driver:finish()
+    end)
+
     it("as often as it brings something", function()
       local server = session_server(function(_, conn, n)
         if n < 9 then
