@@ -113,6 +113,28 @@ describe("a policy", function()
       assert.equal(2, up:count "tools/call")
     end)
 
+    it("renamed tools under the handlers that were written for their old names, alone or in a list", function()
+      for _, which in ipairs { '"write"', '{ "write", "zzz" }' } do
+        local client, up = with(('lunette.on("tools/call", %s, function() return lunette.deny "no" end)\n'):format(which)
+          .. 'lunette.tools.rename { write = "put" }')
+        assert.equal("no", json.value(client:result("tools/call", '{"name":"put"}'), "content", 1, "text"))
+        assert.equal(0, up:count "tools/call")
+      end
+    end)
+
+    it("nothing of a hidden tool to a call that carries no id", function()
+      local client, up = with 'lunette.tools.hide "delete"'
+      client:notify("tools/call", '{"name":"delete"}')
+      client:result("tools/call", '{"name":"read"}')
+      assert.equal(1, up:count "tools/call")
+    end)
+
+    it("an error where a component calls itself without end", function()
+      local client = with 'lunette.tools.add { name = "again", handler = function(_, ctx) return ctx:call_tool("again", {}) end }'
+      local reply = client:start("tools/call", '{"name":"again"}'):wait()
+      assert.truthy(json.encode(json.value(reply)):find("too deeply", 1, true))
+    end)
+
     it("a renamed item with nothing else changed, to the byte", function()
       local client = with 'lunette.tools.rename { read = "load" }'
       assert.equal(json.with(json.elements(tools)[1], "name", '"load"'), tool(client, "load"))
