@@ -35,7 +35,7 @@ struct ln_view {
   uint32_t refs;
   struct ln_host *host;
   enum ln_kind kind;
-  bool renames; /* some entry of a server is presented by another key */
+  bool renames;              /* some entry of a server is presented by another key */
   struct ln_generation *gen; /* counted: whose rules */
   struct ln_shelf **shelves; /* one per upstream, counted; NULL where the server has none */
   size_t n_shelves;
