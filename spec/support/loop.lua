@@ -3,6 +3,13 @@
 -- only ever collect. Whatever a spec opens is registered here and closed by `finish`.
 local uv = require "luv"
 
+local ffi = require "ffi"
+
+-- A peer that goes away in the middle of a write must fail that write, not end the specs: luv leaves SIGPIPE
+-- as it is. (libuv gives children the default again.)
+ffi.cdef "void (*signal(int, void (*)(int)))(int);"
+ffi.C.signal(13, ffi.cast("void (*)(int)", 1))
+
 local M = { uv = uv }
 
 --- Everything waits this many times longer (a sanitizer build, a loaded machine).
