@@ -264,7 +264,7 @@ static void response_in(struct ln_usession *us, struct ln_msg *msg) {
 
 /* The request that an unreadable text was meant to answer, if that can be told: it would wait until
  * its deadline otherwise. By its stream; else by the id that the text shows (words that a server
- * prints are no answer); a text too long to be had (empty) is the only one's. */
+ * prints are no answer); a text too long to be had (absent) is the only one's. */
 static struct ln_urequest *answered_badly(struct ln_usession *us, struct ln_str text,
                                           uint64_t related) {
   int64_t key = (int64_t)related;
@@ -279,7 +279,7 @@ static struct ln_urequest *answered_badly(struct ln_usession *us, struct ln_str 
   struct ln_urequest *r = key ? ln_map_get(&us->requests, ln_urequest_key(&key)) : NULL;
   size_t i = 0;
   struct ln_map_slot *slot;
-  if (!r && !text.n && us->requests.len == 1 && ln_map_next(&us->requests, &i, &slot))
+  if (!r && !text.p && us->requests.len == 1 && ln_map_next(&us->requests, &i, &slot))
     r = slot->value;
   return r;
 }
