@@ -268,7 +268,7 @@ static void response_in(struct ln_usession *us, struct ln_msg *msg) {
 static struct ln_urequest *answered_badly(struct ln_usession *us, struct ln_str text,
                                           uint64_t related) {
   int64_t key = (int64_t)related;
-  const char *at = related || !text.n ? NULL : memmem(text.p, text.n, "\"id\"", 4);
+  const char *at = related || !text.p ? NULL : memmem(text.p, text.n, "\"id\"", 4);
   if (at) {
     struct ln_str rest = {at + 4, (size_t)(text.p + text.n - at - 4)};
     while (rest.n && (*rest.p == ' ' || *rest.p == ':')) rest.p++, rest.n--;
