@@ -130,6 +130,8 @@ local function check_request(request, method)
   return request.params or {}
 end
 
+-- The first frame of its coroutine: core.answer counts on it.
+local untouched = core.untouched()
 local function run_hook(index, wants)
   local hook = state.hooks[index]
   local method, params = message()
@@ -144,10 +146,10 @@ local function run_hook(index, wants)
   local function forward(changed)
     core.forward(check_request(changed or request, method))
     forwarded = true
-    if wants then return core.take(true) end
+    if wants then return core.answer() end
   end
   local value = hook.fn(request, forward, ctx)
-  if not wants then return core.finish_reply() end
+  if not wants or value == untouched then return core.finish_reply() end
   finish(value, hook, method, params, forwarded)
 end
 

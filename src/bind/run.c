@@ -217,6 +217,34 @@ static int l_run_take(lua_State *L) {
   return lua_error(L);
 }
 
+/* Its address is the value of core.untouched. */
+static const char untouched;
+
+/* answer() -> as take(true), for a hook's forward. But when the handler ends with `return
+ * forward(…)` nobody but the hook's own frame gets to see the result: then it is not made, and
+ * core.untouched stands for it. Such a tail call leaves no frame between this function's and the
+ * coroutine's first. */
+static int l_run_answer(lua_State *L) {
+  struct ln_run *run = check_run(L);
+  lua_Debug frame;
+  if (!run->reply || run->reply->kind != LN_MSG_RESULT || lua_getstack(L, 2, &frame)) {
+    lua_settop(L, 0);
+    lua_pushboolean(L, true);
+    return l_run_take(L);
+  }
+  ln_msg_unref(run->base);
+  run->base = run->reply;
+  run->reply = NULL;
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&untouched);
+  return 1;
+}
+
+/* untouched() -> what stands for a result that nobody looked at */
+static int l_run_untouched(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&untouched);
+  return 1;
+}
+
 /* finish(result): laid over the last forwarded reply's result, if there was one */
 static int l_run_finish(lua_State *L) {
   struct ln_run *run = check_run(L);
@@ -290,6 +318,8 @@ const luaL_Reg ln_bind_run[] = {{"run", l_run_run},
                                 {"ask", l_run_ask},
                                 {"sleep", l_run_sleep},
                                 {"take", l_run_take},
+                                {"answer", l_run_answer},
+                                {"untouched", l_run_untouched},
                                 {"keep", l_run_keep},
                                 {"finish", l_run_finish},
                                 {"finish_error", l_run_finish_error},

@@ -169,29 +169,48 @@ struct ln_json_cur ln_json_enter(struct ln_str container) {
   return (struct ln_json_cur){p + 1, end};
 }
 
-bool ln_json_next(struct ln_json_cur *cur, struct ln_json_item *item) {
+/* *p is at a value, and then past it (into: past a container's opening bracket). */
+static inline struct ln_json_item take_value(const char **p, const char *end, bool into) {
+  const char *from = *p;
+  enum ln_json_type type = type_at(from);
+  bool container = type == LN_JSON_OBJECT || type == LN_JSON_ARRAY;
+  *p = into && container ? from + 1 : skip_value(from, end);
+  return (struct ln_json_item){LN_STR_NONE, {from, (size_t)(*p - from)}, type};
+}
+
+static inline bool next_item(struct ln_json_cur *cur, struct ln_json_item *item, bool into) {
   const char *end = cur->end, *p = ln_json_skip_space(cur->p, end);
   if (p < end && *p == ',') p = ln_json_skip_space(p + 1, end);
   if (p == end || *p == '}' || *p == ']') {
     cur->p = p;
     return false;
   }
-  const char *from = p;
-  p = skip_value(p, end);
-  item->key = LN_STR_NONE;
+  *item = take_value(&p, end, into);
   /* Only a name can be followed by a colon, so a cursor need not know what it walks. */
-  if (*from == '"') {
+  if (item->type == LN_JSON_STRING) {
     const char *colon = ln_json_skip_space(p, end);
     if (colon < end && *colon == ':') {
-      item->key = (struct ln_str){from + 1, (size_t)(p - from - 2)};
-      from = ln_json_skip_space(colon + 1, end);
-      p = from < end ? skip_value(from, end) : end;
+      struct ln_str key = ln_json_inside(item->value);
+      p = ln_json_skip_space(colon + 1, end);
+      *item = p < end ? take_value(&p, end, into)
+                      : (struct ln_json_item){LN_STR_NONE, {end, 0}, LN_JSON_NONE};
+      item->key = key;
     }
   }
-  item->value = (struct ln_str){from, (size_t)(p - from)};
-  item->type = from < end ? type_at(from) : LN_JSON_NONE;
   cur->p = p;
   return true;
+}
+
+bool ln_json_next(struct ln_json_cur *cur, struct ln_json_item *item) {
+  return next_item(cur, item, false);
+}
+
+bool ln_json_step(struct ln_json_cur *cur, struct ln_json_item *item) {
+  return next_item(cur, item, true);
+}
+
+void ln_json_leave(struct ln_json_cur *cur) {
+  if (cur->p < cur->end) cur->p++;
 }
 
 bool ln_json_get(struct ln_str object, const char *name, struct ln_json_item *item) {

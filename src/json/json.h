@@ -73,6 +73,11 @@ enum ln_json_type ln_json_type_of(struct ln_str value);
 struct ln_json_cur ln_json_enter(struct ln_str container);
 /* The next member or element; false at the end. */
 bool ln_json_next(struct ln_json_cur *cur, struct ln_json_item *item);
+/* The same, but into a container instead of past it, which saves looking for its end: its value is
+ * the opening bracket alone, and what comes next are its own items. When these have ended,
+ * ln_json_leave goes on behind it. */
+bool ln_json_step(struct ln_json_cur *cur, struct ln_json_item *item);
+void ln_json_leave(struct ln_json_cur *cur);
 /* The member called name (plain, unescaped), comparing after unescaping. With twins the last
  * one, as most parsers take it. False when absent or when object is not an object. */
 bool ln_json_get(struct ln_str object, const char *name, struct ln_json_item *item);

@@ -64,10 +64,11 @@ struct ln_codec {
   struct ln_buf edits;   /* struct ln_edit[]: the outcome */
   struct ln_value_step path[LN_VALUE_DEPTH];
   unsigned depth;
-  size_t root_len; /* of the root's name at the front of fault */
+  const char *root; /* its name, for messages; the caller's */
   size_t tries;    /* comparisons left for aligning arrays */
   bool comparing;
   bool unordered;
+  bool surveyed; /* inside an object that was not plain: see value_merge.c */
   const char *optional; /* a root member that is left out when it is an empty table and the
                            source has none */
   char fault[LN_VALUE_FAULT];

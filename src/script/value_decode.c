@@ -83,48 +83,50 @@ LN_THROWS void ln_value_push_string(struct lua_State *L, struct ln_codec *c, str
   }
 }
 
-static void push(lua_State *L, struct ln_codec *c, struct ln_str value, enum ln_json_type type,
-                 unsigned depth);
+static void push(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
+                 const struct ln_json_item *item, unsigned depth);
 
-static void push_object(lua_State *L, struct ln_codec *c, struct ln_str value, unsigned depth) {
-  struct ln_json_cur cur = ln_json_enter(value);
+/* Containers are walked by one cursor, so that none is looked through for its end first. */
+static void push_object(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur, const char *at,
+                        unsigned depth) {
   struct ln_json_item item;
   lua_createtable(L, 0, 4);
   bool empty = true;
-  while (ln_json_next(&cur, &item)) {
+  while (ln_json_step(cur, &item)) {
     ln_value_push_string(L, c, (struct ln_str){item.key.p - 1, item.key.n + 2});
-    push(L, c, item.value, item.type, depth + 1);
+    push(L, c, cur, &item, depth + 1);
     lua_rawset(L, -3); /* of twins the last stays */
     empty = false;
   }
-  if (empty) ln_origin_note(L, c, value.p, true);
+  ln_json_leave(cur);
+  if (empty) ln_origin_note(L, c, at, true);
 }
 
-static void push_array(lua_State *L, struct ln_codec *c, struct ln_str value, unsigned depth) {
-  struct ln_json_cur cur = ln_json_enter(value);
+static void push_array(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur, unsigned depth) {
   struct ln_json_item item;
   lua_newtable(L);
-  for (int i = 1; ln_json_next(&cur, &item); i++) {
-    push(L, c, item.value, item.type, depth + 1);
+  for (int i = 1; ln_json_step(cur, &item); i++) {
+    push(L, c, cur, &item, depth + 1);
     if (item.type == LN_JSON_OBJECT || item.type == LN_JSON_ARRAY)
       ln_origin_note(L, c, item.value.p, item.type == LN_JSON_OBJECT);
     lua_rawseti(L, -2, i);
   }
+  ln_json_leave(cur);
   lua_rawgeti(L, LUA_REGISTRYINDEX, c->array_mt);
   lua_setmetatable(L, -2);
 }
 
-static void push(lua_State *L, struct ln_codec *c, struct ln_str value, enum ln_json_type type,
-                 unsigned depth) {
+static void push(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
+                 const struct ln_json_item *item, unsigned depth) {
   if (depth > LN_VALUE_DEPTH) luaL_error(L, "nested more than %d deep", LN_VALUE_DEPTH);
   luaL_checkstack(L, 6, "nested too deeply");
-  switch (type) {
+  switch (item->type) {
     case LN_JSON_FALSE:
-    case LN_JSON_TRUE: lua_pushboolean(L, type == LN_JSON_TRUE); break;
-    case LN_JSON_NUMBER: lua_pushnumber(L, ln_value_number(c, value)); break;
-    case LN_JSON_STRING: ln_value_push_string(L, c, value); break;
-    case LN_JSON_ARRAY: push_array(L, c, value, depth); break;
-    case LN_JSON_OBJECT: push_object(L, c, value, depth); break;
+    case LN_JSON_TRUE: lua_pushboolean(L, item->type == LN_JSON_TRUE); break;
+    case LN_JSON_NUMBER: lua_pushnumber(L, ln_value_number(c, item->value)); break;
+    case LN_JSON_STRING: ln_value_push_string(L, c, item->value); break;
+    case LN_JSON_ARRAY: push_array(L, c, cur, depth); break;
+    case LN_JSON_OBJECT: push_object(L, c, cur, item->value.p, depth); break;
     case LN_JSON_NULL:
     case LN_JSON_NONE: lua_pushlightuserdata(L, NULL); break;
   }
@@ -133,5 +135,7 @@ static void push(lua_State *L, struct ln_codec *c, struct ln_str value, enum ln_
 LN_THROWS void ln_value_push(struct lua_State *L, struct ln_codec *c, struct ln_str json) {
   json = ln_json_trim(json);
   ln_origin_begin(c, json);
-  push(L, c, json, ln_json_type_of(json), 0);
+  struct ln_json_item root = {LN_STR_NONE, json, ln_json_type_of(json)};
+  struct ln_json_cur cur = ln_json_enter(json);
+  push(L, c, &cur, &root, 0);
 }

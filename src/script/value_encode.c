@@ -11,7 +11,8 @@
 
 /* The way to the current value, into the front of the fault; a long one loses its middle. */
 static size_t put_path(struct ln_codec *c) {
-  size_t n = c->root_len, room = LN_VALUE_FAULT / 2;
+  size_t room = LN_VALUE_FAULT / 2;
+  size_t n = (size_t)snprintf(c->fault, sizeof c->fault, "%.60s", c->root);
   for (unsigned i = 0; i < c->depth && n < room; i++) {
     if (i == 8 && c->depth > 12) {
       n += (size_t)snprintf(c->fault + n, LN_VALUE_FAULT - n, "…");
@@ -45,10 +46,9 @@ void ln_value_begin(struct ln_codec *c, const char *root) {
   ln_buf_clear(&c->pending);
   ln_buf_clear(&c->edits);
   c->depth = 0;
-  c->comparing = c->unordered = false;
+  c->comparing = c->unordered = c->surveyed = false;
   c->optional = NULL;
-  snprintf(c->fault, sizeof c->fault, "%.60s", root);
-  c->root_len = strlen(c->fault);
+  c->root = root;
 }
 
 int ln_value_finish(struct ln_codec *c, int rc) {

@@ -197,10 +197,12 @@ static int edit_members(lua_State *L, struct ln_codec *c, const struct object *o
   return rc ? rc : ln_walk_tail(c, &w, src);
 }
 
-static int merge_object(lua_State *L, struct ln_codec *c, struct ln_str src, int idx,
-                        size_t in_table) {
+static int merge_surveyed(lua_State *L, struct ln_codec *c, struct ln_str src, int idx,
+                          size_t in_table) {
   struct object o = {.base = c->members.len};
   size_t before = c->pending.len;
+  bool surveyed = c->surveyed;
+  c->surveyed = true;
   int top = lua_gettop(L);
   int rc = read_members(L, c, src, idx, &o.n);
   if (rc == LN_OK) {
@@ -219,9 +221,78 @@ static int merge_object(lua_State *L, struct ln_codec *c, struct ln_str src, int
       rc = ln_walk_cut_all(c, o.base, o.n);
     }
   }
+  c->surveyed = surveyed;
   lua_settop(L, top);
   c->members.len = o.base;
   return rc;
+}
+
+/* --- plain objects ---
+ *
+ * The commonest case in one walk: the table has the members of the source and no others. That this
+ * is not so may show only at its end; then all is taken back and done with a survey, within which
+ * nothing is tried like this again (every level would double the work of the one above). */
+
+static int merge_item(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
+                      const struct ln_json_item *item, int idx);
+
+/* Whether a member with its value on top of the stack is one that was not seen before. */
+static bool is_plain(lua_State *L, const struct ln_codec *c, const struct ln_json_item *item,
+                     const void *const *seen, size_t n, const void *key) {
+  if (n == FEW_MEMBERS || lua_isnil(L, -1)) return false;
+  if (item->type == LN_JSON_NULL && is_optional(c, item->key)) return false;
+  for (size_t i = 0; i < n; i++)
+    if (seen[i] == key) return false;
+  return true;
+}
+
+/* cur is inside the object and comes out of it. */
+static int merge_plain(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur, int idx,
+                       size_t in_table, bool *plain) {
+  const void *seen[FEW_MEMBERS];
+  struct ln_json_item item;
+  int rc = LN_OK;
+  size_t n = 0;
+  for (; *plain && rc == LN_OK && ln_json_step(cur, &item); n++) {
+    ln_walk_push_name(L, c, item.key);
+    const void *key = lua_tostring(L, -1);
+    lua_rawget(L, idx);
+    *plain = n < in_table && is_plain(L, c, &item, seen, n, key);
+    if (*plain) {
+      seen[n] = key;
+      rc = ln_value_enter(c, (struct ln_value_step){item.key.p, item.key.n, 0});
+      if (rc == LN_OK) rc = merge_item(L, c, cur, &item, lua_gettop(L));
+      if (rc == LN_OK) ln_value_leave(c);
+    }
+    lua_pop(L, 1);
+  }
+  if (rc == LN_OK && n != in_table) *plain = false;
+  if (rc == LN_OK && *plain) ln_json_leave(cur);
+  return rc;
+}
+
+/* The whole of what cur has stepped into; cur goes on behind it. */
+static struct ln_str whole_of(struct ln_json_cur *cur, const struct ln_json_item *item) {
+  struct ln_json_item whole = {.value = {item->value.p, 0}};
+  cur->p = item->value.p;
+  (void)ln_json_next(cur, &whole);
+  return whole.value;
+}
+
+/* item: the object that cur has stepped into. */
+static int merge_object(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
+                        const struct ln_json_item *item, int idx, size_t in_table) {
+  bool plain = !c->surveyed;
+  size_t pending = c->pending.len, text = c->text.len;
+  unsigned depth = c->depth;
+  if (plain) {
+    int rc = merge_plain(L, c, cur, idx, in_table, &plain);
+    if (rc || plain) return rc;
+    c->pending.len = pending;
+    c->text.len = text;
+    c->depth = depth;
+  }
+  return merge_surveyed(L, c, whole_of(cur, item), idx, in_table);
 }
 
 /* --- scalars and all --- */
@@ -250,18 +321,30 @@ static bool same_scalar(lua_State *L, struct ln_codec *c, struct ln_str value,
   }
 }
 
-LN_THROWS int ln_walk_merge(struct lua_State *L, struct ln_codec *c, struct ln_str src,
-                            enum ln_json_type type, int idx) {
+/* cur has stepped to item, and goes on behind it unless this ends early. */
+static int merge_item(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
+                      const struct ln_json_item *item, int idx) {
   luaL_checkstack(L, 10, "nested too deeply");
-  if (same_scalar(L, c, src, type, idx)) return LN_OK;
-  if (!lua_istable(L, idx) || (type != LN_JSON_ARRAY && type != LN_JSON_OBJECT))
-    return replace(L, c, src, idx);
+  bool object = item->type == LN_JSON_OBJECT, array = item->type == LN_JSON_ARRAY;
+  if (!object && !array)
+    return same_scalar(L, c, item->value, item->type, idx) ? LN_OK
+                                                           : replace(L, c, item->value, idx);
+  if (!lua_istable(L, idx)) return replace(L, c, whole_of(cur, item), idx);
   size_t n;
   enum ln_shape shape = ln_value_shape(L, c, idx, &n);
   if (shape == LN_SHAPE_BAD) return LN_ESCRIPT;
-  if (type == LN_JSON_OBJECT && shape != LN_SHAPE_ARRAY) return merge_object(L, c, src, idx, n);
-  if (type == LN_JSON_ARRAY && shape != LN_SHAPE_OBJECT) return ln_walk_array(L, c, src, idx, n);
-  return replace(L, c, src, idx);
+  if (object && shape != LN_SHAPE_ARRAY) return merge_object(L, c, cur, item, idx, n);
+  struct ln_str src = whole_of(cur, item);
+  return array && shape != LN_SHAPE_OBJECT ? ln_walk_array(L, c, src, idx, n)
+                                           : replace(L, c, src, idx);
+}
+
+LN_THROWS int ln_walk_merge(struct lua_State *L, struct ln_codec *c, struct ln_str src,
+                            enum ln_json_type type, int idx) {
+  struct ln_json_cur cur = {src.p, src.p + src.n};
+  struct ln_json_item item = {LN_STR_NONE, src, type};
+  if (type == LN_JSON_OBJECT || type == LN_JSON_ARRAY) cur.p++;
+  return merge_item(L, c, &cur, &item, idx);
 }
 
 /* --- the outcome --- */
