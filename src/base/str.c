@@ -5,9 +5,21 @@ static unsigned char lower(char c) {
   return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 }
 
+/* Nearly always the two differ at once or are the same bytes: eight at a time tell which. */
 bool ln_str_ieq(struct ln_str a, struct ln_str b) {
   if (a.n != b.n) return false;
-  for (size_t i = 0; i < a.n; i++)
+  const uint64_t case_bits = 0x2020202020202020u;
+  size_t i = 0;
+  for (; a.n - i >= 8; i += 8) {
+    uint64_t x, y;
+    memcpy(&x, a.p + i, 8);
+    memcpy(&y, b.p + i, 8);
+    if (x == y) continue;
+    if ((x ^ y) & ~case_bits) return false;
+    for (size_t k = i; k < i + 8; k++)
+      if (lower(a.p[k]) != lower(b.p[k])) return false;
+  }
+  for (; i < a.n; i++)
     if (lower(a.p[i]) != lower(b.p[i])) return false;
   return true;
 }

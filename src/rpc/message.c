@@ -40,34 +40,35 @@ static int fault_set(struct ln_msg_fault *f, int code, const char *fmt, ...) {
 /* A member that routing or policy reads: its slot in ln_msg and the types it may have. */
 struct known {
   const char *name;
-  size_t slot;
+  size_t len, slot;
   unsigned types; /* a bit per ln_json_type; 0: any */
 };
-#define BIT(t)          (1u << (t))
-#define SLOT(member)    offsetof(struct ln_msg, member)
+#define BIT(t) (1u << (t))
+#define KNOWN(name, member, types) \
+  { name, sizeof name - 1, offsetof(struct ln_msg, member), types }
 #define CONTAINER_TYPES (BIT(LN_JSON_OBJECT) | BIT(LN_JSON_ARRAY))
 
 static const struct known envelope[] = {
-    {"jsonrpc", SLOT(jsonrpc), 0},
-    {"id", SLOT(id), 0},
-    {"method", SLOT(method), BIT(LN_JSON_STRING)},
-    {"params", SLOT(params), CONTAINER_TYPES},
-    {"result", SLOT(result), 0},
-    {"error", SLOT(error), BIT(LN_JSON_OBJECT)},
-    {NULL, 0, 0},
+    KNOWN("jsonrpc", jsonrpc, 0),
+    KNOWN("id", id, 0),
+    KNOWN("method", method, BIT(LN_JSON_STRING)),
+    KNOWN("params", params, CONTAINER_TYPES),
+    KNOWN("result", result, 0),
+    KNOWN("error", error, BIT(LN_JSON_OBJECT)),
+    {NULL, 0, 0, 0},
 };
 static const struct known in_params[] = {
-    {"name", SLOT(name), BIT(LN_JSON_STRING)},
-    {"uri", SLOT(uri), BIT(LN_JSON_STRING)},
-    {"arguments", SLOT(arguments), 0},
-    {"_meta", SLOT(meta), BIT(LN_JSON_OBJECT)},
-    {"progressToken", SLOT(progress_token), 0},
-    {"ref", SLOT(ref), 0},
-    {NULL, 0, 0},
+    KNOWN("name", name, BIT(LN_JSON_STRING)),
+    KNOWN("uri", uri, BIT(LN_JSON_STRING)),
+    KNOWN("arguments", arguments, 0),
+    KNOWN("_meta", meta, BIT(LN_JSON_OBJECT)),
+    KNOWN("progressToken", progress_token, 0),
+    KNOWN("ref", ref, 0),
+    {NULL, 0, 0, 0},
 };
 static const struct known in_meta[] = {
-    {"progressToken", SLOT(progress_token), 0},
-    {NULL, 0, 0},
+    KNOWN("progressToken", progress_token, 0),
+    {NULL, 0, 0, 0},
 };
 /* Read nowhere as slices, but servers and policies do read them. _meta is free for all. */
 static const char *const guarded_params[] = {"argument",     "cursor",     "level",
@@ -127,7 +128,7 @@ static const char *case_twin(struct ln_str key, const struct known *table,
   struct ln_str k = key;
   if (!is_plain(key) && !plain_key(key, room, sizeof room, &k)) return NULL;
   for (const struct known *t = table; t && t->name; t++)
-    if (ln_str_iis(k, t->name)) return t->name;
+    if (ln_str_ieq(k, (struct ln_str){t->name, t->len})) return t->name;
   for (; *guarded; guarded++)
     if (ln_str_iis(k, *guarded) && !ln_json_str_is(key, *guarded)) return *guarded;
   return NULL;
@@ -138,6 +139,17 @@ static int twin_fault(struct ln_msg_fault *f, struct ln_str key, const char *twi
                    (int)LN_MIN(key.n, (size_t)40), key.p, twin);
 }
 
+/* The row of a key, escaped or not; that without a name when there is none. */
+static const struct known *row_of(struct ln_str key, const struct known *table) {
+  bool plain = is_plain(key);
+  const struct known *t = table;
+  for (; t->name; t++)
+    if (plain ? key.n == t->len && memcmp(key.p, t->name, t->len) == 0
+              : ln_json_str_is(key, t->name))
+      break;
+  return t;
+}
+
 /* Fills slots from the members of object. */
 static int pick(struct ln_msg *m, struct ln_str object, const struct known *table, bool strict,
                 struct ln_msg_fault *f) {
@@ -145,8 +157,7 @@ static int pick(struct ln_msg *m, struct ln_str object, const struct known *tabl
   struct ln_json_cur cur = ln_json_enter(object);
   struct ln_json_item it;
   while (ln_json_next(&cur, &it)) {
-    const struct known *t = table;
-    while (t->name && !ln_json_str_is(it.key, t->name)) t++;
+    const struct known *t = row_of(it.key, table);
     if (t->name) {
       bool fits = !t->types || (t->types & BIT(it.type));
       if (!fits && (strict || table == envelope))

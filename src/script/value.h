@@ -65,10 +65,10 @@ struct ln_codec {
   struct ln_value_step path[LN_VALUE_DEPTH];
   unsigned depth;
   const char *root; /* its name, for messages; the caller's */
-  size_t tries;    /* comparisons left for aligning arrays */
+  size_t tries;     /* comparisons left for aligning arrays */
   bool comparing;
   bool unordered;
-  bool surveyed; /* inside an object that was not plain: see value_merge.c */
+  bool surveyed;        /* inside an object that was not plain: see value_merge.c */
   const char *optional; /* a root member that is left out when it is an empty table and the
                            source has none */
   char fault[LN_VALUE_FAULT];
