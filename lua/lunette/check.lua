@@ -102,6 +102,14 @@ function M.type(what, value, wanted, optional)
   return value
 end
 
+--- Raises unless the value is a list; an empty one is marked as such.
+function M.list(what, value)
+  M.type(what, value, "table")
+  if next(value) == nil then return setmetatable(value, core.array_mt) end
+  if #value == 0 then M.fail("%s must be a list", what) end
+  return value
+end
+
 --- Raises unless the value is a string with something in it and no control characters.
 function M.text(what, value)
   M.type(what, value, "string")

@@ -161,7 +161,9 @@ end
 function methods.elicit(self, params)
   whom_of(self, "elicit")
   check.type("ctx:elicit: its argument", params, "table")
-  check.text("ctx:elicit: message", params.message)
+  if check.type("ctx:elicit: message", params.message, "string") == "" then
+    check.fail "ctx:elicit: message must not be empty"
+  end
   return ask("elicitation/create", params)
 end
 

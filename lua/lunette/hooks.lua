@@ -1,6 +1,7 @@
 -- lunette.on and its kin: functions that messages pass through.
 local core = require "lunette.core"
 local check = require "lunette.check"
+local rules = require "lunette.rules"
 local selector = require "lunette.selector"
 local state = require "lunette.state"
 
@@ -62,13 +63,17 @@ local function check_method(method)
   )
 end
 
--- Names and servers are matched before Lua is entered; a function is asked here.
-local function test_of(s)
+-- Names and servers are matched before Lua is entered; a function is asked here. It sees what the rules
+-- written before the handler make of the item; of what no list shows, the name.
+local function test_of(s, position)
   local where = s.where
   if not where then return nil end
   return function(request, ctx)
-    local item = core.run_item() or { name = request.params.name, uri = request.params.uri }
-    return where(setmetatable(item, { __index = { upstream = ctx.upstream } }), ctx) and true or false
+    local verb, text, name = core.run_item()
+    local also = { upstream = ctx.upstream, uri = request.params.uri }
+    local item = verb and rules.at(verb, position, { text = text, name = name, upstream = ctx.upstream }, ctx)
+    item = item or { name = request.params.name }
+    return where(setmetatable(item, { __index = also }), ctx) and true or false
   end
 end
 
@@ -88,14 +93,15 @@ function M.on(method, which, fn)
   check.callable("lunette.on: the handler", fn)
   local s = which ~= nil and selector.new("lunette.on: selector", which) or {}
   check_selectable(method, s)
+  local position = state.next_position()
   state.hooks[#state.hooks + 1] = {
     where = core.where(),
     method = method,
     name = lines(s.names),
     upstream = lines(s.upstreams),
-    position = state.next_position(),
+    position = position,
     fn = fn,
-    test = test_of(s),
+    test = test_of(s, position),
   }
 end
 

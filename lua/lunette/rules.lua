@@ -121,35 +121,29 @@ local function transform_by_function(rule, item, kind, ctx)
     error(("%s: transform must return the %s, not %s"):format(rule.where, kind.thing, check.describe(value)), 0)
   end
   local name = value[kind.key]
-  item.value = value
+  item.value = setmetatable(value, { __index = { upstream = item.upstream } })
   item.by, item.edited = rule.where, true
   note(item, rule, "transform")
   if name ~= before then set_name(item, kind, rule, name) end
 end
 
--- Each gives true when it changed the definition.
+-- What becomes of a member, by what a transform says of it: false always removes it.
 local edits = {}
 
-local function set_member(value, key, new)
-  if new == false then new = nil end
-  value[key] = new
-end
-for _, key in ipairs { "title", "description", "mimeType" } do
-  edits[key] = function(value, new) set_member(value, key, new) end
-end
-function edits.plain_name(value, new) value.name = new end
-function edits.outputSchema(value, new) set_member(value, "outputSchema", new) end
-function edits.annotations(value, new)
-  if type(value.annotations) ~= "table" then value.annotations = {} end
-  for key, member in pairs(new) do
+function edits.replace(value, key, new) value[key] = new end
+
+-- Laid over what is there; null removes one.
+function edits.merge(value, key, new)
+  if type(value[key]) ~= "table" then value[key] = {} end
+  for name, member in pairs(new) do
     if member == core.null then member = nil end
-    value.annotations[key] = member
+    value[key][name] = member
   end
 end
 
 -- The arguments first: a transform that can't hold changes nothing.
 local function transform_calls(rule, item, kind)
-  local text, layer = transform.apply(rule, text_of(item, kind))
+  local text, layer = transform.apply(rule, text_of(item, kind), kind.verb)
   item.text, item.value = text, nil
   if layer then
     item.chain = item.chain or {}
@@ -158,12 +152,17 @@ local function transform_calls(rule, item, kind)
 end
 
 local function transform_by_table(rule, item, kind)
+  if rule.disabled then return hide(item, rule, "transform enabled = false") end
   if rule.arguments or rule.call then transform_calls(rule, item, kind) end
   if rule.new_name then set_name(item, kind, rule, rule.new_name) end
   if #rule.edits > 0 then
     local value = value_of(item, kind)
     for _, edit in ipairs(rule.edits) do
-      edit.fn(value, edit.value)
+      if edit.value == false then
+        value[edit.key] = nil
+      else
+        edit.fn(value, edit.key, edit.value)
+      end
     end
     item.by, item.edited = rule.where, true
   end
@@ -198,54 +197,71 @@ local function selectors(what, ...)
   return { selectors = list, text = table.concat(words, " "), per_client = per_client or false }
 end
 
--- What a transform's table may change, by kind.
+-- What a transform's table may change, by kind: which check it goes through, and which edit it is. "key" is
+-- what an item is known by.
+local common = { title = "text", description = "text", icons = "list", _meta = "merge", enabled = "flag" }
+
+local function transformable_of(own)
+  for name, how in pairs(common) do
+    own[name] = how
+  end
+  return own
+end
+
 local transformable = {
-  tools = {
-    name = "name",
-    title = "text",
-    description = "text",
-    annotations = "table",
+  tools = transformable_of {
+    name = "key",
+    annotations = "merge",
     outputSchema = "schema",
     arguments = "arguments",
     call = "call",
   },
-  resources = { name = "plain", title = "text", description = "text", mimeType = "text", annotations = "table" },
-  prompts = { name = "name", title = "text", description = "text" },
+  resources = transformable_of { uri = "key", name = "name", mimeType = "text", annotations = "merge" },
+  resource_templates = transformable_of {
+    uriTemplate = "key",
+    name = "name",
+    mimeType = "text",
+    annotations = "merge",
+  },
+  prompts = transformable_of { name = "key", arguments = "arguments" },
 }
-transformable.resource_templates = transformable.resources
 
-local function check_edit(what, key, value, wanted)
-  what = what .. "." .. key
-  if wanted == "name" or wanted == "plain" then return check.text(what, value) end
-  if wanted == "text" then
-    if value ~= false then check.type(what, value, "string") end
-  elseif wanted == "schema" then
-    if value ~= false then components.mark_schema(check.type(what, value, "table")) end
-  else
-    check.type(what, value, "table")
+local takes = {}
+
+function takes.key(rule, what, value) rule.new_name = check.text(what, value) end
+
+function takes.flag(rule, what, value) rule.disabled = not check.type(what, value, "boolean") end
+
+function takes.call(rule, what, value) rule.call = check.callable(what, value) end
+
+function takes.arguments(rule, what, value, kind) rule.arguments = transform.arguments(what, value, kind.verb) end
+
+local function takes_edit(fn, test)
+  return function(rule, what, value, _, key)
+    if value ~= false or key == "name" then test(what, value) end
+    rule.edits[#rule.edits + 1] = { key = key, value = value, fn = fn }
   end
-  return value
 end
+
+takes.name = takes_edit(edits.replace, function(what, value) check.text(what, value) end)
+takes.text = takes_edit(edits.replace, function(what, value) check.type(what, value, "string") end)
+takes.merge = takes_edit(edits.merge, function(what, value) check.type(what, value, "table") end)
+takes.list = takes_edit(edits.replace, check.list)
+takes.schema = takes_edit(edits.replace, function(what, value)
+  components.mark_schema(check.type(what, value, "table"))
+end)
 
 local function transform_table(what, kind, changes)
   local known, rule, words = transformable[kind.verb], { edits = {} }, {}
   for _, key in ipairs(check.sorted(changes)) do
-    if not known[key] then
+    local how = known[key]
+    if not how then
       local name = tostring(key)
-      check.fail("%s: %s can't be transformed%s", what, name, check.suggest(name, check.sorted(known)))
+      local hint = name == "inputSchema" and "; see its `arguments`, or use a function"
+      check.fail("%s: %s can't be transformed%s", what, name, hint or check.suggest(name, check.sorted(known)))
     end
-    if known[key] == "arguments" then
-      rule.arguments = transform.arguments(what, changes[key])
-    elseif known[key] == "call" then
-      rule.call = check.callable(what .. ".call", changes[key])
-    elseif known[key] == "name" then
-      rule.new_name = check_edit(what, key, changes[key], known[key])
-    else
-      local value = check_edit(what, key, changes[key], known[key])
-      local fn = edits[known[key] == "plain" and "plain_name" or key]
-      rule.edits[#rule.edits + 1] = { key = key, value = value, fn = fn }
-    end
-    if key ~= "name" or known[key] == "plain" then words[#words + 1] = key end
+    takes[how](rule, what .. "." .. key, changes[key], kind, key)
+    if how ~= "key" and how ~= "flag" then words[#words + 1] = key end
   end
   rule.summary = table.concat(words, ", ")
   if next(changes) == nil then check.fail("%s: the table changes nothing", what) end
@@ -352,6 +368,16 @@ function M.present(verb, items, whom, explain)
       item.value = nil
     end
   end
+end
+
+--- An item that a list shows, as the rules written before `position` make it: for a handler's `where`.
+function M.at(verb, position, item, ctx)
+  local kind = kinds[verb]
+  for _, rule in ipairs(state.rules[verb]) do
+    if rule.position > position then break end
+    if rule.verb == "rename" or rule.verb == "transform" then rule.apply(rule, item, kind, ctx) end
+  end
+  return value_of(item, kind)
 end
 
 -- Could these selectors match a name nothing else is known of?

@@ -194,6 +194,12 @@ end
 
 local function run_transform()
   local chain = core.chain()
+  local method, params = core.message()
+  if method == "completion/complete" then
+    core.forward(transform.completion(chain, params))
+    core.keep()
+    return core.finish_reply()
+  end
   local result = transform.run(chain, contexts.new(core.whom()), settle)
   if not result then return core.finish_reply() end
   finish(result, chain[#chain].rule, "tools/call")

@@ -50,6 +50,23 @@ function M.next_position()
   return M.position
 end
 
+-- What messages are about, by method: whose definitions a handler's `where` asks for.
+local subjects = {
+  tools = { "tools/call" },
+  resources = { "resources/read", "resources/subscribe", "resources/unsubscribe" },
+  resource_templates = { "resources/read", "resources/subscribe", "resources/unsubscribe", "completion/complete" },
+  prompts = { "prompts/get", "completion/complete" },
+}
+
+local function is_looked_at(verb)
+  for _, hook in ipairs(M.hooks) do
+    for _, method in ipairs(hook.test and subjects[verb] or {}) do
+      if core.glob(hook.method, method) then return true end
+    end
+  end
+  return false
+end
+
 --- Called by C when every target has loaded: nothing can be declared from here on.
 function M.close()
   M.closed = true
@@ -58,7 +75,7 @@ function M.close()
     for _, rule in ipairs(rules) do
       per_client = per_client or rule.per_client
     end
-    M.kinds[kind.verb] = { has_rules = #rules > 0, per_client = per_client }
+    M.kinds[kind.verb] = { has_rules = #rules > 0 or is_looked_at(kind.verb), per_client = per_client }
   end
   for _, component in ipairs(M.components) do
     component.json = core.encode(component.definition)

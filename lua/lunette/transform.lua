@@ -16,7 +16,20 @@ local M = {}
 
 -- --- what is written -----------------------------------------------------------------------------
 
-local options = { name = 1, description = 1, default = 1, hide = 1, required = 1, schema = 1, examples = 1 }
+-- What can be said of an argument: a tool's has a schema, a prompt's is a text.
+local options = {
+  tools = {
+    name = 1,
+    title = 1,
+    description = 1,
+    default = 1,
+    hide = 1,
+    required = 1,
+    schema = 1,
+    examples = 1,
+  },
+  prompts = { name = 1, title = 1, description = 1, default = 1, hide = 1, required = 1 },
+}
 
 local function encode(what, value)
   local ok, text = pcall(core.encode, value, what)
@@ -24,48 +37,56 @@ local function encode(what, value)
   check.fail("%s", (tostring(text):gsub("^" .. core.where():gsub("%p", "%%%0") .. ": ", "")))
 end
 
-local function argument(what, given)
+-- A text's JSON; false stays what it is.
+local function text_or_false(what, value)
+  if value == nil or value == false then return value end
+  return encode(what, check.type(what, value, "string"))
+end
+
+local function default_of(what, a, value, verb)
+  if type(value) == "function" then
+    a.compute = value
+  elseif value ~= nil then
+    if verb == "prompts" then check.type(what, value, "string") end
+    a.default = encode(what, value)
+    a.empty = type(value) == "table" and next(value) == nil and not getmetatable(value)
+  end
+end
+
+local function examples_of(what, value)
+  local list = {}
+  for i, example in ipairs(check.list(what, value)) do
+    list[i] = example
+  end
+  return encode(what, setmetatable(list, core.array_mt))
+end
+
+local function argument(what, given, verb)
   check.type(what, given, "table")
-  check.options(what, given, options)
+  check.options(what, given, options[verb])
   local a = { hide = check.type(what .. ".hide", given.hide, "boolean", true) or false }
   a.required = check.type(what .. ".required", given.required, "boolean", true)
   if given.name ~= nil then a.name = check.text(what .. ".name", given.name) end
-  if given.description ~= nil then
-    if given.description ~= false then check.type(what .. ".description", given.description, "string") end
-    a.description = given.description and encode(what, given.description)
-  end
-  if type(given.default) == "function" then
-    a.compute = given.default
-  elseif given.default ~= nil then
-    a.default = encode(what .. ".default", given.default)
-    a.empty = type(given.default) == "table" and next(given.default) == nil and not getmetatable(given.default)
-  end
+  a.title = text_or_false(what .. ".title", given.title)
+  a.description = text_or_false(what .. ".description", given.description)
+  default_of(what .. ".default", a, given.default, verb)
   if given.schema ~= nil then
     if type(given.schema) ~= "boolean" then check.type(what .. ".schema", given.schema, "table") end
     a.schema = encode(what .. ".schema", components.mark_schema(given.schema))
   end
-  if given.examples ~= nil then
-    check.type(what .. ".examples", given.examples, "table")
-    if next(given.examples) ~= nil and #given.examples == 0 then check.fail("%s.examples must be a list", what) end
-    local list = {}
-    for i, example in ipairs(given.examples) do
-      list[i] = example
-    end
-    a.examples = encode(what .. ".examples", setmetatable(list, core.array_mt))
-  end
+  if given.examples ~= nil then a.examples = examples_of(what .. ".examples", given.examples) end
   if a.hide and a.required then check.fail("%s: an argument can't be hidden and required", what) end
   return a
 end
 
 --- Checks the option `arguments` of a transform.
-function M.arguments(what, given)
-  what = what .. ".arguments"
+function M.arguments(what, given, verb)
   check.type(what, given, "table")
   if #given > 0 then check.fail("%s must be a table by argument's name: { path = { … } }", what) end
   local all, whose = {}, {}
   for _, name in ipairs(check.sorted(given)) do
     check.text(what .. ": a name", name)
-    local a = argument(("%s.%s"):format(what, name), given[name])
+    local a = argument(("%s.%s"):format(what, name), given[name], verb)
     local presented = not a.hide and a.name
     if presented and whose[presented] then
       check.fail("%s: %s and %s can't both be called %s", what, whose[presented], name, presented)
@@ -150,7 +171,9 @@ local function plan_of(rule, doc)
     if a.name and a.name ~= name and not a.hide then p.new = a.name end
     if default and a.hide then p.value = core.decode(default) end
     if a.required then p.sent = false end
-    if a.description ~= nil then p.set[#p.set + 1] = { "description", a.description } end
+    for _, key in ipairs { "title", "description" } do
+      if a[key] ~= nil then p.set[#p.set + 1] = { key, a[key] } end
+    end
     if default and not a.hide then p.set[#p.set + 1] = { "default", default } end
     if a.examples then p.set[#p.set + 1] = { "examples", a.examples } end
     plan[name] = p
@@ -185,19 +208,58 @@ local function mapping(rule, doc, plan, whose)
   return layer
 end
 
+-- The arguments of a prompt's definition, in the shape that schemas are read in.
+local function read_prompt(text)
+  local doc = { text = text, order = {}, names = {}, arguments = {}, required = {} }
+  for _, row in ipairs(core.decode(text)) do
+    local name = type(row) == "table" and row.name
+    if type(name) == "string" and not doc.arguments[name] then
+      doc.names[#doc.names + 1] = name
+      doc.arguments[name] = { schema = true }
+      doc.required[name] = row.required == true
+    end
+  end
+  return doc
+end
+
+local function edit_prompt_argument(text, p)
+  if p.hide then return false end
+  if p.new then text = json_text.set_member(text, "name", core.encode(p.new)) end
+  for _, set in ipairs(p.set) do
+    if set[1] ~= "default" then text = json_text.set_member(text, set[1], set[2]) end
+  end
+  if p.required then return json_text.set_member(text, "required", "true") end
+  if p.sent or p.required == false then return json_text.set_member(text, "required", false) end
+  return text
+end
+
+local function edit_prompt(doc, plan)
+  return json_text.edit_items(doc.text, function(_, text)
+    local p = json_text.is_object(text) and plan[core.decode(text).name]
+    if p then return edit_prompt_argument(text, p) end
+  end)
+end
+
+-- What differs between tools and prompts: where the arguments are, how they are read, how edited.
+local shapes = {
+  tools = { member = "inputSchema", is = json_text.is_object, read = schema_read.read, edit = schema_edit.edit },
+  prompts = { member = "arguments", is = json_text.is_array, read = read_prompt, edit = edit_prompt },
+}
+
 --- Lays a rule against a definition (its text): gives the definition as it is presented from here on, the layer
 -- for calls (nil: they pass as they are), and what was done, for people. Raises { cant = } when it can't hold.
-function M.apply(rule, text)
+function M.apply(rule, text, verb)
   if not rule.arguments then return text, { rule = rule } end
-  local schema = json_text.member(text, "inputSchema")
-  if not schema or schema:sub(1, 1) ~= "{" then cant "it has no inputSchema" end
-  local doc = schema_read.read(schema)
+  local shape = shapes[verb]
+  local there = json_text.member(text, shape.member)
+  if not there or not shape.is(there) then cant("it has no %s", shape.member) end
+  local doc = shape.read(there)
   local whose = check_names(rule, doc)
   check_required(rule, doc)
   local plan = plan_of(rule, doc)
-  local edited = schema_edit.edit(doc, plan)
+  local edited = shape.edit(doc, plan)
   local layer = mapping(rule, doc, plan, whose)
-  if edited ~= schema then text = json_text.set_member(text, "inputSchema", edited) end
+  if edited ~= there then text = json_text.set_member(text, shape.member, edited) end
   if not layer.maps and not rule.call then layer = nil end
   return text, layer
 end
@@ -252,6 +314,34 @@ local function check_args(args)
     error(("%s: forward wants the arguments, not %s"):format(core.where(), check.describe(args)), 0)
   end
   return args
+end
+
+-- An argument's name as the server has it; refuses those that are not there for the client.
+local function native_name(chain, name)
+  for i = #chain, 1, -1 do
+    local layer = chain[i]
+    if layer.maps then
+      check_sent(layer, name)
+      name = layer.native[name] or name
+    end
+  end
+  return name
+end
+
+--- A completion's params with the server's names for the prompt's arguments.
+function M.completion(chain, params)
+  local asked, context = params.argument, params.context
+  if type(asked) == "table" and type(asked.name) == "string" then
+    asked.name = native_name(chain, asked.name)
+  end
+  if type(context) == "table" and type(context.arguments) == "table" then
+    local arguments = {}
+    for name, value in pairs(context.arguments) do
+      arguments[native_name(chain, name)] = value
+    end
+    context.arguments = arguments
+  end
+  return params
 end
 
 --- Runs a call through a chain. settle(value, who) makes a result (table) of what a `call` function returned.

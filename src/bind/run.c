@@ -56,12 +56,15 @@ static int l_run_message(lua_State *L) {
   return 2;
 }
 
-/* item() -> the definition of what is called, or nil; only before the handler first waits */
+/* run_item() -> kind, definition (JSON) and name before any rule of what the message is about, or
+ * nothing; only before the handler first waits */
 static int l_run_item(lua_State *L) {
-  struct ln_run *run = check_run(L);
-  if (!run->item.p) return 0;
-  ln_value_push(L, &ln_bind_vm(L)->codec, run->item);
-  return 1;
+  const struct ln_hook_item *item = &check_run(L)->item;
+  if (!item->json.p) return 0;
+  lua_pushstring(L, ln_kind_name(item->kind));
+  lua_pushlstring(L, item->json.p, item->json.n);
+  lua_pushlstring(L, item->name.p, item->name.n);
+  return 3;
 }
 
 /* whom() -> the userdata that facts are asked with */
@@ -96,7 +99,8 @@ static struct ln_msg *edited(lua_State *L, struct ln_codec *c, struct ln_msg *m,
 /* forward([params]): yields; the answer is take()'s. */
 static int l_run_forward(lua_State *L) {
   struct ln_run *run = check_waiter(L);
-  if (run->kind != LN_RUN_HOOK) return ln_bind_error(L, "there is nothing to forward here");
+  if (run->kind != LN_RUN_HOOK && run->kind != LN_RUN_TRANSFORM)
+    return ln_bind_error(L, "there is nothing to forward here");
   if (lua_isnoneornil(L, 1)) {
     run->out = ln_msg_ref(run->msg);
   } else {

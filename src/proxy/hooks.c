@@ -106,6 +106,14 @@ static void on_done(void *arg, struct ln_msg *reply) {
   ln_exchange_unref(x);
 }
 
+static struct ln_hook_item item_of(const struct ln_exchange *x) {
+  const struct ln_entry *e = x->entry;
+  if (!e) return (struct ln_hook_item){0};
+  return (struct ln_hook_item){ln_entry_definition(x->view, e),
+                               {e->before_rules->data, e->before_rules->len},
+                               x->view->kind};
+}
+
 void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hooks_native native,
                   ln_reply_fn done, void *arg) {
   size_t i = next_match(x, from, msg);
@@ -126,7 +134,7 @@ void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hoo
       .hook = i,
       .msg = s->c.msg,
       .x = x,
-      .item = x->entry && x->entry->upstream ? x->entry->item->json : LN_STR_NONE,
+      .item = item_of(x),
       .forward = on_forward,
       .done = on_done,
       .arg = s,

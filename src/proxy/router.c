@@ -103,7 +103,7 @@ static void use_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn do
 }
 
 static void use(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
-  if (x->entry && x->entry->transform && x->method->route == LN_ROUTE_USE)
+  if (x->entry && x->entry->transform && x->method->route != LN_ROUTE_SUBSCRIBE)
     ln_hooks_transform(x, msg, use_native, done, arg);
   else
     use_native(x, msg, done, arg);

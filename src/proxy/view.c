@@ -114,13 +114,13 @@ static int collect(struct ln_view *v) {
   return LN_OK;
 }
 
-static struct ln_str definition(const struct ln_view *v, const struct ln_entry *e) {
+struct ln_str ln_entry_definition(const struct ln_view *v, const struct ln_entry *e) {
   return e->upstream ? e->item->json : v->gen->decls->components[e->component].json;
 }
 
 /* Splices the presented name into a definition, if it isn't there already. */
 static int put_name(struct ln_view *v, struct ln_entry *e) {
-  struct ln_str json = e->json ? str_of(e->json) : definition(v, e);
+  struct ln_str json = e->json ? str_of(e->json) : ln_entry_definition(v, e);
   struct ln_json_item it;
   if (!ln_json_get(json, ln_kind_rows[v->kind].key, &it)) return LN_OK;
   struct ln_buf quoted, out;
@@ -175,7 +175,7 @@ static int apply_rules(struct ln_view *v, struct ln_exchange *x, bool explain) {
   for (size_t i = 0; i < v->n_entries; i++) {
     struct ln_entry *e = &v->entries[i];
     items[i].upstream = e->upstream ? e->upstream->conf->name : NULL;
-    items[i].json = definition(v, e);
+    items[i].json = ln_entry_definition(v, e);
     items[i].name = str_of(e->before_rules);
   }
   int rc = LN_OK;
@@ -529,7 +529,7 @@ static int array_text(const struct ln_view *v, size_t *i, size_t max, struct ln_
     const struct ln_entry *e = &v->entries[*i];
     if (!listed(e)) continue;
     if (n++) rc = ln_buf_append_c(out, ",");
-    if (!rc) rc = ln_buf_append_str(out, e->json ? str_of(e->json) : definition(v, e));
+    if (!rc) rc = ln_buf_append_str(out, e->json ? str_of(e->json) : ln_entry_definition(v, e));
   }
   while (*i < v->n_entries && !listed(&v->entries[*i])) (*i)++;
   return rc ? rc : ln_buf_append_c(out, "]");

@@ -70,8 +70,10 @@ bool ln_view_is_hidden(const struct ln_view *v, struct ln_str key);
 /* The reply to a list request with this raw cursor (absent: the first page). One reference, the
  * caller's. An ERROR message for a bad cursor. NULL: out of memory. */
 struct ln_msg *ln_view_page(struct ln_view *v, struct ln_str cursor);
-/* False when a component of this kind can be used without looking at any list: one server, no rule,
- * no component of the policy's own. */
+/* An entry's definition as no rule has touched it: the server's or the component's own. */
+struct ln_str ln_entry_definition(const struct ln_view *v, const struct ln_entry *e);
+/* False when a component of this kind can be used without looking at any list: one server, no rule
+ * or handler that wants its definition, no component of the policy's own. */
 bool ln_view_needed(const struct ln_generation *g, enum ln_kind kind);
 
 /* The result of a page as clients get it, for comparing; absent past the last one. */

@@ -201,7 +201,8 @@ struct ln_view_item {
 
 /* True when some rule for this kind takes ctx, so that each client has a view of its own. */
 bool ln_policy_per_client(const struct ln_policy *p, enum ln_kind kind);
-/* True when some rule (not hook) exists for this kind at all. */
+/* True when the definitions of this kind matter: there is a rule, or a handler whose `where` looks
+ * at what is used. */
 bool ln_policy_has_rules(const struct ln_policy *p, enum ln_kind kind);
 /* True when a rule could hide a component with this name that no list has shown: hide or only by
  * matching glob, or any rule that decides by code (filter, where). */
@@ -221,12 +222,19 @@ void ln_transform_unref(struct ln_transform *t); /* NULL is fine */
 
 /* --- running --- */
 
+/* What a message is about, as no rule has touched it, for a handler's `where`. */
+struct ln_hook_item {
+  struct ln_str json; /* absent: it is about nothing known */
+  struct ln_str name; /* as presented before any rule */
+  enum ln_kind kind;
+};
+
 /* What a hook run needs. The functions may be called until done was. */
 struct ln_hook_call {
   size_t hook;        /* index in decls.hooks */
   struct ln_msg *msg; /* request or notification as it stands; borrowed until done */
   struct ln_exchange *x;
-  struct ln_str item; /* JSON definition of what is called, for `where`; may be absent */
+  struct ln_hook_item item;
   /* The handler forwarded: msg (the callee's to unref) is the message to go on with, the original
    * itself when nothing was edited. The answer comes through ln_run_answer(run, token, reply), at
    * once or later; for notifications there is none and none is awaited. */

@@ -31,7 +31,7 @@ struct ln_run {
   struct ln_msg *msg; /* NULL for timers */
   struct ln_exchange *x;
   struct ln_transform *transform; /* TRANSFORM: counted */
-  struct ln_str item;             /* only until the first resume returns */
+  struct ln_hook_item item;       /* only until the first resume returns */
   void (*forward)(void *arg, struct ln_run *run, uint64_t token, struct ln_msg *msg);
   void (*done)(void *arg, struct ln_msg *reply);
   void *arg;

@@ -31,7 +31,7 @@ return options.policy("approve", {
   if o.remember then
     schema.properties.remember = { type = "boolean", title = "Don't ask again for this tool", default = false }
   end
-  options.on_call(o.tools, function(request, forward, ctx)
+  lunette.on("tools/call", o.tools, function(request, forward, ctx)
     local name, approved = request.params.name, ctx.session.state["lunette.policy.approve"] or {}
     local known = lunette.json.encode { ctx.upstream or lunette.null, ctx.native_name or name }
     if o.remember and approved[known] then return forward(request) end

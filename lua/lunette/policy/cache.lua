@@ -15,7 +15,7 @@ return options.policy("cache", {
   by = options.by "session",
 }, function(o)
   local space = options.space "cache"
-  options.on_call(o.tools, function(request, forward, ctx)
+  lunette.on("tools/call", o.tools, function(request, forward, ctx)
     -- Members are sorted, so equal arguments have equal texts.
     local asked = { o.by(ctx), ctx.upstream or lunette.null, request.params.name, request.params.arguments }
     local key = space .. lunette.json.encode(asked)

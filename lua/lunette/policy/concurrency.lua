@@ -30,7 +30,7 @@ return options.policy("concurrency", {
     return forward(notification)
   end)
 
-  options.on_call(o.tools, function(request, forward, ctx)
+  lunette.on("tools/call", o.tools, function(request, forward, ctx)
     local key, give_up = o.by(ctx), lunette.now() + o.wait
     while holders[key] and not free(holders[key]) do
       if lunette.now() >= give_up then

@@ -49,7 +49,7 @@ return options.policy("inject", {
 }, function(o)
   for argument, from in pairs(o.arguments) do
     local which = options.narrow(o.tools, has(argument))
-    options.on_call(which, function(request, forward, ctx)
+    lunette.on("tools/call", which, function(request, forward, ctx)
       local value = from.get(ctx)
       if value == nil then return lunette.deny(("this needs %s"):format(from.from or argument)) end
       request.params.arguments[argument] = value

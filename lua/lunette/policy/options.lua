@@ -6,7 +6,6 @@
 -- and what comes out is the function that `require "lunette.policy.name" { … }` calls. Each option has a
 -- check, which gets what was written (nil when nothing was) and gives what to use. Complaints carry the
 -- file and line of who wrote the options.
-local lunette = require "lunette"
 local check = require "lunette.check"
 local selector = require "lunette.selector"
 local upstreams = require "lunette.upstreams"
@@ -168,18 +167,6 @@ function M.narrow(which, where)
   end
   narrowed.where = where
   return narrowed
-end
-
-local looked_up = false
-
---- lunette.on for calls of tools. A `where` is about definitions, which Lunette looks up for a call when there
--- is a rule for tools: one that does nothing sees to that.
-function M.on_call(which, fn)
-  if type(which) == "table" and which.where and not looked_up then
-    looked_up = true
-    lunette.tools.rename(function() end)
-  end
-  lunette.on("tools/call", which, fn)
 end
 
 -- --- whom a limit counts for -------------------------------------------------------------------

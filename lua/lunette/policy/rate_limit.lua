@@ -24,7 +24,7 @@ return options.policy("rate_limit", {
     return 0
   end
 
-  options.on_call(o.tools, function(request, forward, ctx)
+  lunette.on("tools/call", o.tools, function(request, forward, ctx)
     local wait = take(space .. o.by(ctx))
     if wait > 0 then
       return lunette.deny(("too many calls: %d in %g s are allowed; try again in %.1f s"):format(o.calls, o.per, wait))

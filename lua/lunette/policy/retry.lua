@@ -18,7 +18,7 @@ return options.policy("retry", {
   delay = options.number(0.2), -- seconds before the second; doubles from there
   longest = options.number(60), -- seconds after which no further attempt begins
 }, function(o)
-  options.on_call(o.tools, function(request, forward, ctx)
+  lunette.on("tools/call", o.tools, function(request, forward, ctx)
     local give_up, delay = lunette.now() + o.longest, o.delay
     for attempt = 1, o.attempts do
       local ok, result = pcall(forward, request)

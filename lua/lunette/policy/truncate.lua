@@ -33,7 +33,7 @@ return options.policy("truncate", {
   bytes = options.count(20000),
   resources = options.flag(false), -- resources that are read, too
 }, function(o)
-  options.on_call(o.tools, function(request, forward)
+  lunette.on("tools/call", o.tools, function(request, forward)
     local result = forward(request)
     shorten(result.content, o.bytes)
     return result

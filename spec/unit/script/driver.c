@@ -226,13 +226,14 @@ static void on_done(void *arg, struct ln_msg *reply) {
 int fake_hook(struct fake *f, int hook, const char *message, const char *item) {
   struct ln_msg *m = parse(message);
   int tag = ++f->tags;
-  struct ln_hook_call call = {.hook = (size_t)hook,
-                              .msg = m,
-                              .x = &f->x,
-                              .item = ln_str_c(item),
-                              .forward = on_forward,
-                              .done = on_done,
-                              .arg = (void *)(intptr_t)tag};
+  struct ln_hook_call call = {
+      .hook = (size_t)hook,
+      .msg = m,
+      .x = &f->x,
+      .item = {ln_str_c(item), m->name.p ? ln_json_inside(m->name) : LN_STR_LIT(""), LN_KIND_TOOL},
+      .forward = on_forward,
+      .done = on_done,
+      .arg = (void *)(intptr_t)tag};
   struct ln_run *run = ln_policy_run_hook(f->policy, &call);
   ln_msg_unref(m);
   return run ? tag : 0;
