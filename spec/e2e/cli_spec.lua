@@ -262,7 +262,6 @@ describe("lunette", function()
   end)
 
   it("test runs policy specs", function()
-    needs "test"
     local dir = loop.tempdir()
     loop.write_file(dir .. "/good_spec.lua", 'describe("x", function() it("y", function() assert.equal(1, 1) end) end)')
     loop.write_file(dir .. "/bad_spec.lua", 'describe("x", function() it("y", function() assert.equal(1, 2) end) end)')

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bind/stage.h"
 #include "proxy/local.h"
 #include "proxy/serve.h"
 #include "proxy/upstream.h"
@@ -24,6 +25,7 @@ struct app {
   bool started; /* the host has a policy */
   bool closed;
   struct ln_local *local;
+  struct ln_stage *stage;    /* NULL: servers are real */
   struct ln_target *targets; /* ours, strings and all: a reload loads them anew */
   size_t n_targets;
 };
@@ -92,13 +94,14 @@ static const char **string_array(lua_State *L, int idx) {
 }
 
 static void read_target(lua_State *L, int idx, struct ln_target *t) {
-  static const char *const kinds[] = {"lua", "json", "url", "command", NULL};
+  static const char *const kinds[] = {"lua", "json", "url", "command", "text", NULL};
   lua_getfield(L, idx, "kind");
   t->kind = (enum ln_target_kind)luaL_checkoption(L, -1, NULL, kinds);
   lua_getfield(L, idx, "text");
   t->text = luaL_checkstring(L, -1);
   lua_getfield(L, idx, "args");
   t->args = string_array(L, lua_gettop(L));
+  if (t->kind == LN_TARGET_TEXT && !(t->args[0] && t->args[1])) luaL_error(L, "text without names");
 }
 
 static void free_targets(struct app *a) {
@@ -366,6 +369,22 @@ static int l_app_explain(lua_State *L) {
   return 1;
 }
 
+/* --- trying a policy: see stage.h
+ * ------------------------------------------------------------------- */
+
+static int l_app_stage(lua_State *L) {
+  typedef int (*act)(struct ln_stage *, lua_State *, int);
+  static const act acts[] = {ln_stage_play,  ln_stage_join,    ln_stage_part, ln_stage_say,
+                             ln_stage_reply, ln_stage_hang_up, ln_stage_wait};
+  static const char *const names[] = {"play",  "join",    "part", "say",
+                                      "reply", "hang_up", "wait", NULL};
+  struct app *a = check_app(L);
+  int what = luaL_checkoption(L, 2, NULL, names);
+  if (!a->started) return luaL_error(L, "nothing is loaded");
+  if (!a->stage && !(a->stage = ln_stage_new(&a->host))) return luaL_error(L, "not enough memory");
+  return acts[what](a->stage, L, 3);
+}
+
 /* --- the end
  * -------------------------------------------------------------------------------------------- */
 
@@ -378,6 +397,7 @@ static void app_close(struct app *a) {
   if (a->closed) return;
   a->closed = true;
   if (a->local) ln_local_free(a->local);
+  if (a->stage) ln_stage_leave(a->stage);
   if (!a->host.closing) {
     ln_host_close(&a->host, stop, a);
     ln_loop_run(a->loop);
@@ -385,6 +405,7 @@ static void app_close(struct app *a) {
   ln_host_deinit(&a->host);
   free_targets(a);
   ln_loop_run(a->loop); /* dry */
+  ln_stage_free(a->stage);
   if (ln_loop_free(a->loop))
     LN_LOG(&a->log, ERROR, "close", "%zu handle(s) were left open", ln_loop_handles(a->loop));
 }
@@ -400,11 +421,17 @@ static int l_cli_isatty(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"load", l_app_load},       {"declarations", l_app_declarations},
-    {"servers", l_app_servers}, {"serve", l_app_serve},
-    {"connect", l_app_connect}, {"request", l_app_request},
-    {"explain", l_app_explain}, {"close", l_app_close},
-    {"__gc", l_app_close},      {NULL, NULL},
+    {"load", l_app_load},
+    {"declarations", l_app_declarations},
+    {"servers", l_app_servers},
+    {"serve", l_app_serve},
+    {"connect", l_app_connect},
+    {"request", l_app_request},
+    {"explain", l_app_explain},
+    {"stage", l_app_stage},
+    {"close", l_app_close},
+    {"__gc", l_app_close},
+    {NULL, NULL},
 };
 static const luaL_Reg functions[] = {{"new", l_cli_new}, {"isatty", l_cli_isatty}, {NULL, NULL}};
 

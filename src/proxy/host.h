@@ -8,6 +8,8 @@
 #include "net/loop.h"
 #include "script/policy.h"
 
+struct ln_channel;
+struct ln_channel_events;
 struct ln_session;
 struct ln_upstream;
 struct ln_view;
@@ -48,6 +50,12 @@ struct ln_host {
   struct { /* for /metrics */
     uint64_t requests, upstream_requests, notifications, errors, sessions;
   } count;
+
+  /* Where servers are played (bind/stage.h), makes every channel to one; NULL: they are reached as
+   * declared. As ln_channel_child, with the server's declaration. */
+  struct ln_channel *(*dial)(void *arg, const struct ln_upstream_conf *conf,
+                             const struct ln_channel_events *events, void *owner, const char **why);
+  void *dial_arg;
 
   bool closing;
   void (*closed)(void *arg);

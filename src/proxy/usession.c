@@ -64,10 +64,12 @@ static struct ln_usession *open_session(struct ln_upstream *u, struct ln_session
   ln_list_init(&us->watchers);
   ln_list_init(&us->asks);
   ln_list_init(&us->owner_link);
-  us->channel = u->pool ? ln_channel_http(u->pool, &channel_events, us)
-                        : ln_channel_child(h->loop, &u->child, &channel_events, us, why);
+  *why = "out of memory";
+  us->channel = h->dial   ? h->dial(h->dial_arg, u->conf, &channel_events, us, why)
+                : u->pool ? ln_channel_http(u->pool, &channel_events, us)
+                          : ln_channel_child(h->loop, &u->child, &channel_events, us, why);
   if (!us->channel) {
-    snprintf(u->last_error, sizeof u->last_error, "%s", u->pool ? "out of memory" : *why);
+    snprintf(u->last_error, sizeof u->last_error, "%s", *why);
     *why = u->last_error;
     LN_LOG(h->log, ERROR, us->topic, "%s", u->last_error);
     note_failure(us, u->last_error);

@@ -54,6 +54,13 @@ static void job_target(lua_State *L, void *arg) {
     lua_call(L, 0, 0);
     return;
   }
+  if (t->kind == LN_TARGET_TEXT) {
+    ln_vm_add_dir_of(L, t->args[1]);
+    lua_pushfstring(L, "=%s", t->args[0]);
+    if (luaL_loadbufferx(L, t->text, strlen(t->text), lua_tostring(L, -1), "t")) lua_error(L);
+    lua_call(L, 0, 0);
+    return;
+  }
   static const char *const makers[] = {
       [LN_TARGET_JSON] = "json", [LN_TARGET_URL] = "url", [LN_TARGET_COMMAND] = "command"};
   ln_vm_require(L, "lunette.targets");

@@ -140,12 +140,19 @@ struct ln_policy_host {
 
 /* --- loading --- */
 
-enum ln_target_kind { LN_TARGET_LUA, LN_TARGET_JSON, LN_TARGET_URL, LN_TARGET_COMMAND };
+enum ln_target_kind {
+  LN_TARGET_LUA,
+  LN_TARGET_JSON,
+  LN_TARGET_URL,
+  LN_TARGET_COMMAND,
+  LN_TARGET_TEXT
+};
 
 struct ln_target {
   enum ln_target_kind kind;
-  const char *text;        /* file, URL or command */
-  const char *const *args; /* COMMAND: NULL-terminated */
+  const char *text;        /* file, URL, command, or Lua */
+  const char *const *args; /* COMMAND: NULL-terminated. TEXT: what it is called in errors, and a
+                              file beside which it may `require` */
 };
 
 /* Loads the targets in order into one fresh Lua state. NULL on failure with *why, a message with

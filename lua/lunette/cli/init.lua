@@ -17,6 +17,7 @@ local commands = {
   { name = "call", what = "call a tool" },
   { name = "read", what = "read a resource" },
   { name = "prompt", what = "get a prompt" },
+  { name = "test", what = "run policies' specs with busted" },
   { name = "version", what = "print the version" },
   { name = "help", what = "explain a command" },
 }

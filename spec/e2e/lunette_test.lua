@@ -1,0 +1,193 @@
+-- What lunette.test gives, tried by itself: run by `lunette test` (see test_spec.lua), not by the other specs'
+-- runner.
+local test = require "lunette.test"
+
+local object = { type = "object" }
+
+describe("a played server", function()
+  it("answers with what is written down, in MCP's shapes", function()
+    local client = test.connect {
+      text = "",
+      servers = { s = {
+        tools = { { name = "a", result = "one" }, { name = "b", result = { { type = "text", text = "two" } } },
+          { name = "c", result = { content = {}, structuredContent = { n = 1 } } } },
+        resources = { { uri = "x://1", name = "one", mimeType = "text/plain", text = "the text" } },
+        resource_templates = { { uriTemplate = "y://{id}", name = "y", read = function(uri) return "at " .. uri end } },
+        prompts = { { name = "p", arguments = { { name = "q" } }, get = function(args) return "ask " .. args.q end } },
+        complete = { "alpha", "beta" },
+      } },
+    }
+    assert.equal("one", test.text(client:call "a"))
+    assert.equal("two", test.text(client:call "b"))
+    assert.same({ n = 1 }, client:call("c").structuredContent)
+    assert.same({ uri = "x://1", mimeType = "text/plain", text = "the text" }, client:read("x://1").contents[1])
+    assert.equal("at y://5", test.text(client:read "y://5"))
+    assert.equal("ask me", test.text(client:get("p", { q = "me" })))
+    assert.same({ "x://1" }, client:names "resources")
+    assert.same({ "y://{id}" }, client:names "resource_templates")
+    assert.equal("p", client:prompts("p").name)
+    assert.is_nil(client:tools "nothing")
+    local done = client:request("completion/complete", { ref = { type = "ref/prompt", name = "p" },
+      argument = { name = "q", value = "" } })
+    assert.same({ "alpha", "beta" }, done.completion.values)
+  end)
+
+  it("lists in pages, and anew when the list changed", function()
+    local s = test.server { tools = { { name = "a" }, { name = "b" }, { name = "c" } }, page_size = 2 }
+    local client = test.connect { text = "", servers = { s = s } }
+    assert.same({ "a", "b", "c" }, client:names "tools")
+    assert.equal(2, #s:got "tools/list")
+    table.insert(s.tools, { name = "d" })
+    s:list_changed "tools"
+    client:got "notifications/tools/list_changed"
+    assert.same({ "a", "b", "c", "d" }, client:names "tools")
+  end)
+
+  it("fails as it is told to", function()
+    local s = test.server {
+      tools = { { name = "a", handler = function(_, call) call:fail(-5, "no", { why = "so" }) end } },
+      methods = { ["x/y"] = function(params) return { got = params.n } end },
+    }
+    local client = test.connect { text = "", servers = { s = s } }
+    local result, err = client:try("tools/call", { name = "a", arguments = {} })
+    assert.is_nil(result)
+    assert.same({ -5, "no", "so" }, { err.code, err.message, err.data.why })
+    assert.has_error(function() client:call "a" end)
+    assert.equal("Unknown tool: zz", (client:refused "zz"))
+    assert.equal(3, client:request("x/y", { n = 3 }).got)
+  end)
+
+  it("asks the client within a call, tells it things, and hears them answered", function()
+    local client = test.connect {
+      text = "",
+      servers = { s = { tools = { { name = "a", handler = function(_, call)
+        call:log("info", "begun")
+        call:progress(1, 2)
+        local roots = call:list_roots().roots
+        local said = call:elicit { message = "?", requestedSchema = object }
+        return ("%s %s %s"):format(roots[1].uri, said.action, call.client.clientInfo.name)
+      end } } } },
+      client = { name = "me", roots = { "file:///srv" }, elicit = { action = "decline" } },
+    }
+    local result = client:request("tools/call", { name = "a", arguments = {}, _meta = { progressToken = 7 } })
+    assert.equal("file:///srv decline me", test.text(result))
+    assert.equal("begun", client:got("notifications/message")[1].params.data)
+    assert.same({ progressToken = 7, progress = 1, total = 2 }, client:got("notifications/progress")[1].params)
+  end)
+
+  it("can die, and be there again", function()
+    local s = test.server { tools = { { name = "a", result = "one" } } }
+    local client = test.connect { text = "", servers = { s = s } }
+    client:call "a"
+    s:hang_up "it fell over"
+    assert.equal(0, #s.sessions)
+    assert.equal("one", test.text(client:call "a"))
+  end)
+
+  it("can be down", function()
+    local text = [[local lunette = require "lunette"
+      lunette.upstream("up", { command = "x" }) lunette.upstream("gone", { command = "y" })]]
+    local client = test.connect { text = text, log_level = "none",
+      servers = { up = { tools = { { name = "a" } } }, gone = { down = "no such program" } } }
+    assert.same({ "up_a" }, client:names "tools")
+  end)
+
+  it("has sessions as the policy says", function()
+    local s = test.server { tools = { { name = "a" } } }
+    local text = 'require("lunette").upstream("s", { command = "x", session = %q })'
+    local proxy = test.run { text = text:format "shared", servers = { s = s } }
+    proxy:client():names "tools"
+    proxy:client():names "tools"
+    assert.equal(1, #s:got "initialize")
+    proxy = test.run { text = text:format "client", servers = { s = s } }
+    proxy:client { name = "one" }:names "tools"
+    proxy:client { name = "two" }:call "a"
+    assert.equal(2, #s:got "initialize")
+  end)
+end)
+
+describe("a played client", function()
+  it("may have several requests under way", function()
+    local open, seen = false, {}
+    local client = test.connect {
+      text = [[local lunette = require "lunette"
+        lunette.on("tools/call", "slow", function(request, forward) lunette.sleep(0.05) return forward(request) end)]],
+      servers = { s = { tools = { { name = "slow", result = "slow" }, { name = "quick", handler = function()
+        seen[#seen + 1] = "quick"
+        open = true
+        return "quick"
+      end } } } },
+    }
+    local slow = client:send("tools/call", { name = "slow" })
+    local quick = client:send("tools/call", { name = "quick" })
+    test.wait(function() return open end, "the quick call")
+    assert.equal("quick", test.text(quick:result()))
+    assert.is_false(slow:is_done())
+    assert.equal("slow", test.text(slow:result()))
+  end)
+
+  it("is known to the policy", function()
+    local client = test.connect {
+      text = [[local lunette = require "lunette"
+        lunette.tools.add { name = "who", handler = function(_, ctx)
+          local s = ctx.session
+          return ("%s %s %s %s"):format(s.client.name, s.transport, s.protocol_version, tostring(s.capabilities.roots ~= nil))
+        end }]],
+      client = { name = "cat", transport = "http", protocol_version = "2025-06-18", capabilities = { roots = {} } },
+    }
+    assert.equal("cat http 2025-06-18 true", test.text(client:call "who"))
+  end)
+
+  it("can leave while the proxy stays", function()
+    local proxy = test.run { text = "", servers = { s = { tools = { { name = "a" } } } } }
+    local one, two = proxy:client(), proxy:client()
+    one:call "a"
+    one:close()
+    assert.has_error(function() one:call "a" end)
+    assert.same({ "a" }, two:names "tools")
+  end)
+end)
+
+describe("a policy", function()
+  it("gets its environment, and no more than while it loads", function()
+    local text = 'require("lunette").tools.add { name = require("lunette").env "SPEC_TOOL", handler = function() return "" end }'
+    local client = test.connect { text = text, env = { SPEC_TOOL = "from_env" } }
+    assert.same({ "from_env" }, client:names "tools")
+    assert.is_nil(os.getenv "SPEC_TOOL")
+  end)
+
+  it("that can't be loaded fails the test with its own file and line", function()
+    local ok, why = pcall(test.run, { text = '\nlocal lunette = require "lunette"\nlunette.tools.hidd "x"' })
+    assert.is_false(ok)
+    assert.truthy(why:find("policy:3: lunette.tools has no hidd; did you mean hide?", 1, true), why)
+  end)
+
+  it("is told apart from servers that it does not declare", function()
+    local text = 'require("lunette").upstream("notes", { command = "x" })'
+    local ok, why = pcall(test.run, { text = text, servers = { nots = {} } })
+    assert.is_false(ok)
+    assert.truthy(why:find("the policy declares no server nots; did you mean notes?", 1, true), why)
+  end)
+
+  it("never reaches a server that the test does not play", function()
+    local text = 'require("lunette").upstream("notes", { command = "touch", args = { "/tmp/never" } })'
+    local ok, why = pcall(test.connect, { text = text, log_level = "none" })
+    assert.is_false(ok)
+    assert.truthy(tostring(why):find('the test plays no server "notes": name it in servers', 1, true), tostring(why))
+  end)
+
+  it("runs its timers and waits while the test does", function()
+    local client = test.connect { text = [[local lunette = require "lunette"
+      local n = 0
+      lunette.every(0.02, function() n = n + 1 end)
+      lunette.tools.add { name = "n", handler = function() return tostring(n) end }]] }
+    test.sleep(0.1)
+    assert.is_true(tonumber(test.text(client:call "n")) >= 1)
+  end)
+
+  it("is not for the spec's own state", function()
+    local ok, why = pcall(require, "lunette")
+    assert.is_false(ok)
+    assert.truthy(why:find('with require "lunette.test"', 1, true), why)
+  end)
+end)

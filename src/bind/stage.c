@@ -1,0 +1,417 @@
+/* See stage.h. A client is a sink without a pipe, a server's session a channel without one. */
+#include "bind/stage.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdlib.h>
+
+#include "proxy/front.h"
+#include "proxy/router.h"
+
+enum { MAX_EVENTS = 100000 }; /* unread: a test that never waits must not eat all memory */
+
+enum event_kind { TO_CLIENT, TO_SERVER, OPENED, GONE };
+static const char *const event_names[] = {"client", "server", "open", "gone"};
+
+struct event {
+  struct ln_list link;
+  enum event_kind kind;
+  unsigned id;
+  struct ln_bytes *text; /* counted, or NULL */
+};
+
+struct server {
+  struct ln_list link;
+  struct ln_bytes *why; /* it can't be had; NULL: it can */
+  char name[];
+};
+
+struct client {
+  struct ln_sink sink; /* one reference is the stage's */
+  struct ln_list link; /* in stage->clients until it parts */
+  struct ln_stage *stage;
+  struct ln_session *session; /* counted */
+  unsigned id;
+};
+
+struct line {
+  struct ln_list link;
+  struct ln_bytes *text;
+};
+
+struct player {
+  struct ln_channel channel;
+  struct ln_list link; /* in stage->players until closed */
+  struct ln_stage *stage;
+  unsigned id;
+  struct ln_task task;  /* whatever is told of the channel is told from the loop */
+  struct ln_list lines; /* of the server, not yet delivered */
+  bool ready_told, paused, asked_to_close, lost;
+  struct ln_bytes *why; /* lost */
+};
+
+struct ln_stage {
+  struct ln_host *host;
+  struct ln_list servers, clients, players, events;
+  size_t n_events;
+  unsigned last_id;
+  bool waiting; /* in the loop */
+  struct ln_timer patience;
+};
+
+/* --- events --- */
+
+/* Takes the text's reference. */
+static int happen(struct ln_stage *st, enum event_kind kind, unsigned id, struct ln_bytes *text) {
+  struct event *e = st->n_events < MAX_EVENTS ? malloc(sizeof *e) : NULL;
+  if (!e) {
+    ln_bytes_unref(text);
+    return LN_ENOMEM;
+  }
+  *e = (struct event){.kind = kind, .id = id, .text = text};
+  ln_list_push(&st->events, &e->link);
+  st->n_events++;
+  if (st->waiting) ln_loop_stop(st->host->loop);
+  return LN_OK;
+}
+
+static struct ln_bytes *joined(const struct ln_iov *parts, size_t n) {
+  size_t len = 0;
+  for (size_t i = 0; i < n; i++) len += parts[i].n;
+  struct ln_bytes *b = ln_bytes_new(len);
+  for (size_t i = 0, at = 0; b && i < n; at += parts[i++].n)
+    memcpy(b->data + at, parts[i].p, parts[i].n);
+  return b;
+}
+
+static int deliver(struct ln_stage *st, enum event_kind kind, unsigned id,
+                   const struct ln_iov *parts, size_t n) {
+  struct ln_bytes *text = joined(parts, n);
+  return text ? happen(st, kind, id, text) : LN_ENOMEM;
+}
+
+static void event_free(struct ln_stage *st, struct event *e) {
+  ln_list_remove(&e->link);
+  ln_bytes_unref(e->text);
+  free(e);
+  st->n_events--;
+}
+
+/* --- servers --- */
+
+static void player_free(struct player *p) {
+  struct ln_list *l;
+  while ((l = ln_list_shift(&p->lines))) {
+    struct line *line = LN_CONTAINER(l, struct line, link);
+    ln_bytes_unref(line->text);
+    free(line);
+  }
+  ln_list_remove(&p->link);
+  ln_task_cancel(&p->task);
+  ln_bytes_unref(p->why);
+  free(p);
+}
+
+static void on_task(struct ln_task *t) {
+  struct player *p = LN_CONTAINER(t, struct player, task);
+  const struct ln_channel_events *events = p->channel.events;
+  if (!p->ready_told && !p->asked_to_close && !p->lost) {
+    p->ready_told = true;
+    events->ready(p->channel.arg);
+  }
+  struct ln_list *l;
+  while (!p->paused && !p->asked_to_close && (l = ln_list_shift(&p->lines))) {
+    struct line *line = LN_CONTAINER(l, struct line, link);
+    struct ln_bytes *text = line->text;
+    free(line);
+    events->message(p->channel.arg, text, 0);
+  }
+  if (!p->asked_to_close && !(p->lost && ln_list_empty(&p->lines))) return;
+  /* Without memory the spec hears nothing of it: no more is lost. */
+  (void)!happen(p->stage, GONE, p->id, NULL);
+  events->closed(p->channel.arg, p->asked_to_close ? LN_OK : LN_ECLOSED,
+                 p->asked_to_close ? "the server was ended"
+                 : p->why          ? p->why->data
+                                   : "the server ended");
+  player_free(p);
+}
+
+static void wake(struct player *p) {
+  ln_task_post(p->stage->host->loop, &p->task, on_task);
+}
+
+static int player_send(struct ln_channel *c, const struct ln_iov *parts, size_t n,
+                       const struct ln_channel_note *note) {
+  struct player *p = (struct player *)c;
+  (void)note;
+  if (p->asked_to_close || p->lost) return LN_ECLOSED;
+  return deliver(p->stage, TO_SERVER, p->id, parts, n);
+}
+
+static void player_initialized(struct ln_channel *c, const char *version, bool listen) {
+  (void)c, (void)version, (void)listen;
+}
+
+static void player_abandon(struct ln_channel *c, uint64_t tag) {
+  (void)c, (void)tag;
+}
+
+static void player_pause(struct ln_channel *c) {
+  ((struct player *)c)->paused = true;
+}
+
+static void player_resume(struct ln_channel *c) {
+  ((struct player *)c)->paused = false;
+  wake((struct player *)c);
+}
+
+static void player_close(struct ln_channel *c) {
+  ((struct player *)c)->asked_to_close = true;
+  wake((struct player *)c);
+}
+
+static const struct ln_channel_ops player_ops = {player_send,  player_initialized, player_abandon,
+                                                 player_pause, player_resume,      player_close};
+
+static struct server *find_server(struct ln_stage *st, const char *name) {
+  LN_LIST_EACH(l, &st->servers) {
+    struct server *s = LN_CONTAINER(l, struct server, link);
+    if (strcmp(s->name, name) == 0) return s;
+  }
+  return NULL;
+}
+
+static struct ln_channel *dial(void *arg, const struct ln_upstream_conf *conf,
+                               const struct ln_channel_events *events, void *owner,
+                               const char **why) {
+  struct ln_stage *st = arg;
+  const struct server *s = find_server(st, conf->name);
+  *why = s && s->why ? s->why->data : "nobody plays this server";
+  if (!s || s->why) return NULL;
+  *why = ln_err_text(LN_ENOMEM);
+  struct player *p = calloc(1, sizeof *p);
+  struct ln_bytes *name = p ? ln_bytes_copy(conf->name, strlen(conf->name)) : NULL;
+  if (!name || happen(st, OPENED, ++st->last_id, name)) {
+    free(p);
+    return NULL;
+  }
+  p->channel = (struct ln_channel){.ops = &player_ops, .events = events, .arg = owner};
+  p->stage = st;
+  p->id = st->last_id;
+  ln_list_init(&p->lines);
+  ln_list_push(&st->players, &p->link);
+  ln_task_init(&p->task);
+  wake(p);
+  return &p->channel;
+}
+
+static struct player *find_player(struct ln_stage *st, lua_Integer id) {
+  LN_LIST_EACH(l, &st->players) {
+    struct player *p = LN_CONTAINER(l, struct player, link);
+    if (p->id == id) return p;
+  }
+  return NULL;
+}
+
+/* With a NUL behind it: some are used as C strings. */
+static struct ln_bytes *bytes_at(lua_State *L, int idx) {
+  size_t n;
+  const char *s = luaL_checklstring(L, idx, &n);
+  struct ln_bytes *b = ln_bytes_copy(s, n + 1);
+  if (!b) luaL_error(L, "not enough memory");
+  return b;
+}
+
+LN_THROWS int ln_stage_play(struct ln_stage *st, struct lua_State *L, int at) {
+  size_t n;
+  const char *name = luaL_checklstring(L, at, &n);
+  struct ln_bytes *why = lua_isnoneornil(L, at + 1) ? NULL : bytes_at(L, at + 1);
+  struct server *s = find_server(st, name);
+  if (!s && (s = calloc(1, sizeof *s + n + 1))) {
+    memcpy(s->name, name, n + 1);
+    ln_list_push(&st->servers, &s->link);
+  }
+  if (!s) {
+    ln_bytes_unref(why);
+    return luaL_error(L, "not enough memory");
+  }
+  ln_bytes_unref(s->why);
+  s->why = why;
+  return 0;
+}
+
+LN_THROWS int ln_stage_reply(struct ln_stage *st, struct lua_State *L, int at) {
+  struct player *p = find_player(st, luaL_checkinteger(L, at));
+  size_t n;
+  const char *text = luaL_checklstring(L, at + 1, &n);
+  if (!p || p->asked_to_close || p->lost) return 0;
+  struct line *line = calloc(1, sizeof *line);
+  if (line) line->text = ln_bytes_copy(text, n);
+  if (!line || !line->text) {
+    free(line);
+    return luaL_error(L, "not enough memory");
+  }
+  ln_list_push(&p->lines, &line->link);
+  wake(p);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+LN_THROWS int ln_stage_hang_up(struct ln_stage *st, struct lua_State *L, int at) {
+  struct player *p = find_player(st, luaL_checkinteger(L, at));
+  luaL_checkstring(L, at + 1);
+  if (!p || p->lost) return 0;
+  p->why = bytes_at(L, at + 1);
+  p->lost = true;
+  p->paused = false;
+  wake(p);
+  return 0;
+}
+
+/* --- clients --- */
+
+static int client_send(struct ln_sink *s, const struct ln_out *out, bool final) {
+  (void) final;
+  struct client *c = LN_CONTAINER(s, struct client, sink);
+  return c->session ? deliver(c->stage, TO_CLIENT, c->id, out->parts, out->n) : LN_ECLOSED;
+}
+
+static void client_free(struct ln_sink *s) {
+  free(LN_CONTAINER(s, struct client, sink));
+}
+
+static const struct ln_sink_ops client_ops = {client_send, NULL, client_free};
+
+static void part(struct client *c) {
+  struct ln_session *s = c->session;
+  c->session = NULL;
+  ln_list_remove(&c->link);
+  ln_session_end(s);
+  ln_session_unref(s);
+  ln_sink_unref(&c->sink);
+}
+
+static struct client *find_client(struct ln_stage *st, lua_Integer id) {
+  LN_LIST_EACH(l, &st->clients) {
+    struct client *c = LN_CONTAINER(l, struct client, link);
+    if (c->id == id) return c;
+  }
+  return NULL;
+}
+
+LN_THROWS int ln_stage_join(struct ln_stage *st, struct lua_State *L, int at) {
+  static const char *const transports[] = {"stdio", "http", "sse", "internal", NULL};
+  const char *transport = transports[luaL_checkoption(L, at, "stdio", transports)];
+  struct client *c = calloc(1, sizeof *c);
+  if (!c) return luaL_error(L, "not enough memory");
+  char name[32];
+  snprintf(name, sizeof name, "test-%u", ++st->last_id);
+  c->session = ln_session_new(st->host, transport, name);
+  if (!c->session) {
+    free(c);
+    lua_pushnil(L);
+    lua_pushliteral(L, "there are as many sessions as max_sessions allows");
+    return 2;
+  }
+  c->sink = (struct ln_sink){&client_ops, 1, true};
+  c->stage = st;
+  c->id = st->last_id;
+  ln_list_push(&st->clients, &c->link);
+  ln_session_set_general(c->session, &c->sink);
+  lua_pushinteger(L, (lua_Integer)c->id);
+  return 1;
+}
+
+LN_THROWS int ln_stage_part(struct ln_stage *st, struct lua_State *L, int at) {
+  struct client *c = find_client(st, luaL_checkinteger(L, at));
+  if (c) part(c);
+  return 0;
+}
+
+LN_THROWS int ln_stage_say(struct ln_stage *st, struct lua_State *L, int at) {
+  struct client *c = find_client(st, luaL_checkinteger(L, at));
+  size_t n;
+  const char *text = luaL_checklstring(L, at + 1, &n);
+  if (!c) return luaL_error(L, "the client has gone");
+  struct ln_bytes *bytes = ln_bytes_copy(text, n);
+  if (!bytes) return luaL_error(L, "not enough memory");
+  struct ln_msg_limits limits = ln_front_limits(st->host);
+  struct ln_msg_fault fault = {0};
+  struct ln_msg *m = NULL;
+  int rc = ln_msg_parse(bytes, (struct ln_str){bytes->data, n}, &limits, &m, &fault);
+  ln_bytes_unref(bytes);
+  if (rc) {
+    ln_bytes_unref(fault.id_bytes);
+    lua_pushnil(L);
+    lua_pushstring(L, fault.text);
+    return 2;
+  }
+  ln_router_from_client(c->session, m, &c->sink, NULL);
+  ln_msg_unref(m);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* --- the course of things --- */
+
+static void out_of_patience(struct ln_timer *t) {
+  struct ln_stage *st = LN_CONTAINER(t, struct ln_stage, patience);
+  if (st->waiting) ln_loop_stop(st->host->loop);
+}
+
+LN_THROWS int ln_stage_wait(struct ln_stage *st, struct lua_State *L, int at) {
+  double seconds = luaL_checknumber(L, at);
+  if (st->n_events == 0) {
+    uint64_t ms = seconds > 0 ? (uint64_t)(seconds * 1000) : 0;
+    ln_timer_start(st->host->loop, &st->patience, ms, out_of_patience);
+    st->waiting = true;
+    ln_loop_run(st->host->loop);
+    st->waiting = false;
+    ln_timer_stop(&st->patience);
+  }
+  if (st->n_events == 0) return 0;
+  lua_createtable(L, 0, 3);
+  struct event *e = LN_CONTAINER(st->events.next, struct event, link);
+  lua_pushstring(L, event_names[e->kind]);
+  lua_setfield(L, -2, "kind");
+  lua_pushinteger(L, (lua_Integer)e->id);
+  lua_setfield(L, -2, "id");
+  if (e->text) {
+    lua_pushlstring(L, e->text->data, e->text->len);
+    lua_setfield(L, -2, "text");
+  }
+  event_free(st, e);
+  return 1;
+}
+
+struct ln_stage *ln_stage_new(struct ln_host *h) {
+  struct ln_stage *st = calloc(1, sizeof *st);
+  if (!st) return NULL;
+  st->host = h;
+  ln_list_init(&st->servers);
+  ln_list_init(&st->clients);
+  ln_list_init(&st->players);
+  ln_list_init(&st->events);
+  ln_timer_init(&st->patience);
+  h->dial = dial;
+  h->dial_arg = st;
+  return st;
+}
+
+void ln_stage_leave(struct ln_stage *st) {
+  while (!ln_list_empty(&st->clients)) part(LN_CONTAINER(st->clients.next, struct client, link));
+}
+
+void ln_stage_free(struct ln_stage *st) {
+  if (!st) return;
+  LN_ASSERT(ln_list_empty(&st->players));
+  while (!ln_list_empty(&st->events))
+    event_free(st, LN_CONTAINER(st->events.next, struct event, link));
+  struct ln_list *l;
+  while ((l = ln_list_shift(&st->servers))) {
+    struct server *s = LN_CONTAINER(l, struct server, link);
+    ln_bytes_unref(s->why);
+    free(s);
+  }
+  free(st);
+}
