@@ -54,6 +54,7 @@ int ln_http_client_start(struct ln_http_client *c, struct ln_http_call *x) {
   if (rc && rc != LN_EFULL) return rc;
   c->state = LN_CLIENT_BUSY;
   c->answered = false;
+  c->http.head_only = x->head_only;
   c->call = x;
   if (x->paused) ln_stream_read_stop(c->stream);
   return LN_OK;

@@ -67,6 +67,7 @@ struct ln_http_call {
   size_t n_parts;
   enum ln_http_lane lane;
   bool idempotent; /* may be sent again when the connection died without a word */
+  bool head_only;  /* a HEAD request: its response has no body */
   bool paused;
   bool retried;                  /* private from here */
   uint8_t state;                 /* enum ln_http_call_state */

@@ -19,32 +19,29 @@ static void on_sweep(struct ln_timer *t);
 
 /* --- making --- */
 
-/* What Lunette says itself, and what would change the framing. */
-static bool is_ours(struct ln_str name) {
-  static const char *const ours[] = {"host",
-                                     "content-length",
-                                     "content-type",
-                                     "transfer-encoding",
-                                     "accept",
-                                     "connection",
-                                     "mcp-session-id",
-                                     "mcp-protocol-version",
-                                     "te",
-                                     "trailer",
-                                     "last-event-id",
-                                     "upgrade",
-                                     "keep-alive",
-                                     "expect",
-                                     "proxy-authorization",
-                                     "proxy-connection",
-                                     "accept-encoding"};
-  for (size_t i = 0; i < LN_COUNT(ours); i++) {
+/* What is Lunette's to say: what would change the framing, and towards servers what MCP uses. */
+static bool is_ours(struct ln_str name, bool mcp) {
+  static const char *const framing[] = {"host",
+                                        "content-length",
+                                        "transfer-encoding",
+                                        "connection",
+                                        "te",
+                                        "trailer",
+                                        "upgrade",
+                                        "keep-alive",
+                                        "expect",
+                                        "proxy-connection",
+                                        "proxy-authorization"};
+  static const char *const ours[] = {"content-type",         "accept",        "mcp-session-id",
+                                     "mcp-protocol-version", "last-event-id", "accept-encoding"};
+  for (size_t i = 0; i < LN_COUNT(framing); i++)
+    if (ln_str_iis(name, framing[i])) return true;
+  for (size_t i = 0; i < LN_COUNT(ours) && mcp; i++)
     if (ln_str_iis(name, ours[i])) return true;
-  }
   return false;
 }
 
-static bool is_token(struct ln_str s) {
+bool ln_http_is_token(struct ln_str s) {
   for (size_t i = 0; i < s.n; i++) {
     char c = s.p[i];
     bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -53,13 +50,13 @@ static bool is_token(struct ln_str s) {
   return s.n > 0;
 }
 
-static int append_user_header(struct ln_buf *out, struct ln_str line, const char **why) {
+int ln_http_append_line(struct ln_buf *out, struct ln_str line, bool mcp, const char **why) {
   const char *colon = memchr(line.p, ':', line.n);
   struct ln_str name = {line.p, colon ? (size_t)(colon - line.p) : 0};
   *why = NULL;
-  if (!colon || !is_token(name)) {
+  if (!colon || !ln_http_is_token(name)) {
     *why = "a header is not of the form 'Name: value'";
-  } else if (is_ours(name)) {
+  } else if (is_ours(name, mcp)) {
     *why = "a header is one of those that Lunette sets itself";
   } else if (!ln_http_value_ok((struct ln_str){colon + 1, line.n - name.n - 1})) {
     *why = "a header's value holds a control character";
@@ -86,7 +83,7 @@ static int build_common(struct ln_http_pool *p, const char **why) {
   for (; !rc && h && *h; h++) {
     struct ln_str line = ln_str_c(*h);
     agent = agent || ln_str_iis((struct ln_str){line.p, LN_MIN(line.n, 11)}, "user-agent:");
-    rc = append_user_header(&p->common, line, why);
+    rc = ln_http_append_line(&p->common, line, true, why);
   }
   if (rc || agent) return rc;
   return ln_buf_append_c(&p->common, "User-Agent: lunette/" LN_VERSION "\r\n");

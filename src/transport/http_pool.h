@@ -60,6 +60,13 @@ void ln_http_call_cancel(struct ln_http_call *x);
 void ln_http_call_stream(struct ln_http_call *x);
 void ln_http_call_pause(struct ln_http_call *x, bool paused);
 
+/* --- header lines of users --- */
+bool ln_http_is_token(struct ln_str s);
+/* Appends "Name: value" as a line. LN_EINVALID with *why for none, and for headers that are ours:
+ * what frames messages and belongs to the connection, with mcp also what MCP uses. */
+int ln_http_append_line(struct ln_buf *out, struct ln_str line, bool mcp,
+                        const char **why) LN_CHECK;
+
 /* --- for connections --- */
 void ln_http_pool_connected(struct ln_http_pool *p, struct ln_http_client *c);
 void ln_http_pool_unreachable(struct ln_http_pool *p, struct ln_http_client *c, int err,

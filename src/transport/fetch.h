@@ -1,0 +1,50 @@
+/* One HTTP request to any URL, and its response piece by piece: what lunette.http stands on.
+ * Connections are those of http_pool.h, one pool an origin, so keep-alive, proxies of the
+ * environment and TLS are as for servers. Here are the rest of a client's duties: redirects, the
+ * deadline, which pools are kept.
+ *
+ * Redirects: 303, and 301 and 302 after POST, go on as GET without the body; others as they
+ * were. Another origin is told neither who asks (Authorization, Cookie, keys in headers of one's
+ * own) nor anything but the few headers that only describe; from https to http none is followed. */
+#ifndef LN_TRANSPORT_FETCH_H
+#define LN_TRANSPORT_FETCH_H
+
+#include "net/loop.h"
+#include "transport/url.h"
+#include "wire/http.h"
+
+struct ln_fetcher;
+struct ln_fetch;
+
+struct ln_fetcher *ln_fetcher_new(struct ln_loop *l); /* NULL: out of memory */
+/* No fetch may be left. Closes all connections, frees itself and calls closed, from the loop. */
+void ln_fetcher_close(struct ln_fetcher *f, void (*closed)(void *arg), void *arg);
+
+/* All is copied. */
+struct ln_fetch_conf {
+  const char *method;         /* as it is sent */
+  const char *url;            /* http or https; a fragment is left out */
+  const char *const *headers; /* "Name: value", NULL-terminated; or NULL */
+  struct ln_str body;         /* absent: none */
+  uint64_t timeout_ms;        /* from now to the response's last byte */
+  unsigned redirects;         /* that are followed; 0: one is a response like any other */
+};
+
+/* All come from the loop. The fetch may be freed, paused and others started from inside. */
+struct ln_fetch_ops {
+  /* The final response's head, valid until return, and the URL that it came from. */
+  void (*head)(void *arg, const struct ln_http_head *head, const struct ln_url *url);
+  void (*body)(void *arg, struct ln_str piece);
+  /* The last: LN_OK when the response was complete, else why is a sentence. */
+  void (*end)(void *arg, int err, const char *why);
+};
+
+/* NULL with *why (a sentence) when it can't be begun: a URL, a method or header that is none. */
+struct ln_fetch *ln_fetch_new(struct ln_fetcher *f, const struct ln_fetch_conf *conf,
+                              const struct ln_fetch_ops *ops, void *arg, const char **why);
+/* Back-pressure. At most what has been read already still comes. */
+void ln_fetch_pause(struct ln_fetch *x, bool paused);
+/* Always the owner's to call, before or after the end; nothing is told after it. */
+void ln_fetch_free(struct ln_fetch *x); /* NULL is fine */
+
+#endif
