@@ -296,6 +296,9 @@ function Prompts.get(name, args, ctx) end
 ---@field hook_timeout? number seconds of running time a handler has, waiting not counted; 0: no limit (1)
 ---@field drain_timeout? number seconds that requests get to finish at the end (5)
 ---@field session_timeout? number seconds an HTTP session may be idle (1800)
+---@field http_timeout? number seconds of a lunette.http that doesn't say (30)
+---@field max_http_timeout? number seconds that one may say (600)
+---@field max_http_bytes? integer of a body of lunette.http that is not streamed (16 MiB)
 ---@field max_message_bytes? integer (4 MiB)
 ---@field max_depth? integer of JSON (128)
 ---@field max_sessions? integer (10000)
@@ -336,6 +339,38 @@ function Shared.delete(key) end
 ---@param glob? lunette.Glob
 ---@return string[] keys sorted
 function Shared.keys(glob) end
+
+---@class lunette.HttpOptions
+---@field url string http or https
+---@field method? string GET, or POST with a body
+---@field headers? table<string, string|number|boolean|string[]>
+---@field body? string
+---@field json? lunette.Json instead of body
+---@field timeout? number seconds to the last byte (http_timeout)
+---@field redirects? integer|false that are followed (5)
+---@field stream? boolean read the body by chunks() or lines()
+
+---@class lunette.HttpResponse
+---@field status integer
+---@field headers table<string, string> names in lower case; repeated ones joined by ", ", set-cookie by "\n"
+---@field body? string unless it is streamed
+---@field url string where it came from, after redirects
+local HttpResponse = {}
+
+---The body as a value; an error when it is not JSON.
+---@return lunette.Json
+function HttpResponse:json() end
+
+---The pieces of a streamed body as they come. Waits.
+---@return fun(): string?
+function HttpResponse:chunks() end
+
+---The lines of a streamed body, without their ends. Waits.
+---@return fun(): string?
+function HttpResponse:lines() end
+
+---Ends a streamed response early.
+function HttpResponse:close() end
 
 ---@class lunette
 ---@field tools lunette.Tools
@@ -423,6 +458,12 @@ function lunette.now() end
 ---Waits. Only in a handler.
 ---@param seconds number
 function lunette.sleep(seconds) end
+
+---Makes an HTTP request and waits for the response. Only in a handler. Raises a text with file and line when
+---no response came.
+---@param options lunette.HttpOptions|string a string is the URL
+---@return lunette.HttpResponse
+function lunette.http(options) end
 
 ---@param settings lunette.Settings
 function lunette.configure(settings) end

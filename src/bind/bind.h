@@ -20,12 +20,15 @@ extern const luaL_Reg ln_bind_json[];
 extern const luaL_Reg ln_bind_misc[];
 extern const luaL_Reg ln_bind_shared[];
 extern const luaL_Reg ln_bind_run[];
+extern const luaL_Reg ln_bind_http[];
 extern const luaL_Reg ln_bind_host[];
 
 /* Below: for the topics. */
 static inline struct ln_vm *ln_bind_vm(lua_State *L) {
   return lua_touserdata(L, lua_upvalueindex(1));
 }
+/* The run whose coroutine calls: an error anywhere else, and in coroutines of the handler's own. */
+LN_THROWS struct ln_run *ln_bind_waiter(lua_State *L);
 LN_THROWS struct ln_str ln_bind_str(lua_State *L, int idx);
 /* Pushes "FILE:LINE" of the nearest caller that is not Lunette's own Lua; "?" when there is none.
  */

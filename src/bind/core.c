@@ -74,6 +74,7 @@ static int l_core_open(lua_State *L) {
   add(L, vm, ln_bind_misc);
   add(L, vm, ln_bind_shared);
   add(L, vm, ln_bind_run);
+  add(L, vm, ln_bind_http);
   add(L, vm, ln_bind_host);
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");

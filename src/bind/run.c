@@ -14,12 +14,17 @@ static struct ln_run *check_run(lua_State *L) {
   return run;
 }
 
-static struct ln_run *check_waiter(lua_State *L) {
+LN_THROWS struct ln_run *ln_bind_waiter(lua_State *L) {
   struct ln_run *run = check_run(L);
   if (L != run->co)
     ln_bind_error(L,
                   "this waits for an answer, which a coroutine made by the handler can't do; call "
                   "it from the handler itself");
+  return run;
+}
+
+static struct ln_run *check_waiter(lua_State *L) {
+  struct ln_run *run = ln_bind_waiter(L);
   ln_msg_unref(run->out);
   run->out = NULL;
   ln_bytes_unref(run->params);

@@ -10,12 +10,15 @@
 #include "proxy/router.h"
 #include "proxy/view.h"
 #include "script/shared.h"
+#include "transport/fetch.h"
 
 void ln_host_init(struct ln_host *h, struct ln_loop *loop, struct ln_log *log) {
   *h = (struct ln_host){.loop = loop, .log = log};
   ln_list_init(&h->sessions);
   ln_list_init(&h->views);
   ln_list_init(&h->upstreams);
+  ln_list_init(&h->policies);
+  h->fetcher = ln_fetcher_new(loop);
   h->shared = ln_shared_new();
 }
 
@@ -118,10 +121,16 @@ size_t ln_host_in_flight(const struct ln_host *h) {
 
 void ln_host_check_closed(struct ln_host *h) {
   if (!h->closing || !h->closed || !ln_list_empty(&h->sessions)) return;
-  if (!ln_list_empty(&h->upstreams)) return;
+  if (!ln_list_empty(&h->upstreams) || h->fetcher) return;
   void (*closed)(void *) = h->closed;
   h->closed = NULL;
   closed(h->closed_arg);
+}
+
+static void fetcher_closed(void *arg) {
+  struct ln_host *h = arg;
+  h->fetcher = NULL;
+  ln_host_check_closed(h);
 }
 
 void ln_host_close(struct ln_host *h, void (*closed)(void *arg), void *arg) {
@@ -136,10 +145,12 @@ void ln_host_close(struct ln_host *h, void (*closed)(void *arg), void *arg) {
       ln_usession_close(LN_CONTAINER(m, struct ln_usession, link), "Lunette is shutting down");
     }
   }
-  ln_generation_unref(h->gen);
-  h->gen = NULL;
   h->closed = closed;
   h->closed_arg = arg;
+  LN_LIST_EACH(l, &h->policies) ln_policy_end(ln_policy_of_link(l));
+  ln_generation_unref(h->gen);
+  h->gen = NULL;
+  if (h->fetcher) ln_fetcher_close(h->fetcher, fetcher_closed, h);
   ln_host_check_closed(h);
 }
 
@@ -374,6 +385,8 @@ struct ln_policy_host ln_host_for_policy(struct ln_host *h) {
       .host = h,
       .loop = h->loop,
       .log = h->log,
+      .fetcher = h->fetcher,
+      .policies = &h->policies,
       .shared = h->shared,
   };
 }

@@ -39,8 +39,10 @@ struct ln_host {
   struct ln_generation *gen;   /* in force; counted */
   struct ln_settings settings; /* the policy's; the command line waits longer */
 
-  struct ln_shared *shared; /* lunette.shared: outlives policies; counted */
-  struct ln_list upstreams; /* every one that lives, those of older generations among them */
+  struct ln_fetcher *fetcher; /* lunette.http's connections; NULL: gone, or no memory for it */
+  struct ln_list policies;    /* all that live, those of older generations among them */
+  struct ln_shared *shared;   /* lunette.shared: outlives policies; counted */
+  struct ln_list upstreams;   /* every one that lives, those of older generations among them */
 
   struct ln_list sessions;
   size_t n_sessions;

@@ -98,6 +98,7 @@ struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct
   if (!p) return NULL;
   p->refs = 1;
   p->host = *host;
+  ln_list_init(&p->link);
   ln_list_init(&p->blocks);
   ln_list_init(&p->runs);
   ln_list_init(&p->idle);
@@ -109,6 +110,7 @@ struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct
     return NULL;
   }
   p->loaded = true;
+  if (host->policies) ln_list_push(host->policies, &p->link);
   ln_policy_start_timers(p);
   return p;
 }
@@ -123,6 +125,7 @@ struct ln_policy *ln_policy_ref(struct ln_policy *p) {
 void ln_policy_unref(struct ln_policy *p) {
   if (!p || --p->refs) return;
   LN_ASSERT(p->n_runs == 0);
+  ln_list_remove(&p->link);
   ln_policy_stop_timers(p);
   ln_run_free_idle(p);
   ln_vm_free(p->vm);
@@ -134,6 +137,20 @@ void ln_policy_unref(struct ln_policy *p) {
 void ln_policy_retire(struct ln_policy *p) {
   p->retired = true;
   ln_policy_stop_timers(p);
+}
+
+void ln_policy_end(struct ln_policy *p) {
+  ln_policy_ref(p);
+  ln_policy_retire(p);
+  LN_LIST_EACH(it, &p->runs) {
+    struct ln_run *run = LN_CONTAINER(it, struct ln_run, link);
+    if (run->kind == LN_RUN_TIMER) ln_run_cancel(run);
+  }
+  ln_policy_unref(p);
+}
+
+struct ln_policy *ln_policy_of_link(struct ln_list *link) {
+  return LN_CONTAINER(link, struct ln_policy, link);
 }
 
 const struct ln_policy_decls *ln_policy_decls(const struct ln_policy *p) {

@@ -16,6 +16,7 @@
 
 struct ln_policy;
 struct ln_run;
+struct ln_fetcher;
 struct ln_shared;
 struct ln_transform;
 
@@ -134,8 +135,10 @@ struct ln_policy_host {
   void *host;
   struct ln_loop *loop;
   struct ln_log *log;
-  struct ln_shared *shared; /* what lunette.shared keeps (script/shared.h); NULL: a store of the
-                               policy's own. The policy takes a reference. */
+  struct ln_fetcher *fetcher; /* what lunette.http asks (transport/fetch.h); NULL: nothing */
+  struct ln_list *policies;   /* where a policy that was loaded is linked in; NULL: nowhere */
+  struct ln_shared *shared;   /* what lunette.shared keeps (script/shared.h); NULL: a store of the
+                                 policy's own. The policy takes a reference. */
 };
 
 /* --- loading --- */
@@ -167,6 +170,10 @@ const struct ln_policy_decls *ln_policy_decls(const struct ln_policy *p);
 /* True when a hook of this policy could match the method: what decides which capabilities are
  * offered upstream. */
 bool ln_policy_handles(const struct ln_policy *p, const char *method);
+/* The host ends: timers stop, and what runs for nobody in particular is cancelled. */
+void ln_policy_end(struct ln_policy *p);
+/* The policy whose link in ln_policy_host.policies this is. */
+struct ln_policy *ln_policy_of_link(struct ln_list *link);
 /* Runs under way. */
 size_t ln_policy_runs(const struct ln_policy *p);
 /* Cancels every run of the exchange: their `done` is not called any more. */

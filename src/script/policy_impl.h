@@ -42,8 +42,9 @@ struct ln_transform {
 };
 
 struct ln_policy {
-  uint32_t refs; /* one a run */
-  bool loaded;   /* declarations are closed */
+  struct ln_list link; /* in host.policies */
+  uint32_t refs;       /* one a run */
+  bool loaded;         /* declarations are closed */
   bool retired;
   struct ln_policy_host host;
   struct ln_vm *vm;

@@ -1,5 +1,5 @@
 /* See run.h. */
-#include "script/run.h"
+#include "script/run_http.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -35,6 +35,7 @@ static struct ln_run *take_idle(struct ln_policy *p) {
   struct ln_run *run = calloc(1, sizeof *run);
   if (!run) return NULL;
   ln_list_init(&run->link);
+  ln_list_init(&run->https);
   ln_timer_init(&run->timer);
   ln_task_init(&run->task);
   run->policy = p;
@@ -70,6 +71,8 @@ static void drop_coroutine(struct ln_run *run) {
 
 static void forget(struct ln_run *run) {
   struct ln_policy *p = run->policy;
+  while (!ln_list_empty(&run->https))
+    ln_run_http_free(LN_CONTAINER(run->https.next, struct ln_run_http, link));
   ln_timer_stop(&run->timer);
   ln_task_cancel(&run->task);
   if (run->wait) run->wait->run = NULL;
@@ -96,6 +99,7 @@ static void recycle(struct ln_run *run) {
   ln_list_remove(&run->link);
   *run = fresh;
   ln_list_init(&run->link);
+  ln_list_init(&run->https);
   ln_timer_init(&run->timer);
   ln_task_init(&run->task);
   put_idle(p, run);
@@ -261,6 +265,12 @@ static bool start(struct ln_run *run) {
     case LN_OP_ASK: ask(run); break;
     case LN_OP_SLEEP:
       ln_timer_start(run->policy->host.loop, &run->timer, run->sleep_ms, on_timer);
+      break;
+    case LN_OP_HTTP:
+      if (ln_run_http_ready(run->http))
+        run->token = 0;
+      else
+        run->http->token = run->token;
       break;
     case LN_OP_NONE: run->token = 0; break;
   }

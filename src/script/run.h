@@ -12,7 +12,7 @@
 #include "script/policy_impl.h"
 
 enum ln_run_kind { LN_RUN_HOOK, LN_RUN_COMPONENT, LN_RUN_TIMER, LN_RUN_TRANSFORM };
-enum ln_run_op { LN_OP_NONE, LN_OP_FORWARD, LN_OP_REQUEST, LN_OP_ASK, LN_OP_SLEEP };
+enum ln_run_op { LN_OP_NONE, LN_OP_FORWARD, LN_OP_REQUEST, LN_OP_ASK, LN_OP_SLEEP, LN_OP_HTTP };
 
 /* An answer that the proxy owes; outlives the run when that is cancelled. */
 struct ln_run_wait {
@@ -22,6 +22,7 @@ struct ln_run_wait {
 
 struct ln_run {
   struct ln_list link;
+  struct ln_list https; /* struct ln_run_http: responses on their way */
   struct ln_policy *policy;
   struct lua_State *co;
   int co_ref;
@@ -41,6 +42,7 @@ struct ln_run {
   char method[128];   /* REQUEST, ASK */
   struct ln_bytes *params;
   uint64_t sleep_ms;
+  struct ln_run_http *http; /* HTTP: the response that is waited for */
   /* what it gets */
   uint64_t token; /* 0: nothing is awaited */
   struct ln_run_wait *wait;
