@@ -41,8 +41,11 @@ local shorthands = {}
 shorthands["tools/call"] = function(value)
   if type(value) == "string" or type(value) == "number" then return errors.text(value) end
   if is_list(value) then return { content = content_list(value) } end
-  if type(value) == "table" and value.content == nil and value.structuredContent ~= nil then
+  if type(value) ~= "table" or value.content ~= nil then return value end
+  if value.structuredContent ~= nil then
     value.content = content_list { core.encode(value.structuredContent, "result.structuredContent") }
+  elseif type(value.type) == "string" then
+    return { content = content_list { value } }
   end
   return value
 end
@@ -73,10 +76,40 @@ shorthands["resources/read"] = function(value, params, definition)
   return value
 end
 
-shorthands["prompts/get"] = function(value)
-  if type(value) == "string" then value = { { role = "user", content = { type = "text", text = value } } } end
-  if is_list(value) then return { messages = setmetatable(value, core.array_mt) } end
+-- A text for a message, or for its content. What is whole already stays the table it is.
+local function message_of(value)
+  if type(value) == "string" then value = { role = "user", content = value } end
+  if type(value) == "table" and type(value.content) == "string" then
+    value.role, value.content = value.role or "user", { type = "text", text = value.content }
+  end
   return value
+end
+
+shorthands["prompts/get"] = function(value)
+  if type(value) == "string" or (type(value) == "table" and value.content) then value = { value } end
+  if is_list(value) then value = { messages = value } end
+  if type(value) == "table" and is_list(value.messages) then
+    for i, message in ipairs(value.messages) do
+      local whole = message_of(message)
+      if whole ~= message then value.messages[i] = whole end
+    end
+  end
+  return value
+end
+
+-- What a component's own function must have come to, lest a client gets what it can't read.
+local needed = {
+  ["tools/call"] = { "content", "a text, a list of content or a result with content or structuredContent" },
+  ["resources/read"] = { "contents", "a text, { text = } or { blob = }, a list of them, or a result with contents" },
+  ["prompts/get"] = { "messages", "a text, a list of messages or a result with messages" },
+}
+
+local function check_component(value, who, method)
+  local row = needed[method]
+  if next(value) == nil then value[row[1]] = setmetatable({}, core.array_mt) end
+  if value[row[1]] == nil and value.task == nil and value.resultType == nil then
+    error(("%s: what %s returned has no %s; return %s"):format(who.where, who.key, row[1], row[2]), 0)
+  end
 end
 
 -- The result that what a handler returned stands for.
@@ -99,6 +132,7 @@ end
 local function finish(value, who, method, params, forwarded, definition)
   if errors.is_denial(value) then return errors.finish_denial(value, method) end
   value = result_of(value, who, method, params, forwarded, definition)
+  if definition then check_component(value, who, method) end
   local ok, why = pcall(core.finish, value)
   if not ok then
     error(("%s: what the handler of %s returned can't be sent: %s"):format(who.where, method, tostring(why)), 0)

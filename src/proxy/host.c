@@ -263,22 +263,10 @@ static struct ln_sink *client_sink(struct ln_exchange *x) {
   return x->ended ? NULL : x->sink;
 }
 
-/* The capability that the client would need to be asked this, when it has not declared it. */
-static const char *client_lacks(const struct ln_session *s, const char *method) {
-  static const char *const needs[][2] = {{"sampling/createMessage", "sampling"},
-                                         {"elicitation/create", "elicitation"},
-                                         {"roots/list", "roots"}};
-  struct ln_json_item it;
-  for (size_t i = 0; i < LN_COUNT(needs); i++)
-    if (strcmp(method, needs[i][0]) == 0 && !ln_json_get(s->capabilities, needs[i][1], &it))
-      return needs[i][1];
-  return NULL;
-}
-
 static void ask_client(struct ln_exchange *x, const char *method, struct ln_str params,
                        ln_reply_fn reply, void *arg) {
   struct later *l = later_new(x, reply, arg);
-  const char *lacking = client_lacks(x->session, method);
+  const char *lacking = ln_session_lacks(x->session, ln_str_c(method));
   if (lacking) {
     char text[80];
     snprintf(text, sizeof text, "The client has no %s", lacking);

@@ -50,6 +50,14 @@ static struct ln_session *session_of(struct ln_usession *us, struct ln_exchange 
  * -------------------------------------------------------------------------------------- */
 
 static void ask_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  /* Asked because there is a handler, not because the client offered it. */
+  const char *lacking = ln_session_lacks(x->session, msg->method);
+  if (lacking && ln_policy_handles(x->gen->policy, msg->method)) {
+    char text[80];
+    snprintf(text, sizeof text, "The client has no %s", lacking);
+    done(arg, ln_msg_error(-32601, text, LN_STR_NONE));
+    return;
+  }
   x->ask_id = ln_session_ask(x->session, sink_of(x->cause), msg, done, arg);
   if (!x->ask_id) done(arg, ln_msg_error(-32603, "The client can't be asked", LN_STR_NONE));
 }

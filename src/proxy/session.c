@@ -300,6 +300,17 @@ void ln_session_set_general(struct ln_session *s, struct ln_sink *sink) {
 
 /* --- requests to the client --- */
 
+const char *ln_session_lacks(const struct ln_session *s, struct ln_str method) {
+  static const char *const needs[][2] = {{"sampling/createMessage", "sampling"},
+                                         {"elicitation/create", "elicitation"},
+                                         {"roots/list", "roots"}};
+  struct ln_json_item it;
+  for (size_t i = 0; i < LN_COUNT(needs); i++)
+    if (ln_str_is(method, needs[i][0]) && !ln_json_get(s->capabilities, needs[i][1], &it))
+      return needs[i][1];
+  return NULL;
+}
+
 int64_t ln_session_ask(struct ln_session *s, struct ln_sink *sink, struct ln_msg *request,
                        ln_reply_fn reply, void *arg) {
   /* Whoever asks and asks doesn't get more memory for it than who calls and calls. */

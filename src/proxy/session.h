@@ -128,6 +128,9 @@ void ln_session_set_general(struct ln_session *s, struct ln_sink *sink);
 void ln_session_drained(struct ln_session *s);
 /* A message to the client: on sink, or among the general ones when sink is NULL. */
 void ln_session_send(struct ln_session *s, struct ln_sink *sink, struct ln_out *out, bool final);
+/* The capability that the client would need to be asked this, when it has not declared it; else
+ * NULL. */
+const char *ln_session_lacks(const struct ln_session *s, struct ln_str method);
 /* A request to the client on sink (NULL: general). reply gets the answer (or an error when the
  * session ends) and must unref it. Returns the id, 0 when it could not be sent (reply was not
  * called). */

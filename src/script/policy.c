@@ -4,6 +4,7 @@
 #include <lua.h>
 #include <luajit.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "script/run.h"
 
@@ -161,9 +162,14 @@ size_t ln_policy_runs(const struct ln_policy *p) {
   return p->n_runs;
 }
 
-bool ln_policy_handles(const struct ln_policy *p, const char *method) {
-  for (size_t i = 0; i < p->decls.n_hooks; i++)
-    if (ln_glob_match(p->decls.hooks[i].method, ln_str_c(method))) return true;
+bool ln_policy_handles(const struct ln_policy *p, struct ln_str method) {
+  size_t family = 0;
+  while (family < method.n && method.p[family++] != '/') {
+  }
+  for (size_t i = 0; i < p->decls.n_hooks; i++) {
+    const char *glob = p->decls.hooks[i].method;
+    if (strncmp(glob, method.p, family) == 0 && ln_glob_match(glob, method)) return true;
+  }
   return false;
 }
 

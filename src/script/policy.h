@@ -167,9 +167,9 @@ void ln_policy_unref(struct ln_policy *p);
 /* Another generation took over: lunette.every's timers stop; what is under way finishes. */
 void ln_policy_retire(struct ln_policy *p);
 const struct ln_policy_decls *ln_policy_decls(const struct ln_policy *p);
-/* True when a hook of this policy could match the method: what decides which capabilities are
- * offered upstream. */
-bool ln_policy_handles(const struct ln_policy *p, const char *method);
+/* True when a hook of this policy is meant for the method: what decides which capabilities are
+ * offered upstream. One for every method ("*") is about what there is anyway and adds nothing. */
+bool ln_policy_handles(const struct ln_policy *p, struct ln_str method);
 /* The host ends: timers stop, and what runs for nobody in particular is cancelled. */
 void ln_policy_end(struct ln_policy *p);
 /* The policy whose link in ln_policy_host.policies this is. */

@@ -145,8 +145,15 @@ lunette.sampling(function() end) lunette.elicitation(function() end) lunette.roo
     }, rows)
     for method, yes in pairs { ["tools/call"] = true, ["tools/list"] = true, ["resources/read"] = true, ["prompts/get"] = false,
       ["sampling/createMessage"] = true, [""] = false } do
-      assert.equal(yes, f:handles(method), method)
+      assert.equal(yes, (f:handles(method)), method)
     end
+  end)
+
+  it("takes a handler of everything for one of nothing in particular", function()
+    load('lunette.on("*", print) lunette.on("?oots/list", print) lunette.on("sampling/*", print)')
+    assert.is_false((f:handles "roots/list"))
+    assert.is_false((f:handles "elicitation/create"))
+    assert.is_true((f:handles "sampling/createMessage"))
   end)
 
   it("copies components out", function()

@@ -131,7 +131,11 @@ function Fake:run(ms) driver.fake_run(self.f, ms or 20) end
 function Fake:runs() return tonumber(c.lib.ln_policy_runs(self.policy)) end
 function Fake:cancel() c.lib.ln_policy_cancel(self.policy, driver.fake_exchange(self.f)) end
 function Fake:session_end() c.lib.ln_policy_session_end(self.policy, 7) end
-function Fake:handles(method) return c.lib.ln_policy_handles(self.policy, method) end
+function Fake:handles(method)
+  local s, keep = c.str(method)
+  local yes = c.lib.ln_policy_handles(self.policy, s)
+  return yes, keep and nil
+end
 
 --- A handler gets a message; hooks are counted from 1.
 function Fake:hook(message, hook, item)
