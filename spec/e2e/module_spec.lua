@@ -19,7 +19,7 @@ describe("the module's", function()
     ["lunette.json.encode { b = 1, a = { true, lunette.null }, c = lunette.array {}, d = {} }"] = '{"a":[true,null],"b":1,"c":[],"d":{}}',
     ['lunette.json.encode "é/\\"\\n"'] = '"é/\\"\\n"',
     ["lunette.json.encode(lunette.null)"] = "null",
-    ["lunette.json.encode { 1.5, 2^40, -0.25, 1e100 }"] = "[1.5,1099511627776,-0.25,1e+100]",
+    ["lunette.json.encode { 1.5, 2^40, -0.25, 1e100 }"] = "[1.5,1099511627776,-0.25,1e100]",
     ["lunette.json.encode(lunette.json.decode [==[{\"z\":[],\"y\":{},\"x\":null,\"w\":[1,[]]}]==])"] = '{"w":[1,[]],"x":null,"y":{},"z":[]}',
     ["lunette.json.decode('null') == lunette.null"] = "true",
     ["lunette.json.null == lunette.null"] = "true",
