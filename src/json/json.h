@@ -107,6 +107,9 @@ bool ln_utf8_valid(struct ln_str s);
 int ln_json_number(struct ln_buf *out, double d) LN_CHECK;
 /* An integer literal (no fraction, no exponent, no "-0") that fits; false otherwise. */
 bool ln_json_int(struct ln_str raw, int64_t *out);
+/* A number literal as a double, whatever the locale. scratch: room for one of any length; NULL:
+ * only the first digits of a very long one count. */
+double ln_json_double(struct ln_str raw, struct ln_buf *scratch);
 
 /* --- editing --- */
 

@@ -7,7 +7,7 @@
 
 #include "json/json.h"
 
-enum { MAX_DIGITS = 17 };
+enum { MAX_DIGITS = 17, NUMBER_BYTES = 64 };
 
 /* d = 0.DIGITS * 10^point, digits without zeros at the end. */
 struct decimal {
@@ -117,4 +117,47 @@ bool ln_json_int(struct ln_str raw, int64_t *out) {
   if (v > (uint64_t)INT64_MAX + negative) return false;
   *out = negative ? (int64_t)(0 - v) : (int64_t)v;
   return true;
+}
+
+/* The text without its point, as digits and an exponent: the C library's strtod expects the
+ * locale's point, and a policy may set a locale. */
+static void without_point(struct ln_str raw, char *out) {
+  const char *p = raw.p, *end = raw.p + raw.n;
+  long shift = 0;
+  bool fraction = false;
+  for (; p < end && *p != 'e' && *p != 'E'; p++) {
+    if (*p == '.') {
+      fraction = true;
+      continue;
+    }
+    *out++ = *p;
+    if (fraction) shift--;
+  }
+  long exponent = 0;
+  if (p < end) {
+    p++;
+    bool minus = *p == '-';
+    if (*p == '-' || *p == '+') p++;
+    /* Far beyond what a double holds it no longer matters how far. */
+    for (; p < end; p++)
+      if (exponent < 100000000) exponent = exponent * 10 + (*p - '0');
+    if (minus) exponent = -exponent;
+  }
+  snprintf(out, 24, "e%ld", exponent + shift);
+}
+
+double ln_json_double(struct ln_str raw, struct ln_buf *scratch) {
+  int64_t n;
+  if (raw.n <= 15 && ln_json_int(raw, &n)) return (double)n;
+  char small[NUMBER_BYTES + 24], *text = small;
+  if (raw.n > NUMBER_BYTES) {
+    if (scratch) ln_buf_clear(scratch);
+    /* Without room for a number of such length its first digits are near enough. */
+    if (!scratch || ln_buf_reserve(scratch, raw.n + 24))
+      raw.n = NUMBER_BYTES;
+    else
+      text = scratch->data;
+  }
+  without_point(raw, text);
+  return strtod(text, NULL);
 }

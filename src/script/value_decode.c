@@ -6,7 +6,7 @@
 
 #include "script/value.h"
 
-enum { NUMBER_BYTES = 64, SCRATCH_MAX = 1 << 30 };
+enum { SCRATCH_MAX = 1 << 30 };
 
 void ln_codec_init(struct ln_codec *c, size_t max_bytes) {
   *c = (struct ln_codec){.max_bytes = max_bytes, .array_mt = LUA_NOREF, .origins = LUA_NOREF};
@@ -27,47 +27,8 @@ void ln_codec_deinit(struct ln_codec *c) {
   ln_buf_deinit(&c->edits);
 }
 
-/* The text without its point, as digits and an exponent: the C library's strtod expects the
- * locale's point, and a policy may set a locale. */
-static void without_point(struct ln_str raw, char *out) {
-  const char *p = raw.p, *end = raw.p + raw.n;
-  long shift = 0;
-  bool fraction = false;
-  for (; p < end && *p != 'e' && *p != 'E'; p++) {
-    if (*p == '.') {
-      fraction = true;
-      continue;
-    }
-    *out++ = *p;
-    if (fraction) shift--;
-  }
-  long exponent = 0;
-  if (p < end) {
-    p++;
-    bool minus = *p == '-';
-    if (*p == '-' || *p == '+') p++;
-    /* Far beyond what a double holds it no longer matters how far. */
-    for (; p < end; p++)
-      if (exponent < 100000000) exponent = exponent * 10 + (*p - '0');
-    if (minus) exponent = -exponent;
-  }
-  snprintf(out, 24, "e%ld", exponent + shift);
-}
-
 double ln_value_number(struct ln_codec *c, struct ln_str raw) {
-  int64_t n;
-  if (raw.n <= 15 && ln_json_int(raw, &n)) return (double)n;
-  char small[NUMBER_BYTES + 24], *text = small;
-  if (raw.n > NUMBER_BYTES) {
-    ln_buf_clear(&c->scratch);
-    /* Out of memory for a number of such length: its first digits are near enough. */
-    if (ln_buf_reserve(&c->scratch, raw.n + 24))
-      raw.n = NUMBER_BYTES;
-    else
-      text = c->scratch.data;
-  }
-  without_point(raw, text);
-  return strtod(text, NULL);
+  return ln_json_double(raw, &c->scratch);
 }
 
 LN_THROWS void ln_value_push_string(struct lua_State *L, struct ln_codec *c, struct ln_str value) {
