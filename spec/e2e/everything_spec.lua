@@ -67,6 +67,27 @@ describe("server-everything and the official client", function()
     assert.is_nil(difference, difference)
   end)
 
+  describe("with tasks", function()
+    local function steps(text) return text:sub((assert(text:find('"steps"', 1, true)))) end
+
+    local function alone_too(through)
+      alone.tasks = alone.tasks or steps(peers.transcript("tasks", { command = everything }))
+      local difference = peers.difference(alone.tasks, through)
+      assert.is_nil(difference, difference)
+    end
+
+    it("say the same through Lunette", function()
+      alone_too(steps(peers.transcript("tasks", { url = lunette.http({ targets = { policy "http" } }).url })))
+    end)
+
+    it("say the same through Lunette when there is another server", function()
+      local path = lunette.policy(peers.patience .. ('lunette.upstream("one", %s)\nlunette.upstream("two", %s)'):format(
+        peers.lua(everything), peers.lua(everything)))
+      local through = steps(peers.transcript("tasks", { command = { lunette.binary, "run", path } }, { set = { prefix = "two_" } }))
+      alone_too((through:gsub("two_", "")))
+    end)
+  end)
+
   it("get along over the older HTTP+SSE transport, on either side", function()
     local reason = lunette.lacks 'lunette.upstream("old", { url = "http://127.0.0.1:1/sse", transport = "sse" })'
     if reason then pending(reason) end

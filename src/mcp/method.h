@@ -22,40 +22,49 @@ enum ln_route {
   LN_ROUTE_BROADCAST, /* a client's notification for all its servers */
   LN_ROUTE_ASK,       /* a server's request to the client */
   LN_ROUTE_LIST_CHANGED,
-  LN_ROUTE_RELAY, /* a server's notification to the client, related or not */
+  LN_ROUTE_RELAY,    /* a server's notification to the client, related or not */
+  LN_ROUTE_UPDATED,  /* a resource: to whoever may listen */
+  LN_ROUTE_ELICITED, /* to whom it was that was asked */
+  LN_ROUTE_TASK,     /* about one task, to whoever works at it */
+  LN_ROUTE_TASK_LIST,
+  LN_ROUTE_TASK_STATUS, /* from whoever works at it */
 };
 
 enum { LN_FROM_CLIENT = 1, LN_FROM_SERVER = 2 };
 
 /* LN_KINDS stands for "no kind". */
-#define LN_METHODS(X)                                                                            \
-  X("tools/call", LN_FROM_CLIENT, LN_ROUTE_USE, LN_KIND_TOOL)                                    \
-  X("notifications/progress", LN_FROM_CLIENT | LN_FROM_SERVER, LN_ROUTE_PROGRESS, LN_KINDS)      \
-  X("notifications/message", LN_FROM_SERVER, LN_ROUTE_RELAY, LN_KINDS)                           \
-  X("resources/read", LN_FROM_CLIENT, LN_ROUTE_USE, LN_KIND_RESOURCE)                            \
-  X("prompts/get", LN_FROM_CLIENT, LN_ROUTE_USE, LN_KIND_PROMPT)                                 \
-  X("tools/list", LN_FROM_CLIENT, LN_ROUTE_LIST, LN_KIND_TOOL)                                   \
-  X("resources/list", LN_FROM_CLIENT, LN_ROUTE_LIST, LN_KIND_RESOURCE)                           \
-  X("resources/templates/list", LN_FROM_CLIENT, LN_ROUTE_LIST, LN_KIND_TEMPLATE)                 \
-  X("prompts/list", LN_FROM_CLIENT, LN_ROUTE_LIST, LN_KIND_PROMPT)                               \
-  X("resources/subscribe", LN_FROM_CLIENT, LN_ROUTE_SUBSCRIBE, LN_KIND_RESOURCE)                 \
-  X("resources/unsubscribe", LN_FROM_CLIENT, LN_ROUTE_SUBSCRIBE, LN_KIND_RESOURCE)               \
-  X("completion/complete", LN_FROM_CLIENT, LN_ROUTE_COMPLETE, LN_KINDS)                          \
-  X("logging/setLevel", LN_FROM_CLIENT, LN_ROUTE_SET_LEVEL, LN_KINDS)                            \
-  X("initialize", LN_FROM_CLIENT, LN_ROUTE_INITIALIZE, LN_KINDS)                                 \
-  X("notifications/initialized", LN_FROM_CLIENT, LN_ROUTE_INITIALIZED, LN_KINDS)                 \
-  X("ping", LN_FROM_CLIENT | LN_FROM_SERVER, LN_ROUTE_PING, LN_KINDS)                            \
-  X("notifications/cancelled", LN_FROM_CLIENT | LN_FROM_SERVER, LN_ROUTE_CANCELLED, LN_KINDS)    \
-  X("notifications/roots/list_changed", LN_FROM_CLIENT, LN_ROUTE_BROADCAST, LN_KINDS)            \
-  X("notifications/tools/list_changed", LN_FROM_SERVER, LN_ROUTE_LIST_CHANGED, LN_KIND_TOOL)     \
-  X("notifications/resources/list_changed", LN_FROM_SERVER, LN_ROUTE_LIST_CHANGED,               \
-    LN_KIND_RESOURCE)                                                                            \
-  X("notifications/prompts/list_changed", LN_FROM_SERVER, LN_ROUTE_LIST_CHANGED, LN_KIND_PROMPT) \
-  X("notifications/resources/updated", LN_FROM_SERVER, LN_ROUTE_RELAY, LN_KINDS)                 \
-  X("notifications/elicitation/complete", LN_FROM_SERVER, LN_ROUTE_RELAY, LN_KINDS)              \
-  X("notifications/tasks/status", LN_FROM_SERVER, LN_ROUTE_RELAY, LN_KINDS)                      \
-  X("sampling/createMessage", LN_FROM_SERVER, LN_ROUTE_ASK, LN_KINDS)                            \
-  X("elicitation/create", LN_FROM_SERVER, LN_ROUTE_ASK, LN_KINDS)                                \
+#define LN_METHODS(X)                                                                              \
+  X("tools/call", LN_FROM_CLIENT, LN_ROUTE_USE, LN_KIND_TOOL)                                      \
+  X("notifications/progress", LN_FROM_CLIENT | LN_FROM_SERVER, LN_ROUTE_PROGRESS, LN_KINDS)        \
+  X("notifications/message", LN_FROM_SERVER, LN_ROUTE_RELAY, LN_KINDS)                             \
+  X("resources/read", LN_FROM_CLIENT, LN_ROUTE_USE, LN_KIND_RESOURCE)                              \
+  X("prompts/get", LN_FROM_CLIENT, LN_ROUTE_USE, LN_KIND_PROMPT)                                   \
+  X("tools/list", LN_FROM_CLIENT, LN_ROUTE_LIST, LN_KIND_TOOL)                                     \
+  X("resources/list", LN_FROM_CLIENT, LN_ROUTE_LIST, LN_KIND_RESOURCE)                             \
+  X("resources/templates/list", LN_FROM_CLIENT, LN_ROUTE_LIST, LN_KIND_TEMPLATE)                   \
+  X("prompts/list", LN_FROM_CLIENT, LN_ROUTE_LIST, LN_KIND_PROMPT)                                 \
+  X("resources/subscribe", LN_FROM_CLIENT, LN_ROUTE_SUBSCRIBE, LN_KIND_RESOURCE)                   \
+  X("resources/unsubscribe", LN_FROM_CLIENT, LN_ROUTE_SUBSCRIBE, LN_KIND_RESOURCE)                 \
+  X("completion/complete", LN_FROM_CLIENT, LN_ROUTE_COMPLETE, LN_KINDS)                            \
+  X("logging/setLevel", LN_FROM_CLIENT, LN_ROUTE_SET_LEVEL, LN_KINDS)                              \
+  X("initialize", LN_FROM_CLIENT, LN_ROUTE_INITIALIZE, LN_KINDS)                                   \
+  X("notifications/initialized", LN_FROM_CLIENT, LN_ROUTE_INITIALIZED, LN_KINDS)                   \
+  X("ping", LN_FROM_CLIENT | LN_FROM_SERVER, LN_ROUTE_PING, LN_KINDS)                              \
+  X("notifications/cancelled", LN_FROM_CLIENT | LN_FROM_SERVER, LN_ROUTE_CANCELLED, LN_KINDS)      \
+  X("notifications/roots/list_changed", LN_FROM_CLIENT, LN_ROUTE_BROADCAST, LN_KINDS)              \
+  X("notifications/tools/list_changed", LN_FROM_SERVER, LN_ROUTE_LIST_CHANGED, LN_KIND_TOOL)       \
+  X("notifications/resources/list_changed", LN_FROM_SERVER, LN_ROUTE_LIST_CHANGED,                 \
+    LN_KIND_RESOURCE)                                                                              \
+  X("notifications/prompts/list_changed", LN_FROM_SERVER, LN_ROUTE_LIST_CHANGED, LN_KIND_PROMPT)   \
+  X("notifications/resources/updated", LN_FROM_SERVER, LN_ROUTE_UPDATED, LN_KINDS)                 \
+  X("notifications/elicitation/complete", LN_FROM_SERVER, LN_ROUTE_ELICITED, LN_KINDS)             \
+  X("notifications/tasks/status", LN_FROM_CLIENT | LN_FROM_SERVER, LN_ROUTE_TASK_STATUS, LN_KINDS) \
+  X("tasks/get", LN_FROM_CLIENT | LN_FROM_SERVER, LN_ROUTE_TASK, LN_KINDS)                         \
+  X("tasks/result", LN_FROM_CLIENT | LN_FROM_SERVER, LN_ROUTE_TASK, LN_KINDS)                      \
+  X("tasks/cancel", LN_FROM_CLIENT | LN_FROM_SERVER, LN_ROUTE_TASK, LN_KINDS)                      \
+  X("tasks/list", LN_FROM_CLIENT | LN_FROM_SERVER, LN_ROUTE_TASK_LIST, LN_KINDS)                   \
+  X("sampling/createMessage", LN_FROM_SERVER, LN_ROUTE_ASK, LN_KINDS)                              \
+  X("elicitation/create", LN_FROM_SERVER, LN_ROUTE_ASK, LN_KINDS)                                  \
   X("roots/list", LN_FROM_SERVER, LN_ROUTE_ASK, LN_KINDS)
 
 struct ln_method {

@@ -1,4 +1,5 @@
 /* One message under way: from its arrival to its reply. */
+#include <float.h>
 #include <stdlib.h>
 
 #include "proxy/session.h"
@@ -15,6 +16,7 @@ struct ln_exchange *ln_exchange_new(struct ln_session *s, struct ln_msg *msg,
   x->msg = ln_msg_ref(msg);
   x->method = method;
   x->sink = sink ? ln_sink_ref(sink) : NULL;
+  x->progress = -DBL_MAX;
   ln_list_init(&x->requests);
   ln_list_init(&x->chain);
   ln_list_init(&x->asker_link);
@@ -112,6 +114,15 @@ void ln_exchange_finish(struct ln_exchange *x, struct ln_msg *reply) {
   leave(x);
   if (reply) deliver(x, reply);
   ln_exchange_unref(x);
+}
+
+bool ln_progress_rises(double *last, const struct ln_msg *msg) {
+  struct ln_json_item it;
+  if (!ln_json_get(msg->params, "progress", &it) || it.type != LN_JSON_NUMBER) return true;
+  double now = ln_json_double(it.value, NULL);
+  if (now <= *last) return false;
+  *last = now;
+  return true;
 }
 
 void ln_exchange_close(struct ln_exchange *x) {

@@ -142,6 +142,26 @@ static bool own_components(const struct ln_generation *h, size_t i) {
          (list_kinds[i] == LN_KIND_RESOURCE && h->components[LN_KIND_TEMPLATE]);
 }
 
+/* Tasks are offered as far as some server goes: a tool's own taskSupport says the rest. */
+static int write_tasks(const struct ln_exchange *x, struct ln_buf *b, const char *comma) {
+  bool any = false, list = false, cancel = false, call = false;
+  for (size_t i = 0; i < x->gen->n_upstreams; i++) {
+    struct ln_json_item tasks, it;
+    const struct ln_catalogue *c = ln_session_catalogue(x->session, x->gen->upstreams[i]);
+    if (!c || !ln_json_get(c->capabilities, "tasks", &tasks)) continue;
+    any = true;
+    list |= ln_json_get(tasks.value, "list", &it);
+    cancel |= ln_json_get(tasks.value, "cancel", &it);
+    call |= ln_json_get(tasks.value, "requests", &it) && ln_json_get(it.value, "tools", &it) &&
+            ln_json_get(it.value, "call", &it);
+  }
+  if (!any) return LN_OK;
+  return ln_buf_printf(b, "%s\"tasks\":{%s%s%s%s%s}", comma, list ? "\"list\":{}" : "",
+                       list && (cancel || call) ? "," : "", cancel ? "\"cancel\":{}" : "",
+                       cancel && call ? "," : "",
+                       call ? "\"requests\":{\"tools\":{\"call\":{}}}" : "");
+}
+
 /* The union of what all servers offer; one that is late counts as offering every list. */
 static int write_capabilities(const struct ln_exchange *x, struct ln_buf *b) {
   const struct ln_session *s = x->session;
@@ -177,6 +197,7 @@ static int write_capabilities(const struct ln_exchange *x, struct ln_buf *b) {
                        changed ? "\"listChanged\":true" : "");
     comma = ",";
   }
+  if (!rc) rc = write_tasks(x, b, comma);
   return rc ? rc : ln_buf_append_c(b, "}");
 }
 

@@ -290,7 +290,7 @@ static void notify_client(struct ln_exchange *x, const char *method, struct ln_s
   ln_out_init(&out, m);
   bool progress = ln_str_is(m->method, "notifications/progress");
   if (progress) ln_out_replace(&out, m->progress_token, root->msg->progress_token);
-  if (!progress || root->msg->progress_token.p)
+  if (!progress || (root->msg->progress_token.p && ln_progress_rises(&root->progress, m)))
     ln_session_send(x->session, client_sink(x), &out, false);
   ln_out_deinit(&out);
   ln_msg_unref(m);

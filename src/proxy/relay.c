@@ -4,18 +4,42 @@
 #include <stdlib.h>
 
 #include "proxy/catalogue.h"
+#include "proxy/elicited.h"
 #include "proxy/hooks.h"
+#include "proxy/resolve.h"
 #include "proxy/rewrite.h"
 #include "proxy/router.h"
+#include "proxy/task.h"
 
 /* --- whom it concerns --- */
 
+/* The request that waits for the result of this task: what the task has to say goes along with it.
+ */
+static struct ln_exchange *waiting_for(struct ln_usession *us, const struct ln_tracked *t) {
+  size_t i = 0;
+  struct ln_map_slot *slot;
+  struct ln_exchange *x = NULL;
+  while (!x && ln_map_next(&us->requests, &i, &slot)) {
+    struct ln_urequest *r = slot->value;
+    if (!r->x || r->x->ended || !ln_str_is(r->msg->method, "tasks/result")) continue;
+    struct ln_bytes *key = ln_resolve_key(r->msg->task_id);
+    if (key && ln_task_shown(r->x->session, false, (struct ln_str){key->data, key->len}) == t)
+      x = r->x;
+    ln_bytes_unref(key);
+  }
+  return x;
+}
+
 /* The exchange that a server's message is related to: the one whose stream it came on; without
- * streams (a child) the only one under way, else the latest. NULL: none, or nobody can tell whose
- * of those that share the child. */
-static struct ln_exchange *cause_of(struct ln_usession *us, struct ln_urequest *request) {
+ * streams (a child) the one that waits for the task t that it is related to, else the only one
+ * under way, else the latest. NULL: none, or nobody can tell whose of those that share the child.
+ */
+static struct ln_exchange *cause_of(struct ln_usession *us, struct ln_urequest *request,
+                                    const struct ln_tracked *t) {
   if (request) return request->x;
   if (us->channel->streams) return NULL; /* it would have told us: unrelated */
+  struct ln_exchange *waiting = t ? waiting_for(us, t) : NULL;
+  if (waiting || (t && us->mixed)) return waiting;
   if (!us->owner && us->mixed) return NULL;
   struct ln_exchange *latest = NULL;
   int64_t id = 0;
@@ -42,8 +66,9 @@ static struct ln_sink *sink_of(struct ln_exchange *cause) {
   return x && !x->ended ? x->sink : NULL;
 }
 
-static struct ln_session *session_of(struct ln_usession *us, struct ln_exchange *cause) {
-  return us->owner ? us->owner : cause ? cause->session : NULL;
+static struct ln_session *session_of(struct ln_usession *us, struct ln_exchange *cause,
+                                     const struct ln_tracked *t) {
+  return us->owner ? us->owner : t ? t->session : cause ? cause->session : NULL;
 }
 
 /* --- requests
@@ -64,7 +89,12 @@ static void ask_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn do
 
 static void ask_done(void *arg, struct ln_msg *reply) {
   struct ln_exchange *x = arg;
+  ln_task_answered(x, x->ask_id, reply);
   x->ask_id = 0;
+  if (x->method->route == LN_ROUTE_TASK_LIST)
+    reply = ln_task_own_only(x->session, x->upstream, reply);
+  else
+    reply = ln_rewrite_answer(x->session, x->upstream, reply);
   ln_exchange_finish(x, reply);
 }
 
@@ -74,7 +104,8 @@ static void respond_error(struct ln_usession *us, struct ln_str id, int code, co
   ln_msg_unref(m);
 }
 
-static void request_in(struct ln_usession *us, struct ln_msg *msg, struct ln_exchange *cause) {
+static void request_in(struct ln_usession *us, struct ln_msg *msg, struct ln_exchange *cause,
+                       struct ln_session *s) {
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_SERVER);
   if (method->route == LN_ROUTE_PING) {
     struct ln_msg *m = ln_msg_result(LN_STR_LIT("{}"));
@@ -82,7 +113,6 @@ static void request_in(struct ln_usession *us, struct ln_msg *msg, struct ln_exc
     ln_msg_unref(m);
     return;
   }
-  struct ln_session *s = session_of(us, cause);
   if (!s || s->state == LN_SESSION_GONE) {
     respond_error(us, msg->id, -32601, "No client to ask: this connection is shared");
     return;
@@ -91,7 +121,14 @@ static void request_in(struct ln_usession *us, struct ln_msg *msg, struct ln_exc
     respond_error(us, msg->id, -32603, "Too many requests at once");
     return;
   }
-  struct ln_exchange *x = ln_exchange_new(s, msg, method, NULL);
+  const char *refused = method->route == LN_ROUTE_TASK ? ln_task_refusal(s, us, msg) : NULL;
+  if (refused) {
+    respond_error(us, msg->id, -32602, refused);
+    return;
+  }
+  struct ln_msg *shown = ln_rewrite_message(s, us->upstream, msg); /* id and token stay */
+  struct ln_exchange *x = ln_exchange_new(s, shown, method, NULL);
+  ln_msg_unref(shown);
   if (!x) {
     respond_error(us, msg->id, -32603, "Out of memory");
     return;
@@ -104,7 +141,7 @@ static void request_in(struct ln_usession *us, struct ln_msg *msg, struct ln_exc
     ln_exchange_ref(cause);
     x->cause = cause;
   }
-  ln_hooks_run(x, 0, msg, ask_native, ask_done, x);
+  ln_hooks_run(x, 0, x->msg, ask_native, ask_done, x);
 }
 
 static void cancelled_in(struct ln_usession *us, struct ln_msg *msg) {
@@ -127,7 +164,9 @@ static void cancelled_in(struct ln_usession *us, struct ln_msg *msg) {
 static void notify(struct ln_session *s, struct ln_exchange *cause, struct ln_msg *msg) {
   struct ln_exchange *root = root_of(cause);
   /* Nothing of a request comes after its end. */
-  if (root && root->ended && ln_str_is(msg->method, "notifications/progress")) return;
+  if (root && ln_str_is(msg->method, "notifications/progress") &&
+      (root->ended || !ln_progress_rises(&root->progress, msg)))
+    return;
   /* What an internal request causes has no client to go to, unless one stands behind it. */
   if (root && root->reply && !root->sink && s->general == NULL) return;
   struct ln_out out;
@@ -147,8 +186,8 @@ static void notify_done(void *arg, struct ln_msg *reply) {
 }
 
 /* To one session, through its hooks; the reply of what it is related to waits for it. */
-static void relay(struct ln_usession *us, struct ln_session *s, struct ln_exchange *cause,
-                  struct ln_msg *msg) {
+static void relay_shown(struct ln_usession *us, struct ln_session *s, struct ln_exchange *cause,
+                        struct ln_msg *msg) {
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_SERVER);
   if (s->gen->decls->n_hooks == 0) {
     notify(s, cause, msg);
@@ -171,34 +210,84 @@ static void relay(struct ln_usession *us, struct ln_session *s, struct ln_exchan
   ln_hooks_run(x, 0, msg, notify_native, notify_done, x);
 }
 
-static void relay_as(struct ln_usession *us, struct ln_session *s, struct ln_msg *msg) {
-  struct ln_msg *m = ln_rewrite_updated(s, us->upstream, msg);
-  relay(us, s, NULL, m);
+/* Each session has its own names for what the message is about. */
+static void relay(struct ln_usession *us, struct ln_session *s, struct ln_exchange *cause,
+                  struct ln_msg *msg) {
+  struct ln_msg *m = ln_rewrite_message(s, us->upstream, msg);
+  relay_shown(us, s, cause, m);
   ln_msg_unref(m);
 }
 
 static void relay_to_all(struct ln_usession *us, struct ln_msg *msg) {
   if (us->owner) {
-    relay_as(us, us->owner, msg);
+    relay(us, us->owner, NULL, msg);
     return;
   }
   LN_LIST_EACH(l, &us->upstream->host->sessions) {
     struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
-    if (s->state == LN_SESSION_OPEN) relay_as(us, s, msg);
+    if (s->state == LN_SESSION_OPEN) relay(us, s, NULL, msg);
   }
+}
+
+/* The token of the request that became a task holds until the task's end. */
+static void task_progress_in(struct ln_usession *us, struct ln_tracked *t, struct ln_msg *msg) {
+  if (!ln_progress_rises(&t->progress, msg)) return;
+  struct ln_exchange *waiting = waiting_for(us, t);
+  if (waiting) {
+    LN_LIST_EACH(l, &waiting->requests) {
+      ln_urequest_progress(LN_CONTAINER(l, struct ln_urequest, x_link));
+    }
+  }
+  struct ln_str token = {t->asked_token->data, t->asked_token->len};
+  struct ln_msg *m = ln_msg_edit(msg, &(struct ln_edit){msg->progress_token, token}, 1);
+  if (m) relay(us, t->session, us->channel->streams ? NULL : waiting, m);
+  ln_msg_unref(m);
 }
 
 static void progress_in(struct ln_usession *us, struct ln_msg *msg) {
   int64_t id;
   if (!msg->progress_token.p || !ln_json_int(msg->progress_token, &id)) return;
   struct ln_urequest *r = ln_map_get(&us->requests, (struct ln_str){(const char *)&id, sizeof id});
-  if (!r) return; /* after the response: dropped */
+  if (!r) { /* after the response: dropped, but for a task's */
+    struct ln_tracked *t = ln_task_by_token(&us->tasks, id);
+    if (t && !t->over) task_progress_in(us, t, msg);
+    return;
+  }
   ln_urequest_progress(r);
   if (!r->x || r->x->ended || !r->msg->progress_token.p) return;
   struct ln_msg *m =
       ln_msg_edit(msg, &(struct ln_edit){msg->progress_token, r->msg->progress_token}, 1);
   if (m) relay(us, r->x->session, r->x, m);
   ln_msg_unref(m);
+}
+
+static void task_status_in(struct ln_usession *us, struct ln_msg *msg, struct ln_exchange *cause) {
+  struct ln_bytes *id = msg->task_id.p ? ln_resolve_key(msg->task_id) : NULL;
+  struct ln_tracked *t =
+      id ? ln_task_native(us->owner, us->upstream, (struct ln_str){id->data, id->len}) : NULL;
+  ln_bytes_unref(id);
+  if (t) ln_task_told(t, msg);
+  struct ln_session *s = us->owner ? us->owner : t ? t->session : NULL;
+  if (s) relay(us, s, cause, msg);
+}
+
+/* To the clients that were asked under this id. */
+static void elicitation_done_in(struct ln_usession *us, struct ln_msg *msg,
+                                struct ln_exchange *cause) {
+  struct ln_json_item it;
+  if (us->owner) {
+    relay(us, us->owner, cause, msg);
+    return;
+  }
+  struct ln_bytes *id = msg->params.p && ln_json_get(msg->params, "elicitationId", &it)
+                            ? ln_resolve_key(it.value)
+                            : NULL;
+  LN_LIST_EACH(l, &us->upstream->host->sessions) {
+    struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
+    if (id && ln_elicited_here(s, us->upstream, (struct ln_str){id->data, id->len}))
+      relay(us, s, NULL, msg);
+  }
+  ln_bytes_unref(id);
 }
 
 /* --- changed lists
@@ -251,24 +340,24 @@ static void list_changed_in(struct ln_usession *us, struct ln_msg *msg, enum ln_
 
 void ln_router_from_server(struct ln_usession *us, struct ln_msg *msg,
                            struct ln_urequest *request) {
+  const struct ln_method *method = ln_method_find(msg->method, LN_FROM_SERVER);
+  const struct ln_tracked *t = ln_task_related(us, msg);
+  struct ln_exchange *cause = cause_of(us, request, t);
+  struct ln_session *s = session_of(us, cause, t);
   if (msg->kind == LN_MSG_REQUEST) {
-    request_in(us, msg, cause_of(us, request));
+    request_in(us, msg, cause, s);
     return;
   }
   us->upstream->host->count.notifications++;
-  const struct ln_method *method = ln_method_find(msg->method, LN_FROM_SERVER);
-  struct ln_exchange *cause = method->route == LN_ROUTE_RELAY || method->route == LN_ROUTE_OTHER
-                                  ? cause_of(us, request)
-                                  : NULL;
-  struct ln_session *s = session_of(us, cause);
   switch (method->route) {
     case LN_ROUTE_CANCELLED: cancelled_in(us, msg); break;
     case LN_ROUTE_PROGRESS: progress_in(us, msg); break;
     case LN_ROUTE_LIST_CHANGED: list_changed_in(us, msg, method->kind); break;
+    case LN_ROUTE_UPDATED: relay_to_all(us, msg); break;
+    case LN_ROUTE_TASK_STATUS: task_status_in(us, msg, cause); break;
+    case LN_ROUTE_ELICITED: elicitation_done_in(us, msg, cause); break;
     default:
-      if (ln_str_is(msg->method, "notifications/resources/updated"))
-        relay_to_all(us, msg); /* each session has its own name for it */
-      else if (s)
+      if (s)
         relay(us, s, cause, msg);
       else
         LN_LOG(us->upstream->host->log, DEBUG, us->topic, "%.*s concerns no client: dropped",

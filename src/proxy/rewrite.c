@@ -1,21 +1,30 @@
-/* From servers' URIs to clients'; see rewrite.h. The way back is in router.c. */
+/* From servers' names to clients'; see rewrite.h. The way back is in resolve.c, router.c and
+ * task_route.c. */
 #include "proxy/rewrite.h"
 
 #include <stdlib.h>
 
 #include "mcp/template.h"
+#include "proxy/elicited.h"
 #include "proxy/resolve.h"
+#include "proxy/task.h"
 
 static struct ln_str str_of(const struct ln_bytes *b) {
   return b ? (struct ln_str){b->data, b->len} : LN_STR_NONE;
 }
 
-/* Edits of one message, found one by one; the new URIs lie in text until all are known. */
+/* A value to replace; what by lies in work.text until all are known. */
+struct find {
+  struct ln_str at;
+  size_t start, len;
+};
+
+/* Edits of one message, found one by one, in any order. */
 struct work {
-  const struct ln_session *session;
-  const struct ln_upstream *upstream;
-  struct ln_edit *edits;
-  size_t *starts;
+  struct ln_session *session;
+  struct ln_upstream *upstream;
+  bool uris, ids; /* what may differ */
+  struct find *finds;
   size_t n, cap;
   struct ln_buf text;
 };
@@ -50,90 +59,286 @@ static bool translate(struct work *w, struct ln_str native) {
   return false;
 }
 
+/* Notes that value is to be replaced by what text has from start on. */
+static int found(struct work *w, struct ln_str value, size_t start) {
+  if (w->n == w->cap) {
+    size_t cap = w->cap ? w->cap * 2 : 8;
+    struct find *finds = realloc(w->finds, cap * sizeof *finds);
+    if (!finds) return LN_ENOMEM;
+    w->finds = finds;
+    w->cap = cap;
+  }
+  w->finds[w->n++] = (struct find){value, start, w->text.len - start};
+  return LN_OK;
+}
+
 /* The value is a URI: notes its edit when the client knows another. */
-static int one_uri(struct work *w, struct ln_str value) {
-  struct ln_bytes *native = ln_resolve_key(value);
+static int uri(struct work *w, struct ln_str value) {
+  struct ln_bytes *native =
+      w->uris && ln_json_type_of(value) == LN_JSON_STRING ? ln_resolve_key(value) : NULL;
   if (!native) return LN_OK;
   size_t start = w->text.len;
   bool differs = translate(w, str_of(native));
   ln_bytes_unref(native);
-  if (!differs) return LN_OK;
-  if (w->n == w->cap) {
-    size_t cap = w->cap ? w->cap * 2 : 8;
-    struct ln_edit *edits = realloc(w->edits, cap * sizeof *edits);
-    if (edits) w->edits = edits;
-    size_t *starts = edits ? realloc(w->starts, cap * sizeof *starts) : NULL;
-    if (!starts) return LN_ENOMEM;
-    w->starts = starts;
-    w->cap = cap;
-  }
-  w->edits[w->n] = (struct ln_edit){value, LN_STR_NONE};
-  w->starts[w->n++] = start;
-  return LN_OK;
+  return differs ? found(w, value, start) : LN_OK;
 }
 
-static int member_uri(struct work *w, struct ln_str object) {
-  struct ln_json_item it;
-  if (!ln_json_get(object, "uri", &it) || it.type != LN_JSON_STRING) return LN_OK;
-  return one_uri(w, it.value);
-}
-
-/* A content block: a link has its uri, an embedded resource has it one level down. */
-static int block(struct work *w, struct ln_str value) {
-  struct ln_json_item it;
-  if (ln_json_get(value, "resource", &it) && it.type == LN_JSON_OBJECT)
-    return member_uri(w, it.value);
-  return member_uri(w, value);
-}
-
-static int each(struct work *w, struct ln_str result, const char *list, const char *inner,
-                int (*fn)(struct work *w, struct ln_str value)) {
-  struct ln_json_item it, in;
-  if (!ln_json_get(result, list, &it) || it.type != LN_JSON_ARRAY) return LN_OK;
-  struct ln_json_cur cur = ln_json_enter(it.value);
+/* The value is an id, name (counted; NULL: out of memory) what it is to be. */
+static int renamed(struct work *w, struct ln_str value, struct ln_bytes *id,
+                   struct ln_bytes *name) {
+  size_t start = w->text.len;
   int rc = LN_OK;
-  while (!rc && ln_json_next(&cur, &it)) {
-    if (!inner)
-      rc = fn(w, it.value);
-    else if (ln_json_get(it.value, inner, &in))
-      rc = fn(w, in.value);
+  if (name && !ln_str_eq(str_of(name), str_of(id))) {
+    rc = ln_json_quote(&w->text, str_of(name));
+    if (!rc) rc = found(w, value, start);
   }
+  ln_bytes_unref(name);
   return rc;
 }
 
+static int task_id(struct work *w, struct ln_str value) {
+  struct ln_bytes *id =
+      w->ids && ln_json_type_of(value) == LN_JSON_STRING ? ln_resolve_key(value) : NULL;
+  if (!id) return LN_OK;
+  int rc = renamed(w, value, id, ln_task_name(w->session, w->upstream, str_of(id)));
+  ln_bytes_unref(id);
+  return rc;
+}
+
+static int elicitation_id(struct work *w, struct ln_str value) {
+  struct ln_bytes *id =
+      w->ids && ln_json_type_of(value) == LN_JSON_STRING ? ln_resolve_key(value) : NULL;
+  if (!id) return LN_OK;
+  struct ln_bytes *name = ln_elicited_name(w->session, w->upstream, str_of(id));
+  int rc = renamed(w, value, id, name ? ln_bytes_ref(name) : NULL);
+  ln_bytes_unref(id);
+  return rc;
+}
+
+/* --- where they are: a table for each kind of object --- */
+
+typedef int (*visit)(struct work *w, struct ln_str value);
+struct place {
+  const char *member;
+  visit fn;
+};
+
+/* Visits the members that the table names; what is no object has none. */
+static int members(struct work *w, struct ln_str object, const struct place *table, size_t n) {
+  if (ln_json_type_of(object) != LN_JSON_OBJECT) return LN_OK;
+  struct ln_json_cur cur = ln_json_enter(object);
+  struct ln_json_item it;
+  int rc = LN_OK;
+  while (!rc && ln_json_next(&cur, &it))
+    for (size_t i = 0; i < n && !rc; i++)
+      if (ln_json_str_is(it.key, table[i].member)) rc = table[i].fn(w, it.value);
+  return rc;
+}
+#define MEMBERS(w, object, table) members(w, object, table, LN_COUNT(table))
+
+/* The elements of an array, or the one that stands for it. */
+static int each(struct work *w, struct ln_str value, visit fn) {
+  if (ln_json_type_of(value) != LN_JSON_ARRAY) return fn(w, value);
+  struct ln_json_cur cur = ln_json_enter(value);
+  struct ln_json_item it;
+  int rc = LN_OK;
+  while (!rc && ln_json_next(&cur, &it)) rc = fn(w, it.value);
+  return rc;
+}
+
+static int with_uri(struct work *w, struct ln_str object) {
+  static const struct place places[] = {{"uri", uri}};
+  return MEMBERS(w, object, places);
+}
+
+static int with_task_id(struct work *w, struct ln_str object) {
+  static const struct place places[] = {{"taskId", task_id}};
+  return MEMBERS(w, object, places);
+}
+
+static int ui(struct work *w, struct ln_str object) {
+  static const struct place places[] = {{"resourceUri", uri}};
+  return MEMBERS(w, object, places);
+}
+
+static int meta(struct work *w, struct ln_str object) {
+  static const struct place places[] = {
+      {"ui", ui},
+      {"ui/resourceUri", uri},
+      {"io.modelcontextprotocol/related-task", with_task_id},
+  };
+  return MEMBERS(w, object, places);
+}
+
+/* A content block: a link has its uri, an embedded resource has it one level down … */
+static int block(struct work *w, struct ln_str value) {
+  static const struct place places[] = {{"uri", uri}, {"resource", with_uri}};
+  return MEMBERS(w, value, places);
+}
+
+static int inner_blocks(struct work *w, struct ln_str value) {
+  return each(w, value, block);
+}
+
+/* … and a tool's result in a sampling message has blocks of its own. */
+static int outer_block(struct work *w, struct ln_str value) {
+  static const struct place places[] = {
+      {"uri", uri}, {"resource", with_uri}, {"content", inner_blocks}};
+  return MEMBERS(w, value, places);
+}
+
+static int blocks(struct work *w, struct ln_str value) {
+  return each(w, value, outer_block);
+}
+
+static int message(struct work *w, struct ln_str value) {
+  static const struct place places[] = {{"content", blocks}};
+  return MEMBERS(w, value, places);
+}
+
+static int messages(struct work *w, struct ln_str value) {
+  return each(w, value, message);
+}
+
+static int contents(struct work *w, struct ln_str value) {
+  return each(w, value, with_uri);
+}
+
+static int elicitation(struct work *w, struct ln_str value) {
+  static const struct place places[] = {{"elicitationId", elicitation_id}};
+  return MEMBERS(w, value, places);
+}
+
+static int elicitations(struct work *w, struct ln_str value) {
+  return each(w, value, elicitation);
+}
+
+static int data(struct work *w, struct ln_str value) {
+  static const struct place places[] = {{"uri", uri}, {"elicitations", elicitations}};
+  return MEMBERS(w, value, places);
+}
+
+static const struct place in_result[] = {
+    {"contents", contents}, {"content", blocks}, {"messages", messages},
+    {"task", with_task_id}, {"taskId", task_id}, {"_meta", meta},
+};
+static const struct place in_error[] = {{"data", data}};
+
+/* What a server's own messages have, by method. */
+static const struct {
+  const char *method;
+  struct place place;
+} in_params[] = {
+    {"sampling/createMessage", {"messages", messages}},
+    {"elicitation/create", {"elicitationId", elicitation_id}},
+    {"notifications/elicitation/complete", {"elicitationId", elicitation_id}},
+    {"notifications/resources/updated", {"uri", uri}},
+    {"notifications/tasks/status", {"taskId", task_id}},
+};
+
+/* --- whole messages --- */
+
+static void begin(struct work *w, struct ln_session *s, struct ln_upstream *u) {
+  *w = (struct work){.session = s, .upstream = u, .uris = renames(s)};
+  ln_buf_init(&w->text, SIZE_MAX / 2);
+}
+
+static int by_place(const void *a, const void *b) {
+  const struct find *x = a, *y = b;
+  return x->at.p < y->at.p ? -1 : x->at.p > y->at.p;
+}
+
+/* The edited message, or NULL when nothing differs. */
 static struct ln_msg *finish(struct work *w, const struct ln_msg *m, int rc) {
-  for (size_t i = 0; i < w->n; i++) {
-    size_t end = i + 1 < w->n ? w->starts[i + 1] : w->text.len;
-    w->edits[i].with = (struct ln_str){w->text.data + w->starts[i], end - w->starts[i]};
+  struct ln_edit *edits = w->n && !rc ? calloc(w->n, sizeof *edits) : NULL;
+  if (edits) {
+    qsort(w->finds, w->n, sizeof *w->finds, by_place);
+    for (size_t i = 0; i < w->n; i++)
+      edits[i] =
+          (struct ln_edit){w->finds[i].at, {w->text.data + w->finds[i].start, w->finds[i].len}};
   }
-  struct ln_msg *out = w->n && !rc ? ln_msg_edit(m, w->edits, w->n) : NULL;
+  struct ln_msg *out = edits ? ln_msg_edit(m, edits, w->n) : NULL;
   ln_buf_deinit(&w->text);
-  free(w->edits);
-  free(w->starts);
+  free(edits);
+  free(w->finds);
   return out;
 }
 
-struct ln_msg *ln_rewrite_reply(const struct ln_session *s, const struct ln_upstream *u,
-                                struct ln_msg *reply) {
-  if (reply->kind != LN_MSG_RESULT || !renames(s)) return reply;
-  struct work w = {.session = s, .upstream = u};
-  ln_buf_init(&w.text, SIZE_MAX / 2);
-  int rc = each(&w, reply->result, "contents", NULL, member_uri);
-  if (!rc) rc = each(&w, reply->result, "content", NULL, block);
-  if (!rc) rc = each(&w, reply->result, "messages", "content", block);
+/* Ids can only differ where there are several servers or clients, or were before a reload. */
+static bool ids_matter(const struct ln_session *s, const struct ln_upstream *u) {
+  return s->gen->n_upstreams > 1 || u->conf->session == LN_SESSION_SHARED ||
+         !ln_list_empty(&s->tasks);
+}
+
+struct ln_msg *ln_rewrite_reply(struct ln_session *s, struct ln_upstream *u, struct ln_msg *reply) {
+  struct work w;
+  begin(&w, s, u);
+  bool error = reply->kind == LN_MSG_ERROR;
+  /* A task that a result names is in the table by now. */
+  w.ids = error ? ids_matter(s, u) : !ln_list_empty(&s->tasks);
+  if (!w.uris && !w.ids) return reply;
+  int rc = error ? MEMBERS(&w, reply->error, in_error) : MEMBERS(&w, reply->result, in_result);
   struct ln_msg *out = finish(&w, reply, rc);
   if (!out) return reply;
   ln_msg_unref(reply);
   return out;
 }
 
-struct ln_msg *ln_rewrite_updated(const struct ln_session *s, const struct ln_upstream *u,
-                                  struct ln_msg *msg) {
-  struct ln_msg *out = NULL;
-  if (msg->uri.p && renames(s)) {
-    struct work w = {.session = s, .upstream = u};
-    ln_buf_init(&w.text, SIZE_MAX / 2);
-    out = finish(&w, msg, one_uri(&w, msg->uri));
-  }
+struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_upstream *u, struct ln_msg *msg) {
+  struct work w;
+  begin(&w, s, u);
+  w.ids = ids_matter(s, u);
+  if ((!w.uris && !w.ids) || !msg->params.p) return ln_msg_ref(msg);
+  int rc = msg->related_task.p ? with_task_id(&w, msg->related_task) : LN_OK;
+  for (size_t i = 0; i < LN_COUNT(in_params) && !rc; i++)
+    if (ln_str_is(msg->method, in_params[i].method))
+      rc = members(&w, msg->params, &in_params[i].place, 1);
+  struct ln_msg *out = finish(&w, msg, rc);
   return out ? out : ln_msg_ref(msg);
+}
+
+struct ln_msg *ln_rewrite_answer(struct ln_session *s, struct ln_upstream *u,
+                                 struct ln_msg *reply) {
+  struct ln_json_item it;
+  if (ln_list_empty(&s->tasks) || reply->kind != LN_MSG_RESULT ||
+      !ln_json_get(reply->result, "_meta", &it) ||
+      !ln_json_get(it.value, "io.modelcontextprotocol/related-task", &it) ||
+      !ln_json_get(it.value, "taskId", &it) || it.type != LN_JSON_STRING)
+    return reply;
+  struct work w;
+  begin(&w, s, u);
+  struct ln_bytes *shown = ln_resolve_key(it.value);
+  struct ln_tracked *t = shown ? ln_task_shown(s, false, str_of(shown)) : NULL;
+  int rc = t && t->upstream == u ? renamed(&w, it.value, shown, ln_bytes_ref(t->id)) : LN_OK;
+  ln_bytes_unref(shown);
+  struct ln_msg *out = finish(&w, reply, rc);
+  if (!out) return reply;
+  ln_msg_unref(reply);
+  return out;
+}
+
+/* --- tools that a resource shows --- */
+
+bool ln_rewrite_shows(struct ln_str tool) {
+  struct ln_json_item m, it;
+  return ln_json_get(tool, "_meta", &m) &&
+         (ln_json_get(m.value, "ui", &it) || ln_json_get(m.value, "ui/resourceUri", &it));
+}
+
+struct ln_msg *ln_rewrite_tools(struct ln_session *s, struct ln_upstream *const *upstreams,
+                                size_t n, struct ln_msg *page) {
+  static const struct place places[] = {{"_meta", meta}};
+  struct work w;
+  begin(&w, s, NULL);
+  struct ln_json_item it;
+  if (!w.uris || page->kind != LN_MSG_RESULT || !ln_json_get(page->result, "tools", &it))
+    return page;
+  struct ln_json_cur cur = ln_json_enter(it.value);
+  int rc = LN_OK;
+  for (size_t i = 0; i < n && !rc && ln_json_next(&cur, &it); i++)
+    if ((w.upstream = upstreams[i])) rc = MEMBERS(&w, it.value, places);
+  struct ln_msg *out = finish(&w, page, rc);
+  if (!out) return page;
+  ln_msg_unref(page);
+  return out;
 }

@@ -1,18 +1,26 @@
-/* URIs of resources that clients know under another: renamed by a rule, or set apart because two
- * servers list the same. Wherever a server's message names one, the client gets its own name for
- * it. Never inside text or structuredContent. */
+/* Names that servers give and clients know under another: URIs that a rule renamed or that two
+ * servers list, ids of tasks and of elicitations. Wherever a server's message has one, the client
+ * gets its own name for it. Never inside text or structuredContent. */
 #ifndef LN_PROXY_REWRITE_H
 #define LN_PROXY_REWRITE_H
 
 #include "proxy/view.h"
 
 /* A server's reply as the session's client is to see it: contents of resources, links and embedded
- * resources in results of tools and prompts. The reply itself when nothing differs; takes and gives
+ * resources in results of tools, prompts and tasks, errors that name a resource or elicitations,
+ * the resource that shows a tool (_meta.ui). The reply itself when nothing differs; takes and gives
  * one reference. */
-struct ln_msg *ln_rewrite_reply(const struct ln_session *s, const struct ln_upstream *u,
-                                struct ln_msg *reply);
-/* The same for notifications/resources/updated, which is borrowed: a reference is given. */
-struct ln_msg *ln_rewrite_updated(const struct ln_session *s, const struct ln_upstream *u,
-                                  struct ln_msg *msg);
+struct ln_msg *ln_rewrite_reply(struct ln_session *s, struct ln_upstream *u, struct ln_msg *reply);
+/* The same for a server's request or notification, which is borrowed: a reference is given. */
+struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_upstream *u, struct ln_msg *msg);
+/* A client's reply to a server, which may say what task it belongs to: the server's own id goes
+ * back. Takes and gives one reference. */
+struct ln_msg *ln_rewrite_answer(struct ln_session *s, struct ln_upstream *u, struct ln_msg *reply);
+/* A page of a list of tools (a result): the resources that show them, as the client knows them.
+ * upstreams: of each item, NULL for the policy's own. Takes and gives one reference. */
+struct ln_msg *ln_rewrite_tools(struct ln_session *s, struct ln_upstream *const *upstreams,
+                                size_t n, struct ln_msg *page);
+/* True when a tool names the resource that shows it. */
+bool ln_rewrite_shows(struct ln_str tool);
 
 #endif

@@ -10,6 +10,8 @@
 #include "proxy/handshake.h"
 #include "proxy/hooks.h"
 #include "proxy/resolve.h"
+#include "proxy/rewrite.h"
+#include "proxy/task.h"
 #include "proxy/view.h"
 
 enum { MAX_NESTED = 16 }; /* requests made for requests */
@@ -245,6 +247,8 @@ static void native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
     case LN_ROUTE_PING: done(arg, ln_msg_result(LN_STR_LIT("{}"))); return;
     case LN_ROUTE_LIST: list(x, msg, done, arg); return;
     case LN_ROUTE_SET_LEVEL: set_level(x, msg, done, arg); return;
+    case LN_ROUTE_TASK: ln_task_route(x, msg, done, arg); return;
+    case LN_ROUTE_TASK_LIST: ln_task_list(x, msg, done, arg); return;
     case LN_ROUTE_COMPLETE:
       if (!some_have(x->session, "completions") && x->gen->n_upstreams != 1) {
         send_only(x, msg, done, arg);
@@ -371,6 +375,26 @@ static void progress_in(struct ln_session *s, struct ln_msg *msg) {
     ln_msg_unref(m);
     return;
   }
+  LN_LIST_EACH(l, &s->tasks) { /* a request that became a task */
+    struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, link);
+    if (!t->of_client || t->over || !t->usession || !t->token || t->token != token) continue;
+    struct ln_str asked = str_of(t->asked_token);
+    struct ln_msg *m = ln_msg_edit(msg, &(struct ln_edit){msg->progress_token, asked}, 1);
+    if (m) ln_usession_notify(t->usession, m);
+    ln_msg_unref(m);
+    return;
+  }
+}
+
+/* What a client says of a task that it works at concerns the server that asked for it. */
+static bool task_status_in(struct ln_session *s, struct ln_msg *msg) {
+  struct ln_bytes *id = msg->task_id.p ? ln_resolve_key(msg->task_id) : NULL;
+  struct ln_tracked *t = id ? ln_task_shown(s, true, str_of(id)) : NULL;
+  ln_bytes_unref(id);
+  if (!t || !t->usession) return false;
+  ln_usession_notify(t->usession, msg);
+  ln_task_told(t, msg);
+  return true;
 }
 
 static void initialized_in(struct ln_session *s, struct ln_msg *msg) {
@@ -392,6 +416,9 @@ static void notification_native(struct ln_exchange *x, struct ln_msg *msg, ln_re
     case LN_ROUTE_INITIALIZED: initialized_in(s, msg); break;
     case LN_ROUTE_CANCELLED: cancelled_in(s, msg); break;
     case LN_ROUTE_PROGRESS: progress_in(s, msg); break;
+    case LN_ROUTE_TASK_STATUS:
+      if (task_status_in(s, msg)) break;
+      /* fall through */
     default:
       if (x->method->route != LN_ROUTE_BROADCAST && s->gen->n_upstreams != 1) break;
       LN_LIST_EACH(l, &s->own) {

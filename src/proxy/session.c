@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "proxy/catalogue.h"
+#include "proxy/elicited.h"
+#include "proxy/task.h"
 #include "proxy/upstream.h"
 #include "proxy/view.h"
 
@@ -60,6 +62,8 @@ struct ln_session *ln_session_new(struct ln_host *h, const char *transport, cons
   ln_list_init(&s->waiting);
   ln_list_init(&s->subscriptions);
   ln_list_init(&s->own);
+  ln_list_init(&s->tasks);
+  ln_list_init(&s->elicited);
   ln_map_init(&s->asks);
   ln_list_push(&h->sessions, &s->link);
   h->n_sessions++;
@@ -133,6 +137,8 @@ void ln_session_end(struct ln_session *s) {
   LN_LIST_EACH(l, &s->subscriptions) {
     subscription_free(LN_CONTAINER(l, struct ln_subscription, link));
   }
+  ln_task_session_ends(s);
+  ln_elicited_free_all(s);
   ln_sink_unref(s->general);
   s->general = NULL;
   /* Each end may bring others about. */
@@ -330,6 +336,7 @@ int64_t ln_session_ask(struct ln_session *s, struct ln_sink *sink, struct ln_msg
   struct ln_out out;
   ln_out_init(&out, request);
   ln_out_replace_int(&out, request->id, id);
+  ln_out_replace_int(&out, request->progress_token, id); /* two servers may choose the same */
   ln_session_send(s, sink, &out, false);
   ln_out_deinit(&out);
   return id;

@@ -82,6 +82,9 @@ struct ln_session {
   struct ln_bond *bonds;   /* one per server it has to do with */
   size_t n_bonds;
   struct ln_view *views[LN_KINDS]; /* counted, or NULL */
+  struct ln_list tasks;            /* struct ln_tracked (task.h), of either side */
+  size_t n_tasks;
+  struct ln_list elicited; /* struct ln_elicited (elicited.h) */
 
   void (*on_end)(struct ln_session *s, void *arg); /* the front's: the session is over */
   void (*on_stall)(struct ln_session *s,
@@ -177,6 +180,7 @@ struct ln_exchange {
   int64_t ask_id;
   struct ln_exchange *cause; /* counted: the client's exchange a server's message is related to */
 
+  double progress;     /* the last one told of it */
   unsigned holds;      /* notifications for it that a policy still has in hand */
   bool holding;        /* it is one of those of its cause */
   struct ln_msg *held; /* the reply that waits for them */
@@ -210,6 +214,9 @@ void ln_exchange_unref(struct ln_exchange *x);
  * ends. A second one is dropped. */
 void ln_exchange_finish(struct ln_exchange *x, struct ln_msg *reply);
 void ln_exchange_fail(struct ln_exchange *x, int code, const char *message);
+/* True when a notifications/progress tells of more than *last, which then becomes it (rule 17);
+ * true also when it tells no number. */
+bool ln_progress_rises(double *last, const struct ln_msg *msg);
 /* A notification has been dealt with. */
 void ln_exchange_close(struct ln_exchange *x);
 /* No reply will come: cancelled by its sender, or its session ended. */

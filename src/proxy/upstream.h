@@ -54,6 +54,7 @@ struct ln_usession {
   struct ln_list waiting;       /* urequests not yet sent */
   struct ln_list watchers;      /* of struct watcher: told when ready or dead */
   struct ln_list asks;          /* exchanges of this server's requests */
+  struct ln_list tasks;         /* struct ln_tracked, by us_link */
   bool changing[LN_KINDS];      /* a changed list is being fetched … */
   bool changed_again[LN_KINDS]; /* … and has changed again */
 };
@@ -122,5 +123,9 @@ void ln_usession_client_open(struct ln_usession *us, struct ln_msg *initialized)
 /* Ends it; what is under way fails with why. */
 void ln_usession_close(struct ln_usession *us, const char *why);
 void ln_usession_pause(struct ln_usession *us, bool pause);
+/* It has answered something: ends it when that was all it was there for. */
+void ln_usession_rest(struct ln_usession *us);
+/* For replies that nobody waits for. */
+void ln_reply_ignore(void *arg, struct ln_msg *reply);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "proxy/rewrite.h"
 #include "proxy/router.h"
+#include "proxy/task.h"
 
 static struct ln_log *log_of(const struct ln_usession *us) {
   return us->upstream->host->log;
@@ -39,16 +40,16 @@ void ln_urequest_end(struct ln_urequest *r, struct ln_msg *reply) {
   void *arg = r->arg;
   struct ln_usession *us = r->usession;
   struct ln_exchange *x = r->x; /* outlives the callback */
-  if (x) ln_exchange_ref(x);
-  if (x) reply = ln_rewrite_reply(x->session, us->upstream, reply);
-  bool single = us->single && us->state != LN_US_CLOSING && r->msg != NULL && r->x;
+  if (x) {
+    ln_exchange_ref(x);
+    ln_task_replied(r, reply);
+    reply = ln_rewrite_reply(x->session, us->upstream, reply);
+  }
+  bool rests = us->single ? x != NULL : us->upstream->retired;
   request_free(r);
   fn(arg, reply);
   if (x) ln_exchange_unref(x);
-  if (single)
-    ln_usession_close(us, "its one request is done");
-  else if (us->upstream->retired && us->state == LN_US_READY && !ln_usession_busy(us))
-    ln_usession_close(us, "the server is no longer configured");
+  if (rests) ln_usession_rest(us);
 }
 
 void ln_urequest_fail(struct ln_urequest *r, const char *fmt, const char *why) {
@@ -66,9 +67,43 @@ static void tell_cancelled(struct ln_usession *us, int64_t id, const char *reaso
   ln_msg_unref(m);
 }
 
+static uint64_t timeout_of(const struct ln_usession *us) {
+  uint64_t own = us->upstream->conf->timeout_ms;
+  return own ? own : us->upstream->host->settings.request_timeout_ms;
+}
+
+static void on_orphaned(void *arg, struct ln_msg *reply) {
+  ln_task_orphaned(arg, reply);
+  ln_msg_unref(reply);
+}
+
+static void on_deadline(struct ln_timer *t);
+
+/* Nobody waits for what will be a task: it may only be called off as one, once its id is known.
+ * False: it is nothing of the kind. */
+static bool orphan(struct ln_urequest *r) {
+  struct ln_usession *us = r->usession;
+  if (!r->id || !r->x || us->single || us->state != LN_US_READY || !ln_task_wanted(us, r->msg))
+    return false;
+  struct ln_exchange *x = r->x;
+  r->reply = on_orphaned;
+  r->arg = us;
+  r->x = NULL;
+  ln_list_remove(&r->x_link);
+  ln_timer_start(us->upstream->host->loop, &r->deadline, timeout_of(us), on_deadline);
+  ln_exchange_unref(x);
+  return true;
+}
+
 static void on_deadline(struct ln_timer *t) {
   struct ln_urequest *r = LN_CONTAINER(t, struct ln_urequest, deadline);
   struct ln_usession *us = r->usession;
+  ln_reply_fn reply = r->reply;
+  void *arg = r->arg;
+  if (orphan(r)) {
+    reply(arg, ln_msg_error(-32603, "The server made no task of the request in time", LN_STR_NONE));
+    return;
+  }
   bool initialize = us->state != LN_US_READY;
   if (r->id && !initialize) {
     tell_cancelled(us, r->id, "timed out");
@@ -76,11 +111,6 @@ static void on_deadline(struct ln_timer *t) {
   }
   LN_LOG(log_of(us), WARN, us->topic, "no answer to %.*s in time", LN_STR_ARG(r->msg->method));
   ln_urequest_fail(r, "no answer to %s in time", initialize ? "initialize" : "the request");
-}
-
-static uint64_t timeout_of(const struct ln_usession *us) {
-  uint64_t own = us->upstream->conf->timeout_ms;
-  return own ? own : us->upstream->host->settings.request_timeout_ms;
 }
 
 void ln_urequest_send(struct ln_usession *us, struct ln_urequest *r) {
@@ -156,21 +186,20 @@ void ln_urequest_progress(struct ln_urequest *r) {
 
 void ln_urequest_drop(struct ln_urequest *r, const char *reason) {
   struct ln_usession *us = r->usession;
+  if (orphan(r)) return;
   if (r->id && reason && us->state == LN_US_READY) {
     tell_cancelled(us, r->id, reason);
     ln_channel_abandon(us->channel, (uint64_t)r->id);
   }
-  bool single = us->single && us->state != LN_US_CLOSING && r->x;
+  bool rests = us->single ? r->x != NULL : us->upstream->retired;
   request_free(r);
-  if (single)
-    ln_usession_close(us, "its one request was called off");
-  else if (us->upstream->retired && us->state == LN_US_READY && !ln_usession_busy(us))
-    ln_usession_close(us, "the server is no longer configured");
+  if (rests) ln_usession_rest(us);
 }
 
 void ln_urequest_cancel(struct ln_urequest *r, const struct ln_msg *cancelled) {
   struct ln_usession *us = r->usession;
   struct ln_json_item id;
+  if (orphan(r)) return;
   if (r->id && us->state == LN_US_READY && ln_json_get(cancelled->params, "requestId", &id)) {
     struct ln_out out;
     ln_out_init(&out, cancelled);

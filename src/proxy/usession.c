@@ -6,6 +6,7 @@
 
 #include "proxy/catalogue.h"
 #include "proxy/router.h"
+#include "proxy/task.h"
 #include "proxy/urequest.h"
 
 enum { BACKOFF_FIRST_MS = 250, BACKOFF_MAX_MS = 30000, STEADY_MS = 10000 };
@@ -63,6 +64,7 @@ static struct ln_usession *open_session(struct ln_upstream *u, struct ln_session
   ln_list_init(&us->waiting);
   ln_list_init(&us->watchers);
   ln_list_init(&us->asks);
+  ln_list_init(&us->tasks);
   ln_list_init(&us->owner_link);
   *why = "out of memory";
   us->channel = h->dial   ? h->dial(h->dial_arg, u->conf, &channel_events, us, why)
@@ -143,7 +145,7 @@ static void send_initialized(struct ln_usession *us, struct ln_msg *client_words
   ln_msg_unref(m);
 }
 
-static void ignore_reply(void *arg, struct ln_msg *reply) {
+void ln_reply_ignore(void *arg, struct ln_msg *reply) {
   (void)arg;
   ln_msg_unref(reply);
 }
@@ -154,11 +156,11 @@ static void restore_state(struct ln_usession *us) {
   struct ln_json_item logging;
   if (!s) return;
   if (s->set_level && ln_json_get(us->catalogue->capabilities, "logging", &logging))
-    ln_usession_request(us, s->set_level, LN_STR_NONE, NULL, NULL, ignore_reply, NULL);
+    ln_usession_request(us, s->set_level, LN_STR_NONE, NULL, NULL, ln_reply_ignore, NULL);
   LN_LIST_EACH(l, &s->subscriptions) {
     struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
     if (sub->upstream == us->upstream)
-      ln_usession_request(us, sub->msg, LN_STR_NONE, NULL, NULL, ignore_reply, NULL);
+      ln_usession_request(us, sub->msg, LN_STR_NONE, NULL, NULL, ln_reply_ignore, NULL);
   }
 }
 
@@ -373,7 +375,16 @@ static void fail_all(struct ln_usession *us, const char *why) {
     x->asker = NULL;
     ln_exchange_abort(x);
   }
+  ln_task_usession_ends(us);
   tell_watchers(us, false, why);
+}
+
+void ln_usession_rest(struct ln_usession *us) {
+  if (ln_usession_busy(us)) return;
+  if (us->single && ln_list_empty(&us->tasks))
+    ln_usession_close(us, "its one request is done");
+  else if (us->upstream->retired && us->state == LN_US_READY)
+    ln_usession_close(us, "the server is no longer configured");
 }
 
 void ln_usession_close(struct ln_usession *us, const char *why) {

@@ -64,16 +64,24 @@ static const struct known in_params[] = {
     KNOWN("_meta", meta, BIT(LN_JSON_OBJECT)),
     KNOWN("progressToken", progress_token, 0),
     KNOWN("ref", ref, 0),
+    KNOWN("task", task, 0),
+    KNOWN("taskId", task_id, 0),
     {NULL, 0, 0, 0},
 };
+#define RELATED_TASK KNOWN("io.modelcontextprotocol/related-task", related_task, 0)
 static const struct known in_meta[] = {
     KNOWN("progressToken", progress_token, 0),
+    RELATED_TASK,
+    {NULL, 0, 0, 0},
+};
+static const struct known in_notification_meta[] = {
+    RELATED_TASK,
     {NULL, 0, 0, 0},
 };
 /* Read nowhere as slices, but servers and policies do read them. _meta is free for all. */
-static const char *const guarded_params[] = {"argument",     "cursor",     "level",
-                                             "requestId",    "task",       "protocolVersion",
-                                             "capabilities", "clientInfo", NULL};
+static const char *const guarded_params[] = {
+    "argument",        "cursor",       "level",      "requestId",
+    "protocolVersion", "capabilities", "clientInfo", NULL};
 static const char *const guarded_ref[] = {"type", "name", "uri", NULL};
 static const char *const guarded_none[] = {NULL};
 
@@ -124,7 +132,7 @@ static bool is_plain(struct ln_str key) {
  * (escaped or not) don't come here. */
 static const char *case_twin(struct ln_str key, const struct known *table,
                              const char *const *guarded) {
-  char room[32];
+  char room[64];
   struct ln_str k = key;
   if (!is_plain(key) && !plain_key(key, room, sizeof room, &k)) return NULL;
   for (const struct known *t = table; t && t->name; t++)
@@ -248,10 +256,9 @@ static int index_params(struct ln_msg *m, bool strict, struct ln_msg_fault *f) {
   /* progressToken sits in params for the notification, in _meta for requests. */
   struct ln_str direct = m->progress_token;
   m->progress_token = LN_STR_NONE;
-  if (m->kind == LN_MSG_NOTIFICATION)
-    m->progress_token = direct;
-  else if (m->meta.p)
-    rc = pick(m, m->meta, in_meta, strict, f);
+  bool told = m->kind == LN_MSG_NOTIFICATION;
+  if (told) m->progress_token = direct;
+  if (m->meta.p) rc = pick(m, m->meta, told ? in_notification_meta : in_meta, strict, f);
   if (rc) return rc;
   if (m->progress_token.p && !id_ok(m->progress_token)) {
     if (strict) return fault_set(f, -32602, "progressToken must be a string or an integer");

@@ -31,6 +31,9 @@ struct ln_msg {
   struct ln_str arguments;      /* params.arguments */
   struct ln_str meta;           /* params._meta */
   struct ln_str ref;            /* params.ref */
+  struct ln_str task;           /* params.task */
+  struct ln_str task_id;        /* params.taskId */
+  struct ln_str related_task;   /* params._meta["io.modelcontextprotocol/related-task"] */
   struct ln_str progress_token; /* requests: params._meta.progressToken; notifications/progress:
                                    params.progressToken */
 };

@@ -16,6 +16,7 @@ return options.policy("cache", {
 }, function(o)
   local space = options.space "cache"
   lunette.on("tools/call", o.tools, function(request, forward, ctx)
+    if request.params.task then return forward(request) end -- a task is nobody else's answer
     -- Members are sorted, so equal arguments have equal texts.
     local asked = { o.by(ctx), ctx.upstream or lunette.null, request.params.name, request.params.arguments }
     local key = space .. lunette.json.encode(asked)

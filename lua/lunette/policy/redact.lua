@@ -56,7 +56,7 @@ return options.policy("redact", {
     return value
   end
 
-  for _, method in ipairs { "tools/call", "resources/read", "prompts/get", "completion/complete" } do
+  for _, method in ipairs { "tools/call", "resources/read", "prompts/get", "completion/complete", "tasks/result" } do
     lunette.on(method, function(request, forward)
       if o.arguments then clean(request.params.arguments or {}, 0) end
       if not o.results then return forward(request) end

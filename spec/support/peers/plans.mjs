@@ -1,4 +1,5 @@
 // What the transcripts do, one function for each of the reference servers.
+import { InMemoryTaskStore } from '@modelcontextprotocol/sdk/experimental/tasks';
 
 const everything = async (t) => {
   // It changes its tools during the handshake, when there may be nobody yet to hear of it.
@@ -151,4 +152,35 @@ const memory = async (t) => {
   await t.sleep(150);
 };
 
-export const plans = { everything, filesystem, memory };
+// The tasks of server-everything, in both directions. How often the SDK polls meanwhile is chance.
+// `prefix`: what the server's tools have before their names.
+const tasks = async (t) => {
+  const prefix = t.set.prefix ?? '';
+  const name = `${prefix}simulate-research-query`;
+  const follow = (label, args) => t.record(label, async () => {
+    const seen = {};
+    for await (const message of t.client.experimental.tasks.callToolStream({ name, arguments: args })) {
+      seen[message.type] = message.type === 'taskStatus' ? true : message;
+    }
+    return seen;
+  });
+  t.ignored.push('notifications/tools/list_changed', 'notifications/tasks/status');
+  await t.client.listTools();
+  const [clear, ambiguous] = await Promise.all([
+    follow('a task', { topic: 'bees' }),
+    follow('a task that asks', { topic: 'python', ambiguous: true }),
+  ]);
+  await t.record('both', async () => [clear?.result, ambiguous?.result].map(Boolean));
+  const made = await t.record('a third', () => t.request('tools/call', { name, arguments: { topic: 'x' }, task: { ttl: 9e4 } }));
+  const { taskId } = made.task;
+  await t.record('cancelled', () => t.request('tasks/cancel', { taskId }));
+  await t.record('cancelled again', () => t.request('tasks/cancel', { taskId }));
+  await t.record('its state', () => t.request('tasks/get', { taskId }));
+  await t.record('none such', () => t.request('tasks/get', { taskId: `${taskId}0` }).catch((e) => { throw { code: e.code }; }));
+  await t.record('all', async () => (await t.request('tasks/list', {})).tasks.map((task) => task.status).sort());
+  await t.record('a task of the client', () => t.request('tools/call', { name: `${prefix}trigger-sampling-request-async`, arguments: { prompt: 'say' } }));
+};
+tasks.capabilities = { tasks: { list: {}, cancel: {}, requests: { sampling: { createMessage: {} }, elicitation: { create: {} } } } };
+tasks.options = () => ({ taskStore: new InMemoryTaskStore() });
+
+export const plans = { everything, filesystem, memory, tasks };

@@ -42,11 +42,13 @@ const masks = [
   [/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi, '<uuid>'],
   [/\b\d{1,2}:\d{2}:\d{2}\s?[AP]M/gu, '<time>'],
   [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, '<iso time>'],
+  [/\b[0-9a-f]{32}\b/g, '<task>'],
   [/\b[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d{4} \d\d:\d\d:\d\d GMT[^\n"]*/g, '<date>'],
 ];
 
 const mask = (value, key) => {
   if (typeof value === 'string') {
+    if (key === 'taskId') return '<task>';
     if (key === 'blob') {
       const text = Buffer.from(value, 'base64').toString();
       const masked = mask(text);
@@ -64,9 +66,9 @@ const mask = (value, key) => {
 // --- the client -------------------------------------------------------------------------------
 
 const capabilities = options.bare ? {} : {
-  sampling: {}, elicitation: { form: {}, url: {} }, roots: { listChanged: true },
+  sampling: {}, elicitation: { form: {}, url: {} }, roots: { listChanged: true }, ...plan.capabilities,
 };
-const client = new Client({ name: 'transcript', version: '1.0.0' }, { capabilities });
+const client = new Client({ name: 'transcript', version: '1.0.0' }, { capabilities, ...plan.options?.() });
 const asked = [];
 const notifications = [];
 const steps = [];
@@ -79,12 +81,16 @@ const until = async (condition, ms = 3000) => {
 };
 
 if (!options.bare) {
-  client.setRequestHandler(CreateMessageRequestSchema, async (request) => {
+  client.setRequestHandler(CreateMessageRequestSchema, async (request, extra) => {
     asked.push(request);
-    return {
+    const answer = {
       role: 'assistant', model: 'fixed-model', stopReason: 'endTurn',
       content: { type: 'text', text: `sampled: ${request.params.messages[0].content.text}` },
     };
+    if (!request.params.task) return answer;
+    const task = await extra.taskStore.createTask({ ttl: 60000 });
+    setTimeout(() => extra.taskStore.storeTaskResult(task.taskId, 'completed', answer), 50);
+    return { task };
   });
   client.setRequestHandler(ElicitRequestSchema, async (request) => {
     asked.push(request);
@@ -94,7 +100,7 @@ if (!options.bare) {
       action,
       content: {
         name: 'Ann', check: true, email: 'ann@example.com', integer: 42, number: 1.5,
-        untitledSingleSelectEnum: 'Joey', untitledMultipleSelectEnum: ['Guitar', 'Drums'],
+        interpretation: 'snake', untitledSingleSelectEnum: 'Joey', untitledMultipleSelectEnum: ['Guitar', 'Drums'],
       },
     };
   });
@@ -135,6 +141,7 @@ const ask = (method, params, requestOptions) =>
 const api = {
   client, options, sleep, until, asked, notifications, record, bare: options.bare,
   set: options.set, ignored: [], changes: 0, action: 'accept',
+  request: ask,
   ask: (method, params) => record(`${method} ${JSON.stringify(params)}`, () => ask(method, params)),
   call: (name, args, meta) => record(`call ${name} ${JSON.stringify(args)}`, (progress) =>
     ask('tools/call', { name, arguments: args, ...(meta ? { _meta: meta } : {}) },

@@ -27,8 +27,10 @@ local rows = {
   { "notifications/tools/list_changed", server, "LIST_CHANGED", "TOOL" },
   { "notifications/resources/list_changed", server, "LIST_CHANGED", "RESOURCE" },
   { "notifications/prompts/list_changed", server, "LIST_CHANGED", "PROMPT" },
-  { "notifications/message", server, "RELAY", "none" }, { "notifications/resources/updated", server, "RELAY", "none" },
-  { "notifications/elicitation/complete", server, "RELAY", "none" }, { "notifications/tasks/status", server, "RELAY", "none" },
+  { "notifications/message", server, "RELAY", "none" }, { "notifications/resources/updated", server, "UPDATED", "none" },
+  { "notifications/elicitation/complete", server, "ELICITED", "none" }, { "notifications/tasks/status", both, "TASK_STATUS", "none" },
+  { "tasks/get", both, "TASK", "none" }, { "tasks/result", both, "TASK", "none" }, { "tasks/cancel", both, "TASK", "none" },
+  { "tasks/list", both, "TASK_LIST", "none" },
   { "sampling/createMessage", server, "ASK", "none" }, { "elicitation/create", server, "ASK", "none" }, { "roots/list", server, "ASK", "none" },
 }
 
@@ -55,7 +57,7 @@ describe("mcp/method", function()
 
   it("knows nothing that is only alike", function()
     for _, name in ipairs { "", "tools", "tools/", "tools/calls", "Tools/call", "tools/call ", "tools/call\0", "TOOLS/CALL", "server/discover",
-      "tasks/get", "notifications/", ("x"):rep(300) } do
+      "tasks/update", "notifications/", ("x"):rep(300) } do
       for _, side in ipairs(both) do assert.equal(route "OTHER", (find(name, side)), name) end
     end
   end)

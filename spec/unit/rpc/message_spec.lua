@@ -80,6 +80,17 @@ describe("rpc/message", function()
       assert.equal('"\\uD83D\\uDE00"', m.uri)
     end)
 
+    it("show the task that a request asks for, is about or is related to", function()
+      local meta = '"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"r"}}'
+      local m = taken(request('{"task":{"ttl":1},"taskId":"t",' .. meta .. "}"))
+      assert.equal('{"ttl":1}', m.task)
+      assert.equal('"t"', m.task_id)
+      assert.equal('{"taskId":"r"}', m.related_task)
+      m = taken('{"jsonrpc":"2.0","method":"n","params":{"progressToken":1,' .. meta .. "}}")
+      assert.equal('{"taskId":"r"}', m.related_task)
+      assert.equal("1", m.progress_token)
+    end)
+
     it("leave the progress token of params to notifications, that of _meta to requests", function()
       assert.is_nil(taken(request '{"progressToken":1}').progress_token)
       local m = taken '{"jsonrpc":"2.0","method":"n","params":{"_meta":{"progressToken":1}}}'
@@ -238,7 +249,7 @@ describe("rpc/message", function()
 
     it("79: of params' members are refused", function()
       for _, name in ipairs { "name", "uri", "arguments", "_meta", "progressToken", "ref", "argument", "cursor", "level",
-        "requestId", "task", "protocolVersion", "capabilities", "clientInfo" } do
+        "requestId", "task", "taskId", "protocolVersion", "capabilities", "clientInfo" } do
         for _, twin in ipairs { name:upper(), name:gsub("%l", string.upper, 1), (name:gsub(".", function(c)
           return ("\\u%04x"):format(c:upper():byte())
         end)) } do

@@ -8,7 +8,7 @@ local lib, ffi = J.lib, J.ffi
 local M = { lib = lib, ffi = ffi, J = J, err = J.err }
 
 M.slots = { "text", "jsonrpc", "id", "method", "params", "result", "error", "name", "uri", "arguments", "meta", "ref",
-  "progress_token" }
+  "progress_token", "task", "task_id", "related_task" }
 M.kinds = { [0] = "request", "notification", "result", "error" }
 
 local live = tonumber(lib.ln_msg_live())

@@ -1,0 +1,250 @@
+/* The tables of tasks; see task.h. Bounded, and what the table has forgotten still has its way to a
+ * server: only its progress is lost. */
+#include "proxy/task.h"
+
+#include <float.h>
+#include <stdlib.h>
+
+#include "proxy/catalogue.h"
+#include "proxy/resolve.h"
+
+enum { MAX_TASKS = 1024, MAX_TTL_MS = 7 * 86400 * 1000 };
+
+static struct ln_str str_of(const struct ln_bytes *b) {
+  return (struct ln_str){b->data, b->len};
+}
+
+void ln_task_free(struct ln_tracked *t) {
+  ln_timer_stop(&t->expiry);
+  ln_list_remove(&t->link);
+  ln_list_remove(&t->us_link);
+  t->session->n_tasks--;
+  ln_upstream_unref(t->upstream);
+  ln_bytes_unref(t->id);
+  ln_bytes_unref(t->shown);
+  ln_bytes_unref(t->asked_token);
+  free(t);
+}
+
+static void on_expiry(struct ln_timer *timer) {
+  struct ln_tracked *t = LN_CONTAINER(timer, struct ln_tracked, expiry);
+  struct ln_usession *us = t->usession;
+  ln_task_free(t);
+  if (us) ln_usession_rest(us);
+}
+
+/* Room for one more: what is over goes first. */
+static void make_room(struct ln_session *s) {
+  if (s->n_tasks < MAX_TASKS) return;
+  struct ln_tracked *victim = LN_CONTAINER(s->tasks.next, struct ln_tracked, link);
+  LN_LIST_EACH(l, &s->tasks) {
+    struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, link);
+    if (t->over && !victim->over) victim = t;
+  }
+  ln_task_free(victim);
+}
+
+static struct ln_tracked *track(struct ln_session *s, struct ln_usession *us, bool of_client,
+                                struct ln_bytes *id) {
+  struct ln_tracked *t = calloc(1, sizeof *t);
+  struct ln_bytes *shown = of_client ? ln_bytes_ref(id) : ln_task_name(s, us->upstream, str_of(id));
+  if (!t || !shown) {
+    free(t);
+    ln_bytes_unref(shown);
+    return NULL;
+  }
+  make_room(s);
+  t->session = s;
+  t->upstream = ln_upstream_ref(us->upstream);
+  t->usession = us;
+  t->of_client = of_client;
+  t->id = ln_bytes_ref(id);
+  t->shown = shown;
+  t->progress = -DBL_MAX;
+  ln_timer_init(&t->expiry);
+  ln_list_push(&s->tasks, &t->link);
+  ln_list_push(&us->tasks, &t->us_link);
+  s->n_tasks++;
+  return t;
+}
+
+/* What a Task object says of it. */
+static void update(struct ln_tracked *t, struct ln_str task) {
+  static const char *const terminal[] = {"completed", "failed", "cancelled"};
+  struct ln_json_item it;
+  int64_t ttl;
+  if (ln_json_get(task, "status", &it) && it.type == LN_JSON_STRING)
+    for (size_t i = 0; i < LN_COUNT(terminal); i++)
+      t->over |= ln_json_str_is(ln_json_inside(it.value), terminal[i]);
+  if (!ln_timer_running(&t->expiry) && ln_json_get(task, "ttl", &it) &&
+      ln_json_int(it.value, &ttl) && ttl >= 0)
+    ln_timer_start(t->session->host->loop, &t->expiry, (uint64_t)LN_MIN(ttl, MAX_TTL_MS),
+                   on_expiry);
+}
+
+/* The id in a Task, unescaped. One reference, or NULL. */
+static struct ln_bytes *id_of(struct ln_str task) {
+  struct ln_json_item it;
+  if (!ln_json_get(task, "taskId", &it) || it.type != LN_JSON_STRING) return NULL;
+  return ln_resolve_key(it.value);
+}
+
+/* Notes the task that a reply made out of a request. */
+static void made(struct ln_session *s, struct ln_usession *us, bool of_client,
+                 const struct ln_msg *request, int64_t token, const struct ln_msg *reply) {
+  struct ln_json_item task;
+  if (!ln_json_get(reply->result, "task", &task)) return;
+  struct ln_bytes *id = id_of(task.value);
+  struct ln_tracked *t = id ? track(s, us, of_client, id) : NULL;
+  ln_bytes_unref(id);
+  if (!t) return;
+  if (request->progress_token.p && token) {
+    t->asked_token = ln_bytes_copy(request->progress_token.p, request->progress_token.n);
+    t->token = t->asked_token ? token : 0;
+  }
+  update(t, task.value);
+}
+
+void ln_task_replied(struct ln_urequest *r, const struct ln_msg *reply) {
+  struct ln_exchange *x = r->x;
+  if (reply->kind != LN_MSG_RESULT || !x || x->session->state == LN_SESSION_GONE ||
+      r->usession->state == LN_US_CLOSING)
+    return;
+  if (x->method->route == LN_ROUTE_TASK) {
+    struct ln_bytes *shown = r->msg->task_id.p ? ln_resolve_key(r->msg->task_id) : NULL;
+    struct ln_tracked *t = shown ? ln_task_shown(x->session, false, str_of(shown)) : NULL;
+    /* One made before this process was: known from now on. */
+    struct ln_bytes *id = t || !shown ? NULL : id_of(reply->result);
+    if (id) t = track(x->session, r->usession, false, id);
+    ln_bytes_unref(id);
+    ln_bytes_unref(shown);
+    if (!t) return;
+    if (ln_str_is(r->msg->method, "tasks/result"))
+      t->over = true; /* that is what it waited for */
+    else
+      update(t, reply->result);
+    /* A server's session of its own has done its work. */
+    if (r->usession->single && !ln_str_is(r->msg->method, "tasks/get")) ln_task_free(t);
+  } else if (r->msg->task.p) {
+    double so_far = x->progress;
+    made(x->session, r->usession, false, r->msg, r->id, reply);
+    struct ln_tracked *t = ln_task_by_token(&r->usession->tasks, r->id);
+    if (t) t->progress = so_far;
+  }
+}
+
+void ln_task_answered(struct ln_exchange *x, int64_t token, const struct ln_msg *reply) {
+  if (reply->kind == LN_MSG_RESULT && x->msg->task.p && x->asker && !x->ended)
+    made(x->session, x->asker, true, x->msg, token, reply);
+}
+
+void ln_task_told(struct ln_tracked *t, const struct ln_msg *msg) {
+  update(t, msg->params);
+}
+
+/* --- finding --- */
+
+struct ln_tracked *ln_task_shown(const struct ln_session *s, bool of_client, struct ln_str shown) {
+  LN_LIST_EACH(l, &s->tasks) {
+    struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, link);
+    if (t->of_client == of_client && ln_str_eq(str_of(t->shown), shown)) return t;
+  }
+  return NULL;
+}
+
+struct ln_tracked *ln_task_native(const struct ln_session *s, const struct ln_upstream *u,
+                                  struct ln_str id) {
+  if (s) {
+    LN_LIST_EACH(l, &s->tasks) {
+      struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, link);
+      if (!t->of_client && t->upstream == u && ln_str_eq(str_of(t->id), id)) return t;
+    }
+    return NULL;
+  }
+  struct ln_tracked *t = NULL;
+  LN_LIST_EACH(l, &u->host->sessions) {
+    if (!t) t = ln_task_native(LN_CONTAINER(l, struct ln_session, link), u, id);
+  }
+  return t;
+}
+
+struct ln_tracked *ln_task_related(const struct ln_usession *us, const struct ln_msg *msg) {
+  struct ln_bytes *id = msg->related_task.p ? id_of(msg->related_task) : NULL;
+  struct ln_tracked *t = id ? ln_task_native(us->owner, us->upstream, str_of(id)) : NULL;
+  ln_bytes_unref(id);
+  return t;
+}
+
+struct ln_tracked *ln_task_by_token(const struct ln_list *tasks, int64_t token) {
+  LN_LIST_EACH(l, tasks) {
+    struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, us_link);
+    if (!t->of_client && t->token == token) return t;
+  }
+  return NULL;
+}
+
+struct ln_bytes *ln_task_name(const struct ln_session *s, const struct ln_upstream *u,
+                              struct ln_str id) {
+  struct ln_tracked *t = ln_task_native(s, u, id);
+  if (t) return ln_bytes_ref(t->shown);
+  if (s->gen->n_upstreams < 2) return ln_bytes_copy(id.p, id.n);
+  struct ln_str name = ln_str_c(u->conf->name);
+  struct ln_bytes *b = ln_bytes_new(name.n + 1 + id.n);
+  if (!b) return NULL;
+  memcpy(b->data, name.p, name.n);
+  b->data[name.n] = ':'; /* in no server's name */
+  memcpy(b->data + name.n + 1, id.p, id.n);
+  return b;
+}
+
+struct ln_upstream *ln_task_owner(const struct ln_session *s, struct ln_str shown,
+                                  struct ln_str *id) {
+  const struct ln_generation *g = s->gen;
+  *id = shown;
+  struct ln_upstream *u = g->n_upstreams == 1 ? g->upstreams[0] : NULL;
+  const char *colon = u ? NULL : memchr(shown.p, ':', shown.n);
+  struct ln_str name = {shown.p, colon ? (size_t)(colon - shown.p) : 0};
+  for (size_t i = 0; i < g->n_upstreams && colon; i++)
+    if (ln_str_is(name, g->upstreams[i]->conf->name)) u = g->upstreams[i];
+  if (u && colon) *id = (struct ln_str){colon + 1, shown.n - name.n - 1};
+  /* In a session that many share, only what the table knows for this one's. */
+  return u && u->conf->session != LN_SESSION_SHARED ? u : NULL;
+}
+
+/* --- ends --- */
+
+bool ln_task_wanted(const struct ln_usession *us, const struct ln_msg *msg) {
+  struct ln_json_item it;
+  return msg->task.p && us->catalogue && ln_json_get(us->catalogue->capabilities, "tasks", &it) &&
+         ln_json_get(it.value, "requests", &it);
+}
+
+void ln_task_orphaned(struct ln_usession *us, const struct ln_msg *reply) {
+  struct ln_json_item task, id;
+  if (reply->kind != LN_MSG_RESULT || !ln_json_get(reply->result, "task", &task) ||
+      !ln_json_get(task.value, "taskId", &id) || us->state != LN_US_READY)
+    return;
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  struct ln_msg *m = NULL;
+  if (!ln_buf_append_c(&b, "{\"taskId\":") && !ln_buf_append_str(&b, id.value) &&
+      !ln_buf_append_c(&b, "}"))
+    m = ln_msg_request("tasks/cancel", ln_buf_str(&b));
+  if (m) ln_usession_request(us, m, LN_STR_NONE, NULL, NULL, ln_reply_ignore, NULL);
+  ln_msg_unref(m);
+  ln_buf_deinit(&b);
+}
+
+void ln_task_session_ends(struct ln_session *s) {
+  LN_LIST_EACH(l, &s->tasks) ln_task_free(LN_CONTAINER(l, struct ln_tracked, link));
+}
+
+void ln_task_usession_ends(struct ln_usession *us) {
+  LN_LIST_EACH(l, &us->tasks) {
+    struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, us_link);
+    ln_list_remove(&t->us_link);
+    t->usession = NULL;
+    t->token = 0;
+    if (t->of_client || us->single) ln_task_free(t);
+  }
+}

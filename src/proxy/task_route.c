@@ -1,0 +1,298 @@
+/* Requests about tasks: to the server that a task is of, and lists made of all servers' lists. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/catalogue.h"
+#include "proxy/resolve.h"
+#include "proxy/task.h"
+
+static struct ln_str str_of(const struct ln_bytes *b) {
+  return (struct ln_str){b->data, b->len};
+}
+
+static void fail(ln_reply_fn done, void *arg, int code, const char *text) {
+  done(arg, ln_msg_error(code, text, LN_STR_NONE));
+}
+
+static void no_method(ln_reply_fn done, void *arg, const struct ln_msg *msg) {
+  char text[320];
+  snprintf(text, sizeof text, "Method not found: %.*s", LN_STR_ARG(msg->method));
+  fail(done, arg, -32601, text);
+}
+
+/* The server has said that it can be asked for lists (or anything at all) of tasks. */
+static bool offers(const struct ln_session *s, const struct ln_upstream *u, const char *what) {
+  const struct ln_catalogue *c = ln_session_catalogue(s, u);
+  struct ln_json_item it;
+  return c && ln_json_get(c->capabilities, "tasks", &it) &&
+         (!what || ln_json_get(it.value, what, &it));
+}
+
+static bool some_offer(const struct ln_session *s) {
+  bool any = false;
+  for (size_t i = 0; i < s->gen->n_upstreams; i++) any |= offers(s, s->gen->upstreams[i], NULL);
+  return any;
+}
+
+static bool declared(const struct ln_generation *g, const struct ln_upstream *u) {
+  for (size_t i = 0; i < g->n_upstreams; i++)
+    if (g->upstreams[i] == u) return true;
+  return false;
+}
+
+/* --- one task --- */
+
+/* The id as the server has it, as a JSON string; NULL: as the client has it. */
+static struct ln_bytes *native_json(struct ln_str shown, struct ln_str id) {
+  if (ln_str_eq(shown, id)) return NULL;
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  struct ln_bytes *out = ln_json_quote(&b, id) ? NULL : ln_buf_take(&b);
+  ln_buf_deinit(&b);
+  return out;
+}
+
+static void to_server(struct ln_exchange *x, struct ln_msg *msg, struct ln_usession *us,
+                      struct ln_bytes *native, ln_reply_fn done, void *arg) {
+  const char *why = "out of memory";
+  if (!us) us = ln_usession_for_request(x->session, x->upstream, &why);
+  if (us && ln_usession_request(us, msg, native ? msg->task_id : LN_STR_NONE, native, x, done, arg))
+    return;
+  char text[700];
+  snprintf(text, sizeof text, "Server \"%s\": %s", x->upstream->conf->name, why);
+  fail(done, arg, -32603, text);
+}
+
+void ln_task_route(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  struct ln_session *s = x->session;
+  struct ln_bytes *key =
+      msg->task_id.p && msg->task_id.p[0] == '"' ? ln_resolve_key(msg->task_id) : NULL;
+  if (!key) {
+    fail(done, arg, -32602, "taskId must be a string");
+    return;
+  }
+  struct ln_str id;
+  struct ln_tracked *t = ln_task_shown(s, false, str_of(key));
+  if (t && !declared(x->gen, t->upstream)) t = NULL;
+  x->upstream = t ? t->upstream : ln_task_owner(s, str_of(key), &id);
+  if (x->upstream) {
+    struct ln_bytes *native = native_json(str_of(key), t ? str_of(t->id) : id);
+    to_server(x, msg, t ? t->usession : NULL, native, done, arg);
+    ln_bytes_unref(native);
+  } else if (x->gen->n_upstreams != 1 && !some_offer(s)) {
+    no_method(done, arg, msg);
+  } else {
+    fail(done, arg, -32602, "Unknown task");
+  }
+  ln_bytes_unref(key);
+}
+
+const char *ln_task_refusal(const struct ln_session *s, const struct ln_usession *us,
+                            const struct ln_msg *msg) {
+  if (s->gen->n_upstreams < 2 || !msg->task_id.p) return NULL;
+  struct ln_bytes *key = ln_resolve_key(msg->task_id);
+  struct ln_tracked *t = key ? ln_task_shown(s, true, str_of(key)) : NULL;
+  ln_bytes_unref(key);
+  return t && t->upstream == us->upstream ? NULL : "Unknown task";
+}
+
+/* --- lists --- */
+
+/* The list so far is c.msg. Owned by the exchange. */
+struct gather {
+  struct ln_chain c;
+  size_t at;       /* the server being asked */
+  bool continuing; /* with a cursor that the client gave */
+};
+
+static bool asked(const struct ln_session *s, const struct ln_upstream *u) {
+  return offers(s, u, "list");
+}
+
+/* One Task, under its name for the client; nothing when it is not the session's. */
+static int append_task(const struct ln_session *s, const struct ln_upstream *u, bool of_client,
+                       struct ln_str task, struct ln_buf *out, const char **comma) {
+  struct ln_json_item id;
+  if (!ln_json_get(task, "taskId", &id) || id.type != LN_JSON_STRING) return LN_OK;
+  struct ln_bytes *key = ln_resolve_key(id.value);
+  if (!key) return LN_ENOMEM;
+  struct ln_tracked *t =
+      of_client ? ln_task_shown(s, true, str_of(key)) : ln_task_native(s, u, str_of(key));
+  bool ours = of_client ? t && t->upstream == u : t || u->conf->session != LN_SESSION_SHARED;
+  struct ln_bytes *name = ours && !of_client ? ln_task_name(s, u, str_of(key)) : NULL;
+  int rc = LN_OK;
+  if (ours) {
+    rc = ln_buf_append_c(out, *comma);
+    *comma = ",";
+    if (!rc && name && !ln_str_eq(str_of(name), str_of(key))) {
+      rc = ln_buf_append(out, task.p, (size_t)(id.value.p - task.p));
+      if (!rc) rc = ln_json_quote(out, str_of(name));
+      const char *rest = id.value.p + id.value.n;
+      if (!rc) rc = ln_buf_append(out, rest, (size_t)(task.p + task.n - rest));
+    } else if (!rc) {
+      rc = ln_buf_append_str(out, task);
+    }
+  }
+  ln_bytes_unref(name);
+  ln_bytes_unref(key);
+  return rc;
+}
+
+/* Appends what of a page is the session's to what was there. */
+static int append_tasks(const struct ln_session *s, const struct ln_upstream *u, bool of_client,
+                        struct ln_str page, struct ln_buf *out, const char **comma) {
+  struct ln_json_item it;
+  if (!ln_json_get(page, "tasks", &it)) return LN_OK;
+  struct ln_json_cur cur = ln_json_enter(it.value);
+  int rc = LN_OK;
+  while (!rc && ln_json_next(&cur, &it)) rc = append_task(s, u, of_client, it.value, out, comma);
+  return rc;
+}
+
+static void ask_next(struct gather *g, struct ln_str cursor);
+
+static void finish(struct gather *g, struct ln_msg *reply) {
+  g->c.done(g->c.arg, reply ? reply : ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+}
+
+/* Ours stands for the server and its own. */
+static int append_cursor(const struct gather *g, struct ln_str inside, struct ln_buf *out) {
+  int rc = ln_buf_printf(out, ",\"nextCursor\":\"%zu-", g->at);
+  if (!rc) rc = ln_buf_append_str(out, inside);
+  return rc ? rc : ln_buf_append_c(out, "\"");
+}
+
+static void got_page(void *arg, struct ln_msg *reply) {
+  struct gather *g = arg;
+  struct ln_session *s = g->c.x->session;
+  struct ln_upstream *u = g->c.x->gen->upstreams[g->at];
+  struct ln_json_item it, next = {0};
+  /* Only a cursor can be the client's fault: what else fails costs the list one server. */
+  if (reply->kind == LN_MSG_ERROR && g->continuing) {
+    finish(g, reply);
+    return;
+  }
+  if (reply->kind == LN_MSG_ERROR)
+    LN_LOG(s->host->log, WARN, u->conf->name, "gave no list of its tasks: %.*s",
+           LN_STR_ARG(reply->error));
+  bool more = reply->kind == LN_MSG_RESULT && ln_json_get(reply->result, "nextCursor", &next) &&
+              next.type == LN_JSON_STRING;
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  const char *comma = "";
+  int rc = ln_buf_append_c(&b, "{\"tasks\":[");
+  if (!rc && g->c.msg && ln_json_get(g->c.msg->result, "tasks", &it) && it.value.n > 2) {
+    rc = ln_buf_append(&b, it.value.p + 1, it.value.n - 2);
+    comma = ",";
+  }
+  if (!rc && reply->kind == LN_MSG_RESULT)
+    rc = append_tasks(s, u, false, reply->result, &b, &comma);
+  if (!rc) rc = ln_buf_append_c(&b, "]");
+  if (!rc && more) rc = append_cursor(g, ln_json_inside(next.value), &b);
+  if (!rc) rc = ln_buf_append_c(&b, "}");
+  ln_msg_unref(reply);
+  ln_msg_unref(g->c.msg);
+  g->c.msg = rc ? NULL : ln_msg_result(ln_buf_str(&b));
+  ln_buf_deinit(&b);
+  if (!g->c.msg || more) {
+    finish(g, g->c.msg ? ln_msg_ref(g->c.msg) : NULL);
+    return;
+  }
+  g->continuing = false;
+  g->at++;
+  ask_next(g, LN_STR_NONE);
+}
+
+/* As deep as there are servers, when one after the other fails at once. cursor: raw, or absent. */
+static void ask_next(struct gather *g, struct ln_str cursor) {
+  struct ln_exchange *x = g->c.x;
+  while (g->at < x->gen->n_upstreams && !asked(x->session, x->gen->upstreams[g->at])) g->at++;
+  if (g->at == x->gen->n_upstreams) {
+    finish(g, g->c.msg ? ln_msg_ref(g->c.msg) : ln_msg_result(LN_STR_LIT("{\"tasks\":[]}")));
+    return;
+  }
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  int rc = ln_buf_append_c(&b, "{");
+  if (!rc && cursor.p) rc = ln_buf_append_c(&b, "\"cursor\":");
+  if (!rc && cursor.p) rc = ln_buf_append_str(&b, cursor);
+  if (!rc) rc = ln_buf_append_c(&b, "}");
+  struct ln_msg *msg = rc ? NULL : ln_msg_request("tasks/list", ln_buf_str(&b));
+  ln_buf_deinit(&b);
+  const char *why = "out of memory";
+  struct ln_usession *us =
+      msg ? ln_usession_for_request(x->session, x->gen->upstreams[g->at], &why) : NULL;
+  if (!us || !ln_usession_request(us, msg, LN_STR_NONE, NULL, x, got_page, g))
+    got_page(g, ln_msg_error(-32603, why, LN_STR_NONE));
+  ln_msg_unref(msg);
+}
+
+/* Where the client's cursor points, and the server's own (quoted into b). False: it is none of
+ * ours.
+ */
+static bool take_cursor(struct gather *g, const struct ln_msg *msg, struct ln_buf *b) {
+  struct ln_json_item it;
+  if (!msg->params.p || !ln_json_get(msg->params, "cursor", &it) || it.type == LN_JSON_NULL)
+    return true;
+  struct ln_bytes *key = it.type == LN_JSON_STRING ? ln_resolve_key(it.value) : NULL;
+  const char *dash = key ? memchr(key->data, '-', key->len) : NULL;
+  int64_t at = -1;
+  bool ok = dash && ln_json_int((struct ln_str){key->data, (size_t)(dash - key->data)}, &at) &&
+            at >= 0 && (size_t)at < g->c.x->gen->n_upstreams &&
+            asked(g->c.x->session, g->c.x->gen->upstreams[at]);
+  if (ok) {
+    ok = !ln_json_quote(b, (struct ln_str){dash + 1, (size_t)(key->data + key->len - dash - 1)});
+    g->at = (size_t)at;
+    g->continuing = true;
+  }
+  ln_bytes_unref(key);
+  return ok;
+}
+
+void ln_task_list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  const struct ln_generation *gen = x->gen;
+  bool alone = gen->n_upstreams == 1;
+  if (alone && gen->upstreams[0]->conf->session != LN_SESSION_SHARED) {
+    x->upstream = gen->upstreams[0];
+    to_server(x, msg, NULL, NULL, done, arg);
+    return;
+  }
+  bool any = false;
+  for (size_t i = 0; i < gen->n_upstreams; i++) any |= asked(x->session, gen->upstreams[i]);
+  struct gather *g = any ? calloc(1, sizeof *g) : NULL;
+  if (!g) {
+    if (any)
+      fail(done, arg, -32603, "Out of memory");
+    else
+      no_method(done, arg, msg);
+    return;
+  }
+  g->c = (struct ln_chain){.x = x, .done = done, .arg = arg};
+  ln_list_push(&x->chain, &g->c.link);
+  struct ln_buf cursor;
+  ln_buf_init(&cursor, SIZE_MAX / 2);
+  if (take_cursor(g, msg, &cursor))
+    ask_next(g, cursor.len ? ln_buf_str(&cursor) : LN_STR_NONE);
+  else
+    fail(done, arg, -32602, "Unknown cursor: start again without one");
+  ln_buf_deinit(&cursor);
+}
+
+struct ln_msg *ln_task_own_only(const struct ln_session *s, const struct ln_upstream *u,
+                                struct ln_msg *reply) {
+  struct ln_json_item it;
+  if (s->gen->n_upstreams < 2 || reply->kind != LN_MSG_RESULT ||
+      !ln_json_get(reply->result, "tasks", &it))
+    return reply;
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  const char *comma = "";
+  int rc = ln_buf_append_c(&b, "[");
+  if (!rc) rc = append_tasks(s, u, true, reply->result, &b, &comma);
+  if (!rc) rc = ln_buf_append_c(&b, "]");
+  struct ln_msg *out =
+      rc ? NULL : ln_msg_edit(reply, &(struct ln_edit){it.value, ln_buf_str(&b)}, 1);
+  ln_buf_deinit(&b);
+  ln_msg_unref(reply);
+  return out ? out : ln_msg_error(-32603, "Out of memory", LN_STR_NONE);
+}
