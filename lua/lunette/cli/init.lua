@@ -18,6 +18,7 @@ local commands = {
   { name = "read", what = "read a resource" },
   { name = "prompt", what = "get a prompt" },
   { name = "test", what = "run policies' specs with busted" },
+  { name = "completion", what = "print what makes a shell complete command lines" },
   { name = "version", what = "print the version" },
   { name = "help", what = "explain a command" },
 }
@@ -28,6 +29,14 @@ local function find(name)
   end
 end
 
+M.commands = commands
+
+-- Those without a module take next to nothing.
+local simple = {}
+
+--- A command's module; nil when it has none.
+function M.module(name) return find(name) and not simple[name] and require("lunette.cli." .. name) or nil end
+
 local function short_help()
   local lines = {
     "Usage: lunette COMMAND …",
@@ -36,7 +45,7 @@ local function short_help()
     "",
   }
   for _, command in ipairs(commands) do
-    lines[#lines + 1] = ("  %-9s %s"):format(command.name, command.what)
+    lines[#lines + 1] = ("  %-11s %s"):format(command.name, command.what)
   end
   lines[#lines + 1] = ""
   lines[#lines + 1] = "`lunette help COMMAND` explains one. To begin with: lunette list -- COMMAND ARGS"
@@ -93,17 +102,15 @@ local function help(name)
   return print(parser_for(command, {}):get_help(), "\n")
 end
 
--- The two without a module: they take next to nothing.
-local simple = {
-  version = function(words)
-    if #words > 0 then return usage("version", "takes no arguments") end
-    return version()
-  end,
-  help = function(words)
-    if #words > 1 then return usage("help", "takes one command at most") end
-    return help(words[1])
-  end,
-}
+function simple.version(words)
+  if #words > 0 then return usage("version", "takes no arguments") end
+  return version()
+end
+
+function simple.help(words)
+  if #words > 1 then return usage("help", "takes one command at most") end
+  return help(words[1])
+end
 
 local function asks_help(words)
   for _, word in ipairs(words) do
