@@ -139,12 +139,13 @@ static void open_pipes(struct ln_process *p, int pairs[3][2]) {
   }
 }
 
-/* Makes the pipes and sees to the guard. An error has its *why. */
+/* Sees to the guard and makes the pipes, in this order: a fresh guard takes a moment to close what
+ * it was forked with, and the end of a pipe that it holds would look like the child's. An error has
+ * its *why. */
 static int prepare(struct ln_loop *l, const char *command, int pairs[3][2], const char **why) {
-  int rc = LN_OK;
+  int rc = ln_guard_ready(l);
   for (int i = 0; i < 3 && !rc; i++)
     if (pipe2(pairs[i], O_CLOEXEC)) rc = LN_ESYSTEM;
-  if (!rc) rc = ln_guard_ready(l);
   if (rc) *why = ln_loop_why(l, "%s: %s", command, uv_strerror(uv_translate_sys_error(errno)));
   return rc;
 }
