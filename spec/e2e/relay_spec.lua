@@ -146,6 +146,39 @@ for _, way in ipairs(lunette.ways) do
       assert.is_true(last_progress < response_at)
     end)
 
+    it("17: progress that does not rise is dropped, a handler's own among it", function()
+      start(nil, [[lunette.on("tools/call", function(request, forward, ctx)
+        ctx:progress(5)
+        local result = forward(request)
+        ctx:progress(7)
+        ctx:progress(9)
+        return result
+      end)]])
+      on_call(function(req)
+        for _, n in ipairs { "1", "5", "5.0", "6", "6e0", "-1", "8.5" } do req:progress('"progress":' .. n) end
+        req:reply '{"content":[]}'
+      end)
+      client:request("tools/call", work_with '"tok"')
+      for _, n in ipairs(os.getenv "LUNETTE_DIRECT" and {} or { 5, 6, 8.5, 9 }) do
+        assert.equal(n, json.value(client:expect("notifications/progress").params, "progress"))
+      end
+      assert.is_nil(client:maybe("notifications/progress", 20))
+    end)
+
+    it("the client's progress on what the server asked, under the server's token", function()
+      start()
+      on_call(function(req)
+        req:ask("sampling/createMessage", '{"messages":[],"maxTokens":1,"_meta":{"progressToken":"st"}}', function() req:reply '{"content":[]}' end)
+      end)
+      local call = client:start("tools/call", work)
+      local question = client:expect "sampling/createMessage"
+      client:notify("notifications/progress", ('{"progressToken":%s,"progress":1, "x":1.0}'):format(
+        json.at(question.params, "_meta", "progressToken")))
+      assert.equal('{"progressToken":"st","progress":1, "x":1.0}', up:wait("notifications/progress").params)
+      client:answer(question, '{"role":"assistant","model":"m","content":{"type":"text","text":""}}')
+      call:wait()
+    end)
+
     it("progress of two calls with one token is kept apart", function()
       start()
       local calls = {}

@@ -119,20 +119,40 @@ struct listing {
   struct ln_msg *msg;    /* counted */
   ln_reply_fn done;
   void *arg;
+  struct ln_view *view; /* counted: once it is there */
+  char why[200];
 };
 
-static void list_view(void *arg, struct ln_view *v, const char *why) {
-  struct listing *l = arg;
+static void list_end(struct listing *l) {
+  struct ln_view *v = l->view;
   struct ln_json_item cursor;
   struct ln_str at = LN_STR_NONE;
   if (l->msg->params.p && ln_json_get(l->msg->params, "cursor", &cursor) &&
       cursor.type != LN_JSON_NULL)
     at = cursor.value;
-  struct ln_msg *reply = v ? ln_view_page(v, at) : ln_msg_error(-32603, why, LN_STR_NONE);
+  struct ln_msg *reply =
+      v ? ln_view_page(v, l->x->session, at) : ln_msg_error(-32603, l->why, LN_STR_NONE);
   l->done(l->arg, reply ? reply : ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  ln_view_unref(v);
   ln_msg_unref(l->msg);
   ln_exchange_unref(l->x);
   free(l);
+}
+
+static void list_resources(void *arg, struct ln_view *v, const char *why) {
+  (void)v, (void)why; /* without it tools keep the URIs they have */
+  list_end(arg);
+}
+
+static void list_view(void *arg, struct ln_view *v, const char *why) {
+  struct listing *l = arg;
+  l->view = v ? ln_view_ref(v) : NULL;
+  if (!v) snprintf(l->why, sizeof l->why, "%s", why);
+  /* The client may know the resources that show tools by other URIs. */
+  if (v && v->shows && ln_view_needed(l->x->gen, LN_KIND_RESOURCE))
+    ln_view_get(l->x->session, LN_KIND_RESOURCE, l->x, list_resources, l);
+  else
+    list_end(l);
 }
 
 /* True when nobody offers such lists: one server says so itself, for several we do. */
@@ -158,7 +178,7 @@ static void list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, vo
     return;
   }
   ln_exchange_ref(x);
-  *l = (struct listing){x, ln_msg_ref(msg), done, arg};
+  *l = (struct listing){.x = x, .msg = ln_msg_ref(msg), .done = done, .arg = arg};
   ln_view_get(x->session, x->method->kind, x, list_view, l);
 }
 

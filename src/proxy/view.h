@@ -35,6 +35,7 @@ struct ln_view {
   uint32_t refs;
   struct ln_host *host;
   enum ln_kind kind;
+  bool shows;                /* some tool names the resource that shows it (_meta.ui) */
   bool renames;              /* some entry of a server is presented by another key */
   struct ln_generation *gen; /* counted: whose rules */
   struct ln_shelf **shelves; /* one per upstream, counted; NULL where the server has none */
@@ -67,9 +68,10 @@ void ln_view_unref(struct ln_view *v);
 const struct ln_entry *ln_view_find(const struct ln_view *v, struct ln_str key);
 /* True when a rule has taken away what had this key, or what a server might take it for. */
 bool ln_view_is_hidden(const struct ln_view *v, struct ln_str key);
-/* The reply to a list request with this raw cursor (absent: the first page). One reference, the
- * caller's. An ERROR message for a bad cursor. NULL: out of memory. */
-struct ln_msg *ln_view_page(struct ln_view *v, struct ln_str cursor);
+/* The reply to a list request with this raw cursor (absent: the first page), with the URIs that the
+ * session's client knows: where v shows, the session's view of resources must be there. One
+ * reference, the caller's. An ERROR message for a bad cursor. NULL: out of memory. */
+struct ln_msg *ln_view_page(struct ln_view *v, struct ln_session *s, struct ln_str cursor);
 /* An entry's definition as no rule has touched it: the server's or the component's own. */
 struct ln_str ln_entry_definition(const struct ln_view *v, const struct ln_entry *e);
 /* False when a component of this kind can be used without looking at any list: one server, no rule

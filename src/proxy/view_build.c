@@ -1,0 +1,236 @@
+/* Making a view: all lists, then the rules, then an index of what is left and of what is gone. */
+#include "proxy/view_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mcp/uri.h"
+#include "proxy/rewrite.h"
+
+static struct ln_str str_of(const struct ln_bytes *b) {
+  return b ? (struct ln_str){b->data, b->len} : LN_STR_NONE;
+}
+
+/* The name an item has before any rule: with its server's prefix; URIs as they are. */
+static struct ln_bytes *first_name(const char *prefix, enum ln_kind kind,
+                                   const struct ln_bytes *key) {
+  if (!prefix || kind == LN_KIND_RESOURCE || kind == LN_KIND_TEMPLATE)
+    return ln_bytes_ref((struct ln_bytes *)key);
+  size_t n = strlen(prefix);
+  struct ln_bytes *b = ln_bytes_new(n + 1 + key->len);
+  if (!b) return NULL;
+  memcpy(b->data, prefix, n);
+  b->data[n] = '_';
+  memcpy(b->data + n + 1, key->data, key->len);
+  return b;
+}
+
+struct ln_bytes *ln_view_form(struct ln_str uri, ln_view_uri_form form) {
+  struct ln_buf b;
+  ln_buf_init(&b, LN_URI_ROOM(uri.n));
+  struct ln_bytes *out = NULL;
+  if (form(uri, &b) == LN_OK && !ln_str_eq(ln_buf_str(&b), uri)) out = ln_buf_take(&b);
+  ln_buf_deinit(&b);
+  return out;
+}
+
+static struct ln_bytes *normal_form(struct ln_str uri) {
+  return ln_view_form(uri, ln_uri_normal);
+}
+
+static int collect(struct ln_view *v) {
+  const struct ln_policy_decls *d = v->gen->decls;
+  size_t max = d->n_components;
+  for (size_t i = 0; i < v->n_shelves; i++) max += v->shelves[i] ? v->shelves[i]->n_items : 0;
+  v->entries = calloc(max + 1, sizeof *v->entries);
+  if (!v->entries) return LN_ENOMEM;
+  for (size_t i = 0; i < d->n_components; i++) {
+    if (d->components[i].kind != v->kind) continue;
+    struct ln_entry *e = &v->entries[v->n_entries++];
+    e->component = i;
+    e->before_rules = ln_bytes_copy(d->components[i].key.p, d->components[i].key.n);
+    if (!e->before_rules) return LN_ENOMEM;
+  }
+  for (size_t i = 0; i < v->n_shelves; i++) {
+    struct ln_shelf *sh = v->shelves[i];
+    for (size_t k = 0; sh && k < sh->n_items; k++) {
+      struct ln_entry *e = &v->entries[v->n_entries++];
+      e->upstream = sh->upstream;
+      e->item = &sh->items[k];
+      e->before_rules = first_name(v->gen->prefixes[i], v->kind, e->item->key);
+      if (!e->before_rules) return LN_ENOMEM;
+    }
+  }
+  return LN_OK;
+}
+
+struct ln_str ln_entry_definition(const struct ln_view *v, const struct ln_entry *e) {
+  return e->upstream ? e->item->json : v->gen->decls->components[e->component].json;
+}
+
+/* Splices the presented name into a definition, if it isn't there already. */
+static int put_name(struct ln_view *v, struct ln_entry *e) {
+  struct ln_str json = e->json ? str_of(e->json) : ln_entry_definition(v, e);
+  struct ln_json_item it;
+  if (!ln_json_get(json, ln_kind_rows[v->kind].key, &it)) return LN_OK;
+  struct ln_buf quoted, out;
+  ln_buf_init(&quoted, SIZE_MAX / 2);
+  ln_buf_init(&out, SIZE_MAX / 2);
+  int rc = ln_json_quote(&quoted, str_of(e->key));
+  struct ln_iov parts[3];
+  const struct ln_edit edit = {it.value, ln_buf_str(&quoted)};
+  int n = rc ? rc : ln_json_splice(json, NULL, &edit, 1, parts, LN_COUNT(parts));
+  if (n < 0) rc = n;
+  for (int i = 0; i < n && !rc; i++) rc = ln_buf_append(&out, parts[i].p, parts[i].n);
+  if (!rc) {
+    struct ln_bytes *fresh = ln_buf_take(&out);
+    ln_bytes_unref(e->json);
+    e->json = fresh;
+    rc = fresh ? LN_OK : LN_ENOMEM;
+  }
+  ln_buf_deinit(&quoted);
+  ln_buf_deinit(&out);
+  return rc;
+}
+
+static int settle(struct ln_view *v, struct ln_entry *e, struct ln_view_item *item) {
+  e->hidden = item->hidden;
+  e->json = item->new_json;
+  e->old = item->old;
+  e->n_old = item->n_old;
+  e->why = item->why;
+  e->transform = item->transform;
+  if (v->failed)
+    ln_bytes_unref(item->failed);
+  else
+    v->failed = item->failed;
+  v->shows |= v->kind == LN_KIND_TOOL && ln_rewrite_shows(ln_entry_definition(v, e));
+  e->key = item->new_name ? item->new_name : ln_bytes_ref(e->before_rules);
+  *item = (struct ln_view_item){0};
+  struct ln_str native =
+      e->upstream ? str_of(e->item->key) : v->gen->decls->components[e->component].key;
+  if (!ln_str_eq(native, str_of(e->key))) {
+    int rc = put_name(v, e);
+    if (rc) return rc;
+    if (e->upstream &&
+        !(e->native_json = ln_bytes_copy(e->item->key_value.p, e->item->key_value.n)))
+      return LN_ENOMEM;
+  }
+  if (ln_view_spelt(v)) e->normal = normal_form(str_of(e->key));
+  return LN_OK;
+}
+
+static int apply_rules(struct ln_view *v, struct ln_exchange *x, bool explain) {
+  struct ln_view_item *items = calloc(v->n_entries + 1, sizeof *items);
+  if (!items) return LN_ENOMEM;
+  for (size_t i = 0; i < v->n_entries; i++) {
+    struct ln_entry *e = &v->entries[i];
+    items[i].upstream = e->upstream ? e->upstream->conf->name : NULL;
+    items[i].json = ln_entry_definition(v, e);
+    items[i].name = str_of(e->before_rules);
+  }
+  int rc = LN_OK;
+  if (explain || ln_policy_has_rules(v->gen->policy, v->kind))
+    rc = ln_policy_present(v->gen->policy, v->kind, items, v->n_entries, x, explain);
+  for (size_t i = 0; i < v->n_entries; i++) {
+    if (!rc) rc = settle(v, &v->entries[i], &items[i]);
+    ln_view_item_deinit(&items[i]);
+  }
+  free(items);
+  return rc;
+}
+
+/* What it was called before the rules is no way around them, in no spelling. */
+static int index_hidden(struct ln_view *v, struct ln_entry *e) {
+  struct ln_str before = str_of(e->before_rules);
+  int rc = ln_map_put(&v->hidden, before, e);
+  if (rc || !ln_view_spelt(v)) return rc;
+  e->before_normal = ln_view_form(before, ln_uri_normal);
+  e->before_loose = ln_view_form(before, ln_uri_loose);
+  if (e->before_normal) rc = ln_map_put(&v->hidden, str_of(e->before_normal), e);
+  if (!rc && e->before_loose) rc = ln_map_put(&v->hidden, str_of(e->before_loose), e);
+  return rc;
+}
+
+/* Two servers list one URI: the later one's gets its server's name before the scheme, which still
+ * makes a URI and can be taken off again. False when it can't be had. */
+static bool set_apart(struct ln_view *v, struct ln_entry *e) {
+  bool uri = v->kind == LN_KIND_RESOURCE || v->kind == LN_KIND_TEMPLATE;
+  if (!uri || !e->upstream || e->native_json) return false;
+  const char *name = e->upstream->conf->name;
+  size_t n = strlen(name);
+  struct ln_bytes *key = ln_bytes_new(n + 1 + e->key->len);
+  if (!key) return false;
+  for (size_t i = 0; i < n; i++) {
+    bool ok = (name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') ||
+              (i && ((name[i] >= '0' && name[i] <= '9') || name[i] == '.'));
+    key->data[i] = ok ? name[i] : i ? '-' : 'x';
+  }
+  key->data[n] = '+';
+  memcpy(key->data + n + 1, e->key->data, e->key->len);
+  if (ln_map_get(&v->by_key, str_of(key))) {
+    ln_bytes_unref(key);
+    return false;
+  }
+  ln_bytes_unref(e->key);
+  e->key = key;
+  e->added = n + 1;
+  ln_bytes_unref(e->normal);
+  e->normal = ln_view_spelt(v) ? normal_form(str_of(key)) : NULL;
+  e->native_json = ln_bytes_copy(e->item->key_value.p, e->item->key_value.n);
+  return e->native_json && put_name(v, e) == LN_OK;
+}
+
+static int index_entries(struct ln_view *v) {
+  for (size_t i = 0; i < v->n_entries; i++) {
+    struct ln_entry *e = &v->entries[i];
+    int rc = LN_OK;
+    if (e->hidden) {
+      rc = index_hidden(v, e);
+    } else if (ln_map_get(&v->by_key, str_of(e->key)) && !set_apart(v, e)) {
+      e->shadowed = true;
+      LN_LOG(v->host->log, WARN, e->upstream ? e->upstream->conf->name : "policy",
+             "its %s \"%.*s\" is not shown: another of that name comes first",
+             ln_kind_rows[v->kind].noun, LN_STR_ARG(str_of(e->key)));
+    } else {
+      /* A name set apart above is indexed here too: there is one of it. */
+      rc = ln_map_put(&v->by_key, str_of(e->key), e);
+      if (!rc && e->normal && !ln_map_get(&v->by_key, str_of(e->normal)))
+        rc = ln_map_put(&v->by_key, str_of(e->normal), e);
+      if (!rc && !e->added && !ln_str_eq(str_of(e->key), str_of(e->before_rules)))
+        rc = index_hidden(v, e);
+    }
+    v->renames |= e->native_json != NULL;
+    if (rc) return rc;
+  }
+  return LN_OK;
+}
+
+struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
+                              struct ln_shelf *const *shelves, struct ln_exchange *x,
+                              bool explain) {
+  struct ln_host *h = gen->host;
+  struct ln_view *v = calloc(1, sizeof *v);
+  if (!v) return NULL;
+  v->refs = 1;
+  v->host = h;
+  v->kind = kind;
+  v->gen = ln_generation_ref(gen);
+  v->n_shelves = gen->n_upstreams;
+  ln_map_init(&v->by_key);
+  ln_map_init(&v->hidden);
+  ln_list_init(&v->link);
+  v->shelves = calloc(gen->n_upstreams + 1, sizeof(struct ln_shelf *));
+  if (!v->shelves) v->n_shelves = 0;
+  for (size_t i = 0; i < v->n_shelves; i++)
+    v->shelves[i] = shelves[i] ? ln_shelf_ref(shelves[i]) : NULL;
+  int rc = v->shelves ? collect(v) : LN_ENOMEM;
+  if (!rc) rc = apply_rules(v, x, explain);
+  if (!rc) rc = index_entries(v);
+  if (rc) {
+    LN_LOG(h->log, ERROR, "lists", "%s: %s", ln_kind_rows[kind].list_method, ln_err_text(rc));
+    ln_view_unref(v);
+    return NULL;
+  }
+  return v;
+}
