@@ -127,6 +127,20 @@ function M.callable(what, value, else_what)
   return value
 end
 
+local forward_options = { timeout = true }
+
+--- forward's { timeout = seconds }: the seconds, or nil.
+function M.forward_options(options)
+  if options == nil then return nil end
+  M.type("forward's second argument", options, "table")
+  M.options("forward", options, forward_options)
+  local seconds = M.type("forward: timeout", options.timeout, "number", true)
+  if seconds and not (seconds > 0 and seconds <= 86400) then
+    M.fail("forward: timeout must be above 0 and at most 86400 seconds, not %s", seconds)
+  end
+  return seconds
+end
+
 --- True when a function takes at least n parameters (or any number).
 function M.takes(fn, n)
   if type(fn) ~= "function" then return true end

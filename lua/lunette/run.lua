@@ -1,6 +1,7 @@
 -- The inside of a handler's coroutine, and what becomes of its errors. C enters here: see
 -- src/script/run.c (main, failed) and present.c (present, may_hide).
 local core = require "lunette.core"
+local check = require "lunette.check"
 local components = require "lunette.components"
 local contexts = require "lunette.ctx"
 local errors = require "lunette.errors"
@@ -177,8 +178,8 @@ local function run_hook(index, wants)
     return core.finish_reply()
   end
   local forwarded = false
-  local function forward(changed)
-    core.forward(check_request(changed or request, method))
+  local function forward(changed, options)
+    core.forward(check_request(changed or request, method), check.forward_options(options))
     forwarded = true
     if wants then return core.answer() end
   end

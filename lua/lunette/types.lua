@@ -123,8 +123,9 @@ function Ctx:list_roots() end
 ---@class lunette.Denial
 
 ---Sends the message on (changed or not) and waits for the answer; raises a lunette.Error. For
----notifications it gives nothing and does not wait. May be called again.
----@alias lunette.Forward fun(message?: lunette.Request): table
+---notifications it gives nothing and does not wait. May be called again. With a timeout (seconds) it raises the
+---code -32001 when the answer takes longer, and what was under way for it is called off.
+---@alias lunette.Forward fun(message?: lunette.Request, options?: { timeout?: number }): table
 
 ---Gives a result, lunette.deny(…), or for tools/call also a text or a list of content. What it gives for
 ---a notification is ignored: one that is not forwarded is dropped.

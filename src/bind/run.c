@@ -101,11 +101,19 @@ static struct ln_msg *edited(lua_State *L, struct ln_codec *c, struct ln_msg *m,
   return ln_msg_with_params(m, text);
 }
 
-/* forward([params]): yields; the answer is take()'s. */
+/* The second argument of a forward: seconds that it may take; none: as long as it takes. */
+static uint64_t check_ms(lua_State *L) {
+  lua_Number seconds = luaL_optnumber(L, 2, 0);
+  if (!(seconds >= 0 && seconds <= MAX_SLEEP_S)) ln_bind_error(L, "can't wait for %f s", seconds);
+  return (uint64_t)(seconds * 1000 + 0.999);
+}
+
+/* forward([params[, seconds]]): yields; the answer is take()'s. */
 static int l_run_forward(lua_State *L) {
   struct ln_run *run = check_waiter(L);
   if (run->kind != LN_RUN_HOOK && run->kind != LN_RUN_TRANSFORM)
     return ln_bind_error(L, "there is nothing to forward here");
+  run->forward_ms = check_ms(L);
   if (lua_isnoneornil(L, 1)) {
     run->out = ln_msg_ref(run->msg);
   } else {
@@ -153,6 +161,7 @@ static int l_run_forward_arguments(lua_State *L) {
   struct ln_run *run = check_waiter(L);
   if (run->kind != LN_RUN_TRANSFORM || !run->msg->params.p)
     return ln_bind_error(L, "there is nothing to forward here");
+  run->forward_ms = 0;
   run->out =
       lua_isnoneornil(L, 1) ? ln_msg_ref(run->msg) : with_arguments(run->msg, ln_bind_str(L, 1));
   if (!run->out) return ln_bind_error(L, "not enough memory");

@@ -51,6 +51,11 @@ void ln_exchange_unref(struct ln_exchange *x) {
   free(x);
 }
 
+static void drop_requests(struct ln_exchange *x, const char *reason) {
+  while (!ln_list_empty(&x->requests))
+    ln_urequest_drop(LN_CONTAINER(x->requests.next, struct ln_urequest, x_link), reason);
+}
+
 /* Out of the session's list. What a server still works at for it is called off. */
 static void leave(struct ln_exchange *x) {
   x->ended = true;
@@ -60,9 +65,7 @@ static void leave(struct ln_exchange *x) {
     x->session->in_flight--;
     x->counted = false;
   }
-  while (!ln_list_empty(&x->requests))
-    ln_urequest_drop(LN_CONTAINER(x->requests.next, struct ln_urequest, x_link),
-                     "no longer needed");
+  drop_requests(x, "no longer needed");
   if (x->holding) {
     x->holding = false;
     ln_exchange_release(x->cause);
@@ -79,6 +82,15 @@ static void abort_children(struct ln_exchange *x) {
     ln_exchange_abort(y);
     l_next = s->exchanges.next;
   }
+}
+
+void ln_exchange_call_off(struct ln_exchange *x, const char *reason) {
+  ln_exchange_ref(x);
+  drop_requests(x, reason);
+  abort_children(x);
+  if (x->ask_id) ln_session_ask_cancel(x->session, x->ask_id, NULL);
+  x->ask_id = 0;
+  ln_exchange_unref(x);
 }
 
 static void deliver(struct ln_exchange *x, struct ln_msg *reply) {

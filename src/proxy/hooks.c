@@ -97,6 +97,11 @@ static void on_forward(void *arg, struct ln_run *run, uint64_t token, struct ln_
   ln_hooks_run(handler->c.x, handler->c.next_hook, f->c.msg, handler->native, forwarded, f);
 }
 
+static void on_call_off(void *arg) {
+  const struct step *handler = arg;
+  ln_exchange_call_off(handler->c.x, "timed out");
+}
+
 static void on_done(void *arg, struct ln_msg *reply) {
   struct step *handler = arg;
   handler->c.run = NULL;
@@ -136,6 +141,7 @@ void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hoo
       .x = x,
       .item = item_of(x),
       .forward = on_forward,
+      .call_off = on_call_off,
       .done = on_done,
       .arg = s,
   };
@@ -156,8 +162,12 @@ void ln_hooks_transform(struct ln_exchange *x, struct ln_msg *msg, ln_hooks_nati
   s->c.done = done;
   s->c.arg = arg;
   s->native = native;
-  const struct ln_hook_call call = {
-      .msg = s->c.msg, .x = x, .forward = on_forward, .done = on_done, .arg = s};
+  const struct ln_hook_call call = {.msg = s->c.msg,
+                                    .x = x,
+                                    .forward = on_forward,
+                                    .call_off = on_call_off,
+                                    .done = on_done,
+                                    .arg = s};
   ln_exchange_ref(x);
   s->c.run = ln_policy_run_transform(x->gen->policy, x->entry->transform, &call);
   if (!s->c.run) done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));

@@ -342,17 +342,23 @@ int64_t ln_session_ask(struct ln_session *s, struct ln_sink *sink, struct ln_msg
   return id;
 }
 
-void ln_session_ask_cancel(struct ln_session *s, int64_t id, const struct ln_msg *cancelled) {
+void ln_session_ask_cancel(struct ln_session *s, int64_t id, struct ln_msg *cancelled) {
   struct ask *a = ln_map_remove(&s->asks, int_key(&id));
   if (!a) return;
+  struct ln_msg *m =
+      cancelled
+          ? ln_msg_ref(cancelled)
+          : ln_msg_notification("notifications/cancelled",
+                                LN_STR_LIT("{\"requestId\":0,\"reason\":\"no longer needed\"}"));
   struct ln_json_item request_id;
-  if (cancelled && ln_json_get(cancelled->params, "requestId", &request_id)) {
+  if (m && ln_json_get(m->params, "requestId", &request_id)) {
     struct ln_out out;
-    ln_out_init(&out, cancelled);
+    ln_out_init(&out, m);
     ln_out_replace_int(&out, request_id.value, id);
     ln_session_send(s, a->sink, &out, false);
     ln_out_deinit(&out);
   }
+  ln_msg_unref(m);
   ln_sink_unref(a->sink);
   free(a);
 }

@@ -139,8 +139,9 @@ const char *ln_session_lacks(const struct ln_session *s, struct ln_str method);
  * called). */
 int64_t ln_session_ask(struct ln_session *s, struct ln_sink *sink, struct ln_msg *request,
                        ln_reply_fn reply, void *arg);
-/* Forgets a request to the client and tells the client so. */
-void ln_session_ask_cancel(struct ln_session *s, int64_t id, const struct ln_msg *cancelled);
+/* Forgets a request to the client and tells the client so; with the server's own words where it
+ * has said something (cancelled; may be NULL). */
+void ln_session_ask_cancel(struct ln_session *s, int64_t id, struct ln_msg *cancelled);
 /* A response from the client. Unknown ids are ignored. */
 void ln_session_answer(struct ln_session *s, struct ln_msg *response);
 /* Notes that the client subscribed (or not any more) with this request to the server. */
@@ -219,6 +220,9 @@ void ln_exchange_fail(struct ln_exchange *x, int code, const char *message);
 bool ln_progress_rises(double *last, const struct ln_msg *msg);
 /* A notification has been dealt with. */
 void ln_exchange_close(struct ln_exchange *x);
+/* What servers, the client and the policy's own requests still work at for it is not needed any
+ * more; the exchange itself goes on. */
+void ln_exchange_call_off(struct ln_exchange *x, const char *reason);
 /* No reply will come: cancelled by its sender, or its session ended. */
 void ln_exchange_abort(struct ln_exchange *x);
 void ln_exchange_hold(struct ln_exchange *x);

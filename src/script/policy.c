@@ -215,6 +215,7 @@ struct ln_run *ln_policy_run_hook(struct ln_policy *p, const struct ln_hook_call
   if (run->x) p->host.exchange_ref(run->x);
   run->item = call->item;
   run->forward = call->forward;
+  run->call_off = call->call_off;
   run->done = call->done;
   run->arg = call->arg;
   ln_run_begin(run);
@@ -230,6 +231,7 @@ struct ln_run *ln_policy_run_transform(struct ln_policy *p, struct ln_transform 
   run->x = call->x;
   if (run->x) p->host.exchange_ref(run->x);
   run->forward = call->forward;
+  run->call_off = call->call_off;
   run->done = call->done;
   run->arg = call->arg;
   ln_run_begin(run);

@@ -253,6 +253,9 @@ struct ln_hook_call {
    * itself when nothing was edited. The answer comes through ln_run_answer(run, token, reply), at
    * once or later; for notifications there is none and none is awaited. */
   void (*forward)(void *arg, struct ln_run *run, uint64_t token, struct ln_msg *msg);
+  /* The handler gave the forward under way a time, and that is over: what is done for it further in
+   * is to be called off. Its runs are cancelled already. May be NULL. */
+  void (*call_off)(void *arg);
   /* Ended, exactly once, never from inside ln_policy_run_hook: reply as in ln_reply_fn, NULL for
    * notifications. An untouched reply of the last forward is that very message. */
   void (*done)(void *arg, struct ln_msg *reply);

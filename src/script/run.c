@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { WARM_COROUTINES = 64 };
@@ -251,16 +252,46 @@ static void ask(struct ln_run *run) {
   ln_bytes_unref(params);
 }
 
+/* What x's handlers further in have begun since; they came later. */
+static void cancel_inner(struct ln_run *run) {
+  struct ln_list *it = run->link.next;
+  while (it != &run->policy->runs) {
+    struct ln_run *inner = LN_CONTAINER(it, struct ln_run, link);
+    it = it->next;
+    if (inner->x != run->x || inner->cancelled) continue;
+    ln_run_cancel(inner);
+    it = run->link.next; /* letting go of things may have ended others */
+  }
+}
+
+static void on_forward_late(struct ln_timer *t) {
+  struct ln_run *run = LN_CONTAINER(t, struct ln_run, timer);
+  struct ln_policy *p = ln_policy_ref(run->policy);
+  uint64_t token = run->token;
+  char text[64], data[48];
+  snprintf(text, sizeof text, "No answer within %g s", (double)run->forward_ms / 1000);
+  snprintf(data, sizeof data, "{\"timeout\":%g}", (double)run->forward_ms / 1000);
+  cancel_inner(run);
+  if (run->call_off) run->call_off(run->arg);
+  ln_run_answer(run, token, ln_msg_error(-32001, text, ln_str_c(data)));
+  ln_policy_unref(p);
+}
+
+static void forward(struct ln_run *run) {
+  struct ln_msg *out = run->out;
+  run->out = NULL;
+  if (!ln_run_is_request(run)) run->token = 0;
+  uint64_t token = run->token;
+  run->forward(run->arg, run, token, out);
+  if (run->forward_ms && token && run->token == token && !run->cancelled)
+    ln_timer_start(run->policy->host.loop, &run->timer, run->forward_ms, on_forward_late);
+}
+
 /* Starts what the coroutine wants. True when it can go on at once. */
 static bool start(struct ln_run *run) {
-  struct ln_msg *out = run->out;
   run->token = ++run->policy->last_token;
   switch (run->op) {
-    case LN_OP_FORWARD:
-      run->out = NULL;
-      if (!ln_run_is_request(run)) run->token = 0;
-      run->forward(run->arg, run, run->token, out);
-      break;
+    case LN_OP_FORWARD: forward(run); break;
     case LN_OP_REQUEST:
     case LN_OP_ASK: ask(run); break;
     case LN_OP_SLEEP:
@@ -312,6 +343,7 @@ void ln_run_answer(struct ln_run *run, uint64_t token, struct ln_msg *reply) {
     return;
   }
   run->token = 0;
+  ln_timer_stop(&run->timer);
   ln_msg_unref(run->reply);
   run->reply = reply;
   if (!run->pumping) pump(run);

@@ -34,12 +34,14 @@ struct ln_run {
   struct ln_transform *transform; /* TRANSFORM: counted */
   struct ln_hook_item item;       /* only until the first resume returns */
   void (*forward)(void *arg, struct ln_run *run, uint64_t token, struct ln_msg *msg);
+  void (*call_off)(void *arg);
   void (*done)(void *arg, struct ln_msg *reply);
   void *arg;
   /* what the coroutine wants */
   enum ln_run_op op;
-  struct ln_msg *out; /* FORWARD */
-  char method[128];   /* REQUEST, ASK */
+  struct ln_msg *out;  /* FORWARD */
+  uint64_t forward_ms; /* FORWARD: how long it may take; 0: as long as it takes */
+  char method[128];    /* REQUEST, ASK */
   struct ln_bytes *params;
   uint64_t sleep_ms;
   struct ln_run_http *http; /* HTTP: the response that is waited for */
