@@ -72,6 +72,23 @@ describe("Streamable HTTP", function()
         init:format(1, "2025-11-25", "")).status)
     end)
 
+    it("24: answers by a stream those who would rather have one, all but initialize", function()
+      local rather = "Accept: text/event-stream, application/json"
+      local opened = send("POST", { rather, content }, init:format(1, "2025-11-25", ""))
+      assert.equal("application/json", opened.headers["content-type"])
+      local of_it = "Mcp-Session-Id: " .. opened.headers["mcp-session-id"]
+      local response = send("POST", { rather, content, of_it }, ping)
+      assert.equal("text/event-stream", response.headers["content-type"])
+      local events, parser = {}, http.sse_parser()
+      parser.feed(response.body)
+      for event in parser.take do events[#events + 1] = event end
+      assert.equal(2, #events, response.body)
+      assert.equal("", events[1].data)
+      assert.truthy(events[1].id)
+      assert.equal(text_of(send("POST", { accept, content, of_it }, ping)), events[2].data)
+      assert.truthy(events[2].id)
+    end)
+
     it("25: needs a JSON body", function()
       for _, value in ipairs { "text/plain", "application/jsonp", "application/x-www-form-urlencoded", "text/plain; x=application/json",
         "multipart/form-data; boundary=x", "application" } do

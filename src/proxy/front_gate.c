@@ -49,6 +49,11 @@ static bool accepts(const struct ln_http_head *head, const char *type) {
   return false;
 }
 
+bool ln_gate_wants_stream(const struct ln_http_head *head) {
+  return ln_http_prefers(ln_http_header(head, "accept", NULL), "text/event-stream",
+                         "application/json");
+}
+
 static bool is_json(const struct ln_http_head *head) {
   struct ln_str type = ln_http_media_type(ln_http_header(head, "content-type", NULL));
   return ln_str_iis(type, "application/json");

@@ -80,6 +80,9 @@ struct ln_bytes *ln_front_headers(struct ln_front_http *f, const struct ln_http_
 /* Origin and Host (DNS rebinding): what browsers send from elsewhere is refused. loopback: the
  * server listens on a loopback address. */
 struct ln_gate ln_gate_origin(const struct ln_http_head *head, bool loopback);
+/* Whether a POST would rather be answered by a stream than by plain JSON, going by Accept (its
+ * first line). */
+bool ln_gate_wants_stream(const struct ln_http_head *head);
 /* Method and, for POST, Content-Type and Accept. */
 struct ln_gate ln_gate_mcp(const struct ln_http_head *head);
 /* The same for /sse and for /messages. */
@@ -113,6 +116,7 @@ struct ln_pipe {
   uint32_t number; /* of the stream; 0: the listening one, or none yet */
   bool streaming;  /* an SSE reply has begun on the request */
   bool began;      /* it is a stream, with or without a connection */
+  bool eager;      /* the client would rather have a stream, whatever comes first */
   bool hello;      /* answers initialize: names the session */
   bool clogged;    /* the session was told so */
   bool finished;   /* nothing more will be sent */

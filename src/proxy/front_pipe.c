@@ -1,5 +1,6 @@
 /* The ways back to a client of the HTTP front. A POST's pipe answers by plain JSON when its
- * response comes first, and is a stream as soon as anything else does. A stream has a number, its
+ * response comes first and the client likes that as well as a stream, and is a stream as soon as
+ * anything else comes. A stream has a number, its
  * events have ids, and it outlives the connection it began on: what is said meanwhile is kept, and
  * the client fetches it by a GET that names the last event it has (Last-Event-ID). */
 #include <stdio.h>
@@ -234,7 +235,8 @@ static int pipe_send(struct ln_sink *s, const struct ln_out *out, bool final) {
   struct ln_pipe *p = LN_CONTAINER(s, struct ln_pipe, sink);
   bool last = final && p->kind == LN_PIPE_POST;
   if (p->finished || (!p->request && !p->began)) return LN_ECLOSED;
-  int rc = last && !p->began ? send_json(p, out) : send_event(p, out);
+  bool plain = last && !p->began && (p->hello || !p->eager);
+  int rc = plain ? send_json(p, out) : send_event(p, out);
   if (last) {
     finish(p);
     if (p->began) ln_pipe_hang_up(p);
@@ -294,6 +296,7 @@ struct ln_pipe *ln_pipe_new(struct ln_front_session *fs, struct ln_http_request 
   ln_list_init(&p->link);
   ln_list_init(&p->old);
   ln_replay_init(&p->replay, &p->front->replay_bytes);
+  p->eager = kind == LN_PIPE_POST && ln_gate_wants_stream(r->head);
   if (kind == LN_PIPE_POST) ln_list_push(&p->front->waiting, &p->link);
   r->data = p;
   return p;

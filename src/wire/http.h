@@ -88,6 +88,9 @@ struct ln_str ln_http_header(const struct ln_http_head *head, const char *name, 
  * accepts nothing here, since MCP demands one. */
 bool ln_http_token(struct ln_str value, const char *token);
 bool ln_http_accepts(struct ln_str accept, const char *media_type);
+/* True when Accept would rather have the first of two media types: it weighs more, or as much and
+ * is named first (RFC 9110, 12.5.1 leaves that to us). */
+bool ln_http_prefers(struct ln_str accept, const char *media_type, const char *other);
 /* The media type of a Content-Type value without its parameters, trimmed. */
 struct ln_str ln_http_media_type(struct ln_str content_type);
 /* True when s may be a header's value: no control byte but tab. */

@@ -90,29 +90,50 @@ static int fit(struct ln_str range, struct ln_str type) {
   return ln_str_ieq((struct ln_str){range.p, n}, (struct ln_str){type.p, n}) ? 2 : 0;
 }
 
-/* "q=0", however many zeros follow. */
-static bool is_zero_weight(struct ln_str parameter) {
-  if (parameter.n < 3 || (parameter.p[0] | 0x20) != 'q' || parameter.p[1] != '=') return false;
-  for (size_t i = 2; i < parameter.n; i++)
-    if (parameter.p[i] != '0' && !(i == 3 && parameter.p[i] == '.')) return false;
-  return true;
+/* "q=0.25" in thousandths; -1 for another parameter. What is no weight counts as the full one. */
+static int weight_of(struct ln_str parameter) {
+  if (parameter.n < 3 || (parameter.p[0] | 0x20) != 'q' || parameter.p[1] != '=') return -1;
+  int weight = 0, unit = 100;
+  if (parameter.p[2] != '0' || (parameter.n > 3 && parameter.p[3] != '.')) return 1000;
+  for (size_t i = 4; i < parameter.n; i++, unit /= 10) {
+    if (!ln_http_is(parameter.p[i], LN_HTTP_DIGIT)) return 1000;
+    weight += (parameter.p[i] - '0') * unit;
+  }
+  return weight;
 }
 
-/* The range that fits most closely decides; of equal ones any that accepts. */
-bool ln_http_accepts(struct ln_str accept, const char *media_type) {
+/* What Accept says of a type: the range that fits most closely decides; of equal ones the one that
+ * weighs most. weight 0: not acceptable. */
+struct opinion {
+  int weight;
+  unsigned place; /* among the ranges */
+};
+
+static struct opinion opinion_of(struct ln_str accept, const char *media_type) {
   struct ln_str type = ln_str_c(media_type), element, part;
+  struct opinion opinion = {0};
   int best = 0;
-  bool accepted = false;
-  while (next_part(&accept, ',', &element)) {
+  for (unsigned place = 0; next_part(&accept, ',', &element); place++) {
     if (!next_part(&element, ';', &part)) continue;
-    int f = fit(part, type);
+    int f = fit(part, type), weight = 1000;
     if (!f || f < best) continue;
-    bool zero = false;
-    while (next_part(&element, ';', &part)) zero = zero || is_zero_weight(part);
-    accepted = (f == best && accepted) || !zero;
+    while (next_part(&element, ';', &part)) {
+      int w = weight_of(part);
+      if (w >= 0) weight = w;
+    }
+    if (f > best || weight > opinion.weight) opinion = (struct opinion){weight, place};
     best = f;
   }
-  return accepted;
+  return opinion;
+}
+
+bool ln_http_accepts(struct ln_str accept, const char *media_type) {
+  return opinion_of(accept, media_type).weight > 0;
+}
+
+bool ln_http_prefers(struct ln_str accept, const char *media_type, const char *other) {
+  struct opinion a = opinion_of(accept, media_type), b = opinion_of(accept, other);
+  return a.weight > b.weight || (a.weight && a.weight == b.weight && a.place < b.place);
 }
 
 // clang-format off
