@@ -191,7 +191,7 @@ void ln_http_post_free(struct ln_http_post *p) {
   free(p);
 }
 
-/* What waited for notifications/initialized goes out in its order. */
+/* What waited for the session to be open goes out in its order. */
 static void release_held(struct ln_http_channel *c) {
   struct ln_list *it;
   while ((it = ln_list_shift(&c->held))) {
@@ -206,11 +206,29 @@ void ln_http_post_done(struct ln_http_post *p, bool accepted) {
   bool opens = p->opens;
   ln_http_post_free(p);
   if (opens) {
-    release_held(c);
-    if (accepted && c->listens && !c->closing) ln_http_channel_listen(c);
+    bool listen = accepted && c->listens && !c->closing;
     c->listens = false;
+    if (!listen || !ln_http_channel_listen(c)) release_held(c);
   }
   if (c->closing) close_step(c);
+}
+
+void ln_http_post_opened(struct ln_http_post *p) {
+  struct ln_http_channel *c = p->c;
+  if (!p->opens) return;
+  p->opens = false;
+  if (c->opening == p) c->opening = NULL;
+  release_held(c);
+}
+
+/* Frees those of the posts; what waited for one of them to open the session waits no more. */
+static void drop_posts(struct ln_http_channel *c, bool (*which)(const struct ln_http_post *)) {
+  bool opening = c->opening != NULL;
+  LN_LIST_EACH(it, &c->posts) {
+    struct ln_http_post *p = LN_CONTAINER(it, struct ln_http_post, link);
+    if (which(p)) ln_http_post_free(p);
+  }
+  if (opening && !c->opening) release_held(c);
 }
 
 /* --- sending --- */
@@ -273,12 +291,13 @@ void ln_http_channel_resend(struct ln_http_post *p) {
   ln_http_pool_submit(c->pool, &p->call);
 }
 
+static bool listens(const struct ln_http_post *p) {
+  return p->kind == LN_POST_LISTEN;
+}
+
 /* A new session on the same channel. */
 static void start_over(struct ln_http_channel *c) {
-  LN_LIST_EACH(it, &c->posts) {
-    struct ln_http_post *p = LN_CONTAINER(it, struct ln_http_post, link);
-    if (p->kind == LN_POST_LISTEN) ln_http_post_free(p);
-  }
+  drop_posts(c, listens);
   ln_http_channel_forget(c);
   c->version[0] = 0;
   c->lost = c->expects = c->listens = false;
@@ -420,15 +439,16 @@ void ln_http_channel_die(struct ln_http_channel *c, int err, const char *why) {
   finish(c);
 }
 
+static bool is_in_the_way(const struct ln_http_post *p) {
+  bool last_words = p->kind == LN_POST_NOTIFICATION || p->kind == LN_POST_RESPONSE;
+  return !last_words && p != p->c->stream;
+}
+
 static void channel_close(struct ln_channel *base) {
   struct ln_http_channel *c = of(base);
   if (c->closing) return;
   c->closing = true;
-  LN_LIST_EACH(it, &c->posts) {
-    struct ln_http_post *p = LN_CONTAINER(it, struct ln_http_post, link);
-    bool last_words = p->kind == LN_POST_NOTIFICATION || p->kind == LN_POST_RESPONSE;
-    if (!last_words && p != c->stream) ln_http_post_free(p);
-  }
+  drop_posts(c, is_in_the_way);
   ln_timer_start(c->pool->loop, &c->timer, LN_CHANNEL_CLOSE_MS, on_close_timeout);
   close_step(c);
 }

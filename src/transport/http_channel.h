@@ -28,6 +28,7 @@ enum {
   LN_CHANNEL_HARD_BYTES = 1 << 26,
   LN_CHANNEL_CLOSE_MS = 1000,   /* for the last answers and DELETE */
   LN_CHANNEL_PATIENCE_MS = 250, /* for the end of a response nobody needs */
+  LN_CHANNEL_LISTEN_MS = 250,   /* for the listening stream to begin before anything is asked */
   LN_CHANNEL_SKIP = 16 * 1024,  /* and how much of it is read, to keep the connection */
   LN_CHANNEL_TRIES = 5,         /* to resume, without an event between */
   LN_CHANNEL_REDIRECTS = 5,
@@ -66,7 +67,7 @@ struct ln_http_post {
   uint8_t kind, mode, outcome;
   uint8_t redirects, tries;
   bool initialize;
-  bool opens;       /* notifications/initialized: others wait for its end */
+  bool opens;       /* it is c->opening: others wait for it */
   bool had_session; /* the request named the session */
   bool held;        /* in c->held */
   bool unsent;      /* in c's counts */
@@ -95,8 +96,11 @@ struct ln_http_channel {
   struct ln_channel base;
   struct ln_http_pool *pool;
   struct ln_list posts;
-  struct ln_list held;          /* calls that wait for `opening` */
-  struct ln_http_post *opening; /* the notifications/initialized under way */
+  struct ln_list held; /* calls that wait for `opening` */
+  /* notifications/initialized until the server took it, then the listening GET until it is
+   * answered: what a server asks or tells meanwhile would have no way to us, and many drop it then.
+   */
+  struct ln_http_post *opening;
   struct ln_http_post *delivering;
   struct ln_bytes *head; /* of every POST, up to "Content-Length: "; NULL: to be made */
   size_t line;           /* bytes of it that are the request line */
@@ -134,6 +138,8 @@ void ln_http_post_free(struct ln_http_post *p);
 /* The same for a post that has come to its end; what waited for that goes on. accepted: the server
  * took the message. */
 void ln_http_post_done(struct ln_http_post *p, bool accepted);
+/* What waited for this post, if it is the one, goes on. */
+void ln_http_post_opened(struct ln_http_post *p);
 /* The head of a GET or DELETE, whole. */
 struct ln_bytes *ln_http_channel_head(struct ln_http_channel *c, const char *method,
                                       const struct ln_url *url, struct ln_str last_id);
@@ -164,8 +170,8 @@ int ln_http_post_status(const struct ln_http_post *p, char *why, size_t size);
 int ln_http_post_words(const struct ln_http_post *p, char *why, size_t size);
 
 /* --- http_channel_stream.c --- */
-/* Opens the listening stream. */
-void ln_http_channel_listen(struct ln_http_channel *c);
+/* Opens the listening stream, for which others wait. False: out of memory. */
+bool ln_http_channel_listen(struct ln_http_channel *c);
 /* Sends the GET of a stream now. */
 void ln_http_stream_get(struct ln_http_post *p);
 /* The SSE response has begun. */

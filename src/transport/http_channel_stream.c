@@ -17,9 +17,19 @@ static void log_stop(const struct ln_http_post *p, const char *why) {
 
 /* --- asking for a stream --- */
 
-void ln_http_channel_listen(struct ln_http_channel *c) {
+/* Some servers send no head before the first event. */
+static void on_unanswered(struct ln_timer *t) {
+  ln_http_post_opened(LN_CONTAINER(t, struct ln_http_post, timer));
+}
+
+bool ln_http_channel_listen(struct ln_http_channel *c) {
   struct ln_http_post *p = ln_http_post_new(c, LN_POST_LISTEN, 2, 0);
-  if (p) ln_http_stream_get(p);
+  if (!p) return false;
+  p->opens = true;
+  c->opening = p;
+  ln_timer_start(loop_of(p), &p->timer, LN_CHANNEL_LISTEN_MS, on_unanswered);
+  ln_http_stream_get(p);
+  return true;
 }
 
 void ln_http_stream_get(struct ln_http_post *p) {
@@ -71,6 +81,9 @@ void ln_http_stream_begin(struct ln_http_post *p) {
   ln_sse_deinit(&p->sse);
   ln_sse_init(&p->sse, p->c->pool->max_message);
   ln_http_call_stream(&p->call);
+  if (!p->opens) return;
+  ln_timer_stop(&p->timer);
+  ln_http_post_opened(p);
 }
 
 /* The place to go on from: the last whole event's id. An id that can't be a header's value is none,
@@ -147,6 +160,7 @@ static void stop_listening(struct ln_http_post *p, const char *why) {
 }
 
 static void listening_over(struct ln_http_post *p, const char *why) {
+  ln_http_post_opened(p);
   if (!p->opened && p->tries >= LN_CHANNEL_TRIES) {
     stop_listening(p, why);
   } else {

@@ -380,6 +380,59 @@ describe("an event stream", function()
       driver:finish()
     end)
 
+    for _, answer in ipairs { "a stream", 405, 503, "nothing" } do
+      it(("holds up what is asked until it was answered: %s"):format(answer), function()
+        local listening
+        local server = session_server(function(request, conn)
+          if request.method == "GET" then
+            listening = conn
+          else
+            conn:send(json(result(id(request.body))))
+          end
+        end)
+        local driver = start(server)
+        handshake(driver, true)
+        for i = 2, 3 do driver:tell(("send 0 r%d %s"):format(i, ping(i))) end
+        server.wait_request(3)
+        driver:quiet(50)
+        assert.equal(3, #server.requests)
+        if answer == "a stream" then
+          listening:send(sse_head())
+        elseif answer == "nothing" then
+          listening:close()
+        else
+          listening:send(reply(answer))
+        end
+        assert.same({ "message 0 2 " .. result(2) }, (driver:until_line "message 0 3 "))
+        driver:finish()
+      end)
+    end
+
+    it("holds up nothing for long", function()
+      local server = session_server(function(request, conn)
+        if request.method ~= "GET" then conn:send(json(result(3))) end
+      end)
+      local driver = start(server)
+      handshake(driver, true)
+      driver:tell("send 0 r3 " .. ping(3))
+      driver:expect("message 0 3 " .. result(3))
+      assert.equal("GET", server.requests[3].method)
+      driver:finish()
+    end)
+
+    it("holds up no last words", function()
+      local server = session_server(function(request, conn)
+        if request.method ~= "GET" then conn:send(accepted()) end
+      end)
+      local driver = start(server)
+      handshake(driver, true)
+      server.wait_request(3)
+      driver:tell('send 0 n {"jsonrpc":"2.0","method":"x"}')
+      driver:finish()
+      assert.equal('{"jsonrpc":"2.0","method":"x"}', server.requests[4].body)
+      assert.equal("DELETE", server.requests[5].method)
+    end)
+
     it("is opened again when the server has not yet noticed its end", function()
       local server = session_server(function(_, conn, n)
         if n == 1 then
