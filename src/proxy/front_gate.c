@@ -54,9 +54,22 @@ bool ln_gate_wants_stream(const struct ln_http_head *head) {
                          "application/json");
 }
 
-static bool is_json(const struct ln_http_head *head) {
-  struct ln_str type = ln_http_media_type(ln_http_header(head, "content-type", NULL));
-  return ln_str_iis(type, "application/json");
+/* A body is JSON in UTF-8 as it stands, and says so once: what one reader takes for compressed or
+ * for another charset and the next for plain text would be two messages. */
+static struct ln_gate gate_body(const struct ln_http_head *head) {
+  unsigned types, charsets, codings;
+  struct ln_str type = ln_http_header(head, "content-type", &types);
+  struct ln_str charset = ln_http_parameter(type, "charset", &charsets);
+  struct ln_str coding = ln_http_header(head, "content-encoding", &codings);
+  if (types > 1) return (struct ln_gate){415, -32600, "Content-Type is there twice", NULL};
+  if (!ln_str_iis(ln_http_media_type(type), "application/json"))
+    return (struct ln_gate){415, -32600, "Content-Type must be application/json", NULL};
+  if (charsets > 1 || (charsets && !ln_str_iis(charset, "utf-8")))
+    return (struct ln_gate){415, -32600, "The charset of JSON is utf-8", NULL};
+  if (codings > 1 || (codings && !ln_str_iis(coding, "identity")))
+    return (struct ln_gate){415, -32600, "Send the body without a Content-Encoding",
+                            "Accept-Encoding: identity\r\n"};
+  return pass;
 }
 
 struct ln_gate ln_gate_mcp(const struct ln_http_head *head) {
@@ -68,8 +81,8 @@ struct ln_gate ln_gate_mcp(const struct ln_http_head *head) {
   if (!ln_str_is(head->method, "POST"))
     return (struct ln_gate){405, -32600, "Only POST, GET and DELETE",
                             "Allow: POST, GET, DELETE\r\n"};
-  if (!is_json(head))
-    return (struct ln_gate){415, -32600, "Content-Type must be application/json", NULL};
+  struct ln_gate body = gate_body(head);
+  if (body.status) return body;
   if (!accepts(head, "application/json") || !accepts(head, "text/event-stream"))
     return (struct ln_gate){406, -32600,
                             "Accept must include application/json and text/event-stream", NULL};
@@ -89,8 +102,7 @@ struct ln_gate ln_gate_sse(const struct ln_http_head *head) {
 struct ln_gate ln_gate_messages(const struct ln_http_head *head) {
   if (!ln_str_is(head->method, "POST"))
     return (struct ln_gate){405, -32600, "Only POST", "Allow: POST\r\n"};
-  if (is_json(head)) return pass;
-  return (struct ln_gate){415, -32600, "Content-Type must be application/json", NULL};
+  return gate_body(head);
 }
 
 struct ln_gate ln_gate_version(const struct ln_http_head *head) {

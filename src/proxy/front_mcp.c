@@ -13,7 +13,9 @@ static struct ln_front_session *session_of(struct ln_front_http *f, const struct
   unsigned count;
   struct ln_str id = ln_http_header(head, "mcp-session-id", &count);
   if (count != 1) {
-    *gate = (struct ln_gate){400, -32600, "An Mcp-Session-Id header is needed", NULL};
+    const char *why =
+        count ? "Mcp-Session-Id is there twice" : "An Mcp-Session-Id header is needed";
+    *gate = (struct ln_gate){400, -32600, why, NULL};
     return NULL;
   }
   struct ln_front_session *fs = ln_front_session_find(f, id, false);
@@ -34,6 +36,9 @@ static void post_batch(struct ln_front_http *f, struct ln_http_request *r, struc
   if (ln_json_scan(text, &limits, &info)) {
     fault.code = -32700;
     snprintf(fault.text, sizeof fault.text, "Parse error at byte %zu", info.error_at);
+  } else if (gate.status == 404) {
+    ln_front_refuse(f, r, gate);
+    return;
   }
   if (fault.code == -32700 || !fs || !ln_str_is(fs->session->version, "2025-03-26")) {
     ln_front_reply_fault(r, 400, &fault);

@@ -57,7 +57,7 @@ struct getter {
   size_t missing; /* shelves not yet answered, plus one while they are asked for */
   size_t refs;    /* answers still to come, and the getter's own course */
   struct ln_shelf **shelves;
-  char why[512];
+  char why[LN_WHY_MAX + 128];
   struct ln_timer patience;
   ln_view_fn fn;
   void *arg;

@@ -106,8 +106,8 @@ static struct ln_msg *shown(const struct ln_view *v, struct ln_session *s, size_
 struct ln_msg *ln_view_page(struct ln_view *v, struct ln_session *s, struct ln_str cursor) {
   if (!v->pages && make_pages(v)) return NULL;
   size_t page = 0;
-  if (cursor.p) {
-    struct ln_str raw = ln_json_inside(cursor);
+  struct ln_str raw = ln_json_inside(cursor);
+  if (cursor.p && !(raw.p && !raw.n)) { /* an empty one is that of the beginning */
     int64_t n = 0;
     if (!raw.p || !ln_str_starts(raw, "from-") ||
         !ln_json_int((struct ln_str){raw.p + 5, raw.n - 5}, &n) || n < 1 || (size_t)n >= v->n_pages)

@@ -93,6 +93,9 @@ bool ln_http_accepts(struct ln_str accept, const char *media_type);
 bool ln_http_prefers(struct ln_str accept, const char *media_type, const char *other);
 /* The media type of a Content-Type value without its parameters, trimmed. */
 struct ln_str ln_http_media_type(struct ln_str content_type);
+/* The first parameter of that name (any case) of a Content-Type value, without its quotes, its
+ * escapes as they are; absent when missing. *count says how often it is there. */
+struct ln_str ln_http_parameter(struct ln_str content_type, const char *name, unsigned *count);
 /* True when s may be a header's value: no control byte but tab. */
 bool ln_http_value_ok(struct ln_str s);
 const char *ln_http_status_text(int status);

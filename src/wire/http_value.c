@@ -79,6 +79,21 @@ struct ln_str ln_http_media_type(struct ln_str content_type) {
   return type;
 }
 
+struct ln_str ln_http_parameter(struct ln_str content_type, const char *name, unsigned *count) {
+  struct ln_str part, found = LN_STR_NONE;
+  size_t n = strlen(name);
+  *count = 0;
+  if (!next_part(&content_type, ';', &part)) return found;
+  while (next_part(&content_type, ';', &part)) {
+    if (part.n <= n || part.p[n] != '=' || !ln_str_iis((struct ln_str){part.p, n}, name)) continue;
+    struct ln_str value = {part.p + n + 1, part.n - n - 1};
+    if (value.n > 1 && value.p[0] == '"' && value.p[value.n - 1] == '"')
+      value = (struct ln_str){value.p + 1, value.n - 2};
+    if (!(*count)++) found = value;
+  }
+  return found;
+}
+
 /* How closely a media range fits: 3 the type itself, 2 any of its kind, 1 anything, 0 not at all.
  */
 static int fit(struct ln_str range, struct ln_str type) {

@@ -165,6 +165,28 @@ describe("ln_http_media_type", function()
   end)
 end)
 
+describe("ln_http_parameter", function()
+  local function of(value, name)
+    local count = ffi.new "unsigned[1]"
+    return (with(value, function(s) return support.tostring(lib.ln_http_parameter(s, name, count)) end)), count[0]
+  end
+
+  it("25: finds one by name, in any case, without its quotes, and counts", function()
+    assert.same({ "utf-8", 1 }, { of("application/json; charset=utf-8", "charset") })
+    assert.same({ "utf-8", 1 }, { of('a/b;x="y;charset=z" ;CharSet="utf-8"', "charset") })
+    assert.same({ "a", 2 }, { of("a/b;charset=a;charset=b", "charset") })
+    assert.same({ "", 1 }, { of('a/b;charset=""', "charset") })
+    assert.same({ '"', 1 }, { of('a/b;charset="', "charset") })
+  end)
+
+  it("25: finds nothing in the type itself, nor by half a name", function()
+    for _, value in ipairs { "charset=utf-8", "a/b", "a/b;xcharset=1", "a/b;charsets=1", "a/b;charset", "" } do
+      assert.same({ nil, 0 }, { of(value, "charset") }, value)
+    end
+    assert.same({ nil, 0 }, { of(nil, "charset") })
+  end)
+end)
+
 describe("ln_http_value_ok", function()
   it("is true without control bytes", function()
     for b = 0, 255 do
