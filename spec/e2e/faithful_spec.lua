@@ -68,7 +68,7 @@ for _, way in ipairs(lunette.ways) do
       end
     end
 
-    it("1, 6: a call's params and a result", function()
+    it("1, 5, 6: a call's params and a result", function()
       for _, name in ipairs(sorted(odd)) do
         local value = odd[name]
         up.call = function(req) req:reply('{"content":[],"structuredContent":{"v":' .. value .. '},"x":' .. value .. "}") end

@@ -494,7 +494,7 @@ describe("a policy", function()
       assert.same({ "write", "delete" }, seen(client))
     end)
 
-    it("keeps empty arrays, empty objects and null apart", function()
+    it("5: keeps empty arrays, empty objects and null apart", function()
       local client = with [[lunette.on("tools/call", function(request, forward)
         local a = request.params.arguments
         a.made_array, a.made_object, a.made_null = lunette.array {}, {}, lunette.null

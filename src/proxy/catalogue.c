@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mcp/flaw.h"
+
 enum {
   MAX_PAGES = 1000,
   MAX_ITEMS = 100000,
@@ -72,6 +74,11 @@ static int shelf_add(struct ln_shelf *sh, struct ln_msg *page) {
     }
     struct ln_bytes *name = unescaped(ln_json_inside(key.value));
     if (!name) return LN_ENOMEM;
+    const char *flaw = ln_flaw_of_item(it.value);
+    if (flaw)
+      LN_LOG(sh->upstream->host->log, WARN, sh->upstream->conf->name,
+             "%s \"%.*s\": %s; official clients refuse the whole list", row->noun,
+             LN_STR_ARG(((struct ln_str){name->data, name->len})), flaw);
     sh->items[sh->n_items++] = (struct ln_shelf_item){it.value, name, key.value};
   }
   return LN_OK;
@@ -187,16 +194,22 @@ static void fetch_end(struct fetch *f, const char *why) {
   free(f);
 }
 
+/* True when a page before the last one led to the same cursor: the list goes round. */
+static bool comes_again(const struct ln_shelf *sh, struct ln_str cursor) {
+  struct ln_json_item it;
+  for (size_t i = 0; i + 1 < sh->n_pages; i++)
+    if (ln_json_get(sh->pages[i]->result, "nextCursor", &it) && ln_str_eq(it.value, cursor))
+      return true;
+  return false;
+}
+
 static void fetch_reply(void *arg, struct ln_msg *reply) {
   struct fetch *f = arg;
   struct ln_json_item it;
   char why[512];
   if (reply->kind == LN_MSG_ERROR) {
     bool none = ln_json_get(reply->error, "code", &it) && ln_str_is(it.value, "-32601");
-    struct ln_str text = LN_STR_LIT("an error");
-    if (ln_json_get(reply->error, "message", &it) && it.type == LN_JSON_STRING)
-      text = ln_json_inside(it.value);
-    snprintf(why, sizeof why, "%.*s", (int)LN_MIN(text.n, sizeof why - 1), text.p);
+    ln_msg_error_words(reply, why, sizeof why);
     ln_msg_unref(reply);
     /* A server that promises a capability and lacks the method has an empty list. */
     fetch_end(f, none ? NULL : why);
@@ -210,8 +223,7 @@ static void fetch_reply(void *arg, struct ln_msg *reply) {
     fetch_end(f, rc ? why : NULL);
     return;
   }
-  bool cycles = f->cursor && ln_str_eq((struct ln_str){f->cursor->data, f->cursor->len}, it.value);
-  if (cycles || f->shelf->n_pages >= MAX_PAGES) {
+  if (comes_again(f->shelf, it.value) || f->shelf->n_pages >= MAX_PAGES) {
     LN_LOG(f->shelf->upstream->host->log, WARN, f->shelf->upstream->conf->name,
            "its %s has pages without end: stopped after %zu",
            ln_kind_rows[f->shelf->kind].list_method, f->shelf->n_pages);
@@ -406,8 +418,8 @@ void ln_catalogue_shelf(struct ln_session *s, struct ln_upstream *u, enum ln_kin
     waiter_go(w);
     return;
   }
-  const char *why;
-  struct ln_usession *us = ln_usession_for(s, u, &why);
+  const char *why = u->last_error;
+  struct ln_usession *us = ln_upstream_rests(u) ? NULL : ln_usession_for(s, u, &why);
   if (us)
     ln_usession_watch(us, &w->watch);
   else

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "mcp/content.h"
+#include "mcp/flaw.h"
 #include "proxy/catalogue.h"
 #include "proxy/handshake.h"
 #include "proxy/hooks.h"
@@ -36,7 +37,7 @@ static void send_up(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg 
     if (us->catalogue && us->catalogue->maker == us) us->catalogue->maker = NULL;
     if (ln_usession_request(us, msg, name_at, name_with, x, done, arg)) return;
   }
-  char text[700];
+  char text[LN_WHY_MAX + 128];
   snprintf(text, sizeof text, "Server \"%s\": %s", u->conf->name, why);
   fail(done, arg, -32603, text);
 }
@@ -309,6 +310,11 @@ static void finished(void *arg, struct ln_msg *reply) {
   struct ln_exchange *x = arg;
   if (reply->kind == LN_MSG_RESULT && x->session->state != LN_SESSION_GONE) {
     note_state(x);
+    const char *flaw = x->method->route == LN_ROUTE_USE ? ln_flaw_of_result(reply->result) : NULL;
+    if (flaw)
+      LN_LOG(x->session->host->log, WARN, x->upstream ? x->upstream->conf->name : "policy",
+             "%.*s: %s; official clients refuse the whole result", LN_STR_ARG(x->msg->method),
+             flaw);
     if (x->method->route == LN_ROUTE_USE && ln_content_version_lacks(x->session->version))
       reply = ln_content_for_version(reply, x->session->version);
   }

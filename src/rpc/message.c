@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/utf8.h"
+
 /* A count for the tests only. */
 static _Thread_local size_t live;
 
@@ -369,6 +371,24 @@ struct ln_msg *ln_msg_error(int code, const char *message, struct ln_str data) {
 done:
   ln_buf_deinit(&b);
   return m;
+}
+
+void ln_msg_error_words(const struct ln_msg *m, char *out, size_t max) {
+  struct ln_json_item it;
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  bool said = ln_json_get(m->error, "message", &it) && it.type == LN_JSON_STRING &&
+              ln_json_unescape(ln_json_inside(it.value), true, &b) == LN_OK && b.len;
+  struct ln_str words = said ? ln_buf_str(&b) : LN_STR_LIT("no reason given");
+  size_t n = 0;
+  for (size_t step; n < words.n; n += step) {
+    step = LN_MAX(ln_utf8_length(words.p + n, words.p + words.n), 1);
+    if (n + step >= max) break;
+    memcpy(out + n, words.p + n, step);
+    if (!out[n]) out[n] = ' ';
+  }
+  out[n] = 0;
+  ln_buf_deinit(&b);
 }
 
 static struct ln_msg *outgoing(struct ln_str head, const char *method, struct ln_str params) {

@@ -63,6 +63,9 @@ size_t ln_msg_live(void);            /* for tests */
 struct ln_msg *ln_msg_result(struct ln_str result);
 struct ln_msg *ln_msg_error(int code, const char *message, struct ln_str data /* raw or absent */);
 struct ln_msg *ln_msg_error_raw(struct ln_str error /* the error object */);
+/* What an error's message says, as text for people and ended by NUL: escapes undone, cut to max
+ * bytes but not within a character; "no reason given" where there is none. */
+void ln_msg_error_words(const struct ln_msg *m, char *out, size_t max);
 struct ln_msg *ln_msg_request(const char *method, struct ln_str params);
 struct ln_msg *ln_msg_notification(const char *method, struct ln_str params);
 /* The message with its params (or its result, NULL when it has none) replaced: a new message. */
