@@ -6,7 +6,7 @@
 --
 -- Frames both ways: one letter, the length as eight hex digits, the bytes. From here: h hello
 -- (JSON), d bytes of stdin, z end of stdin, t a TERM came. To here: d bytes for stdout, e for
--- stderr, c close stdout, x exit (code as text). The socket's end means exit 0.
+-- stderr, c close stdout, x exit (code as text), s read stdin no more. The socket's end means exit 0.
 local ffi = require "ffi"
 local uv = require "luv"
 local cjson = require "cjson"
@@ -32,6 +32,7 @@ local acts = {
   -- libuv leaves descriptors 0 to 2 open.
   c = function() stdout:close(function() ffi.C.close(1) end) end,
   x = function(code) os.exit(tonumber(code)) end,
+  s = function() stdin:read_stop() end,
 }
 
 local function listen()

@@ -19,9 +19,14 @@ M.sanitized = M.binary:find "asan" ~= nil
 
 local started = {}
 
+local complaints = { "AddressSanitizer", "LeakSanitizer", "runtime error:", "[Aa]ssertion [^\n]*failed" }
+
+-- The line that holds one. Found first: a pattern that began with the line would be tried from each byte of it.
 local function complaint(text)
-  return text:match "[^\n]*AddressSanitizer[^\n]*" or text:match "[^\n]*LeakSanitizer[^\n]*"
-    or text:match "[^\n]*runtime error:[^\n]*" or text:match "[^\n]*[Aa]ssertion [^\n]*failed[^\n]*"
+  for _, words in ipairs(complaints) do
+    local from, to = text:find(words)
+    if from then return text:sub(1, to):match "[^\n]*$" .. text:match("[^\n]*", to + 1) end
+  end
 end
 
 -- Ends one that still runs as a supervisor does; it must obey in good time.

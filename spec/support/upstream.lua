@@ -239,6 +239,8 @@ local function serve_child(upstream, pipe)
       function session.raw(_, bytes) frame("d", bytes) end
       function session.stderr(_, text) frame("e", text) end
       function session.close_stdout() frame("c", "") end
+      --- It reads no more of its stdin, and doesn't see its end.
+      function session.stop_reading() frame("s", "") end
       function session.exit(_, code) frame("x", tostring(code or 0)) end
       if upstream.on_session then upstream.on_session(session) end
     end,

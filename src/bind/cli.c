@@ -215,7 +215,7 @@ static int l_app_declarations(lua_State *L) {
 }
 
 static int l_app_servers(lua_State *L) {
-  static const char *const words[] = {"unknown", "up", "down"};
+  static const char *const words[] = {"unknown", "up", "down", "stopped"};
   struct app *a = check_app(L);
   lua_newtable(L);
   for (size_t i = 0; i < a->host.gen->n_upstreams; i++) {
@@ -227,7 +227,7 @@ static int l_app_servers(lua_State *L) {
     lua_setfield(L, -2, "state");
     lua_pushboolean(L, u->conf->optional);
     lua_setfield(L, -2, "optional");
-    if (u->health == LN_UPSTREAM_DOWN) {
+    if (u->health >= LN_UPSTREAM_DOWN) {
       lua_pushstring(L, u->last_error);
       lua_setfield(L, -2, "error");
     }

@@ -148,7 +148,7 @@ int ln_front_batch(struct ln_session *s, struct ln_bytes *bytes, struct ln_str t
 /* --- state --- */
 
 bool ln_front_ready(const struct ln_host *h, struct ln_buf *out) {
-  static const char *const words[] = {"unknown", "up", "down"};
+  static const char *const words[] = {"unknown", "up", "down", "stopped"};
   bool ready = !h->closing;
   const char *comma = "";
   int rc = ln_buf_append_c(out, "{\"servers\":{");
@@ -159,7 +159,7 @@ bool ln_front_ready(const struct ln_host *h, struct ln_buf *out) {
     rc = ln_buf_append_c(out, comma);
     if (!rc) rc = ln_json_quote(out, ln_str_c(u->conf->name));
     if (!rc) rc = ln_buf_printf(out, ":{\"state\":\"%s\"", late ? "starting" : words[u->health]);
-    if (!rc && down) {
+    if (!rc && u->health >= LN_UPSTREAM_DOWN) {
       rc = ln_buf_append_c(out, ",\"error\":");
       if (!rc) rc = ln_json_quote(out, ln_str_c(u->last_error));
     }

@@ -126,7 +126,7 @@ struct hello {
     struct hello *hello;
   } * waits; /* one per upstream */
   struct ln_timer patience;
-  char why[512];
+  char why[LN_WHY_MAX + 128];
 };
 
 static const char *const lists[] = {"tools", "resources", "prompts"};

@@ -168,6 +168,10 @@ void ln_upstream_retire(struct ln_upstream *u) {
   }
 }
 
+bool ln_upstream_rests(const struct ln_upstream *u) {
+  return u->health == LN_UPSTREAM_DOWN && ln_loop_now(u->host->loop) < u->rest_until;
+}
+
 bool ln_upstream_late(const struct ln_upstream *u) {
   uint64_t now = ln_loop_now(u->host->loop), patience = u->host->settings.start_timeout_ms;
   LN_LIST_EACH(l, &u->usessions) {

@@ -11,7 +11,14 @@
 #include "proxy/session.h"
 #include "transport/channel.h"
 
-enum ln_upstream_health { LN_UPSTREAM_UNKNOWN, LN_UPSTREAM_UP, LN_UPSTREAM_DOWN };
+/* By what became of the last start of it, for it is started when it is needed: one that worked and
+ * has ended is no worse than one that was never asked for. */
+enum ln_upstream_health {
+  LN_UPSTREAM_UNKNOWN,
+  LN_UPSTREAM_UP,
+  LN_UPSTREAM_DOWN,   /* it could not be started, or ended before it did anything */
+  LN_UPSTREAM_STOPPED /* it ended by itself, after it had worked */
+};
 
 struct ln_upstream {
   struct ln_list link; /* in host->upstreams */
@@ -25,10 +32,11 @@ struct ln_upstream {
   struct ln_usession *shared; /* the one, in shared mode */
   struct ln_list catalogues;  /* indexed by the capabilities they were seen with */
   enum ln_upstream_health health;
-  char last_error[512];
-  uint64_t retry_at; /* loop time before which no new start is tried */
-  unsigned failures; /* in a row: each doubles the pause before the next start */
-  bool retired;      /* no longer declared: ends when what is under way is done */
+  char last_error[LN_WHY_MAX];
+  uint64_t retry_at;   /* loop time before which no new start is tried */
+  uint64_t rest_until; /* loop time before which no list is a reason to try again */
+  unsigned failures;   /* in a row: each doubles the pause before the next start */
+  bool retired;        /* no longer declared: ends when what is under way is done */
 };
 
 enum ln_usession_state { LN_US_CONNECTING, LN_US_INITIALIZING, LN_US_READY, LN_US_CLOSING };
@@ -40,6 +48,7 @@ struct ln_usession {
   struct ln_list owner_link; /* in owner->own */
   enum ln_usession_state state;
   bool initialized_sent;
+  bool served; /* it has answered something beyond initialize */
   bool single; /* for one request: closed after it */
   bool mixed;  /* shared: more than one client has used it, and what it says may be about any … */
   uint64_t user; /* … else by this key the one that has; 0: none */
@@ -84,6 +93,9 @@ bool ln_upstream_same(const struct ln_upstream *u, const struct ln_upstream_conf
 /* It is no longer declared: idle sessions with it end now, the others after what they have under
  * way. */
 void ln_upstream_retire(struct ln_upstream *u);
+/* It failed a moment ago (no longer than it took to fail, and at least a second): what asks all
+ * servers for something, as a list does, should do without it. */
+bool ln_upstream_rests(const struct ln_upstream *u);
 /* Some session with it has been starting for longer than clients are made to wait. */
 bool ln_upstream_late(const struct ln_upstream *u);
 

@@ -53,7 +53,7 @@ void ln_urequest_end(struct ln_urequest *r, struct ln_msg *reply) {
 }
 
 void ln_urequest_fail(struct ln_urequest *r, const char *fmt, const char *why) {
-  char text[1024], whole[1200];
+  char text[LN_WHY_MAX + 128], whole[sizeof text + 128];
   snprintf(text, sizeof text, fmt, why);
   snprintf(whole, sizeof whole, "Server \"%s\": %s", r->usession->upstream->conf->name, text);
   ln_urequest_end(r, ln_msg_error(-32603, whole, LN_STR_NONE));
@@ -134,8 +134,8 @@ void ln_urequest_send(struct ln_usession *us, struct ln_urequest *r) {
   send_out(us, &out, &note, &rc);
   ln_out_deinit(&out);
   us->upstream->host->count.upstream_requests++;
-  /* A server that died at its start says why with its end, which is on its way. */
-  if (rc == LN_ECLOSED && us->state == LN_US_INITIALIZING) return;
+  /* A child that is gone says why with its end, which is on its way. */
+  if (rc == LN_ECLOSED && (!us->upstream->pool || us->state == LN_US_INITIALIZING)) return;
   if (rc)
     ln_urequest_fail(
         r, "%s", rc == LN_ELIMIT ? "it reads too slowly; too much is waiting" : ln_err_text(rc));

@@ -9,7 +9,7 @@
 #include "proxy/task.h"
 #include "proxy/urequest.h"
 
-enum { BACKOFF_FIRST_MS = 250, BACKOFF_MAX_MS = 30000, STEADY_MS = 10000 };
+enum { BACKOFF_FIRST_MS = 250, BACKOFF_MAX_MS = 30000, STEADY_MS = 10000, REST_MS = 1000 };
 
 static const struct ln_channel_events channel_events;
 
@@ -24,13 +24,29 @@ static uint64_t pause_after(unsigned failures) {
   return LN_MIN((uint64_t)BACKOFF_FIRST_MS << doublings, BACKOFF_MAX_MS);
 }
 
+/* Sessions of other clients with it work. */
+static bool works_elsewhere(const struct ln_usession *us) {
+  LN_LIST_EACH(l, &us->upstream->usessions) {
+    const struct ln_usession *other = LN_CONTAINER(l, struct ln_usession, link);
+    if (other != us && other->state == LN_US_READY) return true;
+  }
+  return false;
+}
+
+/* What one client did to its own session with a server that works is nothing to others: only
+ * starts that come to nothing are held against it. */
 static void note_failure(struct ln_usession *us, const char *why) {
   struct ln_upstream *u = us->upstream;
   uint64_t now = ln_loop_now(u->host->loop);
-  if (us->state == LN_US_READY && now - us->opened_at > STEADY_MS) u->failures = 0;
+  bool worked = us->served || (us->state == LN_US_READY && now - us->opened_at > STEADY_MS);
+  if (worked) u->failures = 0;
   u->failures++;
-  u->health = LN_UPSTREAM_DOWN;
+  if (!worked)
+    u->health = LN_UPSTREAM_DOWN;
+  else if (!works_elsewhere(us))
+    u->health = LN_UPSTREAM_STOPPED;
   u->retry_at = now + pause_after(u->failures);
+  u->rest_until = us->state == LN_US_READY ? 0 : now + LN_MAX(now - us->opened_at, REST_MS);
   if (why != u->last_error) snprintf(u->last_error, sizeof u->last_error, "%s", why);
 }
 
@@ -203,10 +219,9 @@ static void on_initialized(void *arg, struct ln_msg *reply) {
     return;
   }
   if (reply->kind == LN_MSG_ERROR) {
-    struct ln_str text = LN_STR_LIT("no reason given");
-    if (ln_json_get(reply->error, "message", &it) && it.type == LN_JSON_STRING)
-      text = ln_json_inside(it.value);
-    snprintf(why, sizeof why, "refused initialize: %.*s", (int)LN_MIN(text.n, (size_t)400), text.p);
+    char words[400];
+    ln_msg_error_words(reply, words, sizeof words);
+    snprintf(why, sizeof why, "refused initialize: %s", words);
     goto fail;
   }
   if (!ln_json_get(reply->result, "protocolVersion", &it) || it.type != LN_JSON_STRING ||
@@ -262,6 +277,7 @@ static void response_in(struct ln_usession *us, struct ln_msg *msg) {
     ln_msg_unref(msg);
     return;
   }
+  us->served |= us->state == LN_US_READY;
   ln_channel_abandon(us->channel, (uint64_t)r->id);
   ln_urequest_end(r, msg);
 }
@@ -392,10 +408,18 @@ void ln_usession_close(struct ln_usession *us, const char *why) {
   us->state = LN_US_CLOSING;
   ln_router_stalled(us, false);
   detach(us);
-  char copy[512]; /* why may be about to go */
+  char copy[LN_WHY_MAX]; /* why may be about to go */
   snprintf(copy, sizeof copy, "%s", why);
   fail_all(us, copy);
   ln_channel_close(us->channel);
+}
+
+static void channel_lost(void *arg, const char *why) {
+  struct ln_usession *us = arg;
+  if (us->state == LN_US_CLOSING) return;
+  note_failure(us, why);
+  LN_LOG(log_of(us), ERROR, us->topic, "%s", why);
+  ln_usession_close(us, why);
 }
 
 static void channel_closed(void *arg, int err, const char *why) {
@@ -485,5 +509,6 @@ static const struct ln_channel_events channel_events = {
     .failed = channel_failed,
     .drain = channel_drain,
     .parted = channel_parted,
+    .lost = channel_lost,
     .closed = channel_closed,
 };

@@ -14,6 +14,10 @@
 
 struct ln_channel;
 
+/* No `why` of a channel has more bytes, its NUL included: who keeps one needs that much room, so
+ * that of a child's last words it is the last that are told. */
+enum { LN_WHY_MAX = 2048 };
+
 enum ln_note_kind { LN_NOTE_REQUEST, LN_NOTE_NOTIFICATION, LN_NOTE_RESPONSE };
 
 struct ln_channel_note {
@@ -42,6 +46,9 @@ struct ln_channel_events {
   /* The server ended the stream of this request on purpose, to be asked for the rest after so many
    * milliseconds; the channel does that by itself. May be NULL. */
   void (*parted)(void *arg, uint64_t tag, uint64_t retry_ms);
+  /* The server can't answer any more (a child that closed a pipe, and takes its time to end): the
+   * owner closes the channel, and hears `closed` when it is over. May be NULL. */
+  void (*lost)(void *arg, const char *why);
   /* The end, asked for (err 0) or not: why says what happened, with the tail of stderr for a child
    * that died. Pending requests are the owner's to fail. */
   void (*closed)(void *arg, int err, const char *why);

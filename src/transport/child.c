@@ -3,7 +3,7 @@
  *
  * Life: from ln_channel_child to `closed`, which is told in on_child_exit: the process's last
  * event. After ln_channel_close nothing but `closed` is told. A child that closes its stdout can't
- * answer any more and is ended. */
+ * answer any more and is ended; one that doesn't end at once is told of as lost. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,7 +15,7 @@
 
 extern char **environ;
 
-enum { FEW_PARTS = 32, REASON_BYTES = 2 * LN_TAIL_BYTES };
+enum { FEW_PARTS = 32, LOST_MS = 250 };
 
 struct child {
   struct ln_channel channel;
@@ -25,7 +25,8 @@ struct child {
   struct ln_line lines;
   struct ln_tail tail;
   struct ln_task ready;
-  const char **env; /* its strings are environ's and conf's */
+  struct ln_timer patience; /* from a closed pipe to `lost`: most that close one exit */
+  const char **env;         /* its strings are environ's and conf's */
   char topic[128];
   bool closing;
   const char *closed_pipe; /* the one that it closed first; NULL: none */
@@ -60,6 +61,7 @@ static void child_free(struct child *c) {
   ln_line_deinit(&c->lines);
   ln_tail_deinit(&c->tail);
   ln_task_cancel(&c->ready);
+  ln_timer_stop(&c->patience);
   free(c->env);
   free(c);
 }
@@ -81,6 +83,7 @@ struct ln_channel *ln_channel_child(struct ln_loop *l, const struct ln_child_con
   ln_line_init(&c->lines, conf->max_message);
   ln_tail_init(&c->tail);
   ln_task_init(&c->ready);
+  ln_timer_init(&c->patience);
   snprintf(c->topic, sizeof c->topic, "upstream %s", conf->name);
   if (conf->env && !(c->env = build_env(conf->env))) goto fail;
   struct ln_process_opts opts = {
@@ -95,6 +98,45 @@ fail:
   return NULL;
 }
 
+/* --- a pipe that it closed --- */
+
+/* As many of the last lines as there is room for, but at least the end of the last. */
+static struct ln_str last_words(const struct child *c, size_t room) {
+  struct ln_str tail = ln_tail_str(&c->tail);
+  if (tail.n <= room) return tail;
+  struct ln_str end = {tail.p + tail.n - room, room};
+  const char *line = memchr(end.p, '\n', end.n);
+  size_t cut = line ? (size_t)(line + 1 - end.p) : 0;
+  while (!line && cut < end.n && ((unsigned char)end.p[cut] & 0xc0) == 0x80) cut++;
+  return (struct ln_str){end.p + cut, end.n - cut};
+}
+
+/* The end of its stderr, and the NUL. */
+static int say_words(struct child *c, struct ln_buf *why) {
+  static const char lead[] = "; the end of its stderr:\n";
+  struct ln_str words = last_words(c, LN_WHY_MAX - why->len - sizeof lead - 1);
+  int rc = words.n ? ln_buf_printf(why, "%s%.*s", lead, LN_STR_ARG(words)) : LN_OK;
+  return rc ? rc : ln_buf_append(why, "", 1);
+}
+
+static void out_of_patience(struct ln_timer *t) {
+  struct child *c = LN_CONTAINER(t, struct child, patience);
+  if (c->closing || !c->channel.events->lost) return;
+  struct ln_buf why;
+  ln_buf_init(&why, LN_WHY_MAX);
+  int rc = ln_buf_printf(&why, "the server closed its %s", c->closed_pipe);
+  if (!rc) rc = say_words(c, &why);
+  c->channel.events->lost(c->channel.arg, rc ? "the server can't answer any more" : why.data);
+  ln_buf_deinit(&why);
+}
+
+static void pipe_closed(struct child *c, const char *which) {
+  if (c->closed_pipe) return;
+  c->closed_pipe = which;
+  ln_process_end(c->process);
+  ln_timer_start(c->loop, &c->patience, LOST_MS, out_of_patience);
+}
+
 /* --- to the child --- */
 
 static int child_send(struct ln_channel *channel, const struct ln_iov *parts, size_t n,
@@ -104,16 +146,17 @@ static int child_send(struct ln_channel *channel, const struct ln_iov *parts, si
   const struct ln_iov lf = {"\n", 1, NULL};
   (void)note;
   if (c->closing) return LN_ECLOSED;
+  int rc;
   if (n <= FEW_PARTS) {
     memcpy(all, parts, n * sizeof *parts);
     all[n] = lf;
-    return ln_process_write(c->process, all, n + 1);
+    rc = ln_process_write(c->process, all, n + 1);
+  } else if (!(rc = ln_process_write(c->process, parts, n)) || rc == LN_EFULL) {
+    rc = ln_process_write(c->process, &lf, 1);
+    /* The message without its end must not stay behind. */
+    if (rc && rc != LN_EFULL) ln_process_kill(c->process);
   }
-  int rc = ln_process_write(c->process, parts, n);
-  if (rc && rc != LN_EFULL) return rc;
-  /* The message without its end must not stay behind. */
-  rc = ln_process_write(c->process, &lf, 1);
-  if (rc && rc != LN_EFULL) ln_process_kill(c->process);
+  if (rc == LN_ECLOSED) pipe_closed(c, "stdin");
   return rc;
 }
 
@@ -173,13 +216,12 @@ static void on_stdout(void *arg, const char *p, size_t n) {
 
 static void on_stdout_end(void *arg) {
   struct child *c = arg;
-  if (!c->closed_pipe) c->closed_pipe = "stdout";
-  ln_process_end(c->process);
+  pipe_closed(c, "stdout");
 }
 
 static void on_stdin_broken(void *arg) {
   struct child *c = arg;
-  if (!c->closed_pipe) c->closed_pipe = "stdin";
+  pipe_closed(c, "stdin");
 }
 
 static void on_stderr_line(void *arg, const char *line) {
@@ -207,9 +249,7 @@ static int say_end(struct child *c, struct ln_buf *why, int status, int signum) 
     rc = ln_buf_printf(why, "the server was killed by signal %d (%s)", signum, strsignal(signum));
   else
     rc = ln_buf_printf(why, "the server exited with status %d", status);
-  struct ln_str tail = ln_tail_str(&c->tail);
-  if (!rc && tail.n) rc = ln_buf_printf(why, "; the end of its stderr:\n%.*s", LN_STR_ARG(tail));
-  return rc ? rc : ln_buf_append(why, "", 1);
+  return rc ? rc : say_words(c, why);
 }
 
 static void on_child_exit(void *arg, int status, int signum) {
@@ -217,7 +257,7 @@ static void on_child_exit(void *arg, int status, int signum) {
   const struct ln_channel_events *events = c->channel.events;
   void *owner = c->channel.arg;
   struct ln_buf why;
-  ln_buf_init(&why, REASON_BYTES);
+  ln_buf_init(&why, LN_WHY_MAX);
   ln_tail_end(&c->tail, on_stderr_line, c);
   if (c->closing)
     events->closed(owner, LN_OK, "the server was ended");
