@@ -11,6 +11,8 @@ local upstream = require "spec.support.upstream"
 local tools = '[{"name":"work","inputSchema":{"type":"object"}}]'
 local limit = 200000
 
+local impatient = ("timeout = %.1f"):format(0.7 * loop.slow)
+
 local function server(name, fields)
   fields = fields or {}
   fields.name, fields.tools = name, fields.tools or tools
@@ -78,7 +80,7 @@ describe("a server that, in a call,", function()
   setup(function()
     bad, good = server("bad", { args = { "--ignore-eof" } }), server "good"
     host = lunette.http { policy = ("lunette.configure { max_message_bytes = %d }\nlunette.upstream('bad', %s)\n"):format(limit,
-      bad:lua "timeout = 0.4") .. lunette.bare(good) }
+      bad:lua(impatient)) .. lunette.bare(good) }
     caller, other = host.client(), host.client()
     for _, client in ipairs { caller, other } do client:initialize() end
     caller:listen()
@@ -119,6 +121,214 @@ describe("a server that, in a call,", function()
       caller.inbox = {}
     end)
   end
+end)
+
+-- What the server does as soon as it runs (start), or with initialize or tools/list, and what the client of that one
+-- server hears of it.
+local function at_its_start(fn) return function(up) up.on_session = fn end end
+local function with_method(method, fn)
+  return function(up)
+    up:on(method, function(req)
+      words(req.session)
+      fn(req)
+    end)
+  end
+end
+
+local at_first = {
+  { "exits at once", at_its_start(function(session)
+    words(session)
+    session:exit(5)
+  end), "exited with status 5", tail = true },
+  { "exits when asked to initialize", with_method("initialize", function(req) req.session:exit(6) end), "exited with status 6", tail = true },
+  { "closes its stdout", with_method("initialize", function(req) req.session:close_stdout() end), "closed its stdout", tail = true,
+    args = { "--ignore-eof" } },
+  { "never answers initialize", with_method("initialize", function() end), "no answer to initialize in time", hangs = true },
+  { "answers initialize with rubbish", with_method("initialize", function(req) req:answer '{"id":%ID%,"result":' end), "no message" },
+  { "refuses initialize", with_method("initialize", function(req) req:fail(-32000, 'no "way"') end), 'refused initialize: no "way"' },
+  { "answers with another version", with_method("initialize", function(req)
+    req:reply '{"protocolVersion":"1999-12-31","capabilities":{},"serverInfo":{"name":"s","version":"1"}}'
+  end), "protocol version" },
+  { "answers with no version", with_method("initialize", function(req) req:reply "{}" end), "protocol version" },
+}
+
+local in_a_list = {
+  { "exits", with_method("tools/list", function(req) req.session:exit(8) end), "exited with status 8", tail = true },
+  { "hangs", with_method("tools/list", function() end), "no answer to the request in time", hangs = true },
+  { "answers no list", with_method("tools/list", function(req) req:reply '{"tools":{}}' end), "its list is unusable" },
+  { "answers rubbish", with_method("tools/list", function(req) req:answer '{"jsonrpc":"2.0","id":%ID%,"result":' end), "no message" },
+  { "refuses", with_method("tools/list", function(req) req:fail(-32000, "not \"now\"") end), 'not "now"' },
+}
+
+local function status_of(host, path)
+  local response = http.request { port = host.port, path = path }
+  return response.status, response.body
+end
+
+describe("a server that, at its start,", function()
+  after_each(lunette.finish)
+
+  for _, case in ipairs(at_first) do
+    it(case[1], function()
+      local bad, good = server("bad", { args = case.args }), server "good"
+      case[2](bad)
+      -- Alone: its client's initialize fails with what happened.
+      local alone = lunette.stdio { policy = ("lunette.upstream('bad', %s)"):format(bad:lua(case.hangs and impatient)) }
+      local err = alone:failure("initialize", '{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"x","version":"1"}}')
+      assert.equal(-32603, err.code)
+      assert.truthy(err.message:find('Server "bad": ', 1, true), err.message)
+      assert.truthy(err.message:find(case[3], 1, true), err.message)
+      if case.tail then assert.truthy(err.message:find("first words\nlast words", 1, true), err.message) end
+      -- Beside another: the other is served, and /readyz says what is wrong with which.
+      local host = lunette.http { policy = ("lunette.upstream('bad', %s)\n"):format(bad:lua(case.hangs and impatient)) .. lunette.bare(good) }
+      assert.equal(200, (status_of(host, "/readyz")))
+      local client = host.client()
+      client:initialize()
+      assert.same({ "good_work" }, json.names(json.at(client:result("tools/list", "{}"), "tools")))
+      client:result("tools/call", '{"name":"good_work"}')
+      local unknown = client:failure("tools/call", '{"name":"bad_work"}')
+      assert.equal(-32602, unknown.code)
+      assert.truthy(unknown.message:find('Unknown tool: bad_work; server "bad" is down: ', 1, true), unknown.message)
+      assert.truthy(unknown.message:find(case[3], 1, true), unknown.message)
+      local status, body = status_of(host, "/readyz")
+      assert.equal(503, status)
+      assert.equal("down", json.value(body, "servers", "bad", "state"))
+      assert.truthy(json.value(body, "servers", "bad", "error"):find(case[3], 1, true), body)
+      assert.equal("up", json.value(body, "servers", "good", "state"))
+      assert.equal(200, (status_of(host, "/healthz")))
+      -- It is mended: whoever calls it next finds it, and so does /readyz.
+      bad.on_session = nil
+      bad.handlers.initialize, bad.handlers["tools/list"] = nil, nil
+      loop.wait(function() return json.names(json.at(client:result("tools/list", "{}"), "tools"))[2] end, "its tools", 10000)
+      client:result("tools/call", '{"name":"bad_work"}')
+      assert.equal(200, (status_of(host, "/readyz")))
+    end)
+  end
+end)
+
+describe("a server that, in a list,", function()
+  after_each(lunette.finish)
+
+  for _, case in ipairs(in_a_list) do
+    it(case[1], function()
+      local bad, good = server "bad", server "good"
+      case[2](bad)
+      local alone = lunette.stdio { policy = ("lunette.upstream('bad', %s)"):format(bad:lua(case.hangs and impatient)) }
+      alone:initialize()
+      local err = alone:failure("tools/list", "{}")
+      assert.equal(-32603, err.code)
+      assert.truthy(err.message:find(case[3], 1, true), err.message)
+      assert.truthy(err.message:find('Server "bad"', 1, true), err.message)
+      if case.tail then assert.truthy(err.message:find("first words\nlast words", 1, true), err.message) end
+      local client = lunette.stdio { policy = ("lunette.upstream('bad', %s)\n"):format(bad:lua(case.hangs and impatient)) .. lunette.bare(good) }
+      client:initialize()
+      assert.same({ "good_work" }, json.names(json.at(client:result("tools/list", "{}"), "tools")))
+      -- Nobody waits for that list again, nor is the server tried again, to call another.
+      local began, tried = loop.uv.hrtime(), bad:count "tools/list"
+      for _ = 1, 5 do client:result("tools/call", '{"name":"good_work"}') end
+      assert.is_true((loop.uv.hrtime() - began) / 1e6 < 400 * loop.slow)
+      assert.equal(tried, bad:count "tools/list")
+      -- No empty list was kept for it: asked again it is listed.
+      bad.handlers["tools/list"] = nil
+      local shown = json.names(json.at(client:result("tools/list", "{}"), "tools"))
+      assert.same({ "bad_work", "good_work" }, shown, client.process.err:all())
+    end)
+  end
+end)
+
+describe("the state of servers", function()
+  after_each(lunette.finish)
+
+  local function state(host, name)
+    local status, body = status_of(host, "/readyz")
+    return json.value(body, "servers", name, "state"), status, body
+  end
+
+  it("is told by /readyz as it is: not yet asked for, starting, up, stopped", function()
+    local up, held = server("up"), nil
+    up:on("initialize", function(req) held = req end)
+    local host = lunette.http { policy = "lunette.configure { start_timeout = 0.1 }\n" .. lunette.bare(up) }
+    local first, ready = state(host, "up")
+    assert.same({ "unknown", 200 }, { first, ready })
+    local client = host.client()
+    client:start("initialize", '{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"x","version":"1"}}')
+    loop.wait(function() return state(host, "up") == "starting" end, "its start to be late")
+    assert.equal(503, (select(2, state(host, "up"))))
+    loop.wait(function() return held end, "initialize")
+    up.handlers.initialize = nil
+    held:reply '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}'
+    loop.wait(function() return state(host, "up") == "up" end, "it to be up")
+    assert.equal(200, (select(2, state(host, "up"))))
+    loop.wait(function() return client.session end, "the client's session")
+    client.version = "2025-11-25"
+    assert.equal(200, client:close())
+    local user = host.client()
+    user:initialize()
+    user:result("tools/call", '{"name":"work"}')
+    -- One that worked is started again when it is needed: no reason to send nobody.
+    for _, session in ipairs(up.sessions) do session:exit(3) end
+    loop.wait(function() return state(host, "up") ~= "up" end, "its end to be known")
+    local now, status, body = state(host, "up")
+    assert.same({ "stopped", 200 }, { now, status })
+    assert.truthy(json.value(body, "servers", "up", "error"):find("exited with status 3", 1, true))
+    user:result("tools/call", '{"name":"work"}')
+    assert.equal("up", (state(host, "up")))
+  end)
+
+  it("is not one client's doing while others work with it", function()
+    local up = server "up"
+    local host = lunette.http { policy = lunette.bare(up) }
+    local clients = {}
+    for i = 1, 3 do
+      clients[i] = host.client()
+      clients[i]:initialize()
+      clients[i]:result("tools/call", '{"name":"work"}')
+    end
+    up:on("tools/call", function(req)
+      if req:at("arguments", "die") then req.session:exit(1) else req:reply '{"content":[]}' end
+    end)
+    for _ = 1, 6 do
+      assert.equal(-32603, clients[1]:failure("tools/call", '{"name":"work","arguments":{"die":1}}').code)
+      assert.equal("up", (state(host, "up")))
+      clients[2]:result("tools/call", '{"name":"work"}')
+      local new = host.client()
+      new:initialize()
+      new:result("tools/call", '{"name":"work"}')
+    end
+    assert.equal(1, clients[3] and up.sessions[3]:count "tools/call")
+  end)
+end)
+
+describe("a server that never reads", function()
+  after_each(lunette.finish)
+
+  it("is a matter of its own client's, bounded in memory, and told of", function()
+    local bad, good = server("bad", { args = { "--ignore-eof" } }), server "good"
+    local host = lunette.http { policy = ("lunette.upstream('bad', %s)\n"):format(bad:lua("timeout = " .. 3 * loop.slow)) .. lunette.bare(good) }
+    local client, other = host.client(), host.client()
+    client:initialize()
+    other:initialize()
+    client:result("tools/call", '{"name":"bad_work"}')
+    local deaf = bad.sessions[1]
+    deaf:stop_reading()
+    deaf:stderr "deaf now\n"
+    host.process:wait_stderr "deaf now"
+    local before, body = process.rss(host.process.pid), ("x"):rep(3900000)
+    local calls = {}
+    for i = 1, 24 do calls[i] = client:start("tools/call", ('{"name":"bad_work","arguments":{"x":"%s"}}'):format(body)) end
+    other:result("tools/call", '{"name":"bad_work"}')
+    other:result("tools/call", '{"name":"good_work"}')
+    client:result("tools/call", '{"name":"good_work"}')
+    local slow, late = 0, 0
+    for _, call in ipairs(calls) do
+      local message = json.value(call:wait(20000), "error", "message")
+      if message:find("reads too slowly", 1, true) then slow = slow + 1 end
+      if message:find("in time", 1, true) then late = late + 1 end
+    end
+    assert.equal(24, slow + late)
+    assert.is_true(slow > 0 and late > 0, ("%d slow, %d late"):format(slow, late))
+    if not lunette.sanitized then assert.is_true(process.rss(host.process.pid) - before < 110 * 1024) end
+  end)
 end)
 
 describe("lunette list", function()

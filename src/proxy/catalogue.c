@@ -8,6 +8,7 @@
 
 enum {
   MAX_PAGES = 1000,
+  REST_MS = 1000,
   MAX_ITEMS = 100000,
   MAX_MESSAGES = 16, /* bytes of one list, in messages of the greatest size */
   MAX_SHARED = 64    /* catalogues of one server: clients may think up capabilities without end */
@@ -156,6 +157,18 @@ bool ln_catalogue_offers(const struct ln_catalogue *c, enum ln_kind kind) {
   struct ln_json_item it;
   return ln_json_get(c->capabilities, ln_kind_rows[kind].capability, &it) &&
          it.type == LN_JSON_OBJECT;
+}
+
+static uint64_t now_of(const struct ln_catalogue *c) {
+  return ln_loop_now(c->upstream->host->loop);
+}
+
+bool ln_catalogue_hopeless(const struct ln_catalogue *c, enum ln_kind kind, bool listing) {
+  uint64_t now = now_of(c);
+  if (c->shelves[kind]) return false;
+  if (c->fetching[kind])
+    return now - c->asked_at[kind] > c->upstream->host->settings.start_timeout_ms;
+  return !listing && now < c->rest_until[kind];
 }
 
 /* --- fetching --- */
@@ -331,6 +344,8 @@ static void first_fetched(struct fetch *f, struct ln_shelf *shelf, const char *w
     return;
   }
   c->shelves[kind] = shelf;
+  /* As long again as it took, at least a second. */
+  c->rest_until[kind] = shelf ? 0 : now_of(c) + LN_MAX(now_of(c) - c->asked_at[kind], REST_MS);
   if (!shelf)
     LN_LOG(c->upstream->host->log, ERROR, c->upstream->conf->name, "%s failed: %s",
            ln_kind_rows[kind].list_method, why);
@@ -342,6 +357,7 @@ static int fetch_start(struct ln_catalogue *c, enum ln_kind kind, struct ln_uses
   if (!f) return LN_ENOMEM;
   f->arg = &c->fetches[kind];
   c->fetching[kind] = true;
+  c->asked_at[kind] = now_of(c);
   fetch_page(f, us, LN_STR_NONE);
   return LN_OK;
 }

@@ -37,8 +37,10 @@ struct ln_catalogue {
   struct ln_shelf *shelves[LN_KINDS]; /* NULL: not fetched yet */
   struct ln_list fetches[LN_KINDS];   /* waiters of a fetch under way */
   bool fetching[LN_KINDS];
-  bool stale[LN_KINDS]; /* changed while it was being fetched */
-  bool own;             /* of one session alone */
+  uint64_t asked_at[LN_KINDS];   /* loop time of the last fetch that began … */
+  uint64_t rest_until[LN_KINDS]; /* … and, when it failed, until which calls do without the list */
+  bool stale[LN_KINDS];          /* changed while it was being fetched */
+  bool own;                      /* of one session alone */
   struct ln_usession
       *maker; /* who fetched first and has used nothing yet; compared, never followed */
 };
@@ -63,6 +65,10 @@ void ln_catalogue_shelf(struct ln_session *s, struct ln_upstream *u, enum ln_kin
  * done. */
 void ln_catalogue_changed(struct ln_usession *us, enum ln_kind kind,
                           void (*done)(void *arg, bool differs), void *arg);
+
+/* The list can't be had soon: it has been asked for for longer than clients are made to wait, or,
+ * for what is no request for lists itself, it failed a moment ago. */
+bool ln_catalogue_hopeless(const struct ln_catalogue *c, enum ln_kind kind, bool listing);
 
 struct ln_shelf *ln_shelf_ref(struct ln_shelf *sh);
 void ln_shelf_unref(struct ln_shelf *sh);

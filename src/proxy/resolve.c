@@ -43,24 +43,6 @@ struct ln_subject ln_resolve_subject(const struct ln_method *method, const struc
   return (struct ln_subject){method->kind, method->kind == LN_KIND_RESOURCE ? msg->uri : msg->name};
 }
 
-static struct ln_msg *unknown(enum ln_kind kind, struct ln_str key) {
-  struct ln_buf text, data;
-  ln_buf_init(&text, key.n + 64);
-  ln_buf_init(&data, key.n * 6 + 64);
-  struct ln_msg *m = NULL;
-  bool uri = kind == LN_KIND_RESOURCE || kind == LN_KIND_TEMPLATE;
-  int rc = ln_buf_printf(&text, "Unknown %s: %.*s%c", ln_kind_rows[kind].noun, LN_STR_ARG(key), 0);
-  if (!rc && uri) {
-    rc = ln_buf_append_c(&data, "{\"uri\":");
-    if (!rc) rc = ln_json_quote(&data, key);
-    if (!rc) rc = ln_buf_append_c(&data, "}");
-  }
-  if (!rc) m = ln_msg_error(-32602, text.data, uri ? ln_buf_str(&data) : LN_STR_NONE);
-  ln_buf_deinit(&text);
-  ln_buf_deinit(&data);
-  return m ? m : ln_msg_error(-32602, "Unknown component", LN_STR_NONE);
-}
-
 /* Finding out who is meant. `found` is called once with the exchange's entry and upstream set, or
  * not at all when `refused` was. */
 struct resolve {
@@ -72,6 +54,40 @@ struct resolve {
   ln_reply_fn done;
   void *arg;
 };
+
+/* A server that is down could have known it. Said of every unknown name alike: it must not tell a
+ * hidden one from one that isn't there. */
+static int say_missing(const struct ln_generation *g, struct ln_buf *text) {
+  int rc = LN_OK;
+  for (size_t i = 0; i < g->n_upstreams && !rc; i++) {
+    const struct ln_upstream *u = g->upstreams[i];
+    if (u->health == LN_UPSTREAM_DOWN)
+      rc = ln_buf_printf(text, "; server \"%s\" is down: %s", u->conf->name, u->last_error);
+  }
+  return rc;
+}
+
+static struct ln_msg *unknown(const struct resolve *r, enum ln_kind kind) {
+  struct ln_str key = str_of(r->key);
+  struct ln_buf text, data;
+  ln_buf_init(&text, key.n + 8 * LN_WHY_MAX);
+  ln_buf_init(&data, key.n * 6 + 64);
+  struct ln_msg *m = NULL;
+  bool uri = kind == LN_KIND_RESOURCE || kind == LN_KIND_TEMPLATE;
+  int rc = ln_buf_printf(&text, "Unknown %s: %.*s", ln_kind_rows[kind].noun, LN_STR_ARG(key));
+  if (!rc && say_missing(r->x->gen, &text) == LN_ENOMEM)
+    rc = LN_ENOMEM; /* past the limit it is cut */
+  if (!rc) rc = ln_buf_append(&text, "", 1);
+  if (!rc && uri) {
+    rc = ln_buf_append_c(&data, "{\"uri\":");
+    if (!rc) rc = ln_json_quote(&data, key);
+    if (!rc) rc = ln_buf_append_c(&data, "}");
+  }
+  if (!rc) m = ln_msg_error(-32602, text.data, uri ? ln_buf_str(&data) : LN_STR_NONE);
+  ln_buf_deinit(&text);
+  ln_buf_deinit(&data);
+  return m ? m : ln_msg_error(-32602, "Unknown component", LN_STR_NONE);
+}
 
 static void resolve_end(struct resolve *r, struct ln_msg *refusal) {
   /* Called off while lists were fetched: nothing may be begun for it any more. */
@@ -121,7 +137,7 @@ static void resolve_unlisted(struct resolve *r) {
     resolve_to(r->x, NULL, NULL);
     r->x->upstream = g->upstreams[0];
   }
-  resolve_end(r, may ? NULL : unknown(r->kind, str_of(r->key)));
+  resolve_end(r, may ? NULL : unknown(r, r->kind));
 }
 
 /* A client's URI in the forms that it is held against templates in. */
@@ -174,7 +190,7 @@ static void resolve_template(void *arg, struct ln_view *v, const char *why) {
   forms_free(&f);
   /* The rules on resources hold for what a template reaches. */
   if (visible ? may_hide(r, LN_KIND_RESOURCE) : hidden) {
-    resolve_end(r, unknown(LN_KIND_RESOURCE, str_of(r->key)));
+    resolve_end(r, unknown(r, LN_KIND_RESOURCE));
   } else if (visible) {
     resolve_to(r->x, v, visible);
     resolve_end(r, NULL);
@@ -194,7 +210,7 @@ static void resolve_view(void *arg, struct ln_view *v, const char *why) {
     resolve_to(r->x, v, e);
     resolve_end(r, NULL);
   } else if (ln_view_is_hidden(v, str_of(r->key))) {
-    resolve_end(r, unknown(r->kind, str_of(r->key)));
+    resolve_end(r, unknown(r, r->kind));
   } else if (r->kind == LN_KIND_RESOURCE) {
     ln_view_get(r->x->session, LN_KIND_TEMPLATE, r->x, resolve_template, r);
   } else {

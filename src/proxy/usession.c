@@ -38,7 +38,8 @@ static bool works_elsewhere(const struct ln_usession *us) {
 static void note_failure(struct ln_usession *us, const char *why) {
   struct ln_upstream *u = us->upstream;
   uint64_t now = ln_loop_now(u->host->loop);
-  bool worked = us->served || (us->state == LN_US_READY && now - us->opened_at > STEADY_MS);
+  bool worked = us->state == LN_US_READY &&
+                (us->served || now - us->opened_at > STEADY_MS || works_elsewhere(us));
   if (worked) u->failures = 0;
   u->failures++;
   if (!worked)

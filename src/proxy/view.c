@@ -149,10 +149,14 @@ static void out_of_patience(struct ln_timer *t) {
   getter_finish(LN_CONTAINER(t, struct getter, patience));
 }
 
-/* A server that has been starting for longer than clients are made to wait keeps nobody up. */
+/* A server that has been starting for longer than clients are made to wait keeps nobody up, nor
+ * does one whose list doesn't come. */
 static bool hopeless(const struct getter *g, struct ln_upstream *u) {
   struct ln_session *s = g->session;
-  if (g->gen->n_upstreams < 2 || ln_session_catalogue(s, u)) return false;
+  if (g->gen->n_upstreams < 2) return false;
+  const struct ln_catalogue *c = ln_session_catalogue(s, u);
+  bool listing = !g->x || g->x->method->route == LN_ROUTE_LIST;
+  if (c) return ln_catalogue_hopeless(c, g->kind, listing);
   struct ln_usession *us =
       u->conf->session == LN_SESSION_SHARED ? u->shared : ln_session_usession(s, u);
   return us && us->state != LN_US_READY &&
