@@ -110,6 +110,26 @@ static void edit(const struct ln_msg *m) {
   ln_msg_unref(other);
 }
 
+/* Edits within the arguments or the result leave a message that is as if it had been read. */
+static void edit_inside(const struct ln_msg *m) {
+  struct ln_json_cur cur = ln_json_enter(m->arguments.p ? m->arguments : m->result);
+  struct ln_json_item it;
+  struct ln_edit edits[3];
+  size_t n = 0;
+  for (; n < 3 && ln_json_next(&cur, &it); n++)
+    edits[n] = (struct ln_edit){it.value, n ? LN_STR_LIT("1") : LN_STR_LIT("[1, {\"a\":2}]")};
+  if (!n) return;
+  struct ln_msg *other = ln_msg_edit(m, edits, n), *read;
+  MUST(other);
+  const struct ln_msg_limits limits = {
+      .json = {.max_bytes = SIZE_MAX, .max_depth = 1000, .max_members = UINT32_MAX}};
+  struct ln_msg_fault fault;
+  MUST(!ln_msg_parse(other->bytes, other->text, &limits, &read, &fault));
+  same(read, other);
+  ln_msg_unref(read);
+  ln_msg_unref(other);
+}
+
 static void put_params(const struct ln_msg *m) {
   struct ln_msg *with = m->method.p ? ln_msg_with_params(m, LN_STR_LIT("{\"uri\":\"a:b\"}")) : NULL;
   if (!m->method.p) return;
@@ -156,6 +176,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (lax) {
     check(lax, false);
     edit(lax);
+    edit_inside(lax);
     put_params(lax);
     out(lax, false);
   }

@@ -406,6 +406,77 @@ struct ln_msg *ln_msg_notification(const char *method, struct ln_str params) {
   return outgoing(LN_STR_LIT("{\"jsonrpc\":\"2.0\",\"method\":\""), method, params);
 }
 
+/* --- editing --- */
+
+enum { FEW_EDITS = 8 };
+
+/* Every slice of a message. */
+#define SLOT(member) offsetof(struct ln_msg, member)
+static const size_t slots[] = {
+    SLOT(text),   SLOT(jsonrpc),   SLOT(id),           SLOT(method),
+    SLOT(params), SLOT(result),    SLOT(error),        SLOT(name),
+    SLOT(uri),    SLOT(arguments), SLOT(meta),         SLOT(ref),
+    SLOT(task),   SLOT(task_id),   SLOT(related_task), SLOT(progress_token),
+};
+_Static_assert(LN_COUNT(slots) * sizeof(struct ln_str) == sizeof(struct ln_msg) - SLOT(text),
+               "a slice of ln_msg has no row");
+
+/* Whether all edits lie in a value that has no slices of its own, and leave it a container: then
+ * the slices are where they were but for what the edits move. */
+static bool is_inside(const struct ln_msg *m, const struct ln_edit *edits, size_t n) {
+  struct ln_str whole = m->arguments.p ? m->arguments : m->result;
+  if (!n || n > FEW_EDITS || whole.n < 2 || (*whole.p != '{' && *whole.p != '[')) return false;
+  struct ln_str last = edits[n - 1].at;
+  return edits[0].at.p > whole.p && last.p + last.n < whole.p + whole.n;
+}
+
+/* The message with its slices in the edited text at p. */
+static struct ln_msg *moved(const struct ln_msg *m, const struct ln_edit *edits, size_t n,
+                            struct ln_bytes *bytes) {
+  struct ln_msg *out = malloc(sizeof *out);
+  if (!out) return NULL;
+  live++;
+  *out = *m;
+  out->refs = 1;
+  out->bytes = ln_bytes_ref(bytes);
+  for (size_t i = 0; i < LN_COUNT(slots); i++) {
+    struct ln_str *s = (struct ln_str *)(void *)((char *)out + slots[i]);
+    if (!s->p) continue;
+    const char *from = s->p, *to = s->p + s->n;
+    size_t before = 0, within = 0; /* modulo SIZE_MAX + 1: they may be negative */
+    for (size_t k = 0; k < n; k++) {
+      size_t grown = edits[k].with.n - edits[k].at.n;
+      if (edits[k].at.p < from)
+        before += grown;
+      else if (edits[k].at.p < to)
+        within += grown;
+    }
+    *s = (struct ln_str){bytes->data + (from - m->text.p) + before, s->n + within};
+  }
+  return out;
+}
+
+/* The edited text's message. Proven text with valid values put in is proven; a value may bring line
+ * breaks along. */
+static struct ln_msg *edited(const struct ln_msg *m, const struct ln_edit *edits, size_t n,
+                             struct ln_bytes *bytes) {
+  struct ln_msg *out = NULL;
+  bool newlines = m->newlines;
+  for (size_t i = 0; i < n && !newlines; i++)
+    newlines = edits[i].with.n && (memchr(edits[i].with.p, '\n', edits[i].with.n) ||
+                                   memchr(edits[i].with.p, '\r', edits[i].with.n));
+  if (is_inside(m, edits, n)) {
+    out = moved(m, edits, n, bytes);
+    if (out) out->newlines = newlines;
+    return out;
+  }
+  struct ln_msg_fault fault = {0};
+  struct ln_str text = {bytes->data, bytes->len};
+  if (index_text(bytes, text, newlines, false, &out, &fault)) out = NULL;
+  ln_bytes_unref(fault.id_bytes);
+  return out;
+}
+
 struct ln_msg *ln_msg_edit(const struct ln_msg *m, const struct ln_edit *edits, size_t n) {
   struct ln_iov small[16], *parts = small;
   size_t max = n * 2 + 1;
@@ -413,7 +484,6 @@ struct ln_msg *ln_msg_edit(const struct ln_msg *m, const struct ln_edit *edits, 
   struct ln_msg *out = NULL;
   int got = ln_json_splice(m->text, NULL, edits, n, parts, max);
   size_t total = 0;
-  bool newlines = m->newlines;
   for (int i = 0; i < got; i++) total += parts[i].n;
   struct ln_bytes *bytes = got < 0 ? NULL : ln_bytes_new(total);
   if (bytes) {
@@ -422,14 +492,7 @@ struct ln_msg *ln_msg_edit(const struct ln_msg *m, const struct ln_edit *edits, 
       memcpy(p, parts[i].p, parts[i].n);
       p += parts[i].n;
     }
-    /* Proven text with valid values put in is proven; a value may bring line breaks along. */
-    for (size_t i = 0; i < n && !newlines; i++)
-      newlines = edits[i].with.n && (memchr(edits[i].with.p, '\n', edits[i].with.n) ||
-                                     memchr(edits[i].with.p, '\r', edits[i].with.n));
-    struct ln_msg_fault fault = {0};
-    if (index_text(bytes, (struct ln_str){bytes->data, total}, newlines, false, &out, &fault))
-      out = NULL;
-    ln_bytes_unref(fault.id_bytes);
+    out = edited(m, edits, n, bytes);
     ln_bytes_unref(bytes);
   }
   if (parts != small) free(parts);
@@ -441,9 +504,4 @@ struct ln_msg *ln_msg_with_params(const struct ln_msg *m, struct ln_str params) 
   const struct ln_str parts[] = {
       {m->text.p, m->text.n - 1}, LN_STR_LIT(",\"params\":"), params, LN_STR_LIT("}")};
   return build(parts, LN_COUNT(parts));
-}
-
-struct ln_msg *ln_msg_with_result(const struct ln_msg *m, struct ln_str result) {
-  if (!m->result.p) return NULL;
-  return ln_msg_edit(m, &(struct ln_edit){m->result, result}, 1);
 }

@@ -68,11 +68,9 @@ struct ln_msg *ln_msg_error_raw(struct ln_str error /* the error object */);
 void ln_msg_error_words(const struct ln_msg *m, char *out, size_t max);
 struct ln_msg *ln_msg_request(const char *method, struct ln_str params);
 struct ln_msg *ln_msg_notification(const char *method, struct ln_str params);
-/* The message with its params (or its result, NULL when it has none) replaced: a new message. */
+/* The message with its params replaced: a new message. */
 struct ln_msg *ln_msg_with_params(const struct ln_msg *m, struct ln_str params);
-struct ln_msg *ln_msg_with_result(const struct ln_msg *m, struct ln_str result);
-/* The message with edits carried out (slices of m->text, in order): a new message, indexed again.
- */
+/* The message with edits carried out (slices of m->text, in order): a new message. */
 struct ln_msg *ln_msg_edit(const struct ln_msg *m, const struct ln_edit *edits, size_t n);
 
 #endif

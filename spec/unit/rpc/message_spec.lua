@@ -467,14 +467,6 @@ describe("rpc/message", function()
       assert.equal('"z"', m.name)
     end)
 
-    it("of a result need one", function()
-      local function empty(msg) return lib.ln_msg_with_result(msg, str "{}") end
-      local m = with('{"jsonrpc":"2.0","id":1,"result":{"a":1},"x":2}', empty)
-      assert.equal('{"jsonrpc":"2.0","id":1,"result":{},"x":2}', m.text)
-      assert.is_nil(with('{"jsonrpc":"2.0","id":1,"error":{}}', empty))
-      assert.is_nil(with('{"jsonrpc":"2.0","id":1,"method":"x"}', empty))
-    end)
-
     it("leave the source as it was, and are counted", function()
       local m = assert(R.parse(text))
       local copy = lib.ln_msg_edit(m.msg, ffi.new "struct ln_edit[1]", 0)
