@@ -6,11 +6,13 @@ local M = {}
 
 local YEAR = 366 * 86400
 
--- kind: "time", "count" or "flag"; the bounds are inclusive.
+-- kind: "time", "count", "limit" (a count, or 0 for none) or "flag"; the bounds are inclusive.
 local known = {
   start_timeout = { "time", 2, 0, YEAR },
   request_timeout = { "time", 60, 0.001, YEAR },
   hook_timeout = { "time", 1, 0, YEAR },
+  watchdog = { "time", 10, 0, YEAR },
+  memory_limit = { "limit", 256 * 1024 * 1024, 8 * 1024 * 1024, 64 * 1024 ^ 3 },
   drain_timeout = { "time", 5, 0, YEAR },
   session_timeout = { "time", 1800, 0.001, YEAR },
   http_timeout = { "time", 30, 0.001, YEAR },
@@ -34,11 +36,12 @@ local function check_value(name, value)
   local what = "lunette.configure: " .. name
   if kind == "flag" then return check.type(what, value, "boolean") end
   check.type(what, value, "number")
+  if kind == "limit" and value == 0 then return value end
   if not (value >= least and value <= most) then
     local unit = kind == "time" and " seconds" or ""
     check.fail("%s must be from %s to %s%s, not %s", what, least, most, unit, value)
   end
-  if kind == "count" and value ~= math.floor(value) then
+  if (kind == "count" or kind == "limit") and value ~= math.floor(value) then
     check.fail("%s must be a whole number, not %s", what, value)
   end
   return value

@@ -295,6 +295,8 @@ function Prompts.get(name, args, ctx) end
 ---@field start_timeout? number seconds that `initialize` waits for servers (2)
 ---@field request_timeout? number seconds a request may take (60)
 ---@field hook_timeout? number seconds of running time a handler has, waiting not counted; 0: no limit (1)
+---@field watchdog? number seconds after that until what can't be stopped ends the process; 0: never (10)
+---@field memory_limit? integer bytes of memory of the policy's Lua; 0: no limit (256 MiB)
 ---@field drain_timeout? number seconds that requests get to finish at the end (5)
 ---@field session_timeout? number seconds an HTTP session may be idle (1800)
 ---@field http_timeout? number seconds of a lunette.http that doesn't say (30)

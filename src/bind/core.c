@@ -15,15 +15,6 @@ LN_THROWS void ln_bind_push_error_mt(lua_State *L) {
   lua_rawget(L, LUA_REGISTRYINDEX);
 }
 
-/* Where a handler or component stands; NULL for others. */
-static const char *place_of_run(const struct ln_run *run) {
-  if (!run) return NULL;
-  const struct ln_policy_decls *d = &run->policy->decls;
-  if (run->kind == LN_RUN_HOOK) return d->hooks[run->index].where;
-  if (run->kind == LN_RUN_COMPONENT) return d->components[run->index].where;
-  return NULL;
-}
-
 /* A call in a return leaves no trace of the function that made it: then it's the handler. */
 LN_THROWS void ln_bind_where(lua_State *L) {
   lua_Debug ar;
@@ -34,7 +25,8 @@ LN_THROWS void ln_bind_where(lua_State *L) {
     lua_pushfstring(L, "%s:%d", named ? ar.source + 1 : ar.short_src, ar.currentline);
     return;
   }
-  const char *place = place_of_run(ln_vm_of(L)->current);
+  const struct ln_run *run = ln_vm_of(L)->current;
+  const char *place = run ? ln_run_place(run) : NULL;
   lua_pushstring(L, place ? place : "?");
 }
 

@@ -10,6 +10,7 @@
 #include "proxy/router.h"
 #include "proxy/view.h"
 #include "script/shared.h"
+#include "script/watchdog.h"
 #include "transport/fetch.h"
 
 void ln_host_init(struct ln_host *h, struct ln_loop *loop, struct ln_log *log) {
@@ -20,6 +21,8 @@ void ln_host_init(struct ln_host *h, struct ln_loop *loop, struct ln_log *log) {
   ln_list_init(&h->policies);
   h->fetcher = ln_fetcher_new(loop);
   h->shared = ln_shared_new();
+  h->watchdog = ln_watchdog_new(log);
+  if (!h->watchdog) LN_LOG(log, WARN, "watchdog", "there is none: no thread for it");
 }
 
 /* --- generations --- */
@@ -157,6 +160,7 @@ void ln_host_close(struct ln_host *h, void (*closed)(void *arg), void *arg) {
 void ln_host_deinit(struct ln_host *h) {
   LN_ASSERT(ln_list_empty(&h->upstreams) && ln_list_empty(&h->views));
   ln_shared_unref(h->shared);
+  ln_watchdog_free(h->watchdog);
   *h = (struct ln_host){0};
 }
 
@@ -376,5 +380,6 @@ struct ln_policy_host ln_host_for_policy(struct ln_host *h) {
       .fetcher = h->fetcher,
       .policies = &h->policies,
       .shared = h->shared,
+      .watchdog = h->watchdog,
   };
 }

@@ -13,6 +13,7 @@ struct ln_channel_events;
 struct ln_session;
 struct ln_upstream;
 struct ln_view;
+struct ln_watchdog;
 
 /* A policy and the servers it declared: what is in force between two reloads. Immutable but for the
  * servers' own state; sessions and whatever is under way hold the one they work by. */
@@ -39,10 +40,11 @@ struct ln_host {
   struct ln_generation *gen;   /* in force; counted */
   struct ln_settings settings; /* the policy's; the command line waits longer */
 
-  struct ln_fetcher *fetcher; /* lunette.http's connections; NULL: gone, or no memory for it */
-  struct ln_list policies;    /* all that live, those of older generations among them */
-  struct ln_shared *shared;   /* lunette.shared: outlives policies; counted */
-  struct ln_list upstreams;   /* every one that lives, those of older generations among them */
+  struct ln_fetcher *fetcher;   /* lunette.http's connections; NULL: gone, or no memory for it */
+  struct ln_list policies;      /* all that live, those of older generations among them */
+  struct ln_shared *shared;     /* lunette.shared: outlives policies; counted */
+  struct ln_watchdog *watchdog; /* of the thread that made the host; NULL: none to be had */
+  struct ln_list upstreams;     /* every one that lives, those of older generations among them */
 
   struct ln_list sessions;
   size_t n_sessions;

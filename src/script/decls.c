@@ -173,6 +173,8 @@ static void read_settings(lua_State *L, struct ln_settings *s) {
   s->start_timeout_ms = field_ms(L, "start_timeout");
   s->request_timeout_ms = field_ms(L, "request_timeout");
   s->hook_timeout_ms = field_ms(L, "hook_timeout");
+  s->watchdog_ms = field_ms(L, "watchdog");
+  s->memory_limit = (size_t)field_number(L, "memory_limit");
   s->drain_timeout_ms = field_ms(L, "drain_timeout");
   s->session_timeout_ms = field_ms(L, "session_timeout");
   s->max_message_bytes = (size_t)field_number(L, "max_message_bytes");
@@ -206,6 +208,17 @@ static void read_timers(lua_State *L, struct ln_policy *p) {
   lua_pop(L, 1);
 }
 
+/* A limit that what is there already exceeds would fail every message. */
+static void limit_memory(lua_State *L, struct ln_policy *p) {
+  struct ln_heap *h = &p->vm->guard.heap;
+  size_t limit = p->decls.settings.memory_limit;
+  if (limit && h->used > limit / 2) lua_gc(L, LUA_GCCOLLECT, 0);
+  if (limit && h->used > limit)
+    luaL_error(L, "the policy takes %f MB when loaded, more than its memory_limit of %f MB",
+               (double)h->used / 1e6, (double)limit / 1e6);
+  ln_heap_set_limit(h, limit);
+}
+
 LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p) {
   struct ln_policy_decls *d = &p->decls;
   ln_vm_require(L, "lunette.state");
@@ -218,6 +231,8 @@ LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p) {
   read_settings(L, &d->settings);
   p->vm->codec.text.max = p->vm->codec.max_bytes =
       LN_MAX(p->vm->codec.max_bytes, d->settings.max_message_bytes);
+  p->vm->guard.patience = d->settings.watchdog_ms * 1000000u;
+  limit_memory(L, p);
   read_kinds(L, p);
   read_timers(L, p);
   lua_getfield(L, -1, "settings");

@@ -4,12 +4,15 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "script/vm.h"
 
-/* About 30 µs of interpreted code: cheap enough to look at the clock, fine enough for any limit. */
-enum { EVERY = 5000 };
+/* About 10 µs of interpreted code: cheap enough to look at the clock, and fewer instructions than
+ * it takes of string.gsub's callbacks, 17 kB of stack each, to get from half the stack to its end.
+ */
+enum { EVERY = 1000, STACK_MAX = 4 << 20 };
 
 uint64_t ln_guard_clock(void) {
   struct timespec t;
@@ -17,16 +20,17 @@ uint64_t ln_guard_clock(void) {
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void on_count(lua_State *L, lua_Debug *ar) {
-  struct ln_guard *g = &ln_vm_of(L)->guard;
-  if (!g->deadline || ln_guard_clock() < g->deadline) return;
-  lua_getinfo(L, "Sl", ar);
-  if (!g->fired)
+static void on_count(lua_State *L, lua_Debug *ar);
+
+static void too_late(struct ln_guard *g, lua_State *L) {
+  if (!g->fired) {
+    char place[160];
+    ln_vm_place(L, ln_vm_of(L), place, sizeof place);
     snprintf(g->text, sizeof g->text,
-             g->loading ? "%s:%d: ran for more than %g s while the policy loads"
-                        : "%s:%d: ran for more than %g s without waiting (hook_timeout)",
-             *ar->source == '@' || *ar->source == '=' ? ar->source + 1 : ar->short_src,
-             ar->currentline, (double)g->limit / 1e9);
+             g->loading ? "%s: ran for more than %g s while the policy loads"
+                        : "%s: ran for more than %g s without waiting (hook_timeout)",
+             place, (double)g->limit / 1e9);
+  }
   g->fired = true;
   lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
   if (lua_isyieldable(L)) {
@@ -37,22 +41,61 @@ static void on_count(lua_State *L, lua_Debug *ar) {
   lua_error(L);
 }
 
+static void too_deep(lua_State *L) {
+  char place[160];
+  ln_vm_place(L, ln_vm_of(L), place, sizeof place);
+  lua_pushfstring(L, "%s: C stack overflow (coroutines or string.gsub's functions nested too deep)",
+                  place);
+  lua_error(L);
+}
+
+static void on_count(lua_State *L, lua_Debug *ar) {
+  struct ln_guard *g = &ln_vm_of(L)->guard;
+  const char *here = __builtin_frame_address(0);
+  (void)ar;
+  if (g->stack && here < g->stack && (size_t)(g->stack - here) > g->stack_max) {
+    too_deep(L);
+    return;
+  }
+  if (ln_heap_untidy(&g->heap)) ln_heap_tidy(&g->heap, L, true);
+  if (g->deadline && ln_guard_clock() >= g->deadline) too_late(g, L);
+}
+
 void ln_guard_install(struct lua_State *L) {
   lua_sethook(L, on_count, LUA_MASKCOUNT, EVERY);
 }
 
+static size_t stack_max(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_STACK, &limit) || limit.rlim_cur == RLIM_INFINITY) return STACK_MAX;
+  return LN_MIN((size_t)limit.rlim_cur / 2, STACK_MAX);
+}
+
 struct ln_guard_mark ln_guard_enter(struct ln_guard *g, uint64_t budget, uint64_t limit) {
-  struct ln_guard_mark mark = {g->deadline, g->limit, ln_guard_clock(), g->fired};
+  struct ln_guard_mark mark = {.deadline = g->deadline,
+                               .limit = g->limit,
+                               .began = ln_guard_clock(),
+                               .fired = g->fired,
+                               .armed = g->heap.armed,
+                               .stack = g->stack};
   g->fired = false;
   g->limit = limit;
   g->deadline = limit && !g->off ? mark.began + budget : 0;
+  g->heap.armed = true;
+  if (!g->stack) g->stack = __builtin_frame_address(0);
+  if (!g->stack_max) g->stack_max = stack_max();
+  mark.watch = ln_watchdog_enter(g->watchdog, LN_CONTAINER(g, struct ln_vm, guard),
+                                 LN_MAX(g->deadline, mark.began), g->patience);
   return mark;
 }
 
 uint64_t ln_guard_leave(struct ln_guard *g, struct lua_State *L, struct ln_guard_mark mark) {
+  ln_watchdog_leave(g->watchdog, mark.watch);
   if (g->fired) ln_guard_install(L);
   g->deadline = mark.deadline;
   g->limit = mark.limit;
   g->fired = mark.fired;
+  g->heap.armed = mark.armed;
+  g->stack = mark.stack;
   return ln_guard_clock() - mark.began;
 }

@@ -1,18 +1,26 @@
-/* The limit on a policy's own running time.
+/* The limits on what a policy's code takes of the process: its own running time, the C stack, and,
+ * with heap.h, memory.
  *
- * A count hook looks at the clock every few thousand instructions. Past the deadline it makes the
- * coroutine yield, which no pcall of the policy can catch, and the run is ended; where a yield is
+ * A count hook looks at them every so many instructions. Past the deadline it makes the coroutine
+ * yield, which no pcall of the policy can catch, and the run is ended; where a yield is
  * impossible (below table.sort and the like, or while a list is made) it raises an error instead,
  * and from then on one at every instruction, until the policy is out of pcalls to catch them with.
  * Compiled loops have no hooks, so the compiler is off for the whole state while there is a
- * limit (see ln_vm_new). Time spent in C (a runaway pattern) is beyond it.
+ * limit (see ln_vm_new).
+ *
+ * Lua's own stack is bounded by LuaJIT, the C stack below nested coroutines and callbacks of
+ * string.gsub is not: it would crash the process long before. Too deep is an error.
+ *
+ * No hook is called while C runs (a runaway pattern) or a finalizer: that is for the watchdog
+ * (watchdog.h), which is told here who is in Lua and until when.
  *
  * LuaJIT's hook belongs to the state, not to a coroutine: it is installed once and only the
- * deadline changes. Guards nest: entering keeps the outer deadline for leaving. */
+ * deadline changes. Guards nest: entering keeps what the outer one had for leaving. */
 #ifndef LN_SCRIPT_GUARD_H
 #define LN_SCRIPT_GUARD_H
 
-#include "base/base.h"
+#include "script/heap.h"
+#include "script/watchdog.h"
 
 struct lua_State;
 
@@ -23,11 +31,18 @@ struct ln_guard {
   char text[256];    /* what to tell the log then, with the place */
   bool loading;      /* the limit is the one on loading */
   bool off;          /* policies with `jit = true` run unguarded */
+  struct ln_heap heap;
+  const char *stack;            /* where the outermost enter was; NULL: outside */
+  size_t stack_max;             /* bytes from there */
+  struct ln_watchdog *watchdog; /* borrowed; NULL: none */
+  uint64_t patience;            /* ns after the deadline until the watchdog bites; 0: never */
 };
 
 struct ln_guard_mark {
   uint64_t deadline, limit, began;
-  bool fired;
+  bool fired, armed;
+  const char *stack;
+  struct ln_watch_mark watch;
 };
 
 /* Installs the hook. guard must be reachable through ln_vm_of(L). */

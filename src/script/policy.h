@@ -19,6 +19,7 @@ struct ln_run;
 struct ln_fetcher;
 struct ln_shared;
 struct ln_transform;
+struct ln_watchdog;
 
 /* --- what a policy declares --- */
 
@@ -62,7 +63,9 @@ struct ln_settings {
   uint64_t start_timeout_ms;   /* 2,000 */
   uint64_t request_timeout_ms; /* 60,000 */
   uint64_t hook_timeout_ms;    /* of a handler's own running time: 1,000 */
-  uint64_t drain_timeout_ms;   /* 5,000 */
+  uint64_t watchdog_ms;      /* after that, until what can't be stopped ends the process: 10,000 */
+  size_t memory_limit;       /* bytes of Lua's; 0: none. 256 MiB */
+  uint64_t drain_timeout_ms; /* 5,000 */
   uint64_t session_timeout_ms; /* an idle HTTP session: 1,800,000 */
   size_t max_message_bytes;    /* 4 MiB */
   unsigned max_depth;          /* 128 */
@@ -135,10 +138,11 @@ struct ln_policy_host {
   void *host;
   struct ln_loop *loop;
   struct ln_log *log;
-  struct ln_fetcher *fetcher; /* what lunette.http asks (transport/fetch.h); NULL: nothing */
-  struct ln_list *policies;   /* where a policy that was loaded is linked in; NULL: nowhere */
-  struct ln_shared *shared;   /* what lunette.shared keeps (script/shared.h); NULL: a store of the
-                                 policy's own. The policy takes a reference. */
+  struct ln_fetcher *fetcher;   /* what lunette.http asks (transport/fetch.h); NULL: nothing */
+  struct ln_list *policies;     /* where a policy that was loaded is linked in; NULL: nowhere */
+  struct ln_shared *shared;     /* what lunette.shared keeps (script/shared.h); NULL: a store of the
+                                   policy's own. The policy takes a reference. */
+  struct ln_watchdog *watchdog; /* told when Lua is entered and left (script/watchdog.h), or NULL */
 };
 
 /* --- loading --- */

@@ -217,6 +217,7 @@ int ln_policy_present(struct ln_policy *p, enum ln_kind kind, struct ln_view_ite
   struct ln_guard_mark mark = ln_guard_enter(&p->vm->guard, ln_policy_limit(p), ln_policy_limit(p));
   int rc = ln_vm_call(p->vm, job_present, &job, &why);
   ln_guard_leave(&p->vm->guard, p->vm->L, mark);
+  ln_vm_tidy(p->vm);
   p->presented++;
   p->items = NULL;
   p->n_items = 0;

@@ -6,12 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WARM_COROUTINES = 64 };
+enum { WARM_COROUTINES = 64, SPARE_BYTES = 4 << 20 };
 
 static void pump(struct ln_run *run);
 
 bool ln_run_is_request(const struct ln_run *run) {
   return run->msg && run->msg->kind == LN_MSG_REQUEST;
+}
+
+const char *ln_run_place(const struct ln_run *run) {
+  const struct ln_policy_decls *d = &run->policy->decls;
+  if (run->kind == LN_RUN_HOOK) return d->hooks[run->index].where;
+  if (run->kind == LN_RUN_COMPONENT) return d->components[run->index].where;
+  return NULL;
 }
 
 /* --- making and ending --- */
@@ -175,15 +182,21 @@ static void fail(struct ln_run *run, const char *text) {
   char *why;
   vm->current = run;
   struct ln_guard_mark mark = ln_guard_enter(&vm->guard, ln_policy_limit(p), ln_policy_limit(p));
+  vm->guard.heap.spare = SPARE_BYTES; /* the run may have failed for memory */
   int rc = ln_vm_call(vm, job_failed, &f, &why);
+  vm->guard.heap.spare = 0;
   ln_guard_leave(&vm->guard, vm->L, mark);
   vm->current = outer;
   if (rc || !run->ended) {
-    LN_LOG(p->host.log, ERROR, "policy", "%s", why ? why : "a handler failed without an error");
+    const char *place = ln_run_place(run);
+    LN_LOG(p->host.log, ERROR, "policy", "handler at %s: %s", place ? place : "?",
+           why ? why : "failed without an error");
     ln_run_end(run,
                ln_run_is_request(run) ? ln_msg_error(-32603, "policy error", LN_STR_NONE) : NULL);
   }
   free(why);
+  drop_coroutine(run); /* with all that it holds: the next one may need the memory */
+  ln_vm_tidy(vm);
 }
 
 /* --- running --- */
@@ -211,6 +224,8 @@ static bool resume(struct ln_run *run) {
     fail(run, late ? vm->guard.text : "coroutine.yield can't be called by a handler itself");
   else if (status || !run->ended)
     fail(run, status ? NULL : "the handler ended without an end");
+  else
+    ln_vm_tidy(vm);
   return false;
 }
 

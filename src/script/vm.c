@@ -69,6 +69,23 @@ static int l_vm_traceback(lua_State *L) {
   return 1;
 }
 
+void ln_vm_place(struct lua_State *L, const struct ln_vm *vm, char *out, size_t max) {
+  lua_Debug ar;
+  for (int level = 0; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline < 0 || strncmp(ar.source, "=lunette/", 9) == 0) continue;
+    bool named = *ar.source == '@' || *ar.source == '=';
+    snprintf(out, max, "%s:%d", named ? ar.source + 1 : ar.short_src, ar.currentline);
+    return;
+  }
+  const char *place = vm->current ? ln_run_place(vm->current) : NULL;
+  snprintf(out, max, "%s", place ? place : "?");
+}
+
+void ln_vm_where(const struct ln_vm *vm, char *out, size_t max) {
+  ln_vm_place(vm->current && vm->current->co ? vm->current->co : vm->L, vm, out, max);
+}
+
 static int l_vm_door(lua_State *L) {
   struct ln_vm *vm = lua_touserdata(L, lua_upvalueindex(1));
   vm->job(L, vm->arg);
@@ -110,6 +127,7 @@ struct ln_vm *ln_vm_new(struct ln_log *log, struct ln_policy *policy, size_t max
   vm->policy = policy;
   ln_codec_init(&vm->codec, max_bytes);
   vm->L = luaL_newstate();
+  if (vm->L) ln_heap_install(&vm->guard.heap, vm->L);
   if (!vm->L || lua_cpcall(vm->L, l_vm_open, vm)) {
     ln_vm_free(vm);
     return NULL;
@@ -119,7 +137,14 @@ struct ln_vm *ln_vm_new(struct ln_log *log, struct ln_policy *policy, size_t max
 
 void ln_vm_free(struct ln_vm *vm) {
   if (!vm) return;
-  if (vm->L) lua_close(vm->L);
+  if (vm->L) {
+    struct ln_guard *g = &vm->guard;
+    ln_heap_remove(&g->heap, vm->L);
+    /* Finalizers run, and no hook stops them. */
+    struct ln_watch_mark mark = ln_watchdog_enter(g->watchdog, vm, ln_guard_clock(), g->patience);
+    lua_close(vm->L);
+    ln_watchdog_leave(g->watchdog, mark);
+  }
   ln_codec_deinit(&vm->codec);
   for (size_t i = 0; i < vm->n_files; i++) free(vm->files[i]);
   free(vm->files);
@@ -133,7 +158,12 @@ int ln_vm_call(struct ln_vm *vm, void (*job)(struct lua_State *L, void *arg), vo
   void *outer_arg = vm->arg;
   int top = lua_gettop(L);
   if (why) *why = NULL;
-  if (!lua_checkstack(L, 8)) return LN_ESCRIPT;
+  /* What is called here without protection must find memory. */
+  bool armed = vm->guard.heap.armed;
+  vm->guard.heap.armed = false;
+  bool room = lua_checkstack(L, 8);
+  vm->guard.heap.armed = armed;
+  if (!room) return LN_ESCRIPT;
   vm->job = job;
   vm->arg = arg;
   lua_rawgeti(L, LUA_REGISTRYINDEX, vm->traceback);
@@ -147,6 +177,19 @@ int ln_vm_call(struct ln_vm *vm, void (*job)(struct lua_State *L, void *arg), vo
   vm->job = outer_job;
   vm->arg = outer_arg;
   return status ? LN_ESCRIPT : LN_OK;
+}
+
+static void job_tidy(lua_State *L, void *arg) {
+  struct ln_vm *vm = arg;
+  ln_heap_tidy(&vm->guard.heap, L, false);
+}
+
+void ln_vm_tidy(struct ln_vm *vm) {
+  if (!ln_heap_untidy(&vm->guard.heap)) return;
+  char *why;
+  if (ln_vm_call(vm, job_tidy, vm, &why))
+    LN_LOG(vm->log, ERROR, "policy", "collecting garbage: %s", why ? why : "");
+  free(why);
 }
 
 LN_THROWS void ln_vm_require(struct lua_State *L, const char *name) {

@@ -30,8 +30,8 @@ struct ln_vm {
   size_t n_files;
 };
 
-/* Opens the libraries and the core module; compiler off. NULL when out of memory. The codec may
- * make texts of at most max_bytes. */
+/* Opens the libraries and the core module; compiler off; no limits on what it takes yet. NULL when
+ * out of memory. The codec may make texts of at most max_bytes. */
 struct ln_vm *ln_vm_new(struct ln_log *log, struct ln_policy *policy, size_t max_bytes);
 void ln_vm_free(struct ln_vm *vm);
 struct ln_vm *ln_vm_of(struct lua_State *L);
@@ -51,6 +51,14 @@ void ln_vm_note_file(struct ln_vm *vm, const char *path);
 LN_THROWS void ln_vm_add_dir_of(struct lua_State *L, const char *path);
 
 LN_THROWS void ln_vm_whole_name(struct lua_State *L, const struct ln_vm *vm);
+/* "FILE:LINE" of the nearest function on L's stack that is not Lunette's own; what runs declared
+ * when there is none; else "?". Allocates nothing and only reads: good in a hook, and in a signal's
+ * handler on the vm's thread. */
+void ln_vm_place(struct lua_State *L, const struct ln_vm *vm, char *out, size_t max);
+/* The same of whatever runs in the vm now. */
+void ln_vm_where(const struct ln_vm *vm, char *out, size_t max);
+/* Collects garbage when the policy has taken much of what it may; between runs. */
+void ln_vm_tidy(struct ln_vm *vm);
 
 /* require.c: puts Lunette's searchers in. */
 LN_THROWS void ln_require_install(struct lua_State *L);

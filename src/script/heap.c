@@ -1,0 +1,56 @@
+/* See heap.h. */
+#include "script/heap.h"
+
+#include <lua.h>
+
+#include "script/guard.h"
+
+enum { REST = 9 }; /* times as long as a collection took */
+
+static void *allocate(void *ud, void *p, size_t from, size_t to) {
+  struct ln_heap *h = ud;
+  if (to > from && h->armed && h->limit) {
+    size_t max = h->limit + h->spare;
+    if (h->used > max || to - from > max - h->used) {
+      h->refused = true;
+      return NULL;
+    }
+  }
+  void *q = h->raw(h->raw_ud, p, from, to);
+  if (q || !to) h->used += to - from;
+  return q;
+}
+
+void ln_heap_install(struct ln_heap *h, struct lua_State *L) {
+  *h = (struct ln_heap){.soft = SIZE_MAX};
+  h->used = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB, 0);
+  h->raw = lua_getallocf(L, &h->raw_ud);
+  lua_setallocf(L, allocate, h);
+}
+
+/* LuaJIT knows its allocator by its address when it closes. */
+void ln_heap_remove(struct ln_heap *h, struct lua_State *L) {
+  if (h->raw) lua_setallocf(L, h->raw, h->raw_ud);
+}
+
+static void set_soft(struct ln_heap *h) {
+  size_t left = h->limit > h->used ? h->limit - h->used : 0;
+  h->soft = h->limit ? LN_MAX(h->limit / 2, h->used + left / 2) : SIZE_MAX;
+}
+
+void ln_heap_set_limit(struct ln_heap *h, size_t limit) {
+  h->limit = limit;
+  set_soft(h);
+}
+
+void ln_heap_tidy(struct ln_heap *h, struct lua_State *L, bool within) {
+  uint64_t began = ln_guard_clock();
+  if (!ln_heap_untidy(h) || began < h->not_before[within]) return;
+  h->refused = false;
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  set_soft(h);
+  /* One that gained nothing won't the next moment either. */
+  uint64_t now = ln_guard_clock();
+  if (h->limit && h->used > h->limit - h->limit / 8)
+    h->not_before[within] = now + (now - began) * REST;
+}

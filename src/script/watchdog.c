@@ -1,0 +1,143 @@
+/* See watchdog.h. All that the two threads share is atomic; the rest of a vm is only looked at by
+ * the signal's handler, on the thread that it belongs to. */
+#include "script/watchdog.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "script/vm.h"
+
+enum { IDLE_MS = 1000, AGAIN_MS = 1000, TELL_MS = 500, STEP_MS = 5 };
+
+struct ln_watchdog {
+  struct ln_log *log;
+  pthread_t watched, thread;
+  pthread_mutex_t lock; /* over stop */
+  pthread_cond_t wake;
+  bool stop;
+  _Atomic uint64_t due; /* ns; 0: nobody is in Lua, or may be as long as they like */
+  const struct ln_vm *_Atomic vm;
+  char place[256]; /* written by the handler, read when told */
+  atomic_bool told;
+};
+
+/* --- on the thread that is watched --- */
+
+struct ln_watch_mark ln_watchdog_enter(struct ln_watchdog *w, const struct ln_vm *vm, uint64_t by,
+                                       uint64_t patience) {
+  if (!w) return (struct ln_watch_mark){0, NULL};
+  struct ln_watch_mark mark = {atomic_load_explicit(&w->due, memory_order_relaxed),
+                               atomic_load_explicit(&w->vm, memory_order_relaxed)};
+  atomic_store_explicit(&w->vm, vm, memory_order_relaxed);
+  atomic_store_explicit(&w->due, patience ? by + patience : 0, memory_order_release);
+  return mark;
+}
+
+void ln_watchdog_leave(struct ln_watchdog *w, struct ln_watch_mark mark) {
+  if (!w) return;
+  atomic_store_explicit(&w->due, mark.due, memory_order_relaxed);
+  atomic_store_explicit(&w->vm, mark.vm, memory_order_release);
+}
+
+/* It interrupts what will never end, and never returns to it. */
+static void on_signal(int signum, siginfo_t *info, void *context) {
+  struct ln_watchdog *w = info->si_value.sival_ptr;
+  (void)signum;
+  (void)context;
+  if (info->si_code != SI_QUEUE || info->si_pid != getpid()) return;
+  ln_vm_where(atomic_load(&w->vm), w->place, sizeof w->place);
+  atomic_store(&w->told, true);
+  for (;;) pause();
+}
+
+/* --- the watchdog's own thread --- */
+
+static void bite(struct ln_watchdog *w) LN_NORETURN;
+static void bite(struct ln_watchdog *w) {
+  struct sigaction act = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
+  sigemptyset(&act.sa_mask);
+  if (sigaction(SIGALRM, &act, NULL) == 0)
+    pthread_sigqueue(w->watched, SIGALRM, (union sigval){.sival_ptr = w});
+  for (int ms = 0; ms < TELL_MS && !atomic_load(&w->told); ms += STEP_MS) usleep(STEP_MS * 1000);
+  ln_log_write(w->log, LN_LOG_ERROR, "watchdog",
+               "%s: can't be stopped and holds everybody up: ending the process (a pattern that "
+               "takes ages, reading a pipe, a finalizer without end?)",
+               atomic_load(&w->told) ? w->place : "a policy");
+  _exit(LN_EXIT_STUCK);
+}
+
+static void nap(struct ln_watchdog *w, uint64_t ms) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += (time_t)(ms / 1000);
+  until.tv_nsec += (long)(ms % 1000) * 1000000;
+  if (until.tv_nsec >= 1000000000) {
+    until.tv_sec++;
+    until.tv_nsec -= 1000000000;
+  }
+  pthread_cond_timedwait(&w->wake, &w->lock, &until);
+}
+
+static void *watch(void *arg) {
+  struct ln_watchdog *w = arg;
+  uint64_t suspect = 0;
+  pthread_mutex_lock(&w->lock);
+  while (!w->stop) {
+    uint64_t due = atomic_load_explicit(&w->due, memory_order_acquire), now = ln_guard_clock();
+    bool late = due && now >= due;
+    if (late && due == suspect) bite(w);
+    suspect = late ? due : 0;
+    if (late)
+      nap(w, AGAIN_MS);
+    else
+      nap(w, due ? LN_MIN((due - now) / 1000000 + 1, IDLE_MS) : IDLE_MS);
+  }
+  pthread_mutex_unlock(&w->lock);
+  return NULL;
+}
+
+/* --- life --- */
+
+static int start(struct ln_watchdog *w) {
+  sigset_t all, old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the watched thread's */
+  int rc = pthread_create(&w->thread, NULL, watch, w);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  return rc;
+}
+
+struct ln_watchdog *ln_watchdog_new(struct ln_log *log) {
+  struct ln_watchdog *w = calloc(1, sizeof *w);
+  if (!w) return NULL;
+  w->log = log;
+  w->watched = pthread_self();
+  pthread_condattr_t attr;
+  pthread_condattr_init(&attr);
+  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  pthread_cond_init(&w->wake, &attr);
+  pthread_condattr_destroy(&attr);
+  pthread_mutex_init(&w->lock, NULL);
+  if (start(w) == 0) return w;
+  pthread_cond_destroy(&w->wake);
+  pthread_mutex_destroy(&w->lock);
+  free(w);
+  return NULL;
+}
+
+void ln_watchdog_free(struct ln_watchdog *w) {
+  if (!w) return;
+  pthread_mutex_lock(&w->lock);
+  w->stop = true;
+  pthread_cond_signal(&w->wake);
+  pthread_mutex_unlock(&w->lock);
+  pthread_join(w->thread, NULL);
+  pthread_cond_destroy(&w->wake);
+  pthread_mutex_destroy(&w->lock);
+  free(w);
+}

@@ -1,0 +1,40 @@
+/* The watchdog: the end of a process that a policy holds up and nothing can stop.
+ *
+ * The guard's hook stops what Lua runs. It never gets to run while C does (a pattern that takes
+ * ages, a pipe that is read from), nor in finalizers, nor in compiled loops. Then nobody is served
+ * any more, so a process that says where and ends, for its supervisor to start again, is
+ * better than one that hangs. Its children are ended by net/guard.c, as ever.
+ *
+ * A thread of its own looks now and then at until when whoever is in Lua should be out again: one
+ * store on the way in and one on the way out. Overdue twice in a row (the process may just
+ * have been stopped), it makes the main thread say by a signal which line it is at, writes that to
+ * the log and exits with LN_EXIT_STUCK. */
+#ifndef LN_SCRIPT_WATCHDOG_H
+#define LN_SCRIPT_WATCHDOG_H
+
+#include "base/log.h"
+
+/* The exit code of a process that its watchdog ended. */
+enum { LN_EXIT_STUCK = 3 };
+
+struct ln_vm;
+struct ln_watchdog;
+
+struct ln_watch_mark {
+  uint64_t due;
+  const struct ln_vm *vm;
+};
+
+/* Watches the thread that calls this. The log is borrowed. NULL: there is no memory or no thread
+ * to be had. */
+struct ln_watchdog *ln_watchdog_new(struct ln_log *log);
+/* From that thread; NULL is fine. */
+void ln_watchdog_free(struct ln_watchdog *w);
+
+/* That thread goes into the vm's Lua, and has until patience after `by` (both ns; patience 0: as
+ * long as it likes). Nests: an inner one starts a time of its own. w: NULL is fine. */
+struct ln_watch_mark ln_watchdog_enter(struct ln_watchdog *w, const struct ln_vm *vm, uint64_t by,
+                                       uint64_t patience);
+void ln_watchdog_leave(struct ln_watchdog *w, struct ln_watch_mark mark);
+
+#endif
