@@ -132,46 +132,6 @@ function lunette.sleep(seconds)
   core.sleep(seconds)
 end
 
--- No hook, and so no limit, reaches a message handler that runs because the time was up: none runs then.
-local raw_xpcall = xpcall
-function xpcall(fn, handler, ...) -- luacheck: ignore 121
-  return raw_xpcall(fn, function(...)
-    if core.expired() then return (...) end
-    return handler(...)
-  end, ...)
-end
-
--- Compiled code can't be stopped: whether there is any is the settings' affair.
-function jit.on() -- luacheck: ignore 122
-  check.fail "jit.on would take the time limit off handlers; lunette.configure { jit = true } does so openly"
-end
-
--- The hook is the time limit's, and the registry holds what all handlers run by.
-for _, name in ipairs { "sethook", "getregistry", "debug" } do
-  debug[name] = function() -- luacheck: ignore 122
-    check.fail("debug.%s is not for policies", name)
-  end
-end
-
--- What Lunette's own functions and C's stand on would lead there too.
-local getinfo = debug.getinfo
-for _, name in ipairs { "getupvalue", "setupvalue", "upvalueid", "upvaluejoin" } do
-  local raw = debug[name]
-  debug[name] = function(...) -- luacheck: ignore 122
-    for i = 1, select("#", ...) do
-      local fn = select(i, ...)
-      local info = type(fn) == "function" and getinfo(fn, "S")
-      if info and (info.what == "C" or info.source:find "^=lunette/") then
-        check.fail("debug.%s is for a policy's own functions only", name)
-      end
-    end
-    return raw(...)
-  end
-end
-
--- Ending the process is the proxy's affair, not a policy's.
-function os.exit() -- luacheck: ignore
-  check.fail "os.exit would end the proxy with all its clients"
-end
+require "lunette.limits"
 
 return check.closed("lunette", lunette)

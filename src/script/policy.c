@@ -12,10 +12,15 @@
  * start or reload. */
 #define LOAD_LIMIT_NS 10000000000ull
 
+/* What holds until the policy has said otherwise (lunette/settings.lua has the same). */
+#define LOAD_PATIENCE_NS 10000000000ull
+enum { LOAD_MEMORY = 256 << 20 };
+
 /* What a value may take as JSON before the policy's own limit on messages is known. */
 enum { CODEC_MAX_BYTES = 16 << 20 };
 
-static const char *const entry_names[LN_ENTRIES] = {"main", "failed", "present", "may_hide"};
+static const char *const entry_names[LN_ENTRIES] = {"main", "failed", "present", "may_hide",
+                                                    "loaded"};
 static const char *const kind_names[LN_KINDS] = {"tools", "resources", "resource_templates",
                                                  "prompts"};
 
@@ -106,6 +111,11 @@ struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct
   ln_list_init(&p->timers);
   p->shared = host->shared ? ln_shared_ref(host->shared) : ln_shared_new();
   if (p->shared) p->vm = ln_vm_new(host->log, p, CODEC_MAX_BYTES);
+  if (p->vm) {
+    p->vm->guard.watchdog = host->watchdog;
+    p->vm->guard.patience = LOAD_PATIENCE_NS;
+    ln_heap_set_limit(&p->vm->guard.heap, LOAD_MEMORY);
+  }
   if (!p->vm || load_all(p, targets, n, why)) {
     ln_policy_unref(p);
     return NULL;

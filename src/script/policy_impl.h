@@ -15,6 +15,7 @@ enum ln_entry {
   LN_ENTRY_FAILED,   /* what becomes of an error that left it */
   LN_ENTRY_PRESENT,  /* lists */
   LN_ENTRY_MAY_HIDE, /* a name that no list has shown */
+  LN_ENTRY_LOADED,   /* a file of the policy's, before it runs */
   LN_ENTRIES
 };
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "script/modules.h"
+#include "script/policy_impl.h"
 #include "script/vm.h"
 
 enum { PATH_BYTES = 4096 };
@@ -42,8 +43,15 @@ LN_THROWS void ln_vm_add_dir_of(struct lua_State *L, const char *path) {
 }
 
 LN_THROWS bool ln_vm_load_file(struct lua_State *L, const char *path) {
+  const struct ln_vm *vm = ln_vm_of(L);
   ln_vm_note_file(ln_vm_of(L), path);
-  return luaL_loadfilex(L, path, "t") == 0;
+  if (luaL_loadfilex(L, path, "t")) return false;
+  if (!vm->policy) return true;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, vm->policy->entries[LN_ENTRY_LOADED]);
+  lua_pushvalue(L, -2);
+  lua_pushstring(L, path);
+  lua_call(L, 2, 0);
+  return true;
 }
 
 /* "a.b" as "a/b". */
