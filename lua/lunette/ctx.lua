@@ -77,11 +77,13 @@ function M.new(whom) return setmetatable({ [WHOM] = whom }, ctx_mt) end
 
 function M.is_ctx(value) return type(value) == "table" and getmetatable(value) == ctx_mt end
 
+--- Raises unless ctx is that of the handler that runs: what waits for an answer speaks for that one.
+function M.own(ctx, what) core.own(rawget(ctx, WHOM), what) end
+
 local function whom_of(self, method)
   if not M.is_ctx(self) then check.fail("call it with a colon: ctx:%s(…)", method) end
-  local whom = rawget(self, WHOM)
-  core.check(whom)
-  return whom
+  M.own(self, "ctx:" .. method)
+  return rawget(self, WHOM)
 end
 
 local levels = {}
@@ -91,7 +93,7 @@ end
 
 --- Sends the client a log message; data is any JSON value.
 function methods.log(self, level, data, logger)
-  local whom = whom_of(self, "log")
+  local whom = rawget(M.is_ctx(self) and self or check.fail "call it with a colon: ctx:log(…)", WHOM)
   if not levels[level] then
     check.fail(
       "ctx:log: level must be debug, info, notice, warning, error, critical, alert or emergency, not %s%s",

@@ -5,11 +5,12 @@ local check = require "lunette.check"
 local components = require "lunette.components"
 local contexts = require "lunette.ctx"
 local errors = require "lunette.errors"
+local globals = require "lunette.globals"
 local rules = require "lunette.rules"
 local state = require "lunette.state"
 local transform = require "lunette.transform"
 
-local M = { present = rules.present, may_hide = rules.may_hide }
+local M = { present = rules.present, may_hide = rules.may_hide, loaded = globals.scan }
 
 -- --- what handlers return ----------------------------------------------------------------------
 
@@ -28,10 +29,15 @@ local function is_list(value)
   return type(value) == "table" and (value[1] ~= nil or getmetatable(value) == core.array_mt)
 end
 
+-- What goes wrong here gets the handler's place in front by result_of.
+local function unfit(format, ...) error({ unfit = format:format(...) }, 0) end
+
 local function content_list(list)
   local out = {}
   for i, block in ipairs(list) do
-    out[i] = type(block) == "string" and { type = "text", text = block } or block
+    if type(block) == "string" then block = { type = "text", text = block } end
+    if type(block) ~= "table" then unfit("content[%d] is a %s, not a string or a content block", i, type(block)) end
+    out[i] = block
   end
   return setmetatable(out, core.array_mt)
 end
@@ -47,6 +53,9 @@ shorthands["tools/call"] = function(value)
     value.content = content_list { core.encode(value.structuredContent, "result.structuredContent") }
   elseif type(value.type) == "string" then
     return { content = content_list { value } }
+  end
+  if type(value) == "table" and value.content ~= nil and type(value.content) ~= "table" then
+    unfit("content is a %s, not a list", type(value.content))
   end
   return value
 end
@@ -120,8 +129,14 @@ local function result_of(value, who, method, params, forwarded, definition)
       or "return a result, lunette.deny(…) or forward(request)'s result"
     error(("%s: the handler of %s returned nothing; %s"):format(who.where, method, hint), 0)
   end
-  local shorthand = shorthands[method]
-  if shorthand then value = shorthand(value, params, definition) end
+  local shorthand, ok = shorthands[method], true
+  if shorthand then
+    ok, value = pcall(shorthand, value, params, definition)
+  end
+  if not ok then
+    local why = type(value) == "table" and value.unfit or tostring(value)
+    error(("%s: what the handler of %s returned can't be sent: %s"):format(who.where, method, why), 0)
+  end
   if type(value) ~= "table" or is_list(value) then
     local got = type(value) == "table" and "list" or type(value)
     error(("%s: the handler of %s returned a %s, not a result"):format(who.where, method, got), 0)
@@ -179,6 +194,7 @@ local function run_hook(index, wants)
   end
   local forwarded = false
   local function forward(changed, options)
+    contexts.own(ctx, "forward")
     core.forward(check_request(changed or request, method), check.forward_options(options))
     forwarded = true
     if wants then return core.answer() end
@@ -269,8 +285,10 @@ end
 local function text_of(err)
   local mt = debug.getmetatable(err)
   if type(err) ~= "table" or (type(mt) == "table" and mt.__tostring) then
-    local told = tostring(err)
-    return type(told) == "string" and told or "an error whose __tostring gives a " .. type(told)
+    local ok, told = pcall(tostring, err)
+    if ok and type(told) == "string" then return told end
+    if ok then return "an error whose __tostring gives a " .. type(told) end
+    return "an error whose __tostring fails: " .. (type(told) == "string" and told or "with a " .. type(told))
   end
   local said, code = rawget(err, "message"), rawget(err, "code")
   if type(said) == "string" then return code == nil and said or ("%s (code %s)"):format(said, tostring(code)) end
@@ -278,8 +296,15 @@ local function text_of(err)
   return "an error without a message: " .. (ok and text:sub(1, 500) or "a table")
 end
 
+-- A message of any length, of which the log keeps what comes before it and after.
+local MOST = 1500
+
 local function explain(err)
   local text = text_of(err)
+  if #text > MOST then text = ("%s … (%d bytes in all)"):format(text:sub(1, MOST), #text) end
+  if text:find "not enough memory$" then
+    return ("%s (lunette.configure { memory_limit = … } is %g MB)"):format(text, state.settings.memory_limit / 1e6)
+  end
   if text:find("attempt to yield across C-call boundary", 1, true) then
     text = text
       .. " (nothing that waits, such as forward or lunette.sleep, can be called inside table.sort, string.gsub, "

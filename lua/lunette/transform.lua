@@ -7,6 +7,7 @@
 local core = require "lunette.core"
 local check = require "lunette.check"
 local components = require "lunette.components"
+local contexts = require "lunette.ctx"
 local errors = require "lunette.errors"
 local json_text = require "lunette.json_text"
 local schema_edit = require "lunette.schema_edit"
@@ -367,6 +368,7 @@ function M.run(chain, ctx, settle)
     end
     local args = core.decode(text)
     local function forward(changed)
+      contexts.own(ctx, "forward")
       return descend(i - 1, map(layer, core.merge(text, check_args(changed or args)), ctx), true)
     end
     return settle(layer.rule.call(args, forward, ctx), layer.rule)

@@ -12,7 +12,7 @@ static const struct ln_policy_host *host_of(lua_State *L) {
 }
 
 /* NULL for "nobody in particular"; an error when the request is over. */
-static struct ln_exchange *check_whom(lua_State *L, int idx) {
+static const struct ln_whom *check_whom_of(lua_State *L, int idx, const char *what) {
   const struct ln_whom *w = lua_touserdata(L, idx);
   if (!w || lua_objlen(L, idx) != sizeof *w) {
     ln_bind_error(L, "not a ctx");
@@ -20,14 +20,24 @@ static struct ln_exchange *check_whom(lua_State *L, int idx) {
   }
   if (*w->now != w->then)
     ln_bind_error(L,
-                  "this ctx belongs to a request that is over; take what you need out of it while "
-                  "the handler runs");
-  return w->x;
+                  "%s belongs to a request that is over; take what you need out of it while the "
+                  "handler runs",
+                  what);
+  return w;
 }
 
-/* check(whom): an error when its request is over */
-static int l_host_check(lua_State *L) {
-  check_whom(L, 1);
+static struct ln_exchange *check_whom(lua_State *L, int idx) {
+  return check_whom_of(L, idx, "this ctx")->x;
+}
+
+/* own(whom, what): an error when its request is over, or isn't the one that calls: what it would do
+ * is done for that one */
+static int l_host_own(lua_State *L) {
+  const struct ln_run *run = ln_bind_vm(L)->current;
+  const char *what = luaL_checkstring(L, 2);
+  const struct ln_whom *w = check_whom_of(L, 1, what);
+  if (run && w->now != &run->serial)
+    return ln_bind_error(L, "%s belongs to another request than the one that calls it", what);
   return 0;
 }
 
@@ -132,7 +142,7 @@ static int l_host_item_text(lua_State *L) {
 }
 
 const luaL_Reg ln_bind_host[] = {{"fact", l_host_fact},
-                                 {"check", l_host_check},
+                                 {"own", l_host_own},
                                  {"session_key", l_host_session_key},
                                  {"notify", l_host_notify},
                                  {"inventory", l_host_inventory},
