@@ -48,14 +48,14 @@ local shorthands = {}
 shorthands["tools/call"] = function(value)
   if type(value) == "string" or type(value) == "number" then return errors.text(value) end
   if is_list(value) then return { content = content_list(value) } end
-  if type(value) ~= "table" or value.content ~= nil then return value end
+  if type(value) ~= "table" then return value end
+  if value.content ~= nil then
+    return type(value.content) == "table" and value or unfit("content is a %s, not a list", type(value.content))
+  end
   if value.structuredContent ~= nil then
     value.content = content_list { core.encode(value.structuredContent, "result.structuredContent") }
   elseif type(value.type) == "string" then
     return { content = content_list { value } }
-  end
-  if type(value) == "table" and value.content ~= nil and type(value.content) ~= "table" then
-    unfit("content is a %s, not a list", type(value.content))
   end
   return value
 end
