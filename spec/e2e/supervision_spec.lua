@@ -11,7 +11,9 @@ local upstream = require "spec.support.upstream"
 local tools = '[{"name":"work","inputSchema":{"type":"object"}}]'
 local limit = 200000
 
+-- Clients hear of a hanging server's time limit only when it ends before theirs at the start does.
 local impatient = ("timeout = %.1f"):format(0.7 * loop.slow)
+local patience = ("lunette.configure { start_timeout = %d }\n"):format(2 * loop.slow)
 
 local function server(name, fields)
   fields = fields or {}
@@ -173,14 +175,14 @@ describe("a server that, at its start,", function()
       local bad, good = server("bad", { args = case.args }), server "good"
       case[2](bad)
       -- Alone: its client's initialize fails with what happened.
-      local alone = lunette.stdio { policy = ("lunette.upstream('bad', %s)"):format(bad:lua(case.hangs and impatient)) }
+      local alone = lunette.stdio { policy = patience .. ("lunette.upstream('bad', %s)"):format(bad:lua(case.hangs and impatient)) }
       local err = alone:failure("initialize", '{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"x","version":"1"}}')
       assert.equal(-32603, err.code)
       assert.truthy(err.message:find('Server "bad": ', 1, true), err.message)
       assert.truthy(err.message:find(case[3], 1, true), err.message)
       if case.tail then assert.truthy(err.message:find("first words\nlast words", 1, true), err.message) end
       -- Beside another: the other is served, and /readyz says what is wrong with which.
-      local host = lunette.http { policy = ("lunette.upstream('bad', %s)\n"):format(bad:lua(case.hangs and impatient)) .. lunette.bare(good) }
+      local host = lunette.http { policy = patience .. ("lunette.upstream('bad', %s)\n"):format(bad:lua(case.hangs and impatient)) .. lunette.bare(good) }
       assert.equal(200, (status_of(host, "/readyz")))
       local client = host.client()
       client:initialize()
@@ -213,14 +215,14 @@ describe("a server that, in a list,", function()
     it(case[1], function()
       local bad, good = server "bad", server "good"
       case[2](bad)
-      local alone = lunette.stdio { policy = ("lunette.upstream('bad', %s)"):format(bad:lua(case.hangs and impatient)) }
+      local alone = lunette.stdio { policy = patience .. ("lunette.upstream('bad', %s)"):format(bad:lua(case.hangs and impatient)) }
       alone:initialize()
       local err = alone:failure("tools/list", "{}")
       assert.equal(-32603, err.code)
       assert.truthy(err.message:find(case[3], 1, true), err.message)
       assert.truthy(err.message:find('Server "bad"', 1, true), err.message)
       if case.tail then assert.truthy(err.message:find("first words\nlast words", 1, true), err.message) end
-      local client = lunette.stdio { policy = ("lunette.upstream('bad', %s)\n"):format(bad:lua(case.hangs and impatient)) .. lunette.bare(good) }
+      local client = lunette.stdio { policy = patience .. ("lunette.upstream('bad', %s)\n"):format(bad:lua(case.hangs and impatient)) .. lunette.bare(good) }
       client:initialize()
       assert.same({ "good_work" }, json.names(json.at(client:result("tools/list", "{}"), "tools")))
       -- Nobody waits for that list again, nor is the server tried again, to call another.
@@ -304,7 +306,7 @@ describe("a server that never reads", function()
 
   it("is a matter of its own client's, bounded in memory, and told of", function()
     local bad, good = server("bad", { args = { "--ignore-eof" } }), server "good"
-    local host = lunette.http { policy = ("lunette.upstream('bad', %s)\n"):format(bad:lua("timeout = " .. 3 * loop.slow)) .. lunette.bare(good) }
+    local host = lunette.http { policy = patience .. ("lunette.upstream('bad', %s)\n"):format(bad:lua("timeout = " .. 3 * loop.slow)) .. lunette.bare(good) }
     local client, other = host.client(), host.client()
     client:initialize()
     other:initialize()
