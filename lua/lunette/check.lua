@@ -18,6 +18,12 @@ function M.fail(format, ...)
   error(where == "?" and text or where .. ": " .. text, 0)
 end
 
+--- Tells of what is probably a mistake, at FILE:LINE, in the log, and counts it.
+function M.warn(where, text)
+  state.warnings = state.warnings + 1
+  core.log("warn", "policy " .. where, text)
+end
+
 --- Raises unless the policy is still loading.
 function M.loading(what)
   if state.closed then M.fail("%s only works while the policy loads, not from a handler", what) end

@@ -1,7 +1,7 @@
 -- Tells of globals that a policy writes, nearly always a forgotten `local`: every handler of every client
 -- shares them. They are found in the bytecode of each file as it is loaded, so that also what never runs is
 -- found, and running costs nothing. _G.x = … says that it is meant.
-local core = require "lunette.core"
+local check = require "lunette.check"
 local util = require "jit.util"
 
 local M = {}
@@ -45,7 +45,7 @@ function M.scan(fn, path)
     if told[name] then return end
     told[name] = true
     local text = "writes the global %s, which all handlers share; make it local (or write _G.%s, if it is meant)"
-    core.log("warn", ("policy %s:%d"):format(path, line), text:format(name, name))
+    check.warn(("%s:%d"):format(path, line), text:format(name, name))
   end)
 end
 

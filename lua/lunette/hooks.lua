@@ -50,17 +50,26 @@ local function check_selectable(method, s)
   end
 end
 
+-- The part before the slash, of all methods.
+local families = {}
+for name in pairs(methods) do
+  families[name:match "^[^/]+"] = true
+end
+
+-- Servers may have methods of their own: of globs only those are told that look misspelt.
 local function check_method(method)
   selector.check_glob("lunette.on: method", check.text("lunette.on: method", method))
-  if methods[method] or method:find "[%*%?%[\\]" then return end
-  core.log(
-    "warn",
-    "policy " .. core.where(),
-    ("lunette.on: %s is no method of MCP%s (a server may have methods of its own)"):format(
-      method,
-      check.suggest(method, check.sorted(methods))
-    )
-  )
+  local meant
+  if method:find "[%*%?%[\\]" then
+    local family, rest = method:match "^([%w_]+)(/.*)$"
+    meant = family and not families[family] and check.suggest(family, check.sorted(families)):gsub("%?$", rest .. "?")
+    if not meant or meant == "" then return end
+  elseif methods[method] then
+    return
+  end
+  meant = meant or check.suggest(method, check.sorted(methods))
+  local text = "lunette.on: %s is no method of MCP%s (a server may have methods of its own)"
+  check.warn(core.where(), text:format(method, meant))
 end
 
 -- Names and servers are matched before Lua is entered; a function is asked here. It sees what the rules
@@ -102,6 +111,7 @@ function M.on(method, which, fn)
     position = position,
     fn = fn,
     test = test_of(s, position),
+    selector = s,
   }
 end
 

@@ -12,6 +12,7 @@ local contexts = require "lunette.ctx"
 local selector = require "lunette.selector"
 local state = require "lunette.state"
 local transform = require "lunette.transform"
+local unmatched = require "lunette.unmatched"
 
 -- The C one: init.lua gives policies a guarded one.
 local xpcall = xpcall
@@ -55,7 +56,7 @@ local function note(item, rule, format, ...)
 end
 
 local function hide(item, rule, format, ...)
-  item.hidden = true
+  item.hidden, item.by_rule = true, rule
   note(item, rule, format, ...)
 end
 
@@ -80,7 +81,9 @@ local function matches(s, item, kind, ctx)
     local name = value_of(item, kind).name
     if type(name) ~= "string" or not selector.any(s.names, name) then return false end
   end
-  return not s.where or (s.where(value_of(item, kind), ctx) and true or false)
+  local yes = not s.where or (s.where(value_of(item, kind), ctx) and true or false)
+  s.hit = s.hit or yes -- see unmatched.lua
+  return yes
 end
 
 -- --- the rules ---------------------------------------------------------------------------------
@@ -108,6 +111,7 @@ function apply.rename(rule, item, kind, ctx)
   local new
   if rule.names then
     new = rule.names[item.name]
+    if new then rule.hits[item.name] = true end
   else
     new = rule.fn(item.name, value_of(item, kind), ctx)
   end
@@ -299,7 +303,7 @@ function M.verbs(kind)
   function v.rename(names)
     local text = what "rename"
     if type(names) == "table" and not getmetatable(names) then
-      return add(kind, "rename", { names = check_renames(text, kind, names) })
+      return add(kind, "rename", { names = check_renames(text, kind, names), hits = {}, foreseen = {} })
     end
     check.callable(text .. "'s argument", names, "a table { old = new }")
     add(kind, "rename", { fn = names, per_client = check.takes(names, 3) })
@@ -326,7 +330,8 @@ end
 -- An item that a rule could not be applied to. What can't hold is said once, not for each client's list.
 local function withhold(item, rule, kind, why)
   local cant = type(why) == "table" and why.cant
-  hide(item, rule, cant and "%s can't hold: %s" or "%s failed", rule.verb, cant)
+  local first = cant or core.whole_name(tostring(why)):match "^[^\n]*"
+  hide(item, rule, cant and "%s can't hold: %s" or "%s failed: %s", rule.verb, first)
   local text
   if cant then
     text = ("%s: the %s of %s can't hold, so it is withheld: %s"):format(rule.where, rule.verb, item.name, cant)
@@ -352,8 +357,8 @@ local function apply_all(rules, item, kind, ctx)
   end
 end
 
---- Called by C for a list: see src/script/present.c.
-function M.present(verb, items, whom, explain)
+--- Called by C for a list: see src/script/present.c. complete: all that there is of the kind.
+function M.present(verb, items, whom, explain, complete)
   local kind, rules, ctx = kinds[verb], state.rules[verb], contexts.new(whom)
   for _, item in ipairs(items) do
     local first = item.name
@@ -368,6 +373,7 @@ function M.present(verb, items, whom, explain)
       item.value = nil
     end
   end
+  if complete then unmatched.look(kind, items, explain) end
 end
 
 --- An item that a list shows, as the rules written before `position` make it: for a handler's `where`.

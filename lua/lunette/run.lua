@@ -9,8 +9,14 @@ local globals = require "lunette.globals"
 local rules = require "lunette.rules"
 local state = require "lunette.state"
 local transform = require "lunette.transform"
+local unmatched = require "lunette.unmatched"
 
-local M = { present = rules.present, may_hide = rules.may_hide, loaded = globals.scan }
+local M = {
+  present = rules.present,
+  may_hide = rules.may_hide,
+  loaded = globals.scan,
+  unmatched = unmatched.told,
+}
 
 -- --- what handlers return ----------------------------------------------------------------------
 

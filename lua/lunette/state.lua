@@ -11,6 +11,8 @@ local M = {
   timers = {},
   rules = { tools = {}, resources = {}, resource_templates = {}, prompts = {} },
   settings = {},
+  warnings = 0, -- told so far
+  n_rules = 0, -- for C: of all kinds, when loaded
   kinds = {}, -- for C: { tools = { has_rules =, per_client = } … }
 }
 
@@ -69,17 +71,24 @@ end
 
 --- Called by C when every target has loaded: nothing can be declared from here on.
 function M.close()
+  local foresee = require "lunette.foresee" -- here, since it stands on this module
   M.closed = true
   for _, kind in ipairs(M.KINDS) do
     local rules, per_client = M.rules[kind.verb], false
     for _, rule in ipairs(rules) do
       per_client = per_client or rule.per_client
     end
-    M.kinds[kind.verb] = { has_rules = #rules > 0 or is_looked_at(kind.verb), per_client = per_client }
+    M.n_rules = M.n_rules + #rules
+    M.kinds[kind.verb] = {
+      has_rules = #rules > 0 or is_looked_at(kind.verb),
+      per_client = per_client,
+      watched = #rules > 0 or foresee.names_any(kind.verb),
+    }
   end
   for _, component in ipairs(M.components) do
     component.json = core.encode(component.definition)
   end
+  foresee.look()
 end
 
 return M

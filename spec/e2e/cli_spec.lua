@@ -99,6 +99,21 @@ describe("lunette", function()
       end)
     end
 
+    it("counts what is declared, and warns of what can't do anything, with exit 0", function()
+      local path = lunette.policy [[lunette.upstream("a", { command = "x" })
+        lunette.tools.hide("x_*")
+        lunette.tools.transform("x_y", { title = "y" })
+        lunette.on("tools/cal", print)
+        lunette.prompts.add { name = "p", get = print } ]]
+      local result = lunette.cli { "check", path }
+      assert.equal(0, result.code)
+      assert.equal(path .. ": ok (1 server, 2 rules, 1 handler, 1 prompt; 2 warnings)\n", result.stdout)
+      assert.truthy(result.stderr:find(path .. ':3: lunette.tools.transform: "x_y" can match no tool: hidden at ' .. path
+        .. ":2\n", 1, true), result.stderr)
+      assert.truthy(result.stderr:find(path .. ":4: lunette.on: tools/cal is no method of MCP; did you mean tools/call?", 1,
+        true), result.stderr)
+    end)
+
     it("names a file that is not there", function()
       local result = lunette.cli { "check", "/no/such/policy.lua" }
       assert.equal(1, result.code)
@@ -148,6 +163,71 @@ describe("lunette", function()
       assert.truthy(text:find("hidden by [^\n]*" .. file:gsub("%.", "%%.") .. ":2"), text)
       assert.truthy(text:find("read[^\n]*\n?[^\n]*" .. file:gsub("%.", "%%.") .. ":3"), text)
       assert.truthy(text:find("load", 1, true))
+    end)
+
+    it("--explain tells the whole way of everything", function()
+      local policy = lunette.bare(server { name = "a" }, server { name = "b" }) .. "\n" .. [[
+lunette.tools.add { name = "now", handler = print }
+lunette.tools.rename { a_read = "load" }
+lunette.tools.transform("load", { description = "Loads", arguments = { path = { name = "file" } } })
+lunette.tools.transform("a_write", { arguments = { path = { hide = true } } })
+lunette.tools.filter(function(tool) if tool.name == "b_write" then error "no idea" end return true end)
+lunette.tools.rename(function(name) if name == "b_read" then return "now" end end)
+lunette.resources.transform("test://a", function(item) item.title = print return item end)
+lunette.prompts.only("a_*")
+lunette.tools.hide "nothing"
+lunette.on("tools/call", "lod", print)]]
+      local path = lunette.policy(policy)
+      local result = lunette.cli({ "list", "--explain", "--log-level", "none", path })
+      assert.equal(0, result.code, result.stderr)
+      local text = result.stdout:gsub(path:gsub("%p", "%%%0"), "P")
+      assert.equal([[
+Tools
+  (policy)  now → P:3 add → now
+  a         read → a_read → P:4 rename a_read -> load → P:5 transform arguments, description → load
+  a         write → a_write → hidden by P:6 (transform can't hold: it has no argument path; it has none at all)
+  b         read → b_read → P:8 rename b_read -> now → not shown: the now of P:3 comes first
+  b         write → b_write → hidden by P:7 (filter failed: P:7: no idea)
+
+Resources
+  a  test://a → P:9 transform → hidden by P:9 (can't be sent: item.title: a function can't be sent)
+  b  test://a → P:9 transform → hidden by P:9 (can't be sent: item.title: a function can't be sent)
+
+Prompts
+  a  review → a_review
+  b  review → b_review → hidden by P:10 (only a_*)
+
+Rules and handlers that do nothing here
+  P:11 lunette.tools.hide: "nothing" matches no tool
+  P:12 lunette.on: "lod" matches no tool; did you mean load?
+]], text)
+      local json_text = lunette.cli({ "list", "--explain", "--json", "--log-level", "none", path }).stdout
+      local value = json.decode(json_text)
+      assert.same({ { at = path .. ":3", did = "add" } }, value.tools[1].rules)
+      assert.equal(path .. ":3", value.tools[4].shadowed_by)
+      assert.equal("a", value.tools[2].upstream)
+      assert.equal("load", value.tools[2].presented)
+      assert.same({ { at = path .. ":11", what = 'lunette.tools.hide: "nothing" matches no tool' },
+        { at = path .. ":12", what = 'lunette.on: "lod" matches no tool; did you mean load?' } }, value.unmatched)
+    end)
+
+    it("--explain tells why a URI has its server's name in front", function()
+      local path = lunette.policy(lunette.bare(server { name = "a" }, server { name = "b" }))
+      local text = lunette.cli({ "list", "--explain", path }).stdout
+      assert.truthy(text:find("  b  test://a → b+test://a (another server has that URI too)\n", 1, true), text)
+    end)
+
+    it("warns of a rule that matches nothing, once, when every server's list is known", function()
+      local rule = '\nlunette.tools.hide "wriet"'
+      local path = lunette.policy(lunette.bare(server()) .. rule)
+      local result = lunette.cli { "list", path }
+      assert.equal(0, result.code)
+      local found = path .. ':2: lunette.tools.hide: "wriet" matches no tool; did you mean write?'
+      local _, count = result.stderr:gsub(found:gsub("%p", "%%%0"), "")
+      assert.equal(1, count, result.stderr)
+      path = lunette.policy(lunette.bare(server()) .. '\nlunette.upstream("dead", { command = "/no/such/program" })' .. rule)
+      result = lunette.cli { "list", path }
+      assert.is_nil(result.stderr:find("matches no tool", 1, true), result.stderr)
     end)
 
     it("takes URLs, commands and mcpServers files", function()

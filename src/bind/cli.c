@@ -202,6 +202,10 @@ static int l_app_declarations(lua_State *L) {
   lua_setfield(L, -2, "upstreams");
   lua_pushinteger(L, (lua_Integer)d->n_hooks);
   lua_setfield(L, -2, "hooks");
+  lua_pushinteger(L, (lua_Integer)d->n_rules);
+  lua_setfield(L, -2, "rules");
+  lua_pushinteger(L, (lua_Integer)d->n_warnings);
+  lua_setfield(L, -2, "warnings");
   static const char *const names[] = {"tools", "resources", "templates", "prompts"};
   lua_newtable(L);
   for (int k = 0; k < LN_KINDS; k++) {
@@ -326,6 +330,15 @@ static void set_bytes(lua_State *L, const char *name, const struct ln_bytes *b) 
   lua_setfield(L, -2, name);
 }
 
+/* Sets a field of the table on top: the name of the server whose it is; for the policy's own where
+ * it was added. */
+static void push_owner(lua_State *L, const struct ln_view *v, const struct ln_entry *e,
+                       const char *field) {
+  lua_pushstring(
+      L, e->upstream ? e->upstream->conf->name : v->gen->decls->components[e->component].where);
+  lua_setfield(L, -2, field);
+}
+
 static void push_entry(lua_State *L, const struct ln_view *v, const struct ln_entry *e) {
   const struct ln_component *own = e->upstream ? NULL : &v->gen->decls->components[e->component];
   lua_createtable(L, 0, 8);
@@ -342,8 +355,12 @@ static void push_entry(lua_State *L, const struct ln_view *v, const struct ln_en
   set_bytes(L, "why", e->why);
   lua_pushboolean(L, e->hidden);
   lua_setfield(L, -2, "hidden");
-  lua_pushboolean(L, e->shadowed);
+  lua_pushboolean(L, e->shadowed_by != NULL);
   lua_setfield(L, -2, "shadowed");
+  if (e->shadowed_by) push_owner(L, v, e->shadowed_by, "first");
+  push_owner(L, v, e, "owner");
+  lua_pushboolean(L, e->added > 0);
+  lua_setfield(L, -2, "apart");
   if (e->json)
     push_bytes(L, e->json);
   else
@@ -366,6 +383,16 @@ static int l_app_explain(lua_State *L) {
     lua_rawseti(L, -2, (int)i + 1);
   }
   ln_view_unref(v);
+  return 1;
+}
+
+/* unmatched() -> "FILE:LINE\ttext" lines */
+static int l_app_unmatched(lua_State *L) {
+  struct app *a = check_app(L);
+  if (!a->started) return luaL_error(L, "nothing is loaded");
+  struct ln_bytes *text = ln_policy_unmatched(a->host.gen->policy);
+  push_bytes(L, text);
+  ln_bytes_unref(text);
   return 1;
 }
 
@@ -421,17 +448,12 @@ static int l_cli_isatty(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"load", l_app_load},
-    {"declarations", l_app_declarations},
-    {"servers", l_app_servers},
-    {"serve", l_app_serve},
-    {"connect", l_app_connect},
-    {"request", l_app_request},
-    {"explain", l_app_explain},
-    {"stage", l_app_stage},
-    {"close", l_app_close},
-    {"__gc", l_app_close},
-    {NULL, NULL},
+    {"load", l_app_load},           {"declarations", l_app_declarations},
+    {"servers", l_app_servers},     {"serve", l_app_serve},
+    {"connect", l_app_connect},     {"request", l_app_request},
+    {"explain", l_app_explain},     {"stage", l_app_stage},
+    {"unmatched", l_app_unmatched}, {"close", l_app_close},
+    {"__gc", l_app_close},          {NULL, NULL},
 };
 static const luaL_Reg functions[] = {{"new", l_cli_new}, {"isatty", l_cli_isatty}, {NULL, NULL}};
 

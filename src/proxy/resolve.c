@@ -163,7 +163,7 @@ static void forms_free(struct uri_forms *f) {
 
 /* A URI with dot segments is taken for what they make of it. */
 static bool shows(const struct ln_entry *e, const struct uri_forms *f) {
-  return !e->hidden && !e->shadowed &&
+  return !e->hidden && !e->shadowed_by &&
          ((!f->climbs && ln_template_match(str_of(e->key), f->key)) ||
           ln_template_match(str_of(e->key), ln_buf_str(&f->normal)));
 }

@@ -23,7 +23,7 @@ struct ln_entry {
   struct ln_bytes *before_loose;  /* … before_rules where they differ from it */
   size_t added;                   /* bytes put before a URI that another server lists too */
   bool hidden;
-  bool shadowed; /* another of that name came first */
+  const struct ln_entry *shadowed_by; /* of that name, and came first: this one is not shown */
   struct ln_old_name *old;
   size_t n_old;
   struct ln_bytes *why;           /* explain only */

@@ -120,6 +120,13 @@ static int settle(struct ln_view *v, struct ln_entry *e, struct ln_view_item *it
   return LN_OK;
 }
 
+/* Every server's list is there. */
+static bool complete(const struct ln_view *v) {
+  for (size_t i = 0; i < v->n_shelves; i++)
+    if (!v->shelves[i]) return false;
+  return true;
+}
+
 static int apply_rules(struct ln_view *v, struct ln_exchange *x, bool explain) {
   struct ln_view_item *items = calloc(v->n_entries + 1, sizeof *items);
   if (!items) return LN_ENOMEM;
@@ -129,9 +136,8 @@ static int apply_rules(struct ln_view *v, struct ln_exchange *x, bool explain) {
     items[i].json = ln_entry_definition(v, e);
     items[i].name = str_of(e->before_rules);
   }
-  int rc = LN_OK;
-  if (explain || ln_policy_has_rules(v->gen->policy, v->kind))
-    rc = ln_policy_present(v->gen->policy, v->kind, items, v->n_entries, x, explain);
+  unsigned how = (explain ? LN_PRESENT_EXPLAIN : 0) | (complete(v) ? LN_PRESENT_COMPLETE : 0);
+  int rc = ln_policy_present(v->gen->policy, v->kind, items, v->n_entries, x, how);
   for (size_t i = 0; i < v->n_entries; i++) {
     if (!rc) rc = settle(v, &v->entries[i], &items[i]);
     ln_view_item_deinit(&items[i]);
@@ -182,16 +188,18 @@ static bool set_apart(struct ln_view *v, struct ln_entry *e) {
 }
 
 static int index_entries(struct ln_view *v) {
+  const struct ln_entry *first;
   for (size_t i = 0; i < v->n_entries; i++) {
     struct ln_entry *e = &v->entries[i];
     int rc = LN_OK;
     if (e->hidden) {
       rc = index_hidden(v, e);
-    } else if (ln_map_get(&v->by_key, str_of(e->key)) && !set_apart(v, e)) {
-      e->shadowed = true;
+    } else if ((first = ln_map_get(&v->by_key, str_of(e->key))) && !set_apart(v, e)) {
+      e->shadowed_by = first;
       LN_LOG(v->host->log, WARN, e->upstream ? e->upstream->conf->name : "policy",
-             "its %s \"%.*s\" is not shown: another of that name comes first",
-             ln_kind_rows[v->kind].noun, LN_STR_ARG(str_of(e->key)));
+             "its %s \"%.*s\" is not shown: that of %s comes first", ln_kind_rows[v->kind].noun,
+             LN_STR_ARG(str_of(e->key)),
+             first->upstream ? first->upstream->conf->name : "the policy");
     } else {
       /* A name set apart above is indexed here too: there is one of it. */
       rc = ln_map_put(&v->by_key, str_of(e->key), e);

@@ -16,7 +16,7 @@ void ln_view_pages_free(struct ln_view *v) {
 }
 
 static bool listed(const struct ln_entry *e) {
-  return !e->hidden && !e->shadowed;
+  return !e->hidden && !e->shadowed_by;
 }
 
 /* True when the one server's one page can go out as it came. */

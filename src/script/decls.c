@@ -192,6 +192,7 @@ static void read_kinds(lua_State *L, struct ln_policy *p) {
     lua_getfield(L, -1, ln_kind_name((enum ln_kind)k));
     p->has_rules[k] = field_true(L, "has_rules");
     p->per_client[k] = field_true(L, "per_client");
+    p->watched[k] = field_true(L, "watched");
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -228,6 +229,8 @@ LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p) {
   d->hooks = read_all(L, p, "hooks", sizeof *d->hooks, read_hook, &d->n_hooks);
   d->components =
       read_all(L, p, "components", sizeof *d->components, read_component, &d->n_components);
+  d->n_rules = (size_t)field_number(L, "n_rules");
+  d->n_warnings = (size_t)field_number(L, "warnings");
   read_settings(L, &d->settings);
   p->vm->codec.text.max = p->vm->codec.max_bytes =
       LN_MAX(p->vm->codec.max_bytes, d->settings.max_message_bytes);

@@ -19,8 +19,8 @@ enum { LOAD_MEMORY = 256 << 20 };
 /* What a value may take as JSON before the policy's own limit on messages is known. */
 enum { CODEC_MAX_BYTES = 16 << 20 };
 
-static const char *const entry_names[LN_ENTRIES] = {"main", "failed", "present", "may_hide",
-                                                    "loaded"};
+static const char *const entry_names[LN_ENTRIES] = {"main",     "failed", "present",
+                                                    "may_hide", "loaded", "unmatched"};
 static const char *const kind_names[LN_KINDS] = {"tools", "resources", "resource_templates",
                                                  "prompts"};
 

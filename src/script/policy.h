@@ -82,6 +82,8 @@ struct ln_policy_decls {
   size_t n_hooks;
   const struct ln_component *components;
   size_t n_components;
+  size_t n_rules;    /* on lists, of all kinds */
+  size_t n_warnings; /* told in the log while it loaded */
   struct ln_settings settings;
   const char *const *files; /* every file that loading read: what a reload watches */
   size_t n_files;
@@ -225,11 +227,19 @@ bool ln_policy_has_rules(const struct ln_policy *p, enum ln_kind kind);
 /* True when a rule could hide a component with this name that no list has shown: hide or only by
  * matching glob, or any rule that decides by code (filter, where). */
 bool ln_policy_may_hide(const struct ln_policy *p, enum ln_kind kind, struct ln_str name);
+enum {
+  LN_PRESENT_EXPLAIN = 1, /* each item's way through the rules is wanted */
+  LN_PRESENT_COMPLETE = 2 /* the items are all that there are: what chose none of them is told, in
+                             the log unless explained, once */
+};
 /* Applies the rules of a kind to items, in their order. x: for whom (NULL: for everybody). A rule
  * that fails (error in a filter, a transform that can't hold) hides the item and logs file:line.
- * LN_ESCRIPT only when the machinery itself failed. */
+ * how: of the above. LN_ESCRIPT only when the machinery itself failed. */
 int ln_policy_present(struct ln_policy *p, enum ln_kind kind, struct ln_view_item *items, size_t n,
-                      struct ln_exchange *x, bool explain) LN_CHECK;
+                      struct ln_exchange *x, unsigned how) LN_CHECK;
+/* What has been told so far of rules and handlers that chose nothing: "FILE:LINE\ttext" lines. One
+ * reference, the caller's; NULL when it can't be had. */
+struct ln_bytes *ln_policy_unmatched(struct ln_policy *p);
 void ln_view_item_deinit(struct ln_view_item *item); /* the out members */
 
 /* The way of one tool's calls through the policy's transforms: arguments from the names presented

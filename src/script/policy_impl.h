@@ -11,11 +11,12 @@
 
 /* Functions of the Lua side that C calls, by registry reference. */
 enum ln_entry {
-  LN_ENTRY_MAIN,     /* a run's coroutine body */
-  LN_ENTRY_FAILED,   /* what becomes of an error that left it */
-  LN_ENTRY_PRESENT,  /* lists */
-  LN_ENTRY_MAY_HIDE, /* a name that no list has shown */
-  LN_ENTRY_LOADED,   /* a file of the policy's, before it runs */
+  LN_ENTRY_MAIN,      /* a run's coroutine body */
+  LN_ENTRY_FAILED,    /* what becomes of an error that left it */
+  LN_ENTRY_PRESENT,   /* lists */
+  LN_ENTRY_MAY_HIDE,  /* a name that no list has shown */
+  LN_ENTRY_LOADED,    /* a file of the policy's, before it runs */
+  LN_ENTRY_UNMATCHED, /* rules and handlers that chose nothing */
   LN_ENTRIES
 };
 
@@ -53,6 +54,8 @@ struct ln_policy {
   struct ln_list blocks; /* what decls points into */
   int entries[LN_ENTRIES];
   bool has_rules[LN_KINDS], per_client[LN_KINDS];
+  bool watched[LN_KINDS];     /* there are rules, or handlers that name components */
+  struct ln_bytes *unmatched; /* while it is asked for */
   struct ln_list runs, idle, timers;
   size_t n_runs, n_idle;
   uint64_t last_token;

@@ -11,7 +11,7 @@ struct present {
   struct ln_policy *policy;
   enum ln_kind kind;
   struct ln_exchange *x;
-  bool explain;
+  bool explain, complete;
 };
 
 bool ln_policy_per_client(const struct ln_policy *p, enum ln_kind kind) {
@@ -69,6 +69,15 @@ static void push_items(lua_State *L, const struct ln_policy *p) {
     lua_setfield(L, -2, "index");
     lua_rawseti(L, -2, (int)i + 1);
   }
+}
+
+/* The string on top, popped, as a block. */
+static struct ln_bytes *take(lua_State *L) {
+  size_t n;
+  const char *s = lua_tolstring(L, -1, &n);
+  struct ln_bytes *b = ln_bytes_copy(s, n);
+  lua_pop(L, 1);
+  return b;
 }
 
 /* A string field of the table on top as a block, or NULL when absent. */
@@ -136,6 +145,16 @@ static void take_transform(lua_State *L, struct ln_policy *p, struct ln_view_ite
   lua_pop(L, 1);
 }
 
+/* One more line of what rules did, for who asked. */
+static void add_why(lua_State *L, struct ln_view_item *item, const char *text) {
+  if (!item->why) return;
+  lua_pushlstring(L, item->why->data, item->why->len);
+  lua_pushfstring(L, "%s\n", text);
+  lua_concat(L, 2);
+  ln_bytes_unref(item->why);
+  item->why = take(L);
+}
+
 /* The definition as rules left it, if one edited it: `text` where its bytes were edited, `value`
  * (laid over that) where its table was. What can't be sent hides the item: shown unedited it would
  * not be what the policy says. */
@@ -156,6 +175,10 @@ static void take_value(lua_State *L, struct ln_policy *p, struct ln_view_item *i
     if (rc) {
       item->hidden = true;
       lua_getfield(L, -3, "by");
+      const char *by = lua_isstring(L, -1) ? lua_tostring(L, -1) : "?";
+      lua_pushfstring(L, "%s can't be sent: %s", by, p->vm->codec.fault);
+      add_why(L, item, lua_tostring(L, -1));
+      lua_pop(L, 1);
       lua_pushfstring(L, "%s: ", lua_isstring(L, -1) ? lua_tostring(L, -1) : "?");
       lua_pushlstring(L, item->name.p, item->name.n);
       lua_pushfstring(L, " can't be presented and is withheld: %s", p->vm->codec.fault);
@@ -195,7 +218,8 @@ static void job_present(lua_State *L, void *arg) {
   struct ln_whom *whom = lua_newuserdata(L, sizeof *whom);
   *whom = (struct ln_whom){&p->presented, p->presented, job->x};
   lua_pushboolean(L, job->explain);
-  lua_call(L, 4, 0);
+  lua_pushboolean(L, job->complete);
+  lua_call(L, 5, 0);
   for (size_t i = 0; i < p->n_items; i++) {
     lua_rawgeti(L, -1, (int)i + 1);
     take_item(L, p, &p->items[i]);
@@ -204,13 +228,13 @@ static void job_present(lua_State *L, void *arg) {
 }
 
 int ln_policy_present(struct ln_policy *p, enum ln_kind kind, struct ln_view_item *items, size_t n,
-                      struct ln_exchange *x, bool explain) {
+                      struct ln_exchange *x, unsigned how) {
   for (size_t i = 0; i < n; i++) {
     clear(&items[i]);
   }
-  if (!p->has_rules[kind]) return LN_OK;
+  if (!p->watched[kind]) return LN_OK;
   if (p->items) return LN_EBUSY; /* a rule asked for a list while one is made */
-  struct present job = {p, kind, x, explain};
+  struct present job = {p, kind, x, how & LN_PRESENT_EXPLAIN, how & LN_PRESENT_COMPLETE};
   char *why;
   p->items = items;
   p->n_items = n;
@@ -227,6 +251,19 @@ int ln_policy_present(struct ln_policy *p, enum ln_kind kind, struct ln_view_ite
   }
   free(why);
   return rc;
+}
+
+static void job_unmatched(lua_State *L, void *arg) {
+  struct ln_policy *p = arg;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, p->entries[LN_ENTRY_UNMATCHED]);
+  lua_call(L, 0, 1);
+  p->unmatched = take(L);
+}
+
+struct ln_bytes *ln_policy_unmatched(struct ln_policy *p) {
+  p->unmatched = NULL;
+  if (ln_vm_call(p->vm, job_unmatched, p, NULL)) return NULL;
+  return p->unmatched;
 }
 
 struct may_hide {

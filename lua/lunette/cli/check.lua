@@ -12,7 +12,8 @@ function M.describe(parser, record)
   parser:usage "Usage: lunette check POLICY… [--log-level LEVEL] [--log-format text|json]"
   parser:description(
     "Loads each POLICY (*.lua, or an mcpServers *.json) by itself and validates it; connects to nothing. "
-      .. "Exits with 1 when one is wrong."
+      .. "Says what it declares, and warns of rules and handlers that can't do anything. "
+      .. "Exits with 1 when one is wrong, not for warnings."
   )
   shared.words(parser, record)
   shared.log(parser, "warn")
@@ -29,7 +30,8 @@ local function summary(d)
   add(d.components.resources, "resource")
   add(d.components.templates, "resource template")
   add(d.components.prompts, "prompt")
-  return table.concat(parts, ", ")
+  local warned = d.warnings > 0 and "; " .. text.count(d.warnings, "warning") or ""
+  return table.concat(parts, ", ") .. warned
 end
 
 local function check(options, target)

@@ -1,5 +1,5 @@
 -- lunette list: the components that clients see; with --raw what servers offer; with --explain the way
--- from one to the other.
+-- from one to the other, and which rules and handlers chose nothing.
 local core = require "lunette.cli.core"
 local json = require "lunette.cli.json"
 local shared = require "lunette.cli.options"
@@ -18,7 +18,10 @@ function M.describe(parser, record)
   shared.targets(parser, record)
   parser:mutex(
     parser:flag("--raw", "Show what the servers offer, before any rule"),
-    parser:flag("--explain", "Show for every component the way it took: each rule with its file and line")
+    parser:flag(
+      "--explain",
+      "Show for every component the way it took, each rule with its file and line, and which rules do nothing"
+    )
   )
   parser:flag("--json", "Print one JSON object, with the components as the servers and policies wrote them")
   shared.log(parser, "warn")
@@ -110,25 +113,51 @@ end
 
 local ARROW = " → "
 
+-- Why it is not shown under its name; the last step hid it.
+local function ending(entry, hider)
+  if entry.hidden then
+    return hider and ("hidden by %s (%s)"):format(hider.at, hider.what) or "hidden"
+  elseif entry.shadowed then
+    return ("not shown: the %s of %s comes first"):format(entry.key, entry.first)
+  elseif entry.apart then
+    return ("%s (another server has that URI too)"):format(entry.key)
+  end
+  return entry.key
+end
+
 -- A component's way on one line, so that it can be searched for.
 local function way(entry, out)
   local parts = { text.one_line(entry.native) }
+  if not entry.upstream then parts[2] = text.one_line(entry.owner .. " add") end
   if entry.before and entry.before ~= entry.native then parts[#parts + 1] = text.one_line(entry.before) end
   local steps = steps_of(entry)
   local hider = entry.hidden and table.remove(steps)
   for _, step in ipairs(steps) do
     parts[#parts + 1] = text.one_line(("%s %s"):format(step.at, step.what))
   end
-  if entry.hidden then
-    parts[#parts + 1] = hider and text.one_line(("hidden by %s (%s)"):format(hider.at, hider.what)) or "hidden"
-  elseif entry.shadowed then
-    parts[#parts + 1] = text.one_line(("not shown: another %s came first"):format(entry.key))
-  elseif parts[#parts] ~= text.one_line(entry.key) then
-    parts[#parts + 1] = text.one_line(entry.key)
-  end
-  local last = parts[#parts]
+  local last = text.one_line(ending(entry, hider))
+  if parts[#parts] ~= last then parts[#parts + 1] = last end
   parts[#parts] = (entry.hidden or entry.shadowed) and out.dim(last) or out.bold(last)
   return table.concat(parts, ARROW)
+end
+
+-- Rules and handlers that chose nothing: { { at =, what = } … }, in the order of the file.
+local function unmatched(client)
+  local list = {}
+  for line in (client.app:unmatched() or ""):gmatch "[^\n]+" do
+    local at, what = line:match "^(.-)\t(.*)$"
+    list[#list + 1] = { at = at, what = what }
+  end
+  return list
+end
+
+local function print_unmatched(client, out)
+  local list = unmatched(client)
+  if #list == 0 then return end
+  output.out("\n", out.bold "Rules and handlers that do nothing here", "\n")
+  for _, row in ipairs(list) do
+    output.out("  ", text.one_line(("%s %s"):format(row.at, row.what)), "\n")
+  end
 end
 
 local function print_ways(section, out)
@@ -152,14 +181,17 @@ local function print_all(sections, print_one)
     end
   end
   if first then output.out "nothing: no tools, resources, resource templates or prompts\n" end
+  return out
 end
 
 -- --- for programs -----------------------------------------------------------------------------------
 
 local function explained_json(entry)
   local rules = {}
-  for i, step in ipairs(steps_of(entry)) do
-    rules[i] = ('{"at":%s,"did":%s}'):format(json.quote(step.at), json.quote(step.what))
+  local function add(at, did) rules[#rules + 1] = ('{"at":%s,"did":%s}'):format(json.quote(at), json.quote(did)) end
+  if not entry.upstream then add(entry.owner, "add") end
+  for _, step in ipairs(steps_of(entry)) do
+    add(step.at, step.what)
   end
   local seen = not (entry.hidden or entry.shadowed)
   local members = {
@@ -170,12 +202,13 @@ local function explained_json(entry)
     '"presented":' .. (seen and json.quote(entry.key) or "null"),
     '"hidden":' .. tostring(entry.hidden),
     '"shadowed":' .. tostring(entry.shadowed),
+    '"shadowed_by":' .. (entry.shadowed and json.quote(entry.first) or "null"),
     '"item":' .. entry.json,
   }
   return "{" .. table.concat(members, ",") .. "}"
 end
 
-local function print_json(sections, of)
+local function print_json(sections, of, more)
   local members = {}
   for i, section in ipairs(sections) do
     local rows = {}
@@ -184,7 +217,15 @@ local function print_json(sections, of)
     end
     members[i] = ('"%s":[%s]'):format(section.kind.array, table.concat(rows, ","))
   end
-  output.out("{", table.concat(members, ","), "}\n")
+  output.out("{", table.concat(members, ","), more or "", "}\n")
+end
+
+local function unmatched_json(client)
+  local rows = {}
+  for i, row in ipairs(unmatched(client)) do
+    rows[i] = ('{"at":%s,"what":%s}'):format(json.quote(row.at), json.quote(row.what))
+  end
+  return ',"unmatched":[' .. table.concat(rows, ",") .. "]"
 end
 
 function M.run(options, words, command)
@@ -192,9 +233,10 @@ function M.run(options, words, command)
     local state = { failed = false }
     local sections = (options.explain and explained or options.raw and raw or presented)(client, state)
     if options.json then
-      print_json(sections, options.explain and explained_json)
+      print_json(sections, options.explain and explained_json, options.explain and unmatched_json(client))
     else
-      print_all(sections, options.explain and print_ways or print_items)
+      local out = print_all(sections, options.explain and print_ways or print_items)
+      if options.explain then print_unmatched(client, out) end
     end
     output.flush()
     local dead = client:report_servers()

@@ -169,7 +169,7 @@ function Fake:present(kind, items, options)
     view[i - 1].name, keep[#keep + 1] = c.str(item.name)
   end
   local rc = c.lib.ln_policy_present(self.policy, component_kinds[kind], view, n,
-    options.for_client and driver.fake_exchange(self.f) or nil, options.explain or false)
+    options.for_client and driver.fake_exchange(self.f) or nil, (options.explain and 1 or 0) + (options.complete and 2 or 0))
   if rc ~= 0 then return nil, rc end
   local out = {}
   for i = 1, n do
