@@ -48,9 +48,10 @@ struct ln_usession {
   struct ln_list owner_link; /* in owner->own */
   enum ln_usession_state state;
   bool initialized_sent;
-  bool served; /* it has answered something beyond initialize */
-  bool single; /* for one request: closed after it */
-  bool mixed;  /* shared: more than one client has used it, and what it says may be about any … */
+  bool served;  /* it has answered something beyond initialize */
+  bool leaving; /* out of sight: closed when what is under way in it has ended */
+  bool single;  /* for one request: closed after it */
+  bool mixed; /* shared: more than one client has used it, and what it says may be about any … */
   uint64_t user; /* … else by this key the one that has; 0: none */
   bool paused;   /* we don't read from it */
   bool stalled;  /* it doesn't read what we send */

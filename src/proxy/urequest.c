@@ -45,7 +45,7 @@ void ln_urequest_end(struct ln_urequest *r, struct ln_msg *reply) {
     ln_task_replied(r, reply);
     reply = ln_rewrite_reply(x->session, us->upstream, reply);
   }
-  bool rests = us->single ? x != NULL : us->upstream->retired;
+  bool rests = us->single ? x != NULL : us->leaving || us->upstream->retired;
   request_free(r);
   fn(arg, reply);
   if (x) ln_exchange_unref(x);
@@ -191,7 +191,7 @@ void ln_urequest_drop(struct ln_urequest *r, const char *reason) {
     tell_cancelled(us, r->id, reason);
     ln_channel_abandon(us->channel, (uint64_t)r->id);
   }
-  bool rests = us->single ? r->x != NULL : us->upstream->retired;
+  bool rests = us->single ? r->x != NULL : us->leaving || us->upstream->retired;
   request_free(r);
   if (rests) ln_usession_rest(us);
 }

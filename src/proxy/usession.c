@@ -400,6 +400,8 @@ void ln_usession_rest(struct ln_usession *us) {
   if (ln_usession_busy(us)) return;
   if (us->single && ln_list_empty(&us->tasks))
     ln_usession_close(us, "its one request is done");
+  else if (us->leaving)
+    ln_usession_close(us, "the server has ended the session");
   else if (us->upstream->retired && us->state == LN_US_READY)
     ln_usession_close(us, "the server is no longer configured");
 }
@@ -466,7 +468,9 @@ static bool retry_elsewhere(struct ln_usession *us, struct ln_urequest *r) {
   } else {
     ln_urequest_fail(r, "%s", why);
   }
-  ln_usession_close(us, "the server has ended the session");
+  /* What else is under way in it was perhaps done before: each hears of it by itself. */
+  us->leaving = true;
+  ln_usession_rest(us);
   return true;
 }
 
