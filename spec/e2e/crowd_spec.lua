@@ -177,7 +177,10 @@ describe("servers that are killed and come back under load", function()
       assert.is_true(kills > 0 and answered > 0 and failed > 0)
       for _, client in ipairs(clients) do
         assert.equal(0, #client.inbox)
-        client:result("tools/call", '{"name":"up_work","arguments":{"token":"after"}}')
+        -- It may rest a moment after so many failures.
+        loop.wait(function()
+          return json.at(client:request("tools/call", '{"name":"up_work","arguments":{"token":"after"}}'), "result")
+        end, "it to be back", 20000)
       end
     end)
   end
