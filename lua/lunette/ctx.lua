@@ -52,6 +52,15 @@ local facts = {}
 for _, name in ipairs { "upstream", "native_name", "request_id" } do
   facts[name] = function(whom) return core.fact(whom, name) end
 end
+
+--- What the client sees of the component that the message is about. Known until the handler first waits.
+function facts.definition(whom)
+  local fine, verb, text, name = pcall(core.run_item)
+  if not fine or not verb then return nil end
+  local item = { text = text, name = name, upstream = core.fact(whom, "upstream") }
+  return require("lunette.rules").at(verb, math.huge, item, M.new(whom))
+end
+
 function facts.headers(whom) return core.fact(whom, "headers") or {} end
 function facts.session(whom) return setmetatable({ [WHOM] = whom }, session_mt) end
 function facts.principal() return { scopes = setmetatable({}, core.array_mt), claims = {} } end
