@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bind/bind.h"
 #include "bind/stage.h"
 #include "proxy/local.h"
 #include "proxy/serve.h"
@@ -149,6 +150,7 @@ static int l_app_load(lua_State *L) {
   }
   if (!keep_targets(a, targets, n)) return luaL_error(L, "out of memory");
   struct ln_policy_host for_policy = ln_host_for_policy(&a->host);
+  for_policy.open = ln_bind_open;
   char *why = NULL;
   struct ln_policy *p = ln_policy_load(&for_policy, targets, n, &why);
   if (!p) {
@@ -246,6 +248,7 @@ static int l_app_servers(lua_State *L) {
 static struct ln_policy *load_again(void *arg, char **why) {
   struct app *a = arg;
   struct ln_policy_host for_policy = ln_host_for_policy(&a->host);
+  for_policy.open = ln_bind_open;
   return ln_policy_load(&for_policy, a->targets, a->n_targets, why);
 }
 
@@ -498,7 +501,7 @@ static void run(lua_State *L, void *arg) {
 int ln_cli_main(int argc, char **argv) {
   struct ln_log log;
   ln_log_init(&log, STDERR_FILENO);
-  struct ln_vm *vm = ln_vm_new(&log, NULL, 64u << 20);
+  struct ln_vm *vm = ln_vm_new(&log, NULL, 64u << 20, ln_bind_open);
   if (!vm) {
     fprintf(stderr, "lunette: out of memory\n");
     return 1;

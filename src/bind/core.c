@@ -15,19 +15,10 @@ LN_THROWS void ln_bind_push_error_mt(lua_State *L) {
   lua_rawget(L, LUA_REGISTRYINDEX);
 }
 
-/* A call in a return leaves no trace of the function that made it: then it's the handler. */
 LN_THROWS void ln_bind_where(lua_State *L) {
-  lua_Debug ar;
-  for (int level = 1; lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "Sl", &ar);
-    if (ar.currentline < 0 || strncmp(ar.source, "=lunette/", 9) == 0) continue;
-    bool named = *ar.source == '@' || *ar.source == '=';
-    lua_pushfstring(L, "%s:%d", named ? ar.source + 1 : ar.short_src, ar.currentline);
-    return;
-  }
-  const struct ln_run *run = ln_vm_of(L)->current;
-  const char *place = run ? ln_run_place(run) : NULL;
-  lua_pushstring(L, place ? place : "?");
+  char place[LN_VM_PLACE];
+  ln_vm_place(L, ln_vm_of(L), place, sizeof place);
+  lua_pushstring(L, place);
 }
 
 LN_THROWS int ln_bind_error(lua_State *L, const char *fmt, ...) {

@@ -110,7 +110,7 @@ struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct
   ln_list_init(&p->idle);
   ln_list_init(&p->timers);
   p->shared = host->shared ? ln_shared_ref(host->shared) : ln_shared_new();
-  if (p->shared) p->vm = ln_vm_new(host->log, p, CODEC_MAX_BYTES);
+  if (p->shared) p->vm = ln_vm_new(host->log, p, CODEC_MAX_BYTES, host->open);
   if (p->vm) {
     p->vm->guard.watchdog = host->watchdog;
     p->vm->guard.patience = LOAD_PATIENCE_NS;

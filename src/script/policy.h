@@ -20,6 +20,8 @@ struct ln_fetcher;
 struct ln_shared;
 struct ln_transform;
 struct ln_watchdog;
+struct ln_vm;
+struct lua_State;
 
 /* --- what a policy declares --- */
 
@@ -113,6 +115,8 @@ typedef void (*ln_reply_fn)(void *arg, struct ln_msg *reply);
 struct ln_exchange; /* the proxy's: one message under way, with its session */
 
 struct ln_policy_host {
+  /* What Lua can ask of C: ln_bind_open. */
+  void (*open)(struct lua_State *L, struct ln_vm *vm);
   /* Exchanges are counted: a run holds its own until it ends. */
   void (*exchange_ref)(struct ln_exchange *x);
   void (*exchange_unref)(struct ln_exchange *x);

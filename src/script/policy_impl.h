@@ -10,7 +10,7 @@
 #include "script/vm.h"
 
 /* Functions of the Lua side that C calls, by registry reference. */
-enum ln_entry {
+enum ln_policy_entry {
   LN_ENTRY_MAIN,      /* a run's coroutine body */
   LN_ENTRY_FAILED,    /* what becomes of an error that left it */
   LN_ENTRY_PRESENT,   /* lists */

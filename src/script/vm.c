@@ -7,7 +7,7 @@
 #include <lualib.h>
 #include <stdlib.h>
 
-#include "bind/bind.h"
+#include "script/run.h"
 
 /* Its address is the registry key of the state's vm. */
 static const char vm_key;
@@ -42,8 +42,9 @@ LN_THROWS void ln_vm_whole_name(struct lua_State *L, const struct ln_vm *vm) {
 /* Pushes what is told of the error at 1, which is no text: its place, and its message if it has
  * one. */
 static void push_told(lua_State *L) {
-  ln_bind_where(L);
-  lua_pushliteral(L, ": ");
+  char place[LN_VM_PLACE];
+  ln_vm_place(L, ln_vm_of(L), place, sizeof place);
+  lua_pushfstring(L, "%s: ", place);
   if (lua_istable(L, 1)) {
     lua_pushliteral(L, "message");
     lua_rawget(L, 1);
@@ -54,7 +55,7 @@ static void push_told(lua_State *L) {
     lua_pop(L, 1);
     lua_pushfstring(L, "an error without a message (a %s)", luaL_typename(L, 1));
   }
-  lua_concat(L, 3);
+  lua_concat(L, 2);
 }
 
 /* Runs where the error was raised, so that the stack is still there. Tables (JSON-RPC errors) are
@@ -115,16 +116,18 @@ static int l_vm_open(lua_State *L) {
   lua_setmetatable(L, -2);
   vm->codec.origins = luaL_ref(L, LUA_REGISTRYINDEX);
   ln_require_install(L);
-  ln_bind_open(L, vm);
+  vm->open(L, vm);
   ln_guard_install(L);
   return 0;
 }
 
-struct ln_vm *ln_vm_new(struct ln_log *log, struct ln_policy *policy, size_t max_bytes) {
+struct ln_vm *ln_vm_new(struct ln_log *log, struct ln_policy *policy, size_t max_bytes,
+                        ln_vm_open_fn open) {
   struct ln_vm *vm = calloc(1, sizeof *vm);
   if (!vm) return NULL;
   vm->log = log;
   vm->policy = policy;
+  vm->open = open;
   ln_codec_init(&vm->codec, max_bytes);
   vm->L = luaL_newstate();
   if (vm->L) ln_heap_install(&vm->guard.heap, vm->L);

@@ -15,6 +15,11 @@
 struct lua_State;
 struct ln_policy;
 struct ln_run;
+struct ln_vm;
+
+/* Gives the state the module that the Lua side asks C through (bind/bind.h): the rooms above hand
+ * it in. */
+typedef void (*ln_vm_open_fn)(struct lua_State *L, struct ln_vm *vm);
 
 struct ln_vm {
   struct lua_State *L;
@@ -24,15 +29,17 @@ struct ln_vm {
   struct ln_run *current;   /* the run whose coroutine is running, or NULL */
   struct ln_log *log;
   int door, traceback; /* registry references */
+  ln_vm_open_fn open;
   void (*job)(struct lua_State *L, void *arg);
   void *arg;
   char **files; /* what was read, for reload: NULL-terminated */
   size_t n_files;
 };
 
-/* Opens the libraries and the core module; compiler off; no limits on what it takes yet. NULL when
- * out of memory. The codec may make texts of at most max_bytes. */
-struct ln_vm *ln_vm_new(struct ln_log *log, struct ln_policy *policy, size_t max_bytes);
+/* Opens the libraries, and with open what Lua can ask of C; compiler off; no limits on what it
+ * takes yet. NULL when out of memory. The codec may make texts of at most max_bytes. */
+struct ln_vm *ln_vm_new(struct ln_log *log, struct ln_policy *policy, size_t max_bytes,
+                        ln_vm_open_fn open);
 void ln_vm_free(struct ln_vm *vm);
 struct ln_vm *ln_vm_of(struct lua_State *L);
 
@@ -51,6 +58,7 @@ void ln_vm_note_file(struct ln_vm *vm, const char *path);
 LN_THROWS void ln_vm_add_dir_of(struct lua_State *L, const char *path);
 
 LN_THROWS void ln_vm_whole_name(struct lua_State *L, const struct ln_vm *vm);
+enum { LN_VM_PLACE = 4200 }; /* room for any place: a path and a line */
 /* "FILE:LINE" of the nearest function on L's stack that is not Lunette's own; what runs declared
  * when there is none; else "?". Allocates nothing and only reads: good in a hook, and in a signal's
  * handler on the vm's thread. */

@@ -17,6 +17,9 @@
 #include "script/policy.h"
 #include "script/shared.h"
 
+/* bind/bind.h asks for Lua's headers. */
+void ln_bind_open(struct lua_State *L, struct ln_vm *vm);
+
 enum { QUESTIONS = 256, FACTS = LN_FACT_DEADLINE + 1 };
 
 struct ln_exchange {
@@ -129,7 +132,8 @@ struct fake *fake_new(struct ln_shared *shared) {
   ln_buf_init(&f->account, 16 << 20);
   ln_timer_init(&f->stop);
   f->x.session = 7;
-  f->host = (struct ln_policy_host){.exchange_ref = exchange_ref,
+  f->host = (struct ln_policy_host){.open = ln_bind_open,
+                                    .exchange_ref = exchange_ref,
                                     .exchange_unref = exchange_unref,
                                     .fact = fact,
                                     .session_key = session_key,
