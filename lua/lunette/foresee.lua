@@ -207,7 +207,7 @@ end
 function pass.transform(names, rule)
   local s = rule.selector
   local some = look(names, rule, s)
-  if rule.fn then return names:blur() end
+  if rule.fn or rule.native_name then return names:blur() end
   if not some then return end
   if rule.disabled and by_name_alone(s) then
     for _, glob in ipairs(s.names) do
@@ -227,7 +227,7 @@ end
 M.ABOUT = { ["tools/call"] = "tools", ["prompts/get"] = "prompts" }
 
 local function changes_names(rule)
-  return rule.verb == "rename" or (rule.verb == "transform" and (rule.fn or rule.new_name))
+  return rule.verb == "rename" or (rule.verb == "transform" and (rule.fn or rule.new_name or rule.native_name))
 end
 
 -- Handlers for what is hidden after them, as far as names are the same in between.

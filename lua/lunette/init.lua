@@ -3,6 +3,7 @@
 local core = require "lunette.core"
 local check = require "lunette.check"
 local components = require "lunette.components"
+local config_file = require "lunette.config_file"
 local contexts = require "lunette.ctx"
 local errors = require "lunette.errors"
 local hooks = require "lunette.hooks"
@@ -15,7 +16,7 @@ local upstreams = require "lunette.upstreams"
 
 local lunette = {
   upstream = upstreams.upstream,
-  upstreams = upstreams.upstreams,
+  upstreams = config_file.upstreams,
   on = hooks.on,
   sampling = hooks.sampling,
   elicitation = hooks.elicitation,

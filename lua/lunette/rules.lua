@@ -40,6 +40,11 @@ local function value_of(item, kind)
   return value
 end
 
+local function native_of(item, kind)
+  value_of(item, kind)
+  return item.native
+end
+
 -- The definition as JSON, under the name the server gave it.
 local function text_of(item, kind)
   local text = item.text or core.item_text(item.index)
@@ -76,6 +81,7 @@ end
 -- A template is also known by its item's name: its key is no name that people use.
 local function matches(s, item, kind, ctx)
   if s.upstreams and not (item.upstream and selector.any(s.upstreams, item.upstream)) then return false end
+  if s.native and native_of(item, kind) ~= s.native then return false end
   if s.names and not selector.any(s.names, item.name) then
     if kind.verb ~= "resource_templates" then return false end
     local name = value_of(item, kind).name
@@ -104,7 +110,7 @@ function apply.only(rule, item, kind, ctx)
 end
 
 function apply.filter(rule, item, kind, ctx)
-  if not rule.fn(value_of(item, kind), ctx) then hide(item, rule, "filter") end
+  if not rule.fn(value_of(item, kind), ctx) then hide(item, rule, "%s", rule.text or "filter") end
 end
 
 function apply.rename(rule, item, kind, ctx)
@@ -145,6 +151,21 @@ function edits.merge(value, key, new)
   end
 end
 
+-- FastMCP's tags, where it keeps them.
+function edits.tags(value, key, new)
+  if type(value[key]) ~= "table" then value[key] = {} end
+  local own = type(value[key]._fastmcp) == "table" and "_fastmcp" or "fastmcp"
+  if type(value[key][own]) ~= "table" then value[key][own] = {} end
+  value[key][own].tags = new
+end
+
+-- Another name for what the server calls `native`: what stands before that stays.
+local function native_renamed(item, rule)
+  local n = #rule.selector.native
+  local before = item.name:sub(-n) == rule.selector.native and item.name:sub(1, -n - 1) or ""
+  return before .. rule.native_name
+end
+
 -- The arguments first: a transform that can't hold changes nothing.
 local function transform_calls(rule, item, kind)
   local text, layer = transform.apply(rule, text_of(item, kind), kind.verb)
@@ -159,6 +180,7 @@ local function transform_by_table(rule, item, kind)
   if rule.disabled then return hide(item, rule, "transform enabled = false") end
   if rule.arguments or rule.call then transform_calls(rule, item, kind) end
   if rule.new_name then set_name(item, kind, rule, rule.new_name) end
+  if rule.native_name then set_name(item, kind, rule, native_renamed(item, rule)) end
   if #rule.edits > 0 then
     local value = value_of(item, kind)
     for _, edit in ipairs(rule.edits) do
@@ -325,6 +347,30 @@ function M.verbs(kind)
   return v
 end
 
+--- A transform of one server's tool, known by the server's own name for it, from a file. of: what = (for
+-- complaints), where =, upstream =, native =, name = (the new one, without its server's prefix), tags =, changes =
+-- (as transform's table).
+function M.transform_native(of)
+  local kind = kinds.tools
+  local rule = next(of.changes) and transform_table(of.what, kind, of.changes) or { edits = {}, summary = "" }
+  rule.native_name = of.name and check.text(of.what .. ".name", of.name)
+  if of.tags then
+    rule.edits[#rule.edits + 1] = { key = "_meta", value = of.tags, fn = edits.tags }
+    rule.summary = rule.summary .. (rule.summary ~= "" and ", " or "") .. "tags"
+  end
+  rule.selector = { upstreams = { of.upstream }, native = of.native, text = of.native .. " of " .. of.upstream }
+  rule.per_client = false
+  add(kind, "transform", rule)
+  rule.where = of.where
+end
+
+--- A filter from a file: where =, text = (what it is), fn =.
+function M.filter_as(kind, rule)
+  local where = rule.where
+  add(kind, "filter", rule)
+  rule.where = where
+end
+
 -- --- applying ----------------------------------------------------------------------------------
 
 -- An item that a rule could not be applied to. What can't hold is said once, not for each client's list.
@@ -389,7 +435,11 @@ end
 -- Could these selectors match a name nothing else is known of?
 local function may_match(list, name, kind)
   for _, s in ipairs(list) do
-    if not s.names or kind.verb == "resource_templates" or selector.any(s.names, name) then return true end
+    if s.native then
+      if name:sub(-#s.native) == s.native then return true end
+    elseif not s.names or kind.verb == "resource_templates" or selector.any(s.names, name) then
+      return true
+    end
   end
   return false
 end
@@ -415,10 +465,10 @@ function M.may_hide(verb, name)
       name = rule.names[name] or name
     elseif rule.fn then
       known = false
-    elseif rule.arguments or rule.call then
+    elseif rule.arguments or rule.call or rule.disabled then
       -- Not passed unedited: what the transform would make of it is not known.
       if not known or may_match({ rule.selector }, name, kind) then return true end
-    elseif rule.new_name and may_match({ rule.selector }, name, kind) then
+    elseif (rule.new_name or rule.native_name) and may_match({ rule.selector }, name, kind) then
       known = false
     end
   end

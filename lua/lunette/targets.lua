@@ -1,9 +1,10 @@
 -- The targets of the command line that are no Lua: an mcpServers file, a URL, a command.
+local config_file = require "lunette.config_file"
 local upstreams = require "lunette.upstreams"
 
 local M = {}
 
-function M.json(path) upstreams.from_file(path) end
+function M.json(path) config_file.read(path) end
 
 --- The server's name is its host.
 function M.url(url)

@@ -27,6 +27,7 @@ local options = {
     hide = 1,
     required = 1,
     schema = 1,
+    type = 1,
     examples = 1,
   },
   prompts = { name = 1, title = 1, description = 1, default = 1, hide = 1, required = 1 },
@@ -75,6 +76,7 @@ local function argument(what, given, verb)
     if type(given.schema) ~= "boolean" then check.type(what .. ".schema", given.schema, "table") end
     a.schema = encode(what .. ".schema", components.mark_schema(given.schema))
   end
+  if given.type ~= nil then a.type = encode(what .. ".type", given.type) end
   if given.examples ~= nil then a.examples = examples_of(what .. ".examples", given.examples) end
   if a.hide and a.required then check.fail("%s: an argument can't be hidden and required", what) end
   return a
@@ -172,7 +174,7 @@ local function plan_of(rule, doc)
     if a.name and a.name ~= name and not a.hide then p.new = a.name end
     if default and a.hide then p.value = core.decode(default) end
     if a.required then p.sent = false end
-    for _, key in ipairs { "title", "description" } do
+    for _, key in ipairs { "title", "description", "type" } do
       if a[key] ~= nil then p.set[#p.set + 1] = { key, a[key] } end
     end
     if default and not a.hide then p.set[#p.set + 1] = { "default", default } end

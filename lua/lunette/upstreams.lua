@@ -1,5 +1,4 @@
--- Servers: lunette.upstream for one, lunette.upstreams for a file of them as Claude Desktop, Cursor
--- (`mcpServers`) and VS Code (`servers`) write it.
+-- Servers: lunette.upstream. A file of them is config_file.lua's.
 local core = require "lunette.core"
 local check = require "lunette.check"
 local state = require "lunette.state"
@@ -133,7 +132,8 @@ upstream_mt.__index = {
 }
 upstream_mt.__tostring = function(self) return "upstream " .. self.name end
 
-local function declare(what, name, o)
+--- Declares a server with options that are known ones; what: `upstream "files"`, or a file and key.
+function M.declare(what, name, o)
   for _, other in ipairs(state.upstreams) do
     if other.name == name then fail(what, "a server of this name is declared already at %s", other.where) end
   end
@@ -172,7 +172,7 @@ function M.upstream(name, options)
   local what = ("upstream %q"):format(name)
   check.type(what .. ": options", options, "table")
   check.options(what, options, known)
-  return declare(what, name, options)
+  return M.declare(what, name, options)
 end
 
 --- A name made out of free text, not taken yet.
@@ -192,153 +192,6 @@ function M.free_name(text)
     end
   end
   return name
-end
-
--- Comments and commas before a closing bracket, as VS Code's files may have them, become spaces;
--- strings stay.
-local function plain_json(text)
-  local out, i = {}, 1
-  while i <= #text do
-    local c = text:sub(i, i)
-    local stop
-    if c == '"' then
-      stop = i
-      repeat
-        stop = text:find('["\\]', stop + 1)
-        local escape = stop and text:sub(stop, stop) == "\\"
-        if escape then stop = stop + 1 end
-      until not stop or not escape
-      stop = stop or #text
-      out[#out + 1] = text:sub(i, stop)
-    elseif text:find("^//", i) then
-      stop = (text:find("\n", i, true) or #text + 1) - 1
-    elseif text:find("^/%*", i) then
-      stop = select(2, text:find("*/", i + 2, true)) or #text
-    elseif c == "," then
-      stop = i
-      out[#out + 1] = ","
-    else
-      stop = (text:find('[",/]', i + 1) or #text + 1) - 1
-      local chunk = text:sub(i, stop)
-      if chunk:find "^%s*[%]}]" and out[#out] == "," then out[#out] = " " end
-      out[#out + 1] = chunk
-    end
-    i = stop + 1
-  end
-  return table.concat(out)
-end
-
--- ${VAR}, ${VAR:-default}, ${env:VAR} and ${userHome} in a value of a file.
-local function expand(what, key, value)
-  return (
-    value:gsub("%${([^}]*)}", function(inside)
-      local name, default = inside:match "^([%a_][%w_]*):%-(.*)$"
-      name = name or inside:match "^env:([%a_][%w_]*)$" or inside:match "^([%a_][%w_]*)$"
-      if inside == "userHome" then name = "HOME" end
-      if not name then fail(what, "%s: ${%s} is nothing that can be expanded here", key, inside) end
-      local found = os.getenv(name)
-      if default and (found == nil or found == "") then return default end
-      if not found then
-        fail(what, "%s: the environment has no %s (${%s:-default} does without)", key, name, name)
-      end
-      return found
-    end)
-  )
-end
-
-local function expand_all(what, key, value)
-  if type(value) == "string" then return expand(what, key, value) end
-  if type(value) ~= "table" then return value end
-  local copy = {}
-  for k, v in pairs(value) do
-    copy[k] = expand_all(what, type(k) == "number" and ("%s[%d]"):format(key, k) or key .. "." .. tostring(k), v)
-  end
-  return copy
-end
-
-local types = {
-  stdio = "stdio",
-  http = "http",
-  ["streamable-http"] = "http",
-  streamableHttp = "http",
-  streamable_http = "http",
-  sse = "sse",
-}
-
--- What a server's entry in a file may say and Lunette heeds; editors write more, which is theirs.
-local file_keys = { "command", "args", "env", "cwd", "url", "headers" }
-
-local function read_entry(where, name, entry)
-  local what = ("%s.%s"):format(where, name)
-  if type(entry) ~= "table" then fail(what, "must be an object, not %s", check.describe(entry)) end
-  if entry.disabled == true then return end
-  local options = {}
-  for _, key in ipairs(file_keys) do
-    if entry[key] ~= nil and entry[key] ~= core.null then options[key] = expand_all(what, key, entry[key]) end
-  end
-  if options.url == nil and type(entry.serverUrl) == "string" then
-    options.url = expand(what, "serverUrl", entry.serverUrl)
-  end
-  if options.command == nil and options.url == nil then fail(what, "has neither command nor url") end
-  if entry.type ~= nil then
-    local transport = types[entry.type]
-    if not transport then
-      fail(what, "type must be stdio, http or sse, not %s", check.describe(entry.type))
-    end
-    if (transport == "stdio") ~= (options.command ~= nil) then
-      fail(what, "type %s goes with %s", check.describe(entry.type), transport == "stdio" and "command" or "url")
-    end
-    if transport ~= "stdio" then options.transport = transport end
-  end
-  return declare(what, M.free_name(name), options)
-end
-
---- Declares every server of a file; gives them by the file's names. text is for targets read before.
-function M.from_file(path)
-  local file, why = io.open(path, "rb")
-  core.note_file(path)
-  if not file then check.fail("%s can't be read: %s", path, (tostring(why):gsub("^.-: ", ""))) end
-  local text = file:read "*a"
-  file:close()
-  if not text then check.fail("%s can't be read: is it a directory?", path) end
-  text = plain_json(text:gsub("^\239\187\191", ""))
-  local ok, config = pcall(core.decode, text)
-  if not ok then check.fail("%s: %s", path, (tostring(config):gsub("^.-:%d+: ", ""):gsub("^%?: ", ""))) end
-  local member
-  for _, candidate in ipairs { "mcpServers", "servers" } do
-    if type(config) == "table" and type(config[candidate]) == "table" then member = member or candidate end
-  end
-  if not member then check.fail("%s: no mcpServers (or servers) object in it", path) end
-  local servers, listed = {}, "{}"
-  for _, part in ipairs(core.parts(text)) do
-    if part[1] == member then listed = part[2] end
-  end
-  -- In the order of the file, which a table would lose.
-  for _, part in ipairs(core.parts(listed)) do
-    local name = part[1]
-    local entry = config[member][name]
-    if entry ~= nil and servers[name] == nil then
-      servers[name] = read_entry(("%s: %s"):format(path, member), name, entry)
-    end
-  end
-  return servers
-end
-
---- lunette.upstreams(path): ~ is the home directory; a relative path is looked for beside the policy, then
--- where Lunette was started.
-function M.upstreams(path)
-  check.loading "lunette.upstreams"
-  check.text("lunette.upstreams: path", path)
-  path = M.expand_home(path)
-  local dir = core.where():match "^(.*/)[^/]*$"
-  if dir and path:sub(1, 1) ~= "/" then
-    local beside = io.open(dir .. path, "rb")
-    if beside then
-      beside:close()
-      path = dir .. path
-    end
-  end
-  return M.from_file(path)
 end
 
 return M
