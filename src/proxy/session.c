@@ -235,19 +235,35 @@ static int send_now(struct ln_session *s, struct ln_sink *sink, struct ln_out *o
   return rc;
 }
 
+static void forget(struct ln_session *s, struct waiting *w) {
+  ln_list_remove(&w->link);
+  s->n_waiting--;
+  s->waiting_bytes -= w->msg->text.n;
+  ln_msg_unref(w->msg);
+  free(w);
+}
+
 /* A request that can't be kept is answered: its server waits for it. */
 static void drop_oldest(struct ln_session *s) {
-  struct waiting *oldest = LN_CONTAINER(ln_list_shift(&s->waiting), struct waiting, link);
+  struct waiting *oldest = LN_CONTAINER(s->waiting.next, struct waiting, link);
   int64_t id;
   bool request = oldest->msg->kind == LN_MSG_REQUEST && ln_json_int(oldest->msg->id, &id);
   struct ask *a = request ? ln_map_remove(&s->asks, int_key(&id)) : NULL;
   LN_LOG(s->host->log, WARN, s->id, "no stream to send on: dropped %.*s",
          LN_STR_ARG(oldest->msg->method));
-  s->n_waiting--;
-  s->waiting_bytes -= oldest->msg->text.n;
-  ln_msg_unref(oldest->msg);
-  free(oldest);
+  forget(s, oldest);
   if (a) ask_end(a, ln_msg_error(-32603, "The client does not listen", LN_STR_NONE));
+}
+
+/* What has changed and changes again is one change to who was not looking. */
+static void merge(struct ln_session *s, const struct ln_msg *m) {
+  if (m->kind != LN_MSG_NOTIFICATION) return;
+  enum ln_route route = ln_method_find(m->method, LN_FROM_SERVER)->route;
+  if (route != LN_ROUTE_LIST_CHANGED && route != LN_ROUTE_UPDATED) return;
+  LN_LIST_EACH(l, &s->waiting) {
+    struct waiting *w = LN_CONTAINER(l, struct waiting, link);
+    if (ln_str_eq(w->msg->method, m->method) && ln_str_eq(w->msg->params, m->params)) forget(s, w);
+  }
 }
 
 /* Keeps a general message until there is a stream for it; the oldest go when there are too many.
@@ -260,6 +276,7 @@ static void hold(struct ln_session *s, struct ln_out *out) {
     free(w);
     return;
   }
+  merge(s, w->msg);
   ln_list_push(&s->waiting, &w->link);
   s->n_waiting++;
   s->waiting_bytes += w->msg->text.n;
