@@ -186,6 +186,23 @@ static void adopt_declarations(struct ln_generation *g) {
   }
 }
 
+/* A server more or less, and with it the prefixes: what clients and rules call the tools of the
+ * others is something else then. */
+static void tell_prefixes(const struct ln_generation *g, const struct ln_generation *old) {
+  for (size_t i = 0; i < g->n_upstreams; i++) {
+    const char *name = g->upstreams[i]->conf->name, *now = g->prefixes[i];
+    for (size_t k = 0; k < old->n_upstreams; k++) {
+      const char *then = old->prefixes[k];
+      bool same = then == now || (then && now && strcmp(then, now) == 0);
+      if (same || strcmp(old->upstreams[k]->conf->name, name) != 0) continue;
+      LN_LOG(g->host->log, WARN, name,
+             "its tools and prompts are called %s%sNAME from now on, no longer %s%sNAME; `prefix` "
+             "says what they are called however many servers there are",
+             now ? now : "", now ? "_" : "", then ? then : "", then ? "_" : "");
+    }
+  }
+}
+
 /* What the first rule that failed on a list said, or NULL. */
 static const struct ln_bytes *complaint(struct ln_list *plans) {
   LN_LIST_EACH(l, plans) {
@@ -223,6 +240,7 @@ int ln_host_reload(struct ln_host *h, struct ln_policy *policy, char *why, size_
   }
   h->gen = g;
   adopt_declarations(g);
+  tell_prefixes(g, old);
   LN_LIST_EACH(l, &plans) {
     carry_out(LN_CONTAINER(l, struct plan, link), g, old);
   }

@@ -187,6 +187,19 @@ static bool set_apart(struct ln_view *v, struct ln_entry *e) {
   return e->native_json && put_name(v, e) == LN_OK;
 }
 
+/* Tools go to model APIs, some of which take names of so many bytes only; the server's own was
+ * fine. */
+static void tell_long_name(const struct ln_view *v, const struct ln_entry *e) {
+  enum { MODEL_API_NAME_MAX = 64 };
+  if (v->kind != LN_KIND_TOOL || !e->upstream || e->key->len <= MODEL_API_NAME_MAX ||
+      e->item->key->len > MODEL_API_NAME_MAX)
+    return;
+  LN_LOG(v->host->log, WARN, e->upstream->conf->name,
+         "its tool \"%.*s\" has a name of %zu bytes; some model APIs take %d at most: give it "
+         "another name, or its server a shorter prefix",
+         LN_STR_ARG(str_of(e->key)), e->key->len, MODEL_API_NAME_MAX);
+}
+
 static int index_entries(struct ln_view *v) {
   const struct ln_entry *first;
   for (size_t i = 0; i < v->n_entries; i++) {
@@ -194,13 +207,16 @@ static int index_entries(struct ln_view *v) {
     int rc = LN_OK;
     if (e->hidden) {
       rc = index_hidden(v, e);
-    } else if ((first = ln_map_get(&v->by_key, str_of(e->key))) && !set_apart(v, e)) {
+    } else if ((first = ln_map_get(&v->by_key, str_of(e->key))) &&
+               !(first->upstream && set_apart(v, e))) {
+      /* What the policy has itself stands in the place of what servers have. */
       e->shadowed_by = first;
       LN_LOG(v->host->log, WARN, e->upstream ? e->upstream->conf->name : "policy",
              "its %s \"%.*s\" is not shown: that of %s comes first", ln_kind_rows[v->kind].noun,
              LN_STR_ARG(str_of(e->key)),
              first->upstream ? first->upstream->conf->name : "the policy");
     } else {
+      tell_long_name(v, e);
       /* A name set apart above is indexed here too: there is one of it. */
       rc = ln_map_put(&v->by_key, str_of(e->key), e);
       if (!rc && e->normal && !ln_map_get(&v->by_key, str_of(e->normal)))
