@@ -94,6 +94,11 @@ end
 
 --- lunette.on(method, [selector,] fn)
 function M.on(method, which, fn)
+  return M.handle(method, which, fn)
+end
+
+--- The same, with the capability that servers are offered for it (JSON), where it is one of the client's.
+function M.handle(method, which, fn, offer)
   check.loading "lunette.on"
   if fn == nil then
     which, fn = nil, which
@@ -109,6 +114,7 @@ function M.on(method, which, fn)
     name = lines(s.names),
     upstream = lines(s.upstreams),
     position = position,
+    offer = offer,
     fn = fn,
     test = test_of(s, position),
     selector = s,
@@ -116,9 +122,10 @@ function M.on(method, which, fn)
 end
 
 local function by_name(what, method)
-  return function(fn)
+  return function(fn, capability)
     check.callable(("lunette.%s's argument"):format(what), fn)
-    M.on(method, fn)
+    check.type(("lunette.%s's second argument"):format(what), capability, "table", true)
+    M.handle(method, nil, fn, capability and core.encode(capability, "capability"))
   end
 end
 

@@ -407,15 +407,18 @@ function lunette.on(method, which, handler) end
 
 ---lunette.on("sampling/createMessage", handler)
 ---@param handler lunette.Handler
-function lunette.sampling(handler) end
+---@param capability? table what servers are offered where the client has none ({})
+function lunette.sampling(handler, capability) end
 
 ---lunette.on("elicitation/create", handler)
 ---@param handler lunette.Handler
-function lunette.elicitation(handler) end
+---@param capability? table what servers are offered where the client has none ({})
+function lunette.elicitation(handler, capability) end
 
 ---lunette.on("roots/list", handler)
 ---@param handler lunette.Handler
-function lunette.roots(handler) end
+---@param capability? table what servers are offered where the client has none ({})
+function lunette.roots(handler, capability) end
 
 ---Runs fn again and again, the time counted from the end of the last run.
 ---@param seconds number

@@ -1,4 +1,5 @@
 -- Every example loads, and those that need nothing else do what they say.
+local http = require "spec.support.http"
 local json = require "spec.support.json"
 local loop = require "spec.support.loop"
 local lunette = require "spec.support.lunette"
@@ -39,6 +40,21 @@ describe("the example", function()
     assert.is_nil(seen.wipe)
     assert.is_nil(seen.search_notes)
     assert.is_true(seen.search)
+  end)
+
+  it("sampled_by_api.lua has a model's API answer for the client", function()
+    local requests = {}
+    local s = http.listen(function(request, conn)
+      requests[#requests + 1] = request
+      local body = '{"model":"stand-in","choices":[{"finish_reason":"stop","message":{"content":"Lamp Needs Bulb!"}}]}'
+      conn:send(("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body))
+    end)
+    local result = lunette.cli({ "call", folder .. "/sampled_by_api.lua", "headline", "text=The lamp needs a bulb." },
+      { cwd = "/tmp", env = { MODEL_URL = s.url .. "/v1/chat/completions", MODEL = "m", MODEL_KEY = "k" } })
+    assert.equal("Lamp Needs Bulb!\n", result.stdout, result.stderr)
+    assert.equal("Bearer k", requests[1].headers.authorization)
+    assert.equal('{"max_tokens":50,"messages":[{"content":"Answer with a headline of at most eight words.","role":"system"},'
+      .. '{"content":"The lamp needs a bulb.","role":"user"}],"model":"m"}', requests[1].body)
   end)
 
   it("quickstart.lua serves", function()

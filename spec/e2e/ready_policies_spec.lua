@@ -812,7 +812,7 @@ describe("the ready policy", function()
         assert.equal(0, result.code, block .. result.stderr)
         n = n + 1
       end
-      assert.equal(18, n)
+      assert.equal(19, n)
     end)
 
     it("that describes each option of each", function()

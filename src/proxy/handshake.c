@@ -28,10 +28,9 @@ static struct ln_bytes *offered(const struct ln_policy *p, struct ln_str own) {
   bool empty = ln_json_count(own) == 0;
   int rc = ln_buf_append(&b, own.p, own.n - 1); /* all but the closing brace */
   for (size_t i = 0; i < LN_COUNT(answerable) && !rc; i++) {
-    if (!ln_policy_handles(p, ln_str_c(answerable[i].method)) ||
-        ln_json_get(own, answerable[i].capability, &it))
-      continue;
-    rc = ln_buf_printf(&b, "%s\"%s\":{}", empty ? "" : ",", answerable[i].capability);
+    const char *offer = ln_policy_offers(p, ln_str_c(answerable[i].method));
+    if (!offer || ln_json_get(own, answerable[i].capability, &it)) continue;
+    rc = ln_buf_printf(&b, "%s\"%s\":%s", empty ? "" : ",", answerable[i].capability, offer);
     empty = false;
   }
   if (!rc) rc = ln_buf_append_c(&b, "}");

@@ -131,6 +131,7 @@ static void read_hook(lua_State *L, struct ln_policy *p, void *at) {
   h->method = field_text(L, p, "method");
   h->name = field_text(L, p, "name");
   h->upstream = field_text(L, p, "upstream");
+  h->offer = field_text(L, p, "offer");
   h->position = (unsigned)field_number(L, "position");
 }
 

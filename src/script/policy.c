@@ -173,14 +173,22 @@ size_t ln_policy_runs(const struct ln_policy *p) {
 }
 
 bool ln_policy_handles(const struct ln_policy *p, struct ln_str method) {
+  return ln_policy_offers(p, method) != NULL;
+}
+
+const char *ln_policy_offers(const struct ln_policy *p, struct ln_str method) {
   size_t family = 0;
+  const char *offer = NULL;
   while (family < method.n && method.p[family++] != '/') {
   }
   for (size_t i = 0; i < p->decls.n_hooks; i++) {
-    const char *glob = p->decls.hooks[i].method;
-    if (strncmp(glob, method.p, family) == 0 && ln_glob_match(glob, method)) return true;
+    const struct ln_hook *hook = &p->decls.hooks[i];
+    if (strncmp(hook->method, method.p, family) != 0 || !ln_glob_match(hook->method, method))
+      continue;
+    if (hook->offer) return hook->offer;
+    offer = "{}";
   }
-  return false;
+  return offer;
 }
 
 void ln_policy_cancel(struct ln_policy *p, struct ln_exchange *x) {

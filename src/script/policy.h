@@ -52,6 +52,7 @@ struct ln_hook {
   const char *name;     /* globs over presented names (URIs), a line each, or NULL */
   const char *upstream; /* globs over upstreams' names, a line each, or NULL */
   unsigned position;    /* among all rules of the policy, in the order written */
+  const char *offer;    /* JSON: the capability that servers are offered for it, or NULL */
 };
 
 struct ln_component {
@@ -180,6 +181,8 @@ const struct ln_policy_decls *ln_policy_decls(const struct ln_policy *p);
 /* True when a hook of this policy is meant for the method: what decides which capabilities are
  * offered upstream. One for every method ("*") is about what there is anyway and adds nothing. */
 bool ln_policy_handles(const struct ln_policy *p, struct ln_str method);
+/* The capability (JSON) to be offered upstream for such a hook; NULL without one. */
+const char *ln_policy_offers(const struct ln_policy *p, struct ln_str method);
 /* The host ends: timers stop, and what runs for nobody in particular is cancelled. */
 void ln_policy_end(struct ln_policy *p);
 /* The policy whose link in ln_policy_host.policies this is. */
