@@ -94,7 +94,7 @@ for _, kind in ipairs(state.KINDS) do
   local what = "lunette." .. kind.verb
   verbs.add = function(definition) components.add(kind, definition) end
   verbs.inventory = function() return inventory(kind) end
-  verbs.list = function() return list_all(kind) end
+  verbs.list = function(_) return list_all(kind) end -- a handler only has its own ctx to give
   verbs[use_names[kind.verb]] = function(...) return users[kind.verb](what, ...) end
   lunette[kind.verb] = check.closed(what, verbs)
 end

@@ -1,4 +1,4 @@
----@meta
+---@meta lunette
 -- The policy language for editors: types and descriptions of everything public, in the annotations of
 -- the Lua language server. Nothing here does anything.
 -- luacheck: ignore 211 212 241
@@ -178,24 +178,62 @@ function Ctx:list_roots() end
 ---@field _meta? table
 ---@field get fun(args: table<string, string>, ctx: lunette.Ctx): any a text, a list of messages or a result
 
+---What a transform says of one argument.
+---@class lunette.ArgumentChanges
+---@field name? string the new presented name
+---@field title? string|false
+---@field description? string|false false removes
+---@field hide? boolean not presented; what the server gets is the default
+---@field default? lunette.Json|fun(ctx: lunette.Ctx): any when it is not given; with hide always
+---@field required? boolean
+
+---@class lunette.ToolArgumentChanges : lunette.ArgumentChanges
+---@field schema? table|boolean replaces
+---@field type? string
+---@field examples? any[]
+
 ---@class lunette.ToolChanges
 ---@field name? string the new presented name
 ---@field title? string|false false removes
 ---@field description? string|false
----@field annotations? table put over those that are there; lunette.null removes one
+---@field annotations? table|false put over those that are there; lunette.null removes one
 ---@field outputSchema? table|false a schema replaces, false removes
+---@field icons? table[]|false
+---@field _meta? table|false put over what is there
+---@field enabled? boolean false hides
+---@field arguments? table<string, lunette.ToolArgumentChanges> by the names presented so far
+---@field call? fun(args: table, forward: (fun(args?: table): table), ctx: lunette.Ctx): any around each call
 
 ---@class lunette.ResourceChanges
+---@field uri? string the new presented URI
 ---@field name? string
 ---@field title? string|false
 ---@field description? string|false
 ---@field mimeType? string|false
----@field annotations? table
+---@field annotations? table|false
+---@field icons? table[]|false
+---@field _meta? table|false
+---@field enabled? boolean
+
+---@class lunette.ResourceTemplateChanges
+---@field uriTemplate? string the new presented template
+---@field name? string
+---@field title? string|false
+---@field description? string|false
+---@field mimeType? string|false
+---@field annotations? table|false
+---@field icons? table[]|false
+---@field _meta? table|false
+---@field enabled? boolean
 
 ---@class lunette.PromptChanges
 ---@field name? string the new presented name
 ---@field title? string|false
 ---@field description? string|false
+---@field icons? table[]|false
+---@field _meta? table|false
+---@field enabled? boolean
+---@field arguments? table<string, lunette.ArgumentChanges>
 
 ---The verbs that all kinds have. Rules apply in the order written, each to what the one before left.
 ---@class lunette.Rules
@@ -263,7 +301,7 @@ function Resources.read(uri, ctx) end
 local ResourceTemplates = {}
 
 ---@param which lunette.Selector
----@param how lunette.ResourceChanges|fun(template: table, ctx: lunette.Ctx): table
+---@param how lunette.ResourceTemplateChanges|fun(template: table, ctx: lunette.Ctx): table
 function ResourceTemplates.transform(which, how) end
 
 ---@param template lunette.ResourceTemplate
@@ -316,6 +354,19 @@ function Prompts.get(name, args, ctx) end
 ---@field info fun(...: any)
 ---@field warn fun(...: any)
 ---@field error fun(...: any)
+
+---@class lunette.JsonModule
+---@field null lightuserdata
+local JsonModule = {}
+
+---Text of a value, members sorted by name.
+---@param value lunette.Json
+---@return string
+function JsonModule.encode(value) end
+
+---@param text string
+---@return lunette.Json
+function JsonModule.decode(text) end
 
 ---Values in memory that all sessions share and a reload leaves alone.
 ---@class lunette.Shared
@@ -383,7 +434,7 @@ function HttpResponse:close() end
 ---@field prompts lunette.Prompts
 ---@field log lunette.Log
 ---@field shared lunette.Shared
----@field json { encode: fun(value: lunette.Json): string; decode: fun(text: string): lunette.Json }
+---@field json lunette.JsonModule
 ---@field null lightuserdata
 local lunette = {}
 

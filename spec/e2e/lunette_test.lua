@@ -191,3 +191,42 @@ describe("a policy", function()
     assert.truthy(why:find('with require "lunette.test"', 1, true), why)
   end)
 end)
+
+describe("lunette.test's annotations", function()
+  local root = debug.getinfo(1, "S").source:match "^@(.*)spec/e2e/"
+  local annotations = dofile(root .. "spec/support/annotations.lua")
+  local classes = annotations.read(root .. "lua/lunette/test/types.lua")
+  local function methods(of) return annotations.functions_of(getmetatable(of).__index, true) end
+
+  it("tell of the module", function()
+    assert.same({}, annotations.differences(classes, "lunette.test", annotations.functions_of(test)))
+    for name, value in pairs(test) do
+      if type(value) ~= "function" then assert.truthy(annotations.fields(classes, "lunette.test")[name], name) end
+    end
+  end)
+
+  it("tell of the methods of all that it gives", function()
+    local call
+    local s = test.server { tools = { { name = "a", handler = function(_, c) call = c return "" end } } }
+    local client = test.connect { text = "", servers = { s = s } }
+    client:call "a"
+    for class, one in pairs { Server = s, Session = s.sessions[1], Call = call, Client = client, Proxy = client.proxy,
+      Pending = client:send "ping" } do
+      assert.same({}, annotations.differences(classes, "lunette.test." .. class, methods(one)))
+      for field in pairs(classes["lunette.test." .. class].fields) do
+        assert.is_not_nil(one[field], class .. "." .. field)
+      end
+    end
+  end)
+
+  it("tell of the options", function()
+    for class, give in pairs { ServerOptions = test.server, Options = test.run,
+      ClientOptions = function(options) return test.connect { text = "", client = options } end } do
+      for field in pairs(classes["lunette.test." .. class].fields) do
+        local ok, why = pcall(give, { [field] = coroutine.create(print), zzzz = 1 })
+        assert.is_false(ok)
+        assert.truthy(why:find("unknown option zzzz", 1, true), why)
+      end
+    end
+  end)
+end)

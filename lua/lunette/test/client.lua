@@ -40,14 +40,14 @@ end
 
 -- --- what comes ---------------------------------------------------------------------------------------
 
-function Client:say(text)
+function Client:_say(text)
   if not self.id then wire.fail "this client has been closed" end
   local ok, why = self.proxy.app:stage("say", self.id, text)
   if not ok then wire.fail("Lunette takes no such message: %s", why) end
 end
 
 -- What the spec wrote down for a request of a server's.
-function Client:answer_to(method, params)
+function Client:_answer_to(method, params)
   local row = asked[method]
   local value = (self.options.methods or {})[method]
   if value == nil and row then value = self.options[row.option] end
@@ -67,16 +67,16 @@ function Client:answer_to(method, params)
   return value
 end
 
-function Client:take(message)
+function Client:_take(message)
   if not message.method then
     self.answers[message.id] = message
     return
   end
   self.received[#self.received + 1] = { method = message.method, params = message.params }
   if not message.id then return end
-  local ok, result = pcall(self.answer_to, self, message.method, message.params or {})
+  local ok, result = pcall(self._answer_to, self, message.method, message.params or {})
   if not ok and not wire.is_rpc(result) then error(result, 0) end
-  self:say(ok and wire.result(message.id, result) or wire.error(message.id, result))
+  self:_say(ok and wire.result(message.id, result) or wire.error(message.id, result))
 end
 
 -- --- what goes ------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ function Pending:is_done() return self.client.answers[self.id] ~= nil end
 function Pending:outcome()
   if not self.answer then
     local client = self.client
-    self.answer = client.proxy:wait_for(function() return client.answers[self.id] end, "the answer to " .. self.method)
+    self.answer = client.proxy:_wait_for(function() return client.answers[self.id] end, "the answer to " .. self.method)
     client.answers[self.id] = nil
   end
   if self.answer.error then return nil, wire.rpc_error(self.method, self.answer.error) end
@@ -114,7 +114,7 @@ function Client:send(method, params)
   check.text("client:send: method", method)
   self.last_id = self.last_id + 1
   local id = tostring(self.last_id)
-  self:say(wire.request(id, method, params))
+  self:_say(wire.request(id, method, params))
   return setmetatable({ client = self, method = method, id = id }, Pending)
 end
 
@@ -124,7 +124,7 @@ function Client:request(method, params) return self:send(method, params):result(
 --- A request's result, or nil and the error { code =, message =, data = }.
 function Client:try(method, params) return self:send(method, params):outcome() end
 
-function Client:notify(method, params) self:say(wire.notification(method, params)) end
+function Client:notify(method, params) self:_say(wire.notification(method, params)) end
 
 local function named(name, arguments) return { name = name, arguments = arguments or {} } end
 
@@ -186,7 +186,7 @@ end
 --- What came of a method, in order, once there is as much (1 unless given): requests and notifications.
 function Client:got(method, count)
   local found
-  self.proxy:wait_for(function()
+  self.proxy:_wait_for(function()
     found = {}
     for _, message in ipairs(self.received) do
       if message.method == method then found[#found + 1] = message end

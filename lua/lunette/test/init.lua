@@ -25,7 +25,7 @@ end
 local function step_all(seconds)
   local any = false
   for _, proxy in ipairs(proxies.open) do
-    any = proxy:step(any and 0 or seconds / #proxies.open) or any
+    any = proxy:_step(any and 0 or seconds / #proxies.open) or any
   end
 end
 

@@ -169,26 +169,26 @@ local deal = {}
 
 function deal.client(proxy, event)
   local client = proxy.clients[event.id]
-  if client then client:take(wire.read(event.text)) end
+  if client then client:_take(wire.read(event.text)) end
 end
 
 function deal.open(proxy, event)
-  proxy.sessions[event.id] = proxy.servers[event.text]:open(proxy, event.id)
+  proxy.sessions[event.id] = proxy.servers[event.text]:_open(proxy, event.id)
 end
 
 function deal.server(proxy, event)
   local played = proxy.sessions[event.id]
-  if played then played:take(wire.read(event.text)) end
+  if played then played:_take(wire.read(event.text)) end
 end
 
 function deal.gone(proxy, event)
   local played = proxy.sessions[event.id]
-  if played then played.server:closed(played) end
+  if played then played.server:_closed(played) end
   proxy.sessions[event.id] = nil
 end
 
 -- Deals with the next event; false when there was none in that time.
-function Proxy:step(seconds)
+function Proxy:_step(seconds)
   local event = self.app:stage("wait", seconds)
   if not event then return false end
   deal[event.kind](self, event)
@@ -196,7 +196,7 @@ function Proxy:step(seconds)
 end
 
 --- Goes on until fn gives something true, which it returns; what: what is waited for, in words.
-function Proxy:wait_for(fn, what, seconds)
+function Proxy:_wait_for(fn, what, seconds)
   if self.closed then wire.fail "this proxy has been closed" end
   local deadline = core.now() + (seconds or wire.PATIENCE)
   while true do
@@ -204,7 +204,7 @@ function Proxy:wait_for(fn, what, seconds)
     if value then return value end
     local left = deadline - core.now()
     if left <= 0 then wire.fail("%s did not come within %g seconds", what, seconds or wire.PATIENCE) end
-    self:step(math.min(left, 0.1))
+    self:_step(math.min(left, 0.1))
   end
 end
 
@@ -216,7 +216,7 @@ function Proxy:close()
   if self.closed then return end
   self.closed = true
   for _, played in pairs(self.sessions) do
-    played.server:closed(played)
+    played.server:_closed(played)
   end
   self.app:close()
 end

@@ -86,22 +86,22 @@ end
 local Session = {}
 Session.__index = Session
 
-function Session:say(text) self.proxy.app:stage("reply", self.id, text) end
+function Session:_say(text) self.proxy.app:stage("reply", self.id, text) end
 
-function Session:notify(method, params) self:say(wire.notification(method, params)) end
+function Session:notify(method, params) self:_say(wire.notification(method, params)) end
 
 --- Asks the client and waits. Raises the error when the answer is one.
 function Session:request(method, params)
   self.last_id = self.last_id + 1
   local id = tostring(self.last_id)
-  self:say(wire.request(id, method, params))
-  local answer = self.proxy:wait_for(function() return self.answers[id] end, "the answer to " .. method)
+  self:_say(wire.request(id, method, params))
+  local answer = self.proxy:_wait_for(function() return self.answers[id] end, "the answer to " .. method)
   self.answers[id] = nil
   if answer.error then error(wire.rpc_error(method, answer.error), 0) end
   return answer.result
 end
 
-function Session:take(message)
+function Session:_take(message)
   if not message.method then
     self.answers[message.id] = message
     return
@@ -117,9 +117,9 @@ function Session:take(message)
     server = server,
     client = self.hello,
   }, Call)
-  local ok, result = pcall(server.answer, server, message.method, call.params, call)
+  local ok, result = pcall(server._answer, server, message.method, call.params, call)
   if not ok and not wire.is_rpc(result) then error(result, 0) end
-  self:say(ok and wire.result(message.id, result) or wire.error(message.id, result))
+  self:_say(ok and wire.result(message.id, result) or wire.error(message.id, result))
 end
 
 -- --- the server -------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ local function definition(kind, item)
   return out
 end
 
-function Server:page(kind, params)
+function Server:_page(kind, params)
   local row, items = rows[kind], self[kind] or {}
   local size = self.page_size or math.max(1, #items)
   local from = tonumber(params.cursor) or 0
@@ -189,7 +189,7 @@ function answers.initialize(server, params, call)
   call.session.hello = params
   return {
     protocolVersion = server.protocol_version or params.protocolVersion,
-    capabilities = server:offers(),
+    capabilities = server:_offers(),
     serverInfo = { name = server.name or "test", version = server.version or "1" },
     instructions = server.instructions,
   }
@@ -201,7 +201,7 @@ answers["resources/subscribe"] = answers.ping
 answers["resources/unsubscribe"] = answers.ping
 
 for kind, row in pairs(rows) do
-  answers[row.list] = function(server, params) return server:page(kind, params) end
+  answers[row.list] = function(server, params) return server:_page(kind, params) end
 end
 
 answers["tools/call"] = function(server, params, call)
@@ -230,7 +230,7 @@ answers["completion/complete"] = function(server, params, call)
   return value
 end
 
-function Server:answer(method, params, call)
+function Server:_answer(method, params, call)
   local methods = self.methods or {}
   if methods[method] ~= nil then
     local value = methods[method]
@@ -242,7 +242,7 @@ function Server:answer(method, params, call)
   return answers[method](self, params, call)
 end
 
-function Server:offers()
+function Server:_offers()
   if self.capabilities then return self.capabilities end
   local function listed(there) return there and { listChanged = true } or nil end
   local resources = self.resources or self.resource_templates
@@ -256,13 +256,13 @@ function Server:offers()
 end
 
 -- For a session that a proxy opens.
-function Server:open(proxy, id)
+function Server:_open(proxy, id)
   local session = setmetatable({ server = self, proxy = proxy, id = id, last_id = 0, answers = {} }, Session)
   self.sessions[#self.sessions + 1] = session
   return session
 end
 
-function Server:closed(session)
+function Server:_closed(session)
   for i, other in ipairs(self.sessions) do
     if other == session then return table.remove(self.sessions, i) end
   end
@@ -309,7 +309,7 @@ function Server:hang_up(why)
   for _, session in ipairs { unpack(self.sessions) } do
     local proxy = session.proxy
     proxy.app:stage("hang_up", session.id, why or "the server ended")
-    proxy:wait_for(function() return not proxy.sessions[session.id] end, "the end of a session")
+    proxy:_wait_for(function() return not proxy.sessions[session.id] end, "the end of a session")
   end
 end
 

@@ -1,0 +1,130 @@
+-- types.lua against what is there: every public function annotated with all its parameters, and nothing annotated
+-- that is not. (lunette.test's is held against itself in e2e/lunette_test.lua.)
+local annotations = require "spec.support.annotations"
+local json = require "spec.support.json"
+local support = require "spec.unit.script.support"
+
+setup(support.setup)
+teardown(support.teardown)
+
+local root = (os.getenv "LUNETTE_ROOT" or ".") .. "/lua/lunette/"
+local classes = annotations.read(root .. "types.lua")
+
+local function slurp(name)
+  local file = assert(io.open(root .. name))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+-- What a policy finds, as text: { [path] = { [function] = { params = n } } }, tables by their names in the module.
+local dump = [==[
+  local lunette = require "lunette"
+  local function functions_of(t, is_method)
+    local list = {}
+    for name, value in pairs(t) do
+      if type(value) == "function" then
+        local info = debug.getinfo(value, "u")
+        list[name] = { params = not info.isvararg and info.nparams - (is_method and 1 or 0) or nil }
+      end
+    end
+    return list
+  end
+  local out = { lunette = functions_of(lunette) }
+  for name, value in pairs(lunette) do
+    if type(value) == "table" then out[name] = functions_of(value) end
+  end
+  local one = lunette.upstream("one", { command = "x" })
+  out.upstream_object = functions_of(getmetatable(one).__index, true)
+  return lunette.json.encode(out)]==]
+
+describe("types.lua", function()
+  local there
+
+  setup(function()
+    local text, why = support.eval(dump)
+    assert(text, why)
+    there = json.decode(text)
+  end)
+
+  -- Which class a member of the module is of.
+  local function class_of(name) return annotations.fields(classes, "lunette")[name] end
+
+  it("tells of the module's functions, with all their parameters", function()
+    assert.same({}, annotations.differences(classes, "lunette", there.lunette))
+  end)
+
+  it("tells of every table in the module, and of no other", function()
+    local tables, fields = {}, {}
+    for name in pairs(there) do
+      if name ~= "lunette" and name ~= "upstream_object" then tables[name] = true end
+    end
+    for name, text in pairs(annotations.fields(classes, "lunette")) do
+      if text:find "^lunette%." then fields[name] = true end
+    end
+    assert.same(tables, fields)
+  end)
+
+  it("tells of their functions", function()
+    local looked = 0
+    for name, functions in pairs(there) do
+      if class_of(name) then
+        assert.same({}, annotations.differences(classes, class_of(name), functions))
+        looked = looked + 1
+      end
+    end
+    assert.is_true(looked >= 7)
+  end)
+
+  it("tells of an upstream's methods", function()
+    assert.same({}, annotations.differences(classes, "lunette.Upstream", there.upstream_object))
+  end)
+
+  it("tells of ctx's methods and fields", function()
+    local methods, facts = {}, {}
+    local text = "\n" .. slurp "ctx.lua"
+    for name, params in text:gmatch "\nfunction methods%.([%w_]+)%(self,?%s*(.-)%)" do
+      methods[name] = { params = select(2, params:gsub("[%w_]+", "")) }
+    end
+    assert.same({}, annotations.differences(classes, "lunette.Ctx", methods))
+    for name in text:gmatch "\nfunction facts%.([%w_]+)%(" do facts[name] = true end
+    for name in pairs(facts) do assert.truthy(annotations.fields(classes, "lunette.Ctx")[name], "ctx." .. name) end
+    for name in text:gmatch "\nfunction session_facts%.([%w_]+)%(" do
+      assert.truthy(annotations.fields(classes, "lunette.Session")[name], "ctx.session." .. name)
+    end
+  end)
+
+  -- Tables of options are literals in their modules.
+  local function options(file, pattern)
+    local text = assert(slurp(file):match(pattern .. "(%b{})"), "no options in " .. file)
+    return assert(loadstring("local function f(t) return t end return " .. text))()
+  end
+
+  for class, from in pairs {
+    ["lunette.UpstreamOptions"] = { "upstreams.lua", "\nlocal known = " },
+    ["lunette.SelectorTable"] = { "selector.lua", "\nlocal known = " },
+    ["lunette.HttpOptions"] = { "http.lua", "\nlocal known = " },
+    ["lunette.Settings"] = { "settings.lua", "\nlocal known = " },
+    ["lunette.ToolArgumentChanges"] = { "transform.lua", "\nlocal options = {\n  tools = " },
+    ["lunette.ArgumentChanges"] = { "transform.lua", "\n  prompts = " },
+  } do
+    it("tells of the options of " .. class, function()
+      local known, told = {}, {}
+      for name in pairs(options(unpack(from))) do known[name] = true end
+      for name in pairs(annotations.fields(classes, class)) do told[name] = true end
+      assert.same(known, told)
+    end)
+  end
+
+  for kind, class in pairs { tools = "ToolChanges", resources = "ResourceChanges", prompts = "PromptChanges",
+    resource_templates = "ResourceTemplateChanges" } do
+    it("tells of what a transform of " .. kind .. " may change", function()
+      for name in pairs(annotations.fields(classes, "lunette." .. class)) do
+        local _, why = support.load(("lunette.%s.transform('x', { %s = coroutine.create(print) })"):format(kind, name))
+        assert.is_nil(why:find("can't be transformed", 1, true), why)
+      end
+      local _, why = support.load(("lunette.%s.transform('x', { zzzz = 1 })"):format(kind))
+      assert.truthy(why:find("zzzz can't be transformed", 1, true), why)
+    end)
+  end
+end)
