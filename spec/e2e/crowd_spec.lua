@@ -7,6 +7,7 @@ local http = require "spec.support.http"
 local json = require "spec.support.json"
 local loop = require "spec.support.loop"
 local lunette = require "spec.support.lunette"
+local peers = require "spec.support.peers"
 local process = require "spec.support.process"
 local upstream = require "spec.support.upstream"
 
@@ -299,4 +300,24 @@ describe("everything at once, of many clients,", function()
       end
     end)
   end
+end)
+
+describe("several of the official client", function()
+  after_each(lunette.finish)
+
+  it("do everything at once with a server each, and none hears what is another's", function()
+    local n = lunette.sanitized and 2 or 4
+    local host = lunette.http { policy = peers.patience
+      .. ("lunette.upstream('everything', %s)"):format(peers.lua(peers.command "everything")) }
+    local result = process.run { command = "node", args = { lunette.root .. "/spec/support/peers/crowd.mjs", host.url, tostring(n) },
+      timeout = 60000, name = "the SDK's clients" }
+    assert.equal(0, result.code, result.stderr)
+    local said = json.decode(result.stdout)
+    assert.same({}, said.wrong)
+    assert.equal(n * (20 + 3 + 8 + 4 + 4 + 3), said.heard)
+    loop.wait(function()
+      loop.sleep(50)
+      return metric(host, "lunette_sessions") == 0 and #process.children(host.process.pid) == 0
+    end, "their servers to end", 15000)
+  end)
 end)
