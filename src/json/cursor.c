@@ -213,6 +213,13 @@ void ln_json_leave(struct ln_json_cur *cur) {
   if (cur->p < cur->end) cur->p++;
 }
 
+struct ln_str ln_json_whole(struct ln_json_cur *cur, const struct ln_json_item *item) {
+  struct ln_json_item whole = {.value = {item->value.p, 0}};
+  cur->p = item->value.p;
+  (void)ln_json_next(cur, &whole);
+  return whole.value;
+}
+
 bool ln_json_get(struct ln_str object, const char *name, struct ln_json_item *item) {
   if (ln_json_type_of(object) != LN_JSON_OBJECT) return false;
   struct ln_json_cur cur = ln_json_enter(object);

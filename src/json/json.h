@@ -78,6 +78,8 @@ bool ln_json_next(struct ln_json_cur *cur, struct ln_json_item *item);
  * ln_json_leave goes on behind it. */
 bool ln_json_step(struct ln_json_cur *cur, struct ln_json_item *item);
 void ln_json_leave(struct ln_json_cur *cur);
+/* The whole value of the item that was stepped into after all; cur goes on behind it. */
+struct ln_str ln_json_whole(struct ln_json_cur *cur, const struct ln_json_item *item);
 /* The member called name (plain, unescaped), comparing after unescaping. With twins the last
  * one, as most parsers take it. False when absent or when object is not an object. */
 bool ln_json_get(struct ln_str object, const char *name, struct ln_json_item *item);

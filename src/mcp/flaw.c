@@ -1,6 +1,10 @@
 /* Base64 and dates as the official clients check them; see flaw.h. */
 #include "mcp/flaw.h"
 
+/* What is larger is passed on without a look: whoever is in the way of megabytes of base64 had
+ * better not read them. */
+enum { MAX_BYTES = 256 << 10 };
+
 static bool is_base64_digit(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
          c == '/';
@@ -59,37 +63,65 @@ static const char *flaw_of_date(struct ln_str annotations) {
   return is_date(ln_json_inside(it.value)) ? NULL : "lastModified is no RFC 3339 date";
 }
 
+static const char *flaw_of_base64(struct ln_str value) {
+  return is_base64(ln_json_inside(value)) ? NULL : "data or blob is not base64";
+}
+
+/* Of the members that cur comes to, which it has stepped into; with nothing found it leaves them.
+ */
+static const char *flaw_inside(struct ln_json_cur *cur) {
+  struct ln_json_item it, blob;
+  const char *flaw = NULL;
+  while (!flaw && ln_json_step(cur, &it)) {
+    bool text = it.type == LN_JSON_STRING, object = it.type == LN_JSON_OBJECT;
+    if (text) {
+      if (ln_str_is(it.key, "data") || ln_str_is(it.key, "blob")) flaw = flaw_of_base64(it.value);
+    } else if (object || it.type == LN_JSON_ARRAY) {
+      struct ln_str whole = ln_json_whole(cur, &it);
+      if (object && ln_str_is(it.key, "annotations"))
+        flaw = flaw_of_date(whole);
+      else if (object && ln_str_is(it.key, "resource") && ln_json_get(whole, "blob", &blob) &&
+               blob.type == LN_JSON_STRING)
+        flaw = flaw_of_base64(blob.value);
+    }
+  }
+  ln_json_leave(cur);
+  return flaw;
+}
+
 const char *ln_flaw_of_item(struct ln_str item) {
   struct ln_json_cur cur = ln_json_enter(item);
+  return item.n <= MAX_BYTES ? flaw_inside(&cur) : NULL;
+}
+
+/* Of the elements of a list that cur has stepped into. */
+static const char *flaw_of_list(struct ln_json_cur *cur, bool messages) {
   struct ln_json_item it;
   const char *flaw = NULL;
-  while (!flaw && ln_json_next(&cur, &it)) {
-    bool text = it.type == LN_JSON_STRING, object = it.type == LN_JSON_OBJECT;
-    if (text && (ln_str_is(it.key, "data") || ln_str_is(it.key, "blob")))
-      flaw = is_base64(ln_json_inside(it.value)) ? NULL : "data or blob is not base64";
-    else if (object && ln_str_is(it.key, "annotations"))
-      flaw = flaw_of_date(it.value);
-    else if (object && ln_str_is(it.key, "resource"))
-      flaw = ln_json_get(it.value, "blob", &it) && it.type == LN_JSON_STRING &&
-                     !is_base64(ln_json_inside(it.value))
-                 ? "data or blob is not base64"
-                 : NULL;
+  while (!flaw && ln_json_step(cur, &it)) {
+    if (it.type == LN_JSON_OBJECT && !messages)
+      flaw = flaw_inside(cur);
+    else if (it.type == LN_JSON_OBJECT && ln_json_get(ln_json_whole(cur, &it), "content", &it))
+      flaw = ln_flaw_of_item(it.value);
+    else if (it.type == LN_JSON_ARRAY)
+      ln_json_whole(cur, &it);
   }
+  ln_json_leave(cur);
   return flaw;
 }
 
 const char *ln_flaw_of_result(struct ln_str result) {
-  struct ln_json_cur members = ln_json_enter(result);
-  struct ln_json_item list, it;
+  if (result.n > MAX_BYTES) return NULL;
+  struct ln_json_cur cur = ln_json_enter(result);
+  struct ln_json_item it;
   const char *flaw = NULL;
-  while (!flaw && ln_json_next(&members, &list)) {
-    bool messages = ln_str_is(list.key, "messages");
-    if (list.type != LN_JSON_ARRAY ||
-        !(messages || ln_str_is(list.key, "content") || ln_str_is(list.key, "contents")))
-      continue;
-    struct ln_json_cur cur = ln_json_enter(list.value);
-    while (!flaw && ln_json_next(&cur, &it))
-      if (!messages || ln_json_get(it.value, "content", &it)) flaw = ln_flaw_of_item(it.value);
+  while (!flaw && ln_json_step(&cur, &it)) {
+    bool messages = ln_str_is(it.key, "messages");
+    if (it.type == LN_JSON_ARRAY &&
+        (messages || ln_str_is(it.key, "content") || ln_str_is(it.key, "contents")))
+      flaw = flaw_of_list(&cur, messages);
+    else if (it.type == LN_JSON_ARRAY || it.type == LN_JSON_OBJECT)
+      ln_json_whole(&cur, &it);
   }
   return flaw;
 }

@@ -7,8 +7,8 @@
 #include "json/json.h"
 
 /* A sentence about the first flaw, or NULL. item: a component of a list, a content block or
- * resource contents; result: of tools/call, prompts/get or resources/read. Both proven JSON. One
- * pass over the members, which looks into no text. */
+ * resource contents; result: of tools/call, prompts/get or resources/read. Both proven JSON; of
+ * more than 256 KiB nothing is said. One pass over the members, which looks into no text. */
 const char *ln_flaw_of_item(struct ln_str item);
 const char *ln_flaw_of_result(struct ln_str result);
 

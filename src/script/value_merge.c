@@ -271,14 +271,6 @@ static int merge_plain(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur
   return rc;
 }
 
-/* The whole of what cur has stepped into; cur goes on behind it. */
-static struct ln_str whole_of(struct ln_json_cur *cur, const struct ln_json_item *item) {
-  struct ln_json_item whole = {.value = {item->value.p, 0}};
-  cur->p = item->value.p;
-  (void)ln_json_next(cur, &whole);
-  return whole.value;
-}
-
 /* item: the object that cur has stepped into. */
 static int merge_object(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
                         const struct ln_json_item *item, int idx, size_t in_table) {
@@ -292,7 +284,7 @@ static int merge_object(lua_State *L, struct ln_codec *c, struct ln_json_cur *cu
     c->text.len = text;
     c->depth = depth;
   }
-  return merge_surveyed(L, c, whole_of(cur, item), idx, in_table);
+  return merge_surveyed(L, c, ln_json_whole(cur, item), idx, in_table);
 }
 
 /* --- scalars and all --- */
@@ -329,12 +321,12 @@ static int merge_item(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
   if (!object && !array)
     return same_scalar(L, c, item->value, item->type, idx) ? LN_OK
                                                            : replace(L, c, item->value, idx);
-  if (!lua_istable(L, idx)) return replace(L, c, whole_of(cur, item), idx);
+  if (!lua_istable(L, idx)) return replace(L, c, ln_json_whole(cur, item), idx);
   size_t n;
   enum ln_shape shape = ln_value_shape(L, c, idx, &n);
   if (shape == LN_SHAPE_BAD) return LN_ESCRIPT;
   if (object && shape != LN_SHAPE_ARRAY) return merge_object(L, c, cur, item, idx, n);
-  struct ln_str src = whole_of(cur, item);
+  struct ln_str src = ln_json_whole(cur, item);
   return array && shape != LN_SHAPE_OBJECT ? ln_walk_array(L, c, src, idx, n)
                                            : replace(L, c, src, idx);
 }

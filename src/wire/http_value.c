@@ -126,6 +126,11 @@ struct opinion {
 
 static struct opinion opinion_of(struct ln_str accept, const char *media_type) {
   struct ln_str type = ln_str_c(media_type), element, part;
+  /* What nearly all of MCP's clients send, to the letter. */
+  if (ln_str_is(accept, "application/json, text/event-stream")) {
+    if (ln_str_is(type, "application/json")) return (struct opinion){1000, 0};
+    if (ln_str_is(type, "text/event-stream")) return (struct opinion){1000, 1};
+  }
   struct opinion opinion = {0};
   int best = 0;
   for (unsigned place = 0; next_part(&accept, ',', &element); place++) {
