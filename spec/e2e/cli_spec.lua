@@ -370,6 +370,21 @@ Rules and handlers that do nothing here
       end
     end)
 
+    it("tells once of two that have one name, however many clients see it", function()
+      local up = server()
+      local host = lunette.http { policy = lunette.bare(up) .. [[
+
+        lunette.tools.rename { read = "write" }
+        lunette.tools.filter(function(tool, ctx) return ctx.session.id end)]] }
+      for _ = 1, 3 do
+        local client = host.client()
+        client:initialize()
+        client:result("tools/list", "{}")
+      end
+      local _, count = host.process.err:all():gsub('its tool "write" is not shown: that of files comes first', "")
+      assert.equal(1, count, host.process.err:all())
+    end)
+
     it("says where it listens", function()
       local host = lunette.http { policy = "" }
       -- What it writes and that it accepts reach us in any order.

@@ -2,6 +2,7 @@
 #include "proxy/host.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,8 +41,27 @@ void ln_generation_unref(struct ln_generation *g) {
   }
   free(g->upstreams);
   free(g->prefixes);
+  size_t i = 0;
+  struct ln_map_slot *slot;
+  while (ln_map_next(&g->told, &i, &slot)) ln_bytes_unref(slot->value);
+  ln_map_deinit(&g->told);
   ln_policy_unref(g->policy);
   free(g);
+}
+
+void ln_generation_tell(struct ln_generation *g, const char *topic, const char *fmt, ...) {
+  enum { MAX_TOLD = 1000 }; /* names come from servers, again and again */
+  char text[2048];
+  va_list ap;
+  int n = snprintf(text, sizeof text, "%.200s\n", topic);
+  va_start(ap, fmt);
+  vsnprintf(text + n, sizeof text - (size_t)n, fmt, ap);
+  va_end(ap);
+  if (g->told.len >= MAX_TOLD || ln_map_get(&g->told, ln_str_c(text))) return;
+  struct ln_bytes *kept = ln_bytes_copy(text, strlen(text));
+  if (!kept || ln_map_put(&g->told, (struct ln_str){kept->data, kept->len}, kept))
+    ln_bytes_unref(kept);
+  LN_LOG(g->host->log, WARN, topic, "%s", text + n);
 }
 
 /* Presented names go to model APIs that allow letters, digits, '_' and '-' only. */
@@ -85,6 +105,7 @@ struct ln_generation *ln_generation_new(struct ln_host *h, struct ln_policy *pol
   g->host = h;
   g->policy = policy;
   g->decls = ln_policy_decls(policy);
+  ln_map_init(&g->told);
   for (size_t i = 0; i < g->decls->n_components; i++)
     g->components[g->decls->components[i].kind] = true;
   size_t n = g->decls->n_upstreams;

@@ -26,6 +26,7 @@ struct ln_generation {
   char **prefixes;                /* of their names, NULL: none; without the separator */
   size_t n_upstreams;
   bool components[LN_KINDS]; /* the policy has components of its own of this kind */
+  struct ln_map told; /* what ln_generation_tell has logged: struct ln_bytes, by topic and text */
 };
 /* With the servers of the one in force where they are declared as they were. Takes the policy's
  * reference, also when it fails: NULL with *why. One reference, the caller's. */
@@ -33,6 +34,10 @@ struct ln_generation *ln_generation_new(struct ln_host *h, struct ln_policy *pol
                                         const char **why);
 struct ln_generation *ln_generation_ref(struct ln_generation *g);
 void ln_generation_unref(struct ln_generation *g); /* NULL is fine */
+/* Warns in the log, of what is found anew with every list that is made: once while this policy is
+ * in force. */
+void ln_generation_tell(struct ln_generation *g, const char *topic, const char *fmt, ...)
+    LN_PRINTF(3, 4);
 
 struct ln_host {
   struct ln_loop *loop;

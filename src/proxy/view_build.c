@@ -194,10 +194,11 @@ static void tell_long_name(const struct ln_view *v, const struct ln_entry *e) {
   if (v->kind != LN_KIND_TOOL || !e->upstream || e->key->len <= MODEL_API_NAME_MAX ||
       e->item->key->len > MODEL_API_NAME_MAX)
     return;
-  LN_LOG(v->host->log, WARN, e->upstream->conf->name,
-         "its tool \"%.*s\" has a name of %zu bytes; some model APIs take %d at most: give it "
-         "another name, or its server a shorter prefix",
-         LN_STR_ARG(str_of(e->key)), e->key->len, MODEL_API_NAME_MAX);
+  ln_generation_tell(
+      v->gen, e->upstream->conf->name,
+      "its tool \"%.*s\" has a name of %zu bytes; some model APIs take %d at most: give it "
+      "another name, or its server a shorter prefix",
+      LN_STR_ARG(str_of(e->key)), e->key->len, MODEL_API_NAME_MAX);
 }
 
 static int index_entries(struct ln_view *v) {
@@ -211,10 +212,10 @@ static int index_entries(struct ln_view *v) {
                !(first->upstream && set_apart(v, e))) {
       /* What the policy has itself stands in the place of what servers have. */
       e->shadowed_by = first;
-      LN_LOG(v->host->log, WARN, e->upstream ? e->upstream->conf->name : "policy",
-             "its %s \"%.*s\" is not shown: that of %s comes first", ln_kind_rows[v->kind].noun,
-             LN_STR_ARG(str_of(e->key)),
-             first->upstream ? first->upstream->conf->name : "the policy");
+      ln_generation_tell(v->gen, e->upstream ? e->upstream->conf->name : "policy",
+                         "its %s \"%.*s\" is not shown: that of %s comes first",
+                         ln_kind_rows[v->kind].noun, LN_STR_ARG(str_of(e->key)),
+                         first->upstream ? first->upstream->conf->name : "the policy");
     } else {
       tell_long_name(v, e);
       /* A name set apart above is indexed here too: there is one of it. */
