@@ -35,7 +35,7 @@ describe("lunette", function()
       for _, args in ipairs { { "help" }, { "--help" }, { "-h" } } do
         local help = lunette.cli(args)
         assert.equal(0, help.code)
-        for _, command in ipairs { "run", "check", "list", "call", "read", "prompt", "test", "completion", "version" } do
+        for _, command in ipairs { "run", "check", "list", "call", "read", "prompt", "pin", "test", "completion", "version" } do
           assert.truthy(help.stdout:find(command, 1, true), command)
         end
       end

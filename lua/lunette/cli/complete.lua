@@ -198,6 +198,7 @@ local positional = {
   list = files(TARGETS),
   check = files(TARGETS),
   test = files(POLICIES),
+  pin = files "files jsonl",
   call = names_of(1),
   read = names_of(2),
   prompt = names_of(4),

@@ -17,6 +17,7 @@ local commands = {
   { name = "call", what = "call a tool" },
   { name = "read", what = "read a resource" },
   { name = "prompt", what = "get a prompt" },
+  { name = "pin", what = "review and approve tools that the ready policy pin withheld" },
   { name = "test", what = "run policies' specs with busted" },
   { name = "completion", what = "print what makes a shell complete command lines" },
   { name = "version", what = "print the version" },

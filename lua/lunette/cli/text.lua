@@ -61,6 +61,8 @@ local function code_point(c)
   return (a - 0xF0) * 262144 + (b - 0x80) * 4096 + (d - 0x80) * 64 + e - 0x80
 end
 
+M.code_point = code_point
+
 -- What stands over the character before it, and what takes two columns.
 local marks = { { 0x300, 0x36F }, { 0x200B, 0x200F }, { 0x20D0, 0x20FF }, { 0xFE00, 0xFE0F } }
 local wide = {

@@ -6,6 +6,7 @@
 -- and what comes out is the function that `require "lunette.policy.name" { … }` calls. Each option has a
 -- check, which gets what was written (nil when nothing was) and gives what to use. Complaints carry the
 -- file and line of who wrote the options.
+local core = require "lunette.core"
 local check = require "lunette.check"
 local selector = require "lunette.selector"
 local upstreams = require "lunette.upstreams"
@@ -148,6 +149,16 @@ function M.path(default)
     if value:sub(1, 1) == "/" then return value end
     return (check.where():match "^(.*/)[^/]*$" or "") .. value
   end)
+end
+
+--- Such a file, and a change of it reloads the policy.
+function M.watched_path(default)
+  local path = M.path(default)
+  return function(what, value)
+    value = path(what, value)
+    core.note_file(value)
+    return value
+  end
 end
 
 -- --- selectors ---------------------------------------------------------------------------------
