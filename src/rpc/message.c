@@ -278,6 +278,25 @@ static int scan_fault(struct ln_msg_fault *f, int rc, const struct ln_json_info 
   return rc;
 }
 
+/* The id of a request that is JSON but was refused for a name that is there twice, so that it fails
+ * at once and not when its client has waited long enough. None when that name is the id's own. */
+static struct ln_bytes *id_among_twins(struct ln_str text, struct ln_json_limits limits) {
+  struct ln_json_info info;
+  limits.unique = false;
+  if (ln_json_scan(text, &limits, &info) || info.type != LN_JSON_OBJECT) return NULL;
+  struct ln_json_cur cur = ln_json_enter(text);
+  struct ln_json_item it;
+  struct ln_str id = LN_STR_NONE;
+  bool asks = false;
+  while (ln_json_next(&cur, &it)) {
+    asks = asks || ln_json_str_is(it.key, "method");
+    if (!ln_json_str_is(it.key, "id")) continue;
+    if (id.p) return NULL;
+    id = it.value;
+  }
+  return asks && id.p && id_ok(id) ? ln_bytes_copy(id.p, id.n) : NULL;
+}
+
 /* Picks the slices out of proven text, an object. */
 static int index_text(struct ln_bytes *bytes, struct ln_str text, bool newlines, bool strict,
                       struct ln_msg **out, struct ln_msg_fault *fault) {
@@ -312,6 +331,7 @@ int ln_msg_parse(struct ln_bytes *bytes, struct ln_str text, const struct ln_msg
   struct ln_json_limits json = limits->json;
   json.unique = limits->strict;
   int rc = ln_json_scan(text, &json, &info);
+  if (rc == LN_EDUPLICATE) fault->id_bytes = id_among_twins(text, json);
   if (rc) return scan_fault(fault, rc, &info);
   if (info.type != LN_JSON_OBJECT) return fault_set(fault, -32600, "a message is a JSON object");
   return index_text(bytes, text, info.newlines, limits->strict, out, fault);
