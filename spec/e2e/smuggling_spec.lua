@@ -36,6 +36,8 @@ local refused = {
   { "79: Arguments", '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{},"Arguments":{"x":1}}}' },
   { "79: Uri", '{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"file:///srv/open.txt","Uri":"file:///srv/secret/a.txt"}}' },
   { "79: ID", '{"jsonrpc":"2.0","id":1,"ID":2,"method":"tools/call","params":{"name":"echo"}}' },
+  { "79: a method in another case", '{"jsonrpc":"2.0","id":1,"method":"TOOLS/CALL","params":{"name":"secret"}}' },
+  { "79: a method in another case, one letter", '{"jsonrpc":"2.0","id":1,"method":"tools/Call","params":{"name":"secret"}}' },
   { "80: a lone surrogate in a name", '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo\\ud800"}}' },
   { "80: a lone low surrogate in a name", '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"\\udc00echo"}}' },
   { "80: NUL in a name", '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo\\u0000"}}' },

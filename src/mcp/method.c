@@ -29,6 +29,12 @@ const struct ln_method *ln_method_find(struct ln_str name, unsigned from) {
   return &other;
 }
 
+const char *ln_method_case_twin(struct ln_str name) {
+  for (size_t i = 0; i < LN_COUNT(rows); i++)
+    if (ln_str_iis(name, rows[i].name) && !ln_str_is(name, rows[i].name)) return rows[i].name;
+  return NULL;
+}
+
 bool ln_method_is_request(const struct ln_method *m) {
   static const char prefix[] = "notifications/";
   return m->name_len > 0 && strncmp(m->name, prefix, sizeof prefix - 1) != 0;

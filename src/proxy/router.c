@@ -359,9 +359,15 @@ static void request_in(struct ln_session *s, struct ln_msg *msg, struct ln_sink 
   }
   x->counted = true;
   s->in_flight++;
-  char text[320];
+  char text[640];
+  const char *cased = ln_method_case_twin(msg->method);
   if (twin) {
     ln_exchange_fail(x, -32600, "A request with this id is under way already");
+  } else if (cased) {
+    snprintf(text, sizeof text, "method \"%.*s\" differs from \"%s\" only by case",
+             LN_STR_ARG(msg->method), cased);
+    LN_LOG(s->host->log, WARN, s->id, "refused a message: %s", text);
+    ln_exchange_fail(x, -32600, text);
   } else if (ln_str_starts(msg->method, "notifications/")) {
     ln_exchange_fail(x, -32601, "A notification has no id");
   } else if (s->state == LN_SESSION_NEW && method->route == LN_ROUTE_OTHER) {
@@ -465,10 +471,11 @@ static void notification_in(struct ln_session *s, struct ln_msg *msg, struct ln_
   s->host->count.notifications++;
   if (s->state == LN_SESSION_NEW) return;
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_CLIENT);
-  if (ln_method_is_request(method)) {
-    /* A server that looks at the method alone would carry it out, and no rule would have seen it.
-     */
-    LN_LOG(s->host->log, WARN, s->id, "%.*s without an id was dropped", LN_STR_ARG(msg->method));
+  if (ln_method_is_request(method) || ln_method_case_twin(msg->method)) {
+    /* A server that looks at the method alone, or matches it without case, would carry it out, and
+     * no rule would have seen it. */
+    LN_LOG(s->host->log, WARN, s->id, "%.*s as a notification was dropped",
+           LN_STR_ARG(msg->method));
     return;
   }
   struct ln_exchange *x = ln_session_crowded(s) ? NULL : ln_exchange_new(s, msg, method, sink);

@@ -62,6 +62,16 @@ describe("mcp/method", function()
     end
   end)
 
+  it("79: tells whose case twin a method is", function()
+    for name, whose in pairs { ["TOOLS/CALL"] = "tools/call", ["tools/List"] = "tools/list", ["Sampling/createmessage"] = "sampling/createMessage",
+      PING = "ping" } do
+      assert.equal(whose, ffi.string(lib.ln_method_case_twin(S.J.text(name))))
+    end
+    for _, name in ipairs { "", "tools/call", "tools/calls", "tools//call", "x/Y" } do
+      assert.is_true(lib.ln_method_case_twin(S.J.text(name)) == nil, name)
+    end
+  end)
+
   it("has a row for each kind", function()
     local expected = {
       { "tools/list", "tools", "name", "tools", "notifications/tools/list_changed", "tool" },
