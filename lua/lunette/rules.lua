@@ -78,11 +78,33 @@ local function set_name(item, kind, rule, new)
   if item.value then item.value[kind.key] = new end
 end
 
+-- True when one of the globs is for this name. A URI is the one that it is in every spelling of the same
+-- normal form, its own or the rule's.
+local function named(globs, name, kind)
+  if selector.any(globs, name) then return true end
+  if kind.verb ~= "resources" then return false end
+  local normal = core.uri(name)
+  if normal ~= name and selector.any(globs, normal) then return true end
+  for _, glob in ipairs(globs) do
+    if core.uri(glob) == normal then return true end
+  end
+  return false
+end
+
+-- What a rename's table says of a name: the new one, and the spelling that the table has of the old.
+local function renamed(names, name, kind)
+  if names[name] or kind.verb ~= "resources" then return names[name], name end
+  local normal = core.uri(name)
+  for old, new in pairs(names) do
+    if core.uri(old) == normal then return new, old end
+  end
+end
+
 -- A template is also known by its item's name: its key is no name that people use.
 local function matches(s, item, kind, ctx)
   if s.upstreams and not (item.upstream and selector.any(s.upstreams, item.upstream)) then return false end
   if s.native and native_of(item, kind) ~= s.native then return false end
-  if s.names and not selector.any(s.names, item.name) then
+  if s.names and not named(s.names, item.name, kind) then
     if kind.verb ~= "resource_templates" then return false end
     local name = value_of(item, kind).name
     if type(name) ~= "string" or not selector.any(s.names, name) then return false end
@@ -116,8 +138,9 @@ end
 function apply.rename(rule, item, kind, ctx)
   local new
   if rule.names then
-    new = rule.names[item.name]
-    if new then rule.hits[item.name] = true end
+    local old
+    new, old = renamed(rule.names, item.name, kind)
+    if new then rule.hits[old] = true end
   else
     new = rule.fn(item.name, value_of(item, kind), ctx)
   end
@@ -437,16 +460,16 @@ local function may_match(list, name, kind)
   for _, s in ipairs(list) do
     if s.native then
       if name:sub(-#s.native) == s.native then return true end
-    elseif not s.names or kind.verb == "resource_templates" or selector.any(s.names, name) then
+    elseif not s.names or kind.verb == "resource_templates" or named(s.names, name, kind) then
       return true
     end
   end
   return false
 end
 
-local function surely_matches(list, name)
+local function surely_matches(list, name, kind)
   for _, s in ipairs(list) do
-    if s.names and not s.upstreams and not s.where and selector.any(s.names, name) then return true end
+    if s.names and not s.upstreams and not s.where and named(s.names, name, kind) then return true end
   end
   return false
 end
@@ -460,9 +483,9 @@ function M.may_hide(verb, name)
     elseif rule.verb == "hide" then
       if not known or may_match(rule.selectors, name, kind) then return true end
     elseif rule.verb == "only" then
-      if not known or not surely_matches(rule.selectors, name) then return true end
+      if not known or not surely_matches(rule.selectors, name, kind) then return true end
     elseif rule.verb == "rename" and rule.names then
-      name = rule.names[name] or name
+      name = (renamed(rule.names, name, kind)) or name
     elseif rule.fn then
       known = false
     elseif rule.arguments or rule.call or rule.disabled then

@@ -73,8 +73,25 @@ describe("what a policy hides", function()
     assert.equal('"http://h:80/a"', up:wait("resources/read"):at "uri")
   end)
 
+  it("85: is what a rule names in any spelling, the rule's own or the list's", function()
+    for rule, listed in pairs { ["http://h/a"] = "http://H:80/%61", ["HTTP://h/x/../a"] = "http://h/a", ["http://h/*"] = "http://H/a" } do
+      local list = json.encode { { uri = listed, name = "a" }, { uri = "http://i/a", name = "b" } }
+      local client, up = behind(("lunette.resources.hide %q"):format(rule), { resources = list })
+      assert.same({ "http://i/a" }, json.names(json.at(client:result("resources/list", "{}"), "resources"), "uri"))
+      for _, uri in ipairs { rule, listed, "http://h/a", "http://u@h/a" } do is_refused(client, uri) end
+      assert.equal(0, up:count "resources/read")
+      is_read(client, "http://i/a")
+    end
+    local client, up = behind("lunette.resources.rename { ['http://h/a'] = 'note://a' } lunette.resources.only 'NOTE://a'",
+      { resources = '[{"uri":"http://H:80/a","name":"a"},{"uri":"http://i/a","name":"b"}]' })
+    is_refused(client, "http://h/a")
+    is_refused(client, "http://i/a")
+    is_read(client, "note://a")
+    assert.equal('"http://H:80/a"', up:wait("resources/read"):at "uri")
+  end)
+
   it("85: is not reached by the spelling of a twin that is shown", function()
-    local client, up = behind("lunette.resources.hide 'http://h:80/a'",
+    local client, up = behind("lunette.resources.hide { where = function(r) return r.name == 'hidden' end }",
       { resources = '[{"uri":"http://h/a","name":"shown"},{"uri":"http://h:80/a","name":"hidden"}]' })
     is_refused(client, "http://h:80/a")
     is_refused(client, "http://h:080/a")

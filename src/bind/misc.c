@@ -1,7 +1,8 @@
-/* core: globs, the clock, the log, files. */
+/* core: globs, URIs, the clock, the log, files. */
 #include <time.h>
 
 #include "bind/bind.h"
+#include "mcp/uri.h"
 
 static int l_misc_glob(lua_State *L) {
   const char *glob = luaL_checkstring(L, 1);
@@ -61,12 +62,23 @@ static int l_misc_utf8(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg ln_bind_misc[] = {{"glob", l_misc_glob},
-                                 {"now", l_misc_now},
-                                 {"log", l_misc_log},
-                                 {"logs", l_misc_logs},
-                                 {"utf8", l_misc_utf8},
-                                 {"whole_name", l_misc_whole_name},
-                                 {"expired", l_misc_expired},
-                                 {"note_file", l_misc_note_file},
-                                 {NULL, NULL}};
+/* uri(s) -> its normal form; s itself where there is none */
+static int l_misc_uri(lua_State *L) {
+  struct ln_str uri = ln_bind_str(L, 1), normal = {lua_newuserdata(L, LN_URI_ROOM(uri.n)), 0};
+  struct ln_buf b;
+  ln_buf_init(&b, LN_URI_ROOM(uri.n));
+  bool made = ln_uri_normal(uri, &b) == LN_OK;
+  /* Copied, since nothing may be held while a push can throw. */
+  if (made && b.len) memcpy((char *)lua_touserdata(L, -1), b.data, b.len);
+  if (made) normal.n = b.len;
+  ln_buf_deinit(&b);
+  if (!made) normal = uri;
+  lua_pushlstring(L, normal.p, normal.n);
+  return 1;
+}
+
+const luaL_Reg ln_bind_misc[] = {{"glob", l_misc_glob},       {"now", l_misc_now},
+                                 {"log", l_misc_log},         {"logs", l_misc_logs},
+                                 {"utf8", l_misc_utf8},       {"whole_name", l_misc_whole_name},
+                                 {"expired", l_misc_expired}, {"note_file", l_misc_note_file},
+                                 {"uri", l_misc_uri},         {NULL, NULL}};

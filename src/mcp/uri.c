@@ -342,6 +342,19 @@ static int append_loose_path(const struct parts *p, struct ln_buf *out) {
   return LN_OK;
 }
 
+/* The user in front of a host of the web and any host of a file are nothing to some servers. */
+static struct ln_str loose_host(const struct parts *p) {
+  struct ln_str a = p->authority;
+  if (!p->special) return a;
+  if (!p->special->port) return (struct ln_str){a.p, 0};
+  for (size_t i = a.n; i > 0; i--)
+    if (a.p[i - 1] == '@') {
+      a = from(a, i);
+      break;
+    }
+  return a;
+}
+
 int ln_uri_loose(struct ln_str uri, struct ln_buf *out) {
   struct ln_buf plain;
   ln_buf_init(&plain, LN_URI_ROOM(uri.n));
@@ -354,7 +367,8 @@ int ln_uri_loose(struct ln_str uri, struct ln_buf *out) {
   } else if (!rc) {
     rc = append_scheme(&p, out);
     size_t host = out->len;
-    if (!rc) rc = append_decoded(p.authority, out);
+    if (!rc) rc = append_decoded(loose_host(&p), out);
+    if (p.special && out->len > host && out->data[out->len - 1] == '.') out->len--;
     for (size_t i = host; i < out->len; i++) out->data[i] = lower(out->data[i]);
     if (!rc) rc = append_loose_path(&p, out);
     bool file = p.special && !p.special->port;

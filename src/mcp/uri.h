@@ -25,8 +25,9 @@ int ln_uri_normal(struct ln_str uri, struct ln_buf *out) LN_CHECK;
 
 /* Appends the loose form: as the normal form, then all escapes undone, "\" taken for "/", slashes
  * merged, and only then dot segments carried out, also in paths that have no root; the host in
- * lower case; without fragment, empty query or slash at the end, for files without any query. No
- * URI any more, but text that a glob may be held against. */
+ * lower case, on the web without user and dot at its end, for files gone; without fragment, empty
+ * query or slash at the end, for files without any query. No URI any more, but text that a glob may
+ * be held against. */
 int ln_uri_loose(struct ln_str uri, struct ln_buf *out) LN_CHECK;
 
 /* True when uri has a "." or ".." segment, in any spelling that the normal form knows. */

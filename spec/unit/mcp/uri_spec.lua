@@ -71,14 +71,16 @@ local covers = {
   { "file:///srv/secret", "file:///srv//secret", "file:///srv/secret/", "file:///srv%2Fsecret", "file:///srv%2fsecret", "file:///srv/secret?x",
     "file:///srv/secret#x", "file:///srv/secret?", "file:///srv/a%2F..%2Fsecret", "file:///srv/a%2F%2E%2E%2Fsecret", "file:///srv/a/..%2Fsecret",
     "file:///srv%5Csecret", "file:///srv/x/..\\secret", "file:///srv/a//../secret", "file://localhost//srv/secret", "file:srv/secret",
-    "file:///srv/./secret", "FILE:///srv/%73ecret", "file:////srv/secret", "file:///srv/\tsecret" },
+    "file:///srv/./secret", "FILE:///srv/%73ecret", "file:////srv/secret", "file:///srv/\tsecret",
+    "file://127.0.0.1/srv/secret", "file://user@localhost/srv/secret", "file://h:80/srv/secret" },
   { "test://h/é b", "test://h/%C3%A9%20b", "test://H/é b", "test://h//é%20b/", "test://h/%C3%A9 b#frag", "TEST://h/x/../é b", "test://h/é b?" },
   { "memo:b", "memo:a/../b", "memo:./b", "memo:b/", "memo:b#1", "MEMO:%62", "memo:a%2F..%2Fb" },
-  { "http://h/a?q=1", "http://h/a?q=%31", "http://h//a/?q=1", "http://h:80/a?q=1#f", "http:h/b/../a?q=1" },
+  { "http://h/a?q=1", "http://h/a?q=%31", "http://h//a/?q=1", "http://h:80/a?q=1#f", "http:h/b/../a?q=1",
+    "http://u@h/a?q=1", "http://u:p@h:80/a?q=1", "http://h./a?q=1" },
 }
 local apart = {
   { "file:///srv/secret", "file:///srv/Secret" }, { "file:///srv/secret", "file:///srv/secrets" }, { "http://h/a", "http://h/a?q" },
-  { "http://h/a", "https://h/a" }, { "test://h/a", "test:/h/a" }, { "memo:a", "note:a" }, { "test://h/%252F", "test://h//" },
+  { "http://h/a", "https://h/a" }, { "http://h/a", "http://h.b/a" }, { "ssh://u@h/a", "ssh://h/a" }, { "test://h/a", "test:/h/a" }, { "memo:a", "note:a" }, { "test://h/%252F", "test://h//" },
 }
 
 describe("mcp/uri", function()
