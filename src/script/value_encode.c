@@ -73,6 +73,8 @@ static enum ln_shape bad_key(lua_State *L, struct ln_codec *c) {
   if (type == LUA_TNUMBER)
     ln_value_fault(c, "a table with the key %g among others is neither an array nor an object",
                    lua_tonumber(L, -2));
+  else if (type == LUA_TSTRING)
+    ln_value_fault(c, "an array can't have a member \"%s\"", lua_tostring(L, -2));
   else
     ln_value_fault(c, "a %s can't be a member's name", lua_typename(L, type));
   lua_pop(L, 2);

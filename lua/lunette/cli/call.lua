@@ -24,8 +24,9 @@ function M.describe(parser, record)
   parser:epilog(shared.about_targets .. [[
 
 
-A value that is JSON (5, true, null, [1], {"a":1}) is sent as that, unless the tool's
-schema wants a string there; anything else is a string. key:=JSON is always JSON.
+A value that is JSON (5, true, null, [1], {"a":1}) is sent as that, unless the
+tool's schema wants a string there; anything else is a string. key:=JSON is always
+JSON.
 
 Examples
   lunette call policy.lua search query=moon limit=5

@@ -79,6 +79,7 @@ describe("an encoded value", function()
     { "{ a = { 1, { c = 1/0 } } }", "value.a[2].c: an infinite number can't be sent" },
     { "{ f = print }", "value.f: a function can't be sent" },
     { "{ [1] = 1, x = 2 }", "neither an array nor an object" },
+    { "{ a = { 1, 2, k = 3 } }", 'value.a: an array can\'t have a member "k"' },
     { "{ x = 2, [1.5] = 1 }", "neither an array nor an object" },
     { "{ a = { [true] = 1 } }", "value.a: a boolean can't be a member's name" },
     { "{ a = { 1, nil, 3 } }", "value.a: an array of 2 elements with gaps up to 3" },
