@@ -36,22 +36,39 @@ function E:new_name(name)
   return p and p.new or name
 end
 
--- What is said of this branch when all that is said of hidden arguments is known: true when nothing fits it.
+-- What is said of this branch when all that is said of arguments that always arrive is known: true when nothing
+-- fits it.
 function E:is_dead(place)
   if place.must then return false end
   local schema = place.schema
   local properties = is_map(schema.properties) and schema.properties or {}
+  local closed = schema.additionalProperties == false and not is_map(schema.patternProperties)
   for name, p in pairs(self.plan) do
-    if p.hide and p.sent then
+    if p.sent then
       local property = properties[name]
-      if p.value ~= nil and property ~= nil and schema_read.ruled_out(p.value, property) then return true end
-      local closed = schema.additionalProperties == false and not is_map(schema.patternProperties)
+      if p.hide and self.rules_out(p, property) then return true end
       if closed and property == nil then return true end
     elseif p.hide and is_list(schema.required) and schema_read.one_of(name, schema.required) then
       return true
     end
   end
   return false
+end
+
+-- The constant that arrives doesn't fit this schema.
+function E.rules_out(p, schema)
+  return p.value ~= nil and schema ~= nil and schema_read.ruled_out(p.value, schema)
+end
+
+-- Where a default doesn't fit, to leave an argument out is not to pass it by: it must be sent.
+function E:want_misfits(place)
+  local properties = is_map(place.schema.properties) and place.schema.properties or {}
+  for name, p in pairs(self.plan) do
+    if p.sent and not p.hide and self.rules_out(p, properties[name]) then
+      table.insert(self.wanted[place], p.new or name)
+    end
+  end
+  table.sort(self.wanted[place])
 end
 
 function E:fresh_name(pointer)
@@ -196,7 +213,10 @@ function E:property_names(value, pointer)
     if new == false and type(name) == "string" then return false end
     if new and new ~= name then return quote(new) end
   end
-  if enum and is_array(enum) then return set_member(text, "enum", edit_items(enum, renamed)) end
+  if enum and is_array(enum) then
+    local left = edit_items(enum, renamed)
+    return #core.spans(left) > 0 and set_member(text, "enum", left) or "false"
+  end
   if const then return set_member(text, "const", renamed(nil, const) or const) end
   if #core.spans(text) == 0 then return text end
   local news = {}
@@ -208,12 +228,13 @@ function E:property_names(value, pointer)
   return '{"anyOf":[{"enum":[' .. table.concat(news, ",") .. "]}," .. text .. "]}"
 end
 
--- How many members an object may have: those of the transform's own don't count.
-function E:count(value)
+-- How many members an object may have: those of the transform's own don't count. Whether a client sends what has a
+-- default can't be known, so there may be one more of each.
+function E:count(key, value)
   local n = tonumber(value)
   local own = 0
   for _, p in pairs(self.plan) do
-    if p.hide and p.sent then own = own + 1 end
+    if p.sent and (p.hide or key == "maxProperties") then own = own + 1 end
   end
   if not n or own == 0 then return nil end
   return tostring(math.max(0, n - own))
@@ -233,7 +254,7 @@ function E:place_member(place, key, value, pointer)
   elseif key == "propertyNames" then
     return self:property_names(value, pointer)
   elseif key == "minProperties" or key == "maxProperties" then
-    return self:count(value)
+    return self:count(key, value)
   end
   return self:plain_member(place, key, value, pointer)
 end
@@ -278,6 +299,7 @@ end
 
 function E:edit_place(place, text)
   self.wanted[place], self.always[place] = {}, {}
+  self:want_misfits(place)
   text = edit_items(text, function(key, value)
     return self:place_member(place, key, value, place.pointer .. "/" .. escape(key))
   end)

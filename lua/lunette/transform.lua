@@ -172,8 +172,8 @@ local function plan_of(rule, doc)
     local p = { hide = a.hide, sent = is_sent(a), required = a.required, schema = a.schema, default = default }
     p.set = {}
     if a.name and a.name ~= name and not a.hide then p.new = a.name end
-    if default and a.hide then p.value = core.decode(default) end
     if a.required then p.sent = false end
+    if default and p.sent then p.value = core.decode(default) end
     for _, key in ipairs { "title", "description", "type" } do
       if a[key] ~= nil then p.set[#p.set + 1] = { key, a[key] } end
     end

@@ -140,6 +140,23 @@ describe("an argument", function()
     end
   end)
 
+  describe("that always arrives is counted in, so that nothing fits that the server refuses:", function()
+    for said, pair in pairs {
+      ['{ a = { hide = true, default = "c" }, b = { default = 1 } }'] = {
+        '{"type":"object","properties":{"a":{},"b":{},"c":{}},"minProperties":2,"maxProperties":3}',
+        '{"type":"object","properties":{"b":{"default":1},"c":{}},"minProperties":1,"maxProperties":1}' },
+      ['{ a = { default = "c" } }'] = {
+        '{"type":"object","properties":{"a":{},"b":{}},"if":{"properties":{"a":{"const":"d"}}},"then":{"required":["b"]}}',
+        '{"type":"object","properties":{"a":{"default":"c"},"b":{}},"if":{"properties":{"a":{"const":"d"}},"required":["a"]},'
+          .. '"then":{"required":["b"]}}' },
+      ['{ a = { hide = true, default = "c" } }'] = {
+        '{"type":"object","properties":{"a":{}},"propertyNames":{"enum":["a"]},"anyOf":[{"properties":{"a":{"const":"d"}}},{"required":["a"]}]}',
+        '{"type":"object","properties":{},"propertyNames":false,"anyOf":[false,{}]}' },
+    } do
+      it(said, function() assert.equal(pair[2], schema_of((tool(pair[1], said)))) end)
+    end
+  end)
+
   describe("that a client sends under a name that is not presented is refused:", function()
     for _, row in ipairs {
       { "{ a = { hide = true, default = 1 } }", '{"a":2}' },

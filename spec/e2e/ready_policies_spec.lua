@@ -302,6 +302,24 @@ describe("the ready policy", function()
       assert.is_nil(raw:find("ghp_", 1, true))
     end)
 
+    it("takes them out of what servers ask, and offers nothing by that", function()
+      local got
+      local client, up = with('require "lunette.policy.redact" {}', { capabilities = '{"elicitation":{}}', reply = function(req)
+        req:ask("elicitation/create", '{"message":"is AKIAIOSFODNN7EXAMPLE yours?", "requestedSchema":{"type":"object","properties":{}}}', function(r)
+          got = r.result
+          req:reply '{"content":[]}'
+        end)
+      end })
+      local offered = json.at(up:session():wait("initialize").params, "capabilities")
+      assert.equal('{"elicitation":{}}', offered)
+      local pending_call = client:start("tools/call", '{"name":"read"}')
+      local question = client:expect "elicitation/create"
+      assert.equal('{"message":"is [redacted] yours?", "requestedSchema":{"type":"object","properties":{}}}', question.params)
+      client:answer(question, '{"action":"accept", "content":{"key":"AKIAIOSFODNN7EXAMPLE"}}')
+      pending_call:wait()
+      assert.equal('{"action":"accept", "content":{"key":"AKIAIOSFODNN7EXAMPLE"}}', got)
+    end)
+
     local found = {
       ["-----BEGIN RSA PRIVATE KEY-----\\nMIIabc\\n+/=\\n-----END RSA PRIVATE KEY-----"] = "secrets",
       ["AIzaSyA0123456789012345678901234567890"] = "secrets",

@@ -65,6 +65,13 @@ return options.policy("redact", {
       return clean(result, 0)
     end)
   end
+  -- What servers ask of clients. By a glob that begins with no method's name, since a handler of sampling or
+  -- elicitation would offer them for clients that have none.
+  lunette.on("*/create*", function(request, forward)
+    if o.results then clean(request.params, 0) end
+    local answer = forward(request)
+    return o.arguments and clean(answer, 0) or answer
+  end)
   for _, method in ipairs(o.results and { "notifications/message", "notifications/progress" } or {}) do
     lunette.on(method, function(notification, forward)
       clean(notification.params, 0)
