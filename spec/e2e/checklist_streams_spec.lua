@@ -103,7 +103,9 @@ describe("streams that nobody reads", function()
       up:session():notify "notifications/tools/list_changed"
       loop.wait(function() return up:count "tools/list" > heard end, "the list to be fetched")
     end
-    client:result "ping"
+    loop.wait(function()
+      return json.value(client:result("tools/list", "{}"), "tools", 1, "name") == "t" .. n
+    end, "the last change to be known")
     client:listen()
     client:expect "notifications/tools/list_changed"
     client:result "ping"

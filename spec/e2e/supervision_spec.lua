@@ -198,12 +198,17 @@ describe("a server that, at its start,", function()
       assert.truthy(json.value(body, "servers", "bad", "error"):find(case[3], 1, true), body)
       assert.equal("up", json.value(body, "servers", "good", "state"))
       assert.equal(200, (status_of(host, "/healthz")))
-      -- It is mended: whoever calls it next finds it, and so does /readyz.
+      -- It is mended: /readyz finds out though nobody calls it, and tells the clients.
       bad.on_session = nil
       bad.handlers.initialize, bad.handlers["tools/list"] = nil, nil
-      loop.wait(function() return json.names(json.at(client:result("tools/list", "{}"), "tools"))[2] end, "its tools", 10000)
+      client:listen()
+      loop.wait(function()
+        loop.sleep(20)
+        return (status_of(host, "/readyz")) == 200
+      end, "it to be ready", 10000)
+      client:expect "notifications/tools/list_changed"
+      assert.same({ "bad_work", "good_work" }, json.names(json.at(client:result("tools/list", "{}"), "tools")))
       client:result("tools/call", '{"name":"bad_work"}')
-      assert.equal(200, (status_of(host, "/readyz")))
     end)
   end
 end)
@@ -276,6 +281,30 @@ describe("the state of servers", function()
     user:result("tools/call", '{"name":"work"}')
     assert.equal("up", (state(host, "up")))
   end)
+
+  for _, mode in ipairs { "client", "shared", "request" } do
+    it("is looked at by /readyz while it is down, at no one's cost, in mode " .. mode, function()
+      local port, up = http.free_port(), server "up"
+      local host = lunette.http { policy = ("lunette.upstream('up', { url = 'http://127.0.0.1:%d/mcp', session = '%s' })\n"):format(port, mode)
+        .. lunette.bare(server "good") }
+      local client = host.client()
+      client:initialize()
+      client:listen()
+      local now, status, body = state(host, "up")
+      assert.same({ "down", 503 }, { now, status })
+      assert.truthy(json.value(body, "servers", "up", "error"):find(tostring(port), 1, true), body)
+      up:http(port)
+      loop.wait(function()
+        loop.sleep(20)
+        return select(2, state(host, "up")) == 200
+      end, "it to be ready", 10000)
+      client:expect "notifications/tools/list_changed"
+      assert.equal(0, up:count "tools/list")
+      if mode ~= "shared" then loop.wait(function() return up.sessions[1].deleted end, "the session to be ended") end
+      client:result("tools/call", '{"name":"up_work"}')
+      assert.equal(mode == "shared" and 1 or 2, up:count "initialize" - (mode == "request" and 1 or 0))
+    end)
+  end
 
   it("is not one client's doing while others work with it", function()
     local up = server "up"

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "proxy/upstream.h"
+
 enum { TICK_MS = 15000 };
 
 /* --- replies --- */
@@ -142,6 +144,9 @@ static void page_health(struct ln_front_http *f, struct ln_http_request *r) {
 static void page_ready(struct ln_front_http *f, struct ln_http_request *r) {
   struct ln_buf b;
   ln_buf_init(&b, 1 << 20);
+  /* Who is asked by nobody for being down would stay down: the question is a reason to look. */
+  for (size_t i = 0; i < f->host->gen->n_upstreams; i++)
+    ln_usession_probe(f->host->gen->upstreams[i]);
   bool ready = ln_front_ready(f->host, &b) && !f->draining;
   ln_front_reply(r, ready ? 200 : 503, "application/json", NULL, ln_buf_str(&b));
   ln_buf_deinit(&b);

@@ -104,10 +104,14 @@ struct ln_catalogue *ln_router_catalogue(struct ln_usession *us, struct ln_msg *
   if (s) learn(s, c);
   /* Sessions of the same kind that did without it (it is late, or new after a reload) hear of it.
    */
-  if (known) return c;
+  if (known && !us->probe) return c;
   LN_LIST_EACH(l, &u->host->sessions) {
     struct ln_session *other = LN_CONTAINER(l, struct ln_session, link);
-    if (other != s && declared(other, u) && (!s || same_offer(other, c))) learn(other, c);
+    if (other == s || !declared(other, u)) continue;
+    if (same_offer(other, c) || (!s && !us->probe))
+      learn(other, c);
+    else if (us->probe && !ln_session_catalogue(other, u) && other->state == LN_SESSION_OPEN)
+      announce(other, c); /* what it is shown is another list: asked for by itself */
   }
   return c;
 }

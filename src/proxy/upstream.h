@@ -49,6 +49,7 @@ struct ln_usession {
   enum ln_usession_state state;
   bool initialized_sent;
   bool served;  /* it has answered something beyond initialize */
+  bool probe;   /* opened to see whether the server is there again, and for nothing else */
   bool leaving; /* out of sight: closed when what is under way in it has ended */
   bool single;  /* for one request: closed after it */
   bool mixed; /* shared: more than one client has used it, and what it says may be about any … */
@@ -106,6 +107,9 @@ struct ln_usession *ln_usession_for(struct ln_session *s, struct ln_upstream *u,
 /* The one for a single request of the session: in mode "request" a fresh one. */
 struct ln_usession *ln_usession_for_request(struct ln_session *s, struct ln_upstream *u,
                                             const char **why);
+/* Starts a server that is down once more, for nobody, if it is time to: what becomes of it shows in
+ * its health, and clients that did without it hear that lists have changed. */
+void ln_usession_probe(struct ln_upstream *u);
 /* Requests of clients are under way or waiting in it. */
 bool ln_usession_busy(const struct ln_usession *us);
 /* Calls fn once the usession is ready (true) or has gone (false), from the loop or at once. x stays

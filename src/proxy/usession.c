@@ -130,6 +130,19 @@ struct ln_usession *ln_usession_for_request(struct ln_session *s, struct ln_upst
   return us;
 }
 
+void ln_usession_probe(struct ln_upstream *u) {
+  const char *why;
+  if (u->health != LN_UPSTREAM_DOWN) return;
+  LN_LIST_EACH(l, &u->usessions) {
+    if (LN_CONTAINER(l, struct ln_usession, link)->state < LN_US_READY) return;
+  }
+  struct ln_usession *us = open_session(u, NULL, &why);
+  if (us && u->conf->session == LN_SESSION_SHARED)
+    u->shared = us;
+  else if (us)
+    us->probe = true;
+}
+
 void ln_usession_watch(struct ln_usession *us, struct ln_watcher *w) {
   if (us->state == LN_US_READY) {
     ln_list_init(&w->link);
@@ -245,6 +258,7 @@ static void on_initialized(void *arg, struct ln_msg *reply) {
   }
   tell_watchers(us, true, NULL);
   if (us->state == LN_US_READY) ln_usession_flush(us);
+  if (us->probe) ln_usession_close(us, "it was asked for nothing but whether it is there");
   return;
 fail:
   note_failure(us, why);
