@@ -138,6 +138,16 @@ describe("a played client", function()
     assert.equal("cat http 2025-06-18 true", test.text(client:call "who"))
   end)
 
+  it("may have HTTP headers", function()
+    local client = test.connect {
+      text = [[local lunette = require "lunette"
+        lunette.tools.add { name = "who", handler = function(_, ctx)
+          return ctx.session.transport .. " " .. ctx.headers["x-team"] end }]],
+      client = { headers = { ["X-Team"] = "moon" } },
+    }
+    assert.equal("http moon", test.text(client:call "who"))
+  end)
+
   it("can leave while the proxy stays", function()
     local proxy = test.run { text = "", servers = { s = { tools = { { name = "a" } } } } }
     local one, two = proxy:client(), proxy:client()

@@ -31,6 +31,7 @@ struct client {
   struct ln_list link; /* in stage->clients until it parts */
   struct ln_stage *stage;
   struct ln_session *session; /* counted */
+  struct ln_bytes *headers;   /* counted */
   unsigned id;
 };
 
@@ -277,7 +278,9 @@ static int client_send(struct ln_sink *s, const struct ln_out *out, bool final) 
 }
 
 static void client_free(struct ln_sink *s) {
-  free(LN_CONTAINER(s, struct client, sink));
+  struct client *c = LN_CONTAINER(s, struct client, sink);
+  ln_bytes_unref(c->headers);
+  free(c);
 }
 
 static const struct ln_sink_ops client_ops = {client_send, NULL, client_free};
@@ -302,12 +305,19 @@ static struct client *find_client(struct ln_stage *st, lua_Integer id) {
 LN_THROWS int ln_stage_join(struct ln_stage *st, struct lua_State *L, int at) {
   static const char *const transports[] = {"stdio", "http", "sse", "internal", NULL};
   const char *transport = transports[luaL_checkoption(L, at, "stdio", transports)];
+  size_t n;
+  const char *headers = luaL_checklstring(L, at + 1, &n);
   struct client *c = calloc(1, sizeof *c);
-  if (!c) return luaL_error(L, "not enough memory");
+  if (c) c->headers = ln_bytes_copy(headers, n);
+  if (!c || !c->headers) {
+    free(c);
+    return luaL_error(L, "not enough memory");
+  }
   char name[32];
   snprintf(name, sizeof name, "test-%u", ++st->last_id);
   c->session = ln_session_new(st->host, transport, name);
   if (!c->session) {
+    ln_bytes_unref(c->headers);
     free(c);
     lua_pushnil(L);
     lua_pushliteral(L, "there are as many sessions as max_sessions allows");
@@ -346,7 +356,7 @@ LN_THROWS int ln_stage_say(struct ln_stage *st, struct lua_State *L, int at) {
     lua_pushstring(L, fault.text);
     return 2;
   }
-  ln_router_from_client(c->session, m, &c->sink, NULL);
+  ln_router_from_client(c->session, m, &c->sink, c->headers);
   ln_msg_unref(m);
   lua_pushboolean(L, 1);
   return 1;

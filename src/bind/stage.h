@@ -22,7 +22,8 @@ void ln_stage_free(struct ln_stage *st);
  *
  * play(name): a server of that name is there; play(name, why): it can't be had. */
 LN_THROWS int ln_stage_play(struct ln_stage *st, struct lua_State *L, int at);
-/* join(transport) -> a client's number; nil and why */
+/* join(transport, headers) -> a client's number; nil and why. headers: "name\0value\0" of each of
+ * the HTTP headers that its messages come with, names in lower case; "": none */
 LN_THROWS int ln_stage_join(struct ln_stage *st, struct lua_State *L, int at);
 /* part(client) */
 LN_THROWS int ln_stage_part(struct ln_stage *st, struct lua_State *L, int at);

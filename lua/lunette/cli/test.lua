@@ -13,8 +13,8 @@ local passed = {
   { "--exclude-tags", "TAGS", "No tests with one of these #tags" },
   { "--output", "NAME", "busted's output: utfTerminal, plainTerminal, TAP, junit, json …" },
   { "--repeat", "COUNT", "Run all of it as often" },
-  { "--shuffle", nil, "Run the tests in random order" },
-  { "--verbose", nil, "Show tracebacks too" },
+  { "--shuffle", false, "Run the tests in random order" },
+  { "--verbose", false, "Show tracebacks too" },
 }
 
 local function key_of(option) return (option:gsub("^%-%-", ""):gsub("%-", "_")) end
@@ -35,12 +35,13 @@ function M.describe(parser)
     end
   end
   parser:epilog [[
-A spec asks for `require "lunette.test"`, which plays the servers and clients of a policy:
+A spec asks for `require "lunette.test"`, which plays a policy's servers and clients:
 
   local test = require "lunette.test"
   it("hides wipe", function()
-    local client = test.connect { policy = "my.lua", servers = { notes = { tools = { { name = "wipe" } } } } }
-    assert.same({}, client:names "tools")
+    local notes = { tools = { { name = "search" }, { name = "wipe" } } }
+    local client = test.connect { policy = "my.lua", servers = { notes = notes } }
+    assert.same({ "search" }, client:names "tools")
   end)]]
 end
 

@@ -10,6 +10,7 @@ local known = {
   version = "string",
   protocol_version = "string",
   transport = "string",
+  headers = "table",
   capabilities = "table",
   elicit = "function|table",
   sample = "function|table",
@@ -204,11 +205,25 @@ function Client:close()
   self.id = nil
 end
 
+-- As C takes them; see stage.h.
+local function header_bytes(headers)
+  local out = {}
+  for _, name in ipairs(check.sorted(headers or {})) do
+    local value = headers[name]
+    if type(name) ~= "string" or type(value) ~= "string" or (name .. value):find "%z" then
+      wire.fail("a client's options: headers must be texts by name")
+    end
+    out[#out + 1] = name:lower() .. "\0" .. value .. "\0"
+  end
+  return table.concat(out)
+end
+
 --- A client of a proxy, initialized.
 function M.new(proxy, options)
   options = options or {}
   wire.check("a client's options", options, known)
-  local id, why = proxy.app:stage("join", options.transport or "stdio")
+  local transport = options.transport or options.headers and "http" or "stdio"
+  local id, why = proxy.app:stage("join", transport, header_bytes(options.headers))
   if not id then wire.fail("no client can join: %s", why) end
   local client = setmetatable({
     proxy = proxy,

@@ -155,6 +155,7 @@ function Call:fail(code, message, data) end
 ---@field version? string
 ---@field protocol_version? string "2025-11-25" unless given
 ---@field transport? "stdio"|"http"|"sse"|"internal" as ctx.session tells it; "stdio" unless given
+---@field headers? table<string, string> of the HTTP requests that it makes, for ctx.headers; then transport is "http"
 ---@field capabilities? table
 ---@field elicit? table|fun(params: table): table answers elicitation/create; brings the capability
 ---@field sample? table|fun(params: table): table answers sampling/createMessage; likewise
