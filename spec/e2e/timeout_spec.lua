@@ -68,7 +68,10 @@ describe("forward with a timeout", function()
       assert.is_nil(client.process.err:all():find("it went on", 1, true), what)
       if what == "fetches" then loop.wait(function() return s.connections[1].gone end, "the connection to be closed") end
       if what == "calls" then up:wait "notifications/cancelled" end
-      if what == "asks" then client:expect "sampling/createMessage" end
+      if what == "asks" then
+        local asked = client:expect "sampling/createMessage"
+        assert.equal(asked.id, json.at(client:expect("notifications/cancelled").raw, "params", "requestId"))
+      end
     end
   end)
 
@@ -131,6 +134,32 @@ describe("forward with a timeout", function()
       assert.truthy(client.process.err:all():find "policy%d+%.lua:2: forward")
     end
   end)
+end)
+
+describe("what a handler asks a client", function()
+  after_each(lunette.finish)
+
+  for _, way in ipairs { { "stdio", "stdio" }, { "http", "stdio" } } do
+    it("is withdrawn when the call is cancelled, as often as that happens, " .. way[1], function()
+      local client = lunette.between(way, { tools = tools }, { policy = [[
+        lunette.configure { max_in_flight = 3 }
+        lunette.on("tools/call", function(request, forward, ctx)
+          local answer = ctx:elicit { message = "May I?", requestedSchema = { type = "object", properties = {} } }
+          return lunette.deny(answer.action) end)]] })
+      client:initialize { capabilities = '{"elicitation":{}}' }
+      for _ = 1, 5 do
+        local call = client:start("tools/call", '{"name":"slow"}')
+        local asked = client:expect "elicitation/create"
+        client:notify("notifications/cancelled", ('{"requestId":%s}'):format(call.id))
+        assert.equal(asked.id, json.at(client:expect("notifications/cancelled").raw, "params", "requestId"))
+        client:answer(asked, '{"action":"accept"}') -- late: nobody hears it
+        assert.is_nil(call:done(1))
+      end
+      local call = client:start("tools/call", '{"name":"slow"}')
+      client:answer(client:expect "elicitation/create", '{"action":"decline"}')
+      assert.equal("decline", json.value(call:wait(), "result", "content", 1, "text"))
+    end)
+  end
 end)
 
 describe("the ready policy timeout", function()

@@ -288,21 +288,27 @@ static struct ln_sink *client_sink(struct ln_exchange *x) {
   return x->ended ? NULL : x->sink;
 }
 
-static void ask_client(struct ln_exchange *x, const char *method, struct ln_str params,
-                       ln_reply_fn reply, void *arg) {
+static int64_t ask_client(struct ln_exchange *x, const char *method, struct ln_str params,
+                          ln_reply_fn reply, void *arg) {
   struct later *l = later_new(x, reply, arg);
   const char *lacking = ln_session_lacks(x->session, ln_str_c(method));
   if (lacking) {
     char text[80];
     snprintf(text, sizeof text, "The client has no %s", lacking);
     later_reply(l, ln_msg_error(-32601, text, LN_STR_NONE));
-    return;
+    return 0;
   }
   struct ln_msg *m = ln_msg_request(method, params);
   int64_t id = m ? ln_session_ask(x->session, client_sink(x), m, later_reply, l) : 0;
   if (!id) later_reply(l, ln_msg_error(-32603, "The client can't be asked", LN_STR_NONE));
   ln_msg_unref(m);
   if (!l->answered) l->returned = true;
+  return id;
+}
+
+static void unask(struct ln_exchange *x, int64_t id) {
+  struct ln_msg *m = ln_msg_error(-32603, "No longer needed", LN_STR_NONE);
+  if (m) ln_session_ask_withdraw(x->session, id, m);
 }
 
 static void notify_client(struct ln_exchange *x, const char *method, struct ln_str params) {
@@ -391,6 +397,7 @@ struct ln_policy_host ln_host_for_policy(struct ln_host *h) {
       .session_key = session_key,
       .request = own_request,
       .ask_client = ask_client,
+      .unask = unask,
       .notify_client = notify_client,
       .inventory = inventory,
       .notify_changed = notify_changed,

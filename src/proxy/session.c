@@ -359,9 +359,7 @@ int64_t ln_session_ask(struct ln_session *s, struct ln_sink *sink, struct ln_msg
   return id;
 }
 
-void ln_session_ask_cancel(struct ln_session *s, int64_t id, struct ln_msg *cancelled) {
-  struct ask *a = ln_map_remove(&s->asks, int_key(&id));
-  if (!a) return;
+static void tell_cancelled(struct ln_session *s, const struct ask *a, struct ln_msg *cancelled) {
   struct ln_msg *m =
       cancelled
           ? ln_msg_ref(cancelled)
@@ -371,13 +369,29 @@ void ln_session_ask_cancel(struct ln_session *s, int64_t id, struct ln_msg *canc
   if (m && ln_json_get(m->params, "requestId", &request_id)) {
     struct ln_out out;
     ln_out_init(&out, m);
-    ln_out_replace_int(&out, request_id.value, id);
+    ln_out_replace_int(&out, request_id.value, a->id);
     ln_session_send(s, a->sink, &out, false);
     ln_out_deinit(&out);
   }
   ln_msg_unref(m);
+}
+
+void ln_session_ask_cancel(struct ln_session *s, int64_t id, struct ln_msg *cancelled) {
+  struct ask *a = ln_map_remove(&s->asks, int_key(&id));
+  if (!a) return;
+  tell_cancelled(s, a, cancelled);
   ln_sink_unref(a->sink);
   free(a);
+}
+
+void ln_session_ask_withdraw(struct ln_session *s, int64_t id, struct ln_msg *reply) {
+  struct ask *a = ln_map_remove(&s->asks, int_key(&id));
+  if (!a) {
+    ln_msg_unref(reply);
+    return;
+  }
+  tell_cancelled(s, a, NULL);
+  ask_end(a, reply);
 }
 
 void ln_session_answer(struct ln_session *s, struct ln_msg *response) {

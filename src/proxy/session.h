@@ -142,6 +142,8 @@ int64_t ln_session_ask(struct ln_session *s, struct ln_sink *sink, struct ln_msg
 /* Forgets a request to the client and tells the client so; with the server's own words where it
  * has said something (cancelled; may be NULL). */
 void ln_session_ask_cancel(struct ln_session *s, int64_t id, struct ln_msg *cancelled);
+/* The same, and who asked hears this reply (takes the reference). */
+void ln_session_ask_withdraw(struct ln_session *s, int64_t id, struct ln_msg *reply);
 /* A response from the client. Unknown ids are ignored. */
 void ln_session_answer(struct ln_session *s, struct ln_msg *response);
 /* Notes that the client subscribed (or not any more) with this request to the server. */

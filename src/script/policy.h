@@ -131,9 +131,13 @@ struct ln_policy_host {
    * reply is called later, never from inside. */
   void (*request)(struct ln_exchange *x, const char *method, struct ln_str params,
                   ln_reply_fn reply, void *arg);
-  /* A request to the exchange's client (sampling/createMessage, elicitation/create, roots/list). */
-  void (*ask_client)(struct ln_exchange *x, const char *method, struct ln_str params,
-                     ln_reply_fn reply, void *arg);
+  /* A request to the exchange's client (sampling/createMessage, elicitation/create, roots/list).
+   * Gives what unask knows it by; 0: the client isn't asked, and reply tells why. */
+  int64_t (*ask_client)(struct ln_exchange *x, const char *method, struct ln_str params,
+                        ln_reply_fn reply, void *arg);
+  /* Nobody waits for that answer any more: the client is told so, and reply is called with an
+   * error. Of one that was answered nothing happens. */
+  void (*unask)(struct ln_exchange *x, int64_t id);
   /* A notification to the exchange's client, related to the exchange's request. */
   void (*notify_client)(struct ln_exchange *x, const char *method, struct ln_str params);
   /* JSON array of every component of a kind before any rule, each with its server:

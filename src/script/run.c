@@ -84,6 +84,7 @@ static void forget(struct ln_run *run) {
   ln_timer_stop(&run->timer);
   ln_task_cancel(&run->task);
   if (run->wait) run->wait->run = NULL;
+  if (run->wait && run->asked) p->host.unask(run->x, run->asked);
   ln_msg_unref(run->msg);
   ln_msg_unref(run->out);
   ln_msg_unref(run->reply);
@@ -260,10 +261,11 @@ static void ask(struct ln_run *run) {
   *wait = (struct ln_run_wait){run, run->token};
   run->wait = wait;
   run->params = NULL;
+  run->asked = 0;
   if (run->op == LN_OP_REQUEST)
     p->host.request(run->x, run->method, text, on_reply, wait);
   else
-    p->host.ask_client(run->x, run->method, text, on_reply, wait);
+    run->asked = p->host.ask_client(run->x, run->method, text, on_reply, wait);
   ln_bytes_unref(params);
 }
 

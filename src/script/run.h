@@ -48,6 +48,7 @@ struct ln_run {
   /* what it gets */
   uint64_t token; /* 0: nothing is awaited */
   struct ln_run_wait *wait;
+  int64_t asked;        /* ASK: what the client is being asked; 0: nothing */
   struct ln_msg *reply; /* arrived, not yet taken */
   struct ln_msg *base;  /* the last answer to a forward: what a result is laid over */
   /* how it ends */

@@ -93,11 +93,17 @@ static void request(struct ln_exchange *x, const char *method, struct ln_str par
   tell("request %d %s %.*s\n", n, method, LN_STR_ARG(params));
 }
 
-static void ask_client(struct ln_exchange *x, const char *method, struct ln_str params,
-                       ln_reply_fn reply, void *arg) {
+static int64_t ask_client(struct ln_exchange *x, const char *method, struct ln_str params,
+                          ln_reply_fn reply, void *arg) {
   (void)x;
   int n = ask((struct question){.reply = reply, .arg = arg});
   tell("ask %d %s %.*s\n", n, method, LN_STR_ARG(params));
+  return n;
+}
+
+static void unask(struct ln_exchange *x, int64_t id) {
+  (void)x;
+  tell("unask %d\n", (int)id);
 }
 
 static void notify_client(struct ln_exchange *x, const char *method, struct ln_str params) {
@@ -139,6 +145,7 @@ struct fake *fake_new(struct ln_shared *shared) {
                                     .session_key = session_key,
                                     .request = request,
                                     .ask_client = ask_client,
+                                    .unask = unask,
                                     .notify_client = notify_client,
                                     .inventory = inventory,
                                     .notify_changed = notify_changed,
