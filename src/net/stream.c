@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -183,6 +184,13 @@ void ln_stream_read_start(struct ln_stream *s) {
   s->want_read = true;
   ln_stream_sync_reading(s);
   if (s->tls) ln_tls_resume(s);
+}
+
+bool ln_stream_pending(const struct ln_stream *s) {
+  uv_os_fd_t fd;
+  char byte;
+  if (!s->open || s->kind != LN_STREAM_TCP || uv_fileno(&s->h.handle, &fd)) return false;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
 }
 
 void ln_stream_read_stop(struct ln_stream *s) {

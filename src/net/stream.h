@@ -68,6 +68,9 @@ void ln_stream_read_stop(struct ln_stream *s);
 int ln_stream_write(struct ln_stream *s, const struct ln_iov *parts, size_t n) LN_CHECK;
 /* Bytes accepted and not yet given to the kernel. */
 size_t ln_stream_queued(const struct ln_stream *s);
+/* Whether the peer has sent what nobody has read yet, or has ended: asked of the kernel at once.
+ * False for what is no socket. */
+bool ln_stream_pending(const struct ln_stream *s);
 /* Defaults: high 256 KiB, low 64 KiB, hard 64 MiB. */
 void ln_stream_set_marks(struct ln_stream *s, size_t low, size_t high, size_t hard);
 /* Ends our side once the queue is written (shutdown of a socket, close of a pipe). The stream lives

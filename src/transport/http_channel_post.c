@@ -33,6 +33,7 @@ void ln_http_post_fail(struct ln_http_post *p, int err, int status, const char *
   char words[640];
   snprintf(words, sizeof words, "%s", why); /* it may lie in the post */
   ln_http_post_done(p, false);
+  if (err == LN_EPROTOCOL && status < 300) ln_http_pool_distrust(c->pool);
   if (tell && !c->closing) c->base.events->failed(c->base.arg, tag, err, status, words);
 }
 
@@ -129,8 +130,12 @@ static const char *follow(struct ln_http_post *p, const struct ln_http_head *hea
   }
   const char *result = why;
   if (!ln_url_same_origin(&to, base)) {
-    snprintf(why, size, "the server redirects to another origin, which is not followed: %s%s%s",
-             to.tls ? "https://" : "http://", to.host.p, to.target.p);
+    struct ln_buf origin;
+    ln_buf_init(&origin, size);
+    bool told = ln_url_origin(&to, &origin) == LN_OK;
+    snprintf(why, size, "the server redirects to another origin, which is not followed: %.*s%s",
+             LN_STR_ARG(ln_buf_str(&origin)), told ? to.target.p : "");
+    ln_buf_deinit(&origin);
   } else if (!p->getting && p->status < 307) {
     snprintf(why, size,
              "the server redirects with %d, which would make a GET of the POST; its URL may "

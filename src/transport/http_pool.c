@@ -156,6 +156,10 @@ static void wind_up(struct ln_http_pool *p) {
   if (!p->n_clients) ln_task_post(p->loop, &p->task, on_task);
 }
 
+void ln_http_pool_distrust(struct ln_http_pool *p) {
+  close_idle(p);
+}
+
 void ln_http_pool_close(struct ln_http_pool *p, void (*closed)(void *arg), void *arg) {
   p->closing = true;
   p->closed = closed;
@@ -224,7 +228,9 @@ static void put_idle(struct ln_http_pool *p, struct ln_http_client *c) {
 static struct ln_http_client *take_idle(struct ln_http_pool *p) {
   while (!ln_list_empty(&p->idle)) {
     struct ln_http_client *c = LN_CONTAINER(p->idle.prev, struct ln_http_client, idle);
-    if (ln_loop_now(p->loop) < c->idle_until) {
+    /* What the server has sent since its last response would be taken for the next one. */
+    bool spoilt = c->answered && ln_stream_pending(c->stream);
+    if (!spoilt && ln_loop_now(p->loop) < c->idle_until) {
       ln_list_remove(&c->idle);
       p->n_idle--;
       return c;

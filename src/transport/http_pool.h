@@ -52,6 +52,9 @@ struct ln_http_pool {
 /* A channel keeps the pool alive. */
 void ln_http_pool_hold(struct ln_http_pool *p);
 void ln_http_pool_drop(struct ln_http_pool *p);
+/* Closes the connections that are kept: what came on one of them was no answer to what went out, so
+ * that what comes next may be the answer to something else, too. */
+void ln_http_pool_distrust(struct ln_http_pool *p);
 /* ops, parts, lane, idempotent and paused are set. */
 void ln_http_pool_submit(struct ln_http_pool *p, struct ln_http_call *x);
 /* No further event of this call; its connection closes. Also for one that isn't under way. */

@@ -574,7 +574,7 @@ describe("the HTTP channel", function()
     end)
 
     for _, case in ipairs {
-      { 307, "http://127.0.0.2:1/mcp", "another origin, which is not followed: http://127.0.0.2/mcp" },
+      { 307, "http://127.0.0.2:1/mcp", "another origin, which is not followed: http://127.0.0.2:1/mcp" },
       { 307, "//example.com/x", "another origin, which is not followed: http://example.com/x" },
       { 302, "/mcp/", "with 302, which would make a GET of the POST; its URL may have to end in /mcp/" },
       { 301, "/m", "with 301, which would make a GET of the POST; its URL may have to end in /m" },

@@ -210,6 +210,21 @@ describe("a connection pool", function()
       end
     end)
 
+    it("nor on a connection that brought something else than the response", function()
+      for _, wrong in ipairs { accepted(), reply(200, "text/html", "hello") } do
+        local server = support.listen(function(request, conn, n)
+          if n == 2 then conn:send(wrong) else answer(request, conn) end
+        end)
+        local driver = start(server)
+        call(driver, 1)
+        driver:tell("send 0 r2 " .. ping(2))
+        assert.truthy(driver:line():find("^failed 0 2 EPROTOCOL"))
+        call(driver, 3)
+        driver:finish()
+        assert.equal(2, #server.connections)
+      end
+    end)
+
     it("when a fresh connection dies", function()
       local server = support.listen(function(_, conn) conn:close() end)
       local driver = start(server)
