@@ -13,7 +13,7 @@ local M = {
   settings = {},
   warnings = 0, -- told so far
   n_rules = 0, -- for C: of all kinds, when loaded
-  kinds = {}, -- for C: { tools = { has_rules =, per_client = } … }
+  kinds = {}, -- for C: { tools = { has_rules =, per_client =, on_calls =, … } … }
 }
 
 --- The kinds in the order of the C side's enum, with what differs between them.
@@ -74,14 +74,16 @@ function M.close()
   local foresee = require "lunette.foresee" -- here, since it stands on this module
   M.closed = true
   for _, kind in ipairs(M.KINDS) do
-    local rules, per_client = M.rules[kind.verb], false
+    local rules, per_client, on_calls = M.rules[kind.verb], false, false
     for _, rule in ipairs(rules) do
       per_client = per_client or rule.per_client
+      on_calls = on_calls or rule.arguments ~= nil or rule.call ~= nil
     end
     M.n_rules = M.n_rules + #rules
     M.kinds[kind.verb] = {
       has_rules = #rules > 0 or is_looked_at(kind.verb),
       per_client = per_client,
+      on_calls = on_calls,
       watched = #rules > 0 or foresee.names_any(kind.verb),
     }
   end

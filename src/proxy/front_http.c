@@ -57,10 +57,7 @@ struct ln_msg *ln_front_message(struct ln_front_http *f, struct ln_http_request 
 
 /* Only policies look at headers. */
 struct ln_bytes *ln_front_headers(struct ln_front_http *f, const struct ln_http_request *r) {
-  const struct ln_generation *g = f->host->gen;
-  bool wants = g->decls->n_hooks || g->decls->n_components;
-  for (int k = 0; k < LN_KINDS; k++) wants |= ln_policy_per_client(g->policy, (enum ln_kind)k);
-  return wants ? ln_gate_headers(r->head) : NULL;
+  return ln_policy_uses_ctx(f->host->gen->policy) ? ln_gate_headers(r->head) : NULL;
 }
 
 /* --- sessions --- */

@@ -193,6 +193,7 @@ static void read_kinds(lua_State *L, struct ln_policy *p) {
     lua_getfield(L, -1, ln_kind_name((enum ln_kind)k));
     p->has_rules[k] = field_true(L, "has_rules");
     p->per_client[k] = field_true(L, "per_client");
+    p->on_calls[k] = field_true(L, "on_calls");
     p->watched[k] = field_true(L, "watched");
     lua_pop(L, 1);
   }

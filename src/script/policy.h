@@ -232,6 +232,9 @@ struct ln_view_item {
 
 /* True when some rule for this kind takes ctx, so that each client has a view of its own. */
 bool ln_policy_per_client(const struct ln_policy *p, enum ln_kind kind);
+/* False when no function of this policy is ever handed a ctx for a request, so that what only a ctx
+ * tells need not be kept. */
+bool ln_policy_uses_ctx(const struct ln_policy *p);
 /* True when the definitions of this kind matter: there is a rule, or a handler whose `where` looks
  * at what is used. */
 bool ln_policy_has_rules(const struct ln_policy *p, enum ln_kind kind);

@@ -18,6 +18,12 @@ bool ln_policy_per_client(const struct ln_policy *p, enum ln_kind kind) {
   return p->per_client[kind];
 }
 
+bool ln_policy_uses_ctx(const struct ln_policy *p) {
+  bool uses = p->decls.n_hooks || p->decls.n_components;
+  for (int k = 0; k < LN_KINDS; k++) uses |= p->per_client[k] || p->on_calls[k];
+  return uses;
+}
+
 bool ln_policy_has_rules(const struct ln_policy *p, enum ln_kind kind) {
   return p->has_rules[kind];
 }
