@@ -118,8 +118,8 @@ end
 describe("a reload comes when", function()
   after_each(lunette.finish)
 
-  local function one(text)
-    local host = start(text, { watch = true })
+  local function one(text, path)
+    local host = start(text, { watch = true, path = path })
     return host, host:client()
   end
 
@@ -326,8 +326,7 @@ describe("a reload comes when", function()
     loop.wait(function() return version(client) == "second" end, "the version that was saved last", 10000)
   end)
 
-  it("what made the last one fail is mended, in a module that only the failed policy knows",
-    awaited("the files that a failed policy read aren't watched", function()
+  it("what made the last one fail is mended, in a module that only the failed policy knows", function()
     local host, client = one(says "one")
     local dir = host.path:match "^(.*)/"
     loop.write_file(dir .. "/broken.lua", "return = 1")
@@ -337,9 +336,44 @@ describe("a reload comes when", function()
     end, kept_text)
     assert.truthy(host:complaint():find("broken.lua:1", 1, true), host:complaint())
     loop.write_file(dir .. "/broken.lua", "return 'mended'")
-    client:expect(changed.tools, 1500)
+    client:expect(changed.tools)
     assert.equal("mended", version(client))
-  end))
+  end)
+
+  it("a module is there at last that the failed policy looked for", function()
+    local host, client = one(says "one")
+    local dir = host.path:match "^(.*)/"
+    host:after(function()
+      lunette.policy("local word = require 'to_come'; lunette.tools.add { name = 'version', description = word, "
+        .. "inputSchema = { type = 'object' }, handler = function() return word end }", host.path)
+    end, kept_text)
+    loop.write_file(dir .. "/to_come.lua", "return 'came'")
+    client:expect(changed.tools)
+    assert.equal("came", version(client))
+  end)
+
+  it("what a policy writes over its own file is something else: with the same it isn't read forever", function()
+    local host, client = one(says "one")
+    -- Each load writes the file that is being loaded.
+    local rewrites = ("do local f = io.open(%q) local t = f:read '*a' f:close() f = io.open(%q, 'wb') f:write(t) f:close() end\n")
+      :format(host.path, host.path)
+    host:after(function() lunette.policy(says "two" .. rewrites, host.path) end)
+    client:expect(changed.tools)
+    assert.falsy(loop.within(600, function() return host:reloads() > 1 end))
+    host:after(function() lunette.policy(says "three" .. rewrites, host.path) end)
+    client:expect(changed.tools)
+    assert.equal("three", version(client))
+  end)
+
+  it("the file changes while Lunette starts", function()
+    -- The policy changes its file as it is read for the first time, before anything is watched.
+    local path = loop.tempdir() .. "/policy.lua"
+    local second = 'local lunette = require "lunette"; ' .. says "second"
+    local host, client = one(says "first" .. ("do local f = io.open(%q, 'wb') f:write(%q) f:close() end"):format(path, second),
+      path)
+    loop.wait(function() return version(client) == "second" end, "the version that was saved last", 10000)
+    assert.equal(1, host:reloads())
+  end)
 end)
 
 describe("a policy that can't be had leaves the old in force and says where", function()

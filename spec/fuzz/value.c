@@ -29,7 +29,7 @@ static void load(void) {
                                 .loop = loop,
                                 .log = &logger};
   struct ln_target target = {LN_TARGET_LUA, path, NULL};
-  policy = ln_policy_load(&host, &target, 1, &why);
+  policy = ln_policy_load(&host, &target, 1, &why, NULL);
   if (policy) return;
   fprintf(stderr, "%s\n", why);
   abort();

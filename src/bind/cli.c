@@ -152,7 +152,7 @@ static int l_app_load(lua_State *L) {
   struct ln_policy_host for_policy = ln_host_for_policy(&a->host);
   for_policy.open = ln_bind_open;
   char *why = NULL;
-  struct ln_policy *p = ln_policy_load(&for_policy, targets, n, &why);
+  struct ln_policy *p = ln_policy_load(&for_policy, targets, n, &why, NULL);
   if (!p) {
     lua_pushnil(L);
     lua_pushstring(L, why ? why : "out of memory");
@@ -245,11 +245,11 @@ static int l_app_servers(lua_State *L) {
 /* --- serving
  * ---------------------------------------------------------------------------------------- */
 
-static struct ln_policy *load_again(void *arg, char **why) {
+static struct ln_policy *load_again(void *arg, char **why, struct ln_sources *read) {
   struct app *a = arg;
   struct ln_policy_host for_policy = ln_host_for_policy(&a->host);
   for_policy.open = ln_bind_open;
-  return ln_policy_load(&for_policy, a->targets, a->n_targets, why);
+  return ln_policy_load(&for_policy, a->targets, a->n_targets, why, read);
 }
 
 static int l_app_serve(lua_State *L) {

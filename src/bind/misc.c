@@ -50,9 +50,10 @@ static int l_misc_whole_name(lua_State *L) {
   return 1;
 }
 
-/* note_file(path): watched for reload */
+/* note_file(path): watched for reload; to be called before it is read, lest a change be missed */
 static int l_misc_note_file(lua_State *L) {
-  ln_vm_note_file(ln_bind_vm(L), luaL_checkstring(L, 1));
+  const char *path = luaL_checkstring(L, 1);
+  ln_sources_note(&ln_bind_vm(L)->sources, path, ln_source_content(path));
   return 0;
 }
 

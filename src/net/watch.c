@@ -4,14 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
 enum { REST_MS = 15, EMPTY_MS = 250, POLL_MS = 2000 };
 enum { PATH_BYTES = 4096, MAX_LINKS = 40 };
 
-/* What a file was like: any difference is a change. */
+/* What a file is like from outside: any difference is reason to look into it. */
 struct sign {
   dev_t dev;
   ino_t ino;
@@ -21,7 +20,8 @@ struct sign {
 
 struct file {
   char *path;
-  struct sign told; /* as last told of (or set) */
+  uint64_t content; /* as it was read, see ln_source_content */
+  struct sign told; /* when that was last found to be so, or told of */
   struct sign seen; /* as of the last look */
 };
 
@@ -39,7 +39,6 @@ struct ln_watch {
   struct dir **dirs;
   size_t n_dirs;
   struct ln_timer rest, poll;
-  struct timespec called_at; /* by the files' clock; zero but between fn's call and the next set */
 };
 
 static struct sign look(const char *path) {
@@ -61,6 +60,18 @@ static bool same(const struct sign *a, const struct sign *b) {
 
 /* --- noticing --- */
 
+/* Whether any file that looks different has something else in it. */
+static bool look_into(struct ln_watch *w) {
+  bool differs = false;
+  for (size_t i = 0; i < w->n_files; i++) {
+    struct file *f = &w->files[i];
+    if (same(&f->told, &f->seen)) continue;
+    f->told = f->seen;
+    differs |= ln_source_content(f->path) != f->content;
+  }
+  return differs;
+}
+
 static void on_rest(struct ln_timer *t) {
   struct ln_watch *w = LN_CONTAINER(t, struct ln_watch, rest);
   bool moving = false, changed = false, empty = false;
@@ -78,9 +89,7 @@ static void on_rest(struct ln_timer *t) {
     ln_timer_start(w->loop, &w->rest, empty ? EMPTY_MS : REST_MS, on_rest);
     return;
   }
-  for (size_t i = 0; i < w->n_files; i++) w->files[i].told = w->files[i].seen;
-  clock_gettime(CLOCK_REALTIME_COARSE, &w->called_at);
-  w->fn(w->arg);
+  if (look_into(w)) w->fn(w->arg);
 }
 
 static void notice(struct ln_watch *w) {
@@ -223,44 +232,29 @@ static void drop_files(struct ln_watch *w) {
   w->n_files = 0;
 }
 
-/* What path was like when it was read, as far as that is known. A file changed between being read
- * and being watched must not pass for what was read. */
-static struct sign as_read(const struct ln_watch *w, const char *path) {
-  for (size_t i = 0; i < w->n_files; i++)
-    if (strcmp(w->files[i].path, path) == 0) return w->files[i].told;
-  struct sign s = look(path);
-  const struct timespec *t = &w->called_at;
-  bool since =
-      s.ctime.tv_sec > t->tv_sec || (s.ctime.tv_sec == t->tv_sec && s.ctime.tv_nsec >= t->tv_nsec);
-  if (t->tv_sec && since) memset(&s, 0, sizeof s);
-  return s;
-}
-
-int ln_watch_set(struct ln_watch *w, const char *const *files, size_t n) {
-  struct file *fresh = calloc(n + 1, sizeof *fresh);
+int ln_watch_set(struct ln_watch *w, const struct ln_sources *files) {
+  struct file *fresh = calloc(files->n + 1, sizeof *fresh);
   if (!fresh) return LN_ENOMEM;
   drop_dirs(w);
-  int rc = LN_OK;
-  size_t made = 0;
-  for (; made < n && !rc; made++) {
-    fresh[made].path = strdup(files[made]);
-    if (!fresh[made].path) {
-      rc = LN_ENOMEM;
-      break;
-    }
-    fresh[made].told = as_read(w, files[made]);
-    rc = add_dirs(w, files[made]);
-  }
-  drop_files(w); /* files may have been its own strings */
+  drop_files(w);
   w->files = fresh;
-  w->n_files = made;
-  w->called_at = (struct timespec){0};
+  int rc = LN_OK;
   bool differs = false;
-  for (size_t i = 0; i < made; i++) {
-    /* Not yet seen at rest: it may be cut short at this moment. */
-    struct sign now = look(fresh[i].path);
-    fresh[i].seen = fresh[i].told;
-    differs |= !same(&now, &fresh[i].told);
+  for (size_t i = 0; i < files->n && !rc; i++) {
+    struct file *f = &fresh[i];
+    f->path = strdup(files->at[i].path);
+    f->content = files->at[i].content;
+    if (!f->path) return LN_ENOMEM;
+    w->n_files++;
+    rc = add_dirs(w, f->path);
+    /* From here on changes are noticed. One that is there already has not been seen at rest: it may
+     * be cut short at this moment. */
+    f->seen = f->told = look(f->path);
+    if (ln_source_content(f->path) == f->content) continue;
+    memset(&f->told, 0, sizeof f->told);
+    memset(&f->seen, 0, sizeof f->seen);
+    f->told.size = f->seen.size = -1;
+    differs = true;
   }
   if (differs) notice(w);
   return rc;

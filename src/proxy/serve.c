@@ -73,11 +73,16 @@ static void drain(struct serve *s) {
   ln_timer_start(s->host->loop, &s->poll, 1, poll_drained);
 }
 
-/* What the policy in force was read from; also after a failed reload: links may lead elsewhere. */
-static void watch_files(struct serve *s) {
-  const struct ln_policy_decls *d = s->host->gen->decls;
-  if (s->watch && ln_watch_set(s->watch, d->files, d->n_files))
+/* What the policy in force was read from, and what the last one that was tried was, whatever came
+ * of it: saving the mended file must reload. read: the latter; NULL: it is in force. */
+static void watch_files(struct serve *s, const struct ln_sources *read) {
+  struct ln_sources all = {NULL, 0};
+  if (!s->watch) return;
+  ln_sources_add(&all, s->host->gen->decls->sources);
+  if (read) ln_sources_add(&all, read);
+  if (ln_watch_set(s->watch, &all))
     LN_LOG(s->host->log, WARN, "reload", "out of memory: changes will go unnoticed");
+  ln_sources_deinit(&all);
 }
 
 static void reload(void *arg) {
@@ -85,7 +90,8 @@ static void reload(void *arg) {
   struct ln_host *h = s->host;
   if (s->ending || !s->conf->load) return;
   char *wrong = NULL, why[512] = "";
-  struct ln_policy *p = s->conf->load(s->conf->load_arg, &wrong);
+  struct ln_sources read = {NULL, 0};
+  struct ln_policy *p = s->conf->load(s->conf->load_arg, &wrong, &read);
   if (!p)
     LN_LOG(h->log, ERROR, "reload", "the old policy stays in force: %s",
            wrong ? wrong : "out of memory");
@@ -95,7 +101,8 @@ static void reload(void *arg) {
     LN_LOG(h->log, INFO, "reload", "a new policy is in force: %zu server(s), %zu handler(s)",
            h->gen->n_upstreams, h->gen->decls->n_hooks);
   free(wrong);
-  watch_files(s);
+  watch_files(s, &read);
+  ln_sources_deinit(&read);
 }
 
 static void on_signal(void *arg, int signum) {
@@ -140,7 +147,7 @@ int ln_serve(struct ln_host *h, const struct ln_serve_conf *conf, const char **w
   }
   if (!rc && conf->watch && conf->load) {
     s.watch = ln_watch_new(h->loop, reload, &s);
-    watch_files(&s);
+    watch_files(&s, NULL);
   }
   if (rc) close_all(&s);
   ln_loop_run(h->loop);

@@ -8,8 +8,9 @@ struct ln_serve_conf {
   bool stdio;
   const char *host; /* an address to serve HTTP on, or NULL */
   uint16_t port;
-  /* Loads the policy anew, for SIGHUP and for changed files: NULL with *why, to be freed. */
-  struct ln_policy *(*load)(void *arg, char **why);
+  /* Loads the policy anew, for SIGHUP and for changed files: NULL with *why, to be freed. read is
+   * told of what it read, also on failure. */
+  struct ln_policy *(*load)(void *arg, char **why, struct ln_sources *read);
   void *load_arg;
   bool watch; /* reload when a file that the policy was read from changes */
 };

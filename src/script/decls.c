@@ -243,6 +243,5 @@ LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p) {
   lua_getfield(L, -1, "settings");
   p->vm->guard.off = field_true(L, "jit");
   if (p->vm->guard.off) luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
-  d->files = (const char *const *)p->vm->files;
-  d->n_files = p->vm->n_files;
+  d->sources = &p->vm->sources;
 }

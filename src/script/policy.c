@@ -98,7 +98,7 @@ static int load_all(struct ln_policy *p, const struct ln_target *targets, size_t
 }
 
 struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct ln_target *targets,
-                                 size_t n, char **why) {
+                                 size_t n, char **why, struct ln_sources *read) {
   *why = NULL;
   struct ln_policy *p = calloc(1, sizeof *p);
   if (!p) return NULL;
@@ -116,7 +116,10 @@ struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct
     p->vm->guard.patience = LOAD_PATIENCE_NS;
     ln_heap_set_limit(&p->vm->guard.heap, LOAD_MEMORY);
   }
-  if (!p->vm || load_all(p, targets, n, why)) {
+  int rc = p->vm ? load_all(p, targets, n, why) : LN_ENOMEM;
+  if (read && p->vm) ln_sources_add(read, &p->vm->sources);
+  if (read && p->vm && rc) ln_sources_add(read, &p->vm->missed);
+  if (rc) {
     ln_policy_unref(p);
     return NULL;
   }

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/source.h"
 #include "mcp/kind.h"
 #include "net/loop.h"
 #include "rpc/message.h"
@@ -88,8 +89,7 @@ struct ln_policy_decls {
   size_t n_rules;    /* on lists, of all kinds */
   size_t n_warnings; /* told in the log while it loaded */
   struct ln_settings settings;
-  const char *const *files; /* every file that loading read: what a reload watches */
-  size_t n_files;
+  const struct ln_sources *sources; /* every file that loading read: what a reload watches */
 };
 
 /* --- what a policy may ask of the proxy --- */
@@ -174,9 +174,10 @@ struct ln_target {
 };
 
 /* Loads the targets in order into one fresh Lua state. NULL on failure with *why, a message with
- * file:line, to be freed with free(). The host is copied. One reference, the caller's. */
+ * file:line, to be freed with free(). The host is copied. One reference, the caller's. read, unless
+ * NULL, is told of every file that was read, also (and then of those it looked for) on failure. */
 struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct ln_target *targets,
-                                 size_t n, char **why);
+                                 size_t n, char **why, struct ln_sources *read);
 struct ln_policy *ln_policy_ref(struct ln_policy *p);
 void ln_policy_unref(struct ln_policy *p);
 /* Another generation took over: lunette.every's timers stop; what is under way finishes. */

@@ -2,6 +2,7 @@
  * $LUNETTE_LUA (a development tree), compiled in, then where the system keeps Lua modules. Names
  * under "lunette" are never looked for beside a policy: a policy called lunette.lua must still get
  * the real one. */
+#include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdlib.h>
@@ -42,10 +43,26 @@ LN_THROWS void ln_vm_add_dir_of(struct lua_State *L, const char *path) {
   lua_pop(L, 1);
 }
 
+/* The chunk of a file, or a message, pushed; true for the chunk. */
+static bool load_text(lua_State *L, struct ln_vm *vm, const char *path, const char *chunk) {
+  ln_buf_clear(&vm->text); /* the vm's, so that nothing is lost when Lua throws */
+  int rc = ln_sources_read(&vm->sources, path, &vm->text);
+  if (rc) {
+    lua_pushfstring(L, "cannot open %s: %s", path,
+                    rc == LN_ESYSTEM ? strerror(errno) : ln_err_text(rc));
+    return false;
+  }
+  rc = luaL_loadbufferx(L, vm->text.data ? vm->text.data : "", vm->text.len, chunk, "t");
+  ln_buf_deinit(&vm->text);
+  return rc == 0;
+}
+
 LN_THROWS bool ln_vm_load_file(struct lua_State *L, const char *path) {
-  const struct ln_vm *vm = ln_vm_of(L);
-  ln_vm_note_file(ln_vm_of(L), path);
-  if (luaL_loadfilex(L, path, "t")) return false;
+  struct ln_vm *vm = ln_vm_of(L);
+  lua_pushfstring(L, "@%s", path);
+  bool ok = load_text(L, vm, path, lua_tostring(L, -1));
+  lua_remove(L, -2);
+  if (!ok) return false;
   if (!vm->policy) return true;
   lua_rawgeti(L, LUA_REGISTRYINDEX, vm->policy->entries[LN_ENTRY_LOADED]);
   lua_pushvalue(L, -2);
@@ -71,6 +88,7 @@ static bool try_dir(lua_State *L, const char *dir, const char *name) {
       if (!ln_vm_load_file(L, path)) lua_error(L);
       return true;
     }
+    ln_sources_note(&ln_vm_of(L)->missed, path, 0);
     lua_pushfstring(L, "\n\tno file '%s'", path);
     lua_concat(L, 2);
   }
@@ -104,19 +122,9 @@ static bool load_own_file(lua_State *L, const char *dir, const char *name) {
   for (size_t i = 0; i < LN_COUNT(shapes); i++) {
     char path[PATH_BYTES], chunk[PATH_BYTES];
     if (snprintf(path, sizeof path, shapes[i], dir, name) >= (int)sizeof path) continue;
-    FILE *f = fopen(path, "rb");
-    if (!f) continue;
-    struct ln_buf text;
-    ln_buf_init(&text, 4 << 20);
-    size_t got = 1;
-    while (got > 0 && ln_buf_reserve(&text, 16384) == LN_OK)
-      text.len += got = fread(text.data + text.len, 1, 16384, f);
-    fclose(f);
-    ln_vm_note_file(ln_vm_of(L), path);
+    if (access(path, R_OK)) continue;
     snprintf(chunk, sizeof chunk, "=%s", path + strlen(dir) + 1);
-    int rc = luaL_loadbufferx(L, text.data ? text.data : "", text.len, chunk, "t");
-    ln_buf_deinit(&text);
-    if (rc) lua_error(L);
+    if (!load_text(L, ln_vm_of(L), path, chunk)) lua_error(L);
     return true;
   }
   return false;

@@ -9,6 +9,8 @@
 
 #include "script/run.h"
 
+enum { MAX_FILE = 64 << 20 };
+
 /* Its address is the registry key of the state's vm. */
 static const char vm_key;
 
@@ -29,10 +31,11 @@ LN_THROWS void ln_vm_whole_name(struct lua_State *L, const struct ln_vm *vm) {
   const char *tail = text + 3;
   for (const char *colon = strchr(tail, ':'); colon; colon = strchr(colon + 1, ':')) {
     size_t n = (size_t)(colon - tail);
-    for (size_t i = 0; i < vm->n_files; i++) {
-      size_t len = strlen(vm->files[i]);
-      if (n < 20 || len < n || memcmp(vm->files[i] + len - n, tail, n) != 0) continue;
-      lua_pushfstring(L, "%s%s", vm->files[i], colon);
+    for (size_t i = 0; i < vm->sources.n; i++) {
+      const char *path = vm->sources.at[i].path;
+      size_t len = strlen(path);
+      if (n < 20 || len < n || memcmp(path + len - n, tail, n) != 0) continue;
+      lua_pushfstring(L, "%s%s", path, colon);
       lua_remove(L, -2);
       return;
     }
@@ -129,6 +132,7 @@ struct ln_vm *ln_vm_new(struct ln_log *log, struct ln_policy *policy, size_t max
   vm->policy = policy;
   vm->open = open;
   ln_codec_init(&vm->codec, max_bytes);
+  ln_buf_init(&vm->text, MAX_FILE);
   vm->L = luaL_newstate();
   if (vm->L) ln_heap_install(&vm->guard.heap, vm->L);
   if (!vm->L || lua_cpcall(vm->L, l_vm_open, vm)) {
@@ -149,8 +153,9 @@ void ln_vm_free(struct ln_vm *vm) {
     ln_watchdog_leave(g->watchdog, mark);
   }
   ln_codec_deinit(&vm->codec);
-  for (size_t i = 0; i < vm->n_files; i++) free(vm->files[i]);
-  free(vm->files);
+  ln_sources_deinit(&vm->sources);
+  ln_sources_deinit(&vm->missed);
+  ln_buf_deinit(&vm->text);
   free(vm);
 }
 
@@ -199,15 +204,4 @@ LN_THROWS void ln_vm_require(struct lua_State *L, const char *name) {
   lua_getglobal(L, "require");
   lua_pushstring(L, name);
   lua_call(L, 1, 1);
-}
-
-void ln_vm_note_file(struct ln_vm *vm, const char *path) {
-  for (size_t i = 0; i < vm->n_files; i++)
-    if (strcmp(vm->files[i], path) == 0) return;
-  char **grown = realloc(vm->files, (vm->n_files + 2) * sizeof *grown);
-  if (!grown) return; /* a file that isn't watched is all that is lost */
-  vm->files = grown;
-  grown[vm->n_files] = strdup(path);
-  if (grown[vm->n_files]) vm->n_files++;
-  grown[vm->n_files] = NULL;
 }

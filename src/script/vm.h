@@ -9,6 +9,7 @@
 #define LN_SCRIPT_VM_H
 
 #include "base/log.h"
+#include "base/source.h"
 #include "script/guard.h"
 #include "script/value.h"
 
@@ -32,8 +33,9 @@ struct ln_vm {
   ln_vm_open_fn open;
   void (*job)(struct lua_State *L, void *arg);
   void *arg;
-  char **files; /* what was read, for reload: NULL-terminated */
-  size_t n_files;
+  struct ln_sources sources; /* what was read, for reload */
+  struct ln_sources missed;  /* where modules were looked for and weren't */
+  struct ln_buf text;        /* the file being loaded */
 };
 
 /* Opens the libraries, and with open what Lua can ask of C; compiler off; no limits on what it
@@ -53,7 +55,6 @@ LN_THROWS void ln_vm_require(struct lua_State *L, const char *name);
 /* Loads a file as a chunk with its whole name; false with a message pushed instead. The file is
  * noted for reload, also when it is missing or broken. */
 LN_THROWS bool ln_vm_load_file(struct lua_State *L, const char *path);
-void ln_vm_note_file(struct ln_vm *vm, const char *path);
 /* Modules beside this file are found by require from now on. */
 LN_THROWS void ln_vm_add_dir_of(struct lua_State *L, const char *path);
 

@@ -15,6 +15,7 @@ static struct {
   const char *dir;
   const char *files[4];
   size_t n_files;
+  struct ln_sources read; /* with what was in them when the owner read them */
   int told;
   uint64_t changed_at, worst_ms;
   struct ln_timer deadline;
@@ -55,8 +56,19 @@ static void make_dir(const char *name) {
   free(p);
 }
 
+static void read_files(void) {
+  ln_sources_deinit(&t.read);
+  for (size_t i = 0; i < t.n_files; i++)
+    ln_sources_note(&t.read, t.files[i], ln_source_content(t.files[i]));
+}
+
+static void set_read(void) {
+  CHECK(ln_watch_set(t.w, &t.read) == LN_OK);
+}
+
 static void set_again(void) {
-  CHECK(ln_watch_set(t.w, t.files, t.n_files) == LN_OK);
+  read_files();
+  set_read();
 }
 
 static void on_change(void *arg) {
@@ -105,6 +117,7 @@ static void end(void) {
   ln_timer_stop(&t.deadline);
   ln_loop_run(t.l); /* ends: nothing of it keeps the loop alive */
   for (size_t i = 0; i < t.n_files; i++) free((char *)t.files[i]);
+  ln_sources_deinit(&t.read);
   end_loop(t.l);
 }
 
@@ -136,6 +149,31 @@ static void untouched(char **args) {
   CHECK(fd >= 0 && read(fd, text, sizeof text) == 3 && close(fd) == 0);
   free(p);
   turn(QUIET);
+  end();
+}
+
+/* Written again with what it has, in place and by another file. */
+static void rewritten(char **args) {
+  begin(args, "a");
+  write_to("a", "one");
+  set_again();
+  write_to("a", "one");
+  turn(QUIET);
+  write_to("b", "one");
+  move("b", "a");
+  turn(QUIET);
+  end();
+}
+
+/* Changed after it was read, before it was watched at all. */
+static void late(char **args) {
+  begin(args, "a");
+  write_to("a", "one");
+  read_files();
+  write_to("a", "two");
+  t.changed_at = now_ms();
+  set_read();
+  turn(SOON);
   end();
 }
 
@@ -214,8 +252,9 @@ static void emptied(char **args) {
 
 static void write_once(void) {
   t.on_told = NULL;
+  read_files();
   write_to("a", "changed while it was read");
-  set_again();
+  set_read();
 }
 
 /* What changes between being told and watching again is told of too, once. */
@@ -233,12 +272,13 @@ static void meanwhile(char **args) {
 
 static void cut_short(void) {
   t.on_told = NULL;
+  read_files();
   char *p = path("a");
   half = fopen(p, "w");
   CHECK(half);
   free(p);
   ln_timer_start(t.l, &later, 100, finish_writing);
-  set_again();
+  set_read();
 }
 
 static void cut_meanwhile(char **args) {
@@ -264,8 +304,9 @@ static void write_new(void) {
   write_to("new", "one");
   t.files[1] = path("new");
   t.n_files = 2;
+  read_files();
   write_to("new", "two, after it was read");
-  set_again();
+  set_read();
 }
 
 /* So with a file that is watched for the first time. */
@@ -337,6 +378,8 @@ static void storm(char **args) {
 
 const struct scenario watch_scenarios[] = {{"saved", saved},
                                            {"untouched", untouched},
+                                           {"rewritten", rewritten},
+                                           {"late", late},
                                            {"links", links},
                                            {"circle", circle},
                                            {"truncated", truncated},

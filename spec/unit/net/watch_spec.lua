@@ -20,6 +20,8 @@ describe("net/watch", function()
 
   it("tells of a file saved in place, replaced, moved away and written anew", function() told(3, run "saved") end)
   it("doesn't tell of neighbours, nor of reading", function() told(0, run "untouched") end)
+  it("doesn't tell of a file written with what it has", function() told(0, run "rewritten") end)
+  it("tells of a change that came before it was watched", function() told(1, run "late") end)
   it("tells when any link on the way leads elsewhere, and of the file behind it", function() told(4, run "links") end)
   it("survives links in a circle", function() told(1, run "circle") end)
   it("waits for what follows a truncation", function()

@@ -162,7 +162,7 @@ struct fake *fake_new(struct ln_shared *shared) {
 char *fake_load(struct fake *f, int kind, const char *text, const char *const *args) {
   struct ln_target t = {(enum ln_target_kind)kind, text, args};
   char *why = NULL;
-  f->policy = ln_policy_load(&f->host, &t, 1, &why);
+  f->policy = ln_policy_load(&f->host, &t, 1, &why, NULL);
   return why;
 }
 

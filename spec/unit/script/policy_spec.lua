@@ -195,7 +195,7 @@ lunette.prompts.add { name = "review", arguments = { { name = "path", required =
       assert(require "pack" == "pack" and require "pack.inner" == "inner")
       assert(require "cjson".encode { 1 } == "[1]")]]
     local files = {}
-    for i = 0, tonumber(d.n_files) - 1 do files[i + 1] = str(d.files[i]):sub(#support.dir() + 2) end
+    for i = 0, tonumber(d.sources.n) - 1 do files[i + 1] = str(d.sources.at[i].path):sub(#support.dir() + 2) end
     assert.same({ "policy.lua", "beside.lua", "pack/init.lua", "pack/inner.lua" }, files)
     f:free()
     fails("\nlocal x = require 'broken'", "broken.lua:3: unexpected symbol")
@@ -268,7 +268,7 @@ lunette.prompts.add { name = "review", arguments = { { name = "path", required =
       assert.equal("command line", str(d.upstreams[0].where))
       assert.same({ "a" }, list(d.upstreams[0].args))
       assert.same({ "A: b" }, list(d.upstreams[1].headers))
-      assert.equal(path, str(d.files[0]))
+      assert.equal(path, str(d.sources.at[0].path))
     end)
 
     it("a URL", function()
