@@ -201,12 +201,16 @@ struct ln_upstream *ln_task_owner(const struct ln_session *s, struct ln_str show
                                   struct ln_str *id) {
   const struct ln_generation *g = s->gen;
   *id = shown;
-  struct ln_upstream *u = g->n_upstreams == 1 ? g->upstreams[0] : NULL;
-  const char *colon = u ? NULL : memchr(shown.p, ':', shown.n);
-  struct ln_str name = {shown.p, colon ? (size_t)(colon - shown.p) : 0};
-  for (size_t i = 0; i < g->n_upstreams && colon; i++)
-    if (ln_str_is(name, g->upstreams[i]->conf->name)) u = g->upstreams[i];
-  if (u && colon) *id = (struct ln_str){colon + 1, shown.n - name.n - 1};
+  struct ln_upstream *u = NULL;
+  if (g->n_upstreams == 1) {
+    u = g->upstreams[0];
+  } else {
+    const char *colon = memchr(shown.p, ':', shown.n);
+    struct ln_str name = {shown.p, colon ? (size_t)(colon - shown.p) : 0};
+    for (size_t i = 0; colon && !u && i < g->n_upstreams; i++)
+      if (ln_str_is(name, g->upstreams[i]->conf->name)) u = g->upstreams[i];
+    if (u) *id = (struct ln_str){colon + 1, shown.n - name.n - 1};
+  }
   /* In a session that many share, only what the table knows for this one's. */
   return u && u->conf->session != LN_SESSION_SHARED ? u : NULL;
 }
