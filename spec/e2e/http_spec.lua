@@ -565,6 +565,28 @@ lunette.tools.add { name = "stream", handler = function(o)
     loop.wait(function() return s.connections[1].gone end, "the connection to be closed")
   end)
 
+  it("is there for inner handlers of a notification, whose outer ones don't wait for them", function()
+    local held
+    local s = server(function(_, conn) held = conn end)
+    local policy = ([[
+lunette.on("notifications/initialized", function(notification, forward) forward(notification) end)
+lunette.on("notifications/initialized", function(notification, forward, ctx)
+  lunette.log.info("got " .. lunette.http(%q).body)
+  forward(notification)
+  lunette.log.info("from " .. ctx.session.client.name) end)]]):format(s.url)
+    local client = client_of(policy)
+    loop.wait(function() return held end, "a request")
+    held:send(ok)
+    client.process:wait_stderr "got ok"
+    client.process:wait_stderr "from spec"
+    held = nil
+    client = client_of(policy)
+    loop.wait(function() return held end, "a request")
+    client:close()
+    loop.wait(function() return held.gone end, "the connection to be closed")
+    assert.is_nil(client.process.err:all():find("got", 1, true))
+  end)
+
   it("ends with Lunette, whoever asks", function()
     local s = silent()
     local client = client_of("lunette.configure { drain_timeout = 0.1 } " .. fetch_tool

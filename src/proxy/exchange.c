@@ -139,6 +139,9 @@ bool ln_progress_rises(double *last, const struct ln_msg *msg) {
 
 void ln_exchange_close(struct ln_exchange *x) {
   if (x->ended) return;
+  /* The outer handlers of a notification don't wait for the inner ones. */
+  x->closing = x->handlers > 0;
+  if (x->closing) return;
   leave(x);
   ln_exchange_unref(x);
 }

@@ -107,7 +107,9 @@ static void on_done(void *arg, struct ln_msg *reply) {
   handler->c.run = NULL;
   struct ln_exchange *x = handler->c.x;
   ln_exchange_ref(x); /* its end frees the chain */
+  x->handlers--;
   handler->c.done(handler->c.arg, reply);
+  if (x->closing) ln_exchange_close(x);
   ln_exchange_unref(x);
 }
 
@@ -146,8 +148,12 @@ void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hoo
       .arg = s,
   };
   ln_exchange_ref(x); /* the handler's first steps may end it, and the chain with it */
+  x->handlers++;
   s->c.run = ln_policy_run_hook(x->gen->policy, &call);
-  if (!s->c.run) done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  if (!s->c.run) {
+    x->handlers--;
+    done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  }
   ln_exchange_unref(x);
 }
 
@@ -169,7 +175,11 @@ void ln_hooks_transform(struct ln_exchange *x, struct ln_msg *msg, ln_hooks_nati
                                     .done = on_done,
                                     .arg = s};
   ln_exchange_ref(x);
+  x->handlers++;
   s->c.run = ln_policy_run_transform(x->gen->policy, x->entry->transform, &call);
-  if (!s->c.run) done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  if (!s->c.run) {
+    x->handlers--;
+    done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  }
   ln_exchange_unref(x);
 }

@@ -189,6 +189,8 @@ struct ln_exchange {
   struct ln_msg *held; /* the reply that waits for them */
   bool moved;          /* a handler forwarded it under another name: entry may be that one's */
   bool counted;        /* in session->in_flight */
+  unsigned handlers;   /* of the policy's, that run for it */
+  bool closing;        /* dealt with but for those */
   bool ended;
 };
 
@@ -220,7 +222,7 @@ void ln_exchange_fail(struct ln_exchange *x, int code, const char *message);
 /* True when a notifications/progress tells of more than *last, which then becomes it (rule 17);
  * true also when it tells no number. */
 bool ln_progress_rises(double *last, const struct ln_msg *msg);
-/* A notification has been dealt with. */
+/* A notification has been dealt with, or will be when its handlers have ended. */
 void ln_exchange_close(struct ln_exchange *x);
 /* What servers, the client and the policy's own requests still work at for it is not needed any
  * more; the exchange itself goes on. */
