@@ -31,6 +31,16 @@ local function name_at(item, position)
   return item.name
 end
 
+-- Hidden for this client by a rule that asks for each: others may see it.
+local function is_anothers(item) return item.hidden and item.by_rule and item.by_rule.per_client end
+
+local function another_sees(view, names, position)
+  for _, item in ipairs(view.items) do
+    if is_anothers(item) and (not names or selector.any(names, name_at(item, position))) then return true end
+  end
+  return false
+end
+
 -- What may have been meant by a name, or what took it away.
 local function hint(name, items, all)
   for _, item in ipairs(items) do
@@ -85,7 +95,7 @@ local function look_at_selectors(view, rule, list)
     -- A list of URIs is not all that can be read.
     if view.kind.verb == "resources" and not meant:find "did you mean" then mistake = false end
     if rule.verb == "only" and any and s.names and any_name(s.names, view.all) then mistake = false end
-    if mistake and not s.hit then
+    if mistake and not s.hit and not another_sees(view, s.names, rule.position) then
       local text = ("%s: %q matches no %s%s"):format(view.verb(rule), s.text, view.kind.thing, meant)
       tell(rule.where, text, view.quietly or s.foreseen)
     end
@@ -96,7 +106,7 @@ local function look_at_rule(view, rule)
   if rule.selectors then return look_at_selectors(view, rule, rule.selectors) end
   if rule.selector then return look_at_selectors(view, rule, { rule.selector }) end
   for _, old in ipairs(rule.names and check.sorted(rule.names) or {}) do
-    if not rule.hits[old] then
+    if not rule.hits[old] and not another_sees(view, { old }, rule.position) then
       local text = ("%s: %q matches no %s%s"):format(view.verb(rule), old, view.kind.thing,
         hint(old, view.items, view.all))
       tell(rule.where, text, view.quietly or rule.foreseen[old])
@@ -109,7 +119,7 @@ end
 local function matches(hook, item)
   local s = hook.selector
   if s.upstreams and not (item.upstream and selector.any(s.upstreams, item.upstream)) then return false end
-  return not item.hidden and selector.any(s.names, name_at(item, hook.position))
+  return (not item.hidden or is_anothers(item)) and selector.any(s.names, name_at(item, hook.position))
 end
 
 local function look_at_hook(view, hook)
