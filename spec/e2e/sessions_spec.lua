@@ -271,3 +271,87 @@ describe("children", function()
     assert.equal(0, metric(host, "lunette_sessions"))
   end)
 end)
+
+describe("a server that comes back", function()
+  after_each(lunette.finish)
+
+  for _, kind in ipairs { "stdio", "http" } do
+    it("75: what a server that was started again lists now is told, " .. kind, function()
+      local options = { tools = '[{"name":"work","inputSchema":{"type":"object"}}]' }
+      local up = upstream.new(options)
+      up:on("tools/call", function(req) req:reply '{"content":[]}' end)
+      if kind == "http" then up:http() end
+      local host = lunette.http { policy = lunette.bare(up) }
+      local client, other = host.client(), host.client()
+      for _, c in ipairs { client, other } do
+        c:initialize()
+        c:listen()
+        c:result("tools/list", "{}")
+        c:result("tools/call", '{"name":"work"}')
+      end
+      local function restart()
+        if kind == "http" then return up:forget() end
+        local session = up.sessions[#up.sessions - (options.again and 0 or 1)]
+        session:exit(1)
+        loop.wait(function() return session.gone end, "its end")
+      end
+      -- The same as before: nobody is told anything.
+      restart()
+      loop.wait(function() return json.at(client:request("tools/call", '{"name":"work"}'), "result") end, "it to be back")
+      client:result("tools/list", "{}")
+      assert.is_nil(client:maybe("notifications/tools/list_changed", 100))
+      options.tools = '[{"name":"work","inputSchema":{"type":"object"}},{"name":"more","inputSchema":{"type":"object"}}]'
+      options.again = true
+      restart()
+      loop.wait(function() return json.at(client:request("tools/call", '{"name":"work"}'), "result") end, "it to be back")
+      client:expect "notifications/tools/list_changed"
+      assert.same({ "work", "more" }, json.names(json.at(client:result("tools/list", "{}"), "tools")))
+      client:result("tools/call", '{"name":"more"}')
+    end)
+  end
+
+  it("75: of another version is listed anew, for who calls it and for all who come then", function()
+    local options = { info = '{"name":"s","version":"1"}', tools = '[{"name":"work","inputSchema":{"type":"object"}}]' }
+    local up = upstream.new(options):http()
+    up:on("tools/call", function() return '{"content":[]}' end)
+    local host = lunette.http { policy = lunette.bare(up) }
+    local function client()
+      local c = host.client()
+      c:initialize()
+      c:listen()
+      return c
+    end
+    local function names(c) return json.names(json.at(c:result("tools/list", "{}"), "tools")) end
+    local first = client()
+    assert.same({ "work" }, names(first))
+    first:close()
+    options.info, options.tools = '{"name":"s","version":"2"}', '[{"name":"labour","inputSchema":{"type":"object"}}]'
+    local second = client()
+    second:request("tools/call", '{"name":"labour"}')
+    second:expect "notifications/tools/list_changed"
+    assert.same({ "labour" }, names(second))
+    assert.same({ "labour" }, names(client()))
+    assert.equal(2, up:count "tools/list")
+  end)
+
+  it("75: tells all who share it, in mode shared", function()
+    local options = { tools = '[{"name":"work","inputSchema":{"type":"object"}}]' }
+    local up = upstream.new(options)
+    up:on("tools/call", function() return '{"content":[]}' end)
+    local host = lunette.http { policy = ("lunette.upstream('up', %s)"):format(up:lua "session = 'shared'") }
+    local clients = { host.client(), host.client() }
+    for _, c in ipairs(clients) do
+      c:initialize()
+      c:listen()
+      c:result("tools/list", "{}")
+    end
+    options.tools = "[]"
+    up.sessions[1]:exit(1)
+    host.process:wait_stderr "exited with status 1"
+    clients[1]:request("tools/call", work)
+    for _, c in ipairs(clients) do
+      c:expect "notifications/tools/list_changed"
+      assert.equal("[]", json.at(c:result("tools/list", "{}"), "tools"))
+    end
+  end)
+end)

@@ -139,6 +139,12 @@ struct ln_catalogue *ln_catalogue_new(struct ln_upstream *u, struct ln_bytes *of
   return ln_catalogue_ref(c); /* the list's and the caller's */
 }
 
+void ln_catalogue_retire(struct ln_catalogue *c) {
+  if (ln_list_empty(&c->link)) return; /* not shared, or no more */
+  ln_list_remove(&c->link);
+  ln_catalogue_unref(c);
+}
+
 struct ln_catalogue *ln_catalogue_ref(struct ln_catalogue *c) {
   c->refs++;
   return c;
@@ -179,6 +185,7 @@ struct fetch {
   struct ln_usession *us;     /* who began it: compared, never followed; it may have gone */
   struct ln_shelf *shelf;
   struct ln_bytes *cursor;
+  bool restarted; /* the server was started again: what others were shown is out of date for all */
   void (*done)(struct fetch *f, struct ln_shelf *shelf, const char *why);
   struct ln_catalogue *catalogue; /* counted */
   void (*changed)(void *arg, bool differs);
@@ -279,6 +286,7 @@ static struct fetch *fetch_new(struct ln_catalogue *c, enum ln_kind kind, struct
     return NULL;
   }
   f->us = us;
+  f->restarted = us->again;
   f->session = us->owner ? ln_session_ref(us->owner) : NULL;
   f->catalogue = ln_catalogue_ref(c);
   f->done = done;
@@ -471,6 +479,7 @@ static void refetched(struct fetch *f, struct ln_shelf *shelf, const char *why) 
       struct ln_catalogue *own = fork_catalogue(c);
       if (own && ln_session_set_catalogue(s, u, own) == LN_OK) c = own;
       ln_catalogue_unref(own); /* the session's now */
+      if (f->restarted) ln_catalogue_retire(f->catalogue);
     }
     ln_shelf_unref(c->shelves[shelf->kind]);
     c->shelves[shelf->kind] = shelf;

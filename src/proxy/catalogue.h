@@ -51,6 +51,8 @@ struct ln_catalogue *ln_catalogue_find(struct ln_upstream *u, const struct ln_by
  */
 struct ln_catalogue *ln_catalogue_new(struct ln_upstream *u, struct ln_bytes *offered,
                                       struct ln_msg *hello, struct ln_usession *maker);
+/* Sessions that come from now on don't share it. */
+void ln_catalogue_retire(struct ln_catalogue *c);
 struct ln_catalogue *ln_catalogue_ref(struct ln_catalogue *c);
 void ln_catalogue_unref(struct ln_catalogue *c);
 /* Whether the server promises this list. */

@@ -91,17 +91,33 @@ static void learn(struct ln_session *s, struct ln_catalogue *c) {
   if (s->state == LN_SESSION_OPEN || s->state == LN_SESSION_INITIALIZED) announce(s, c);
 }
 
+/* A server of another name or version is another, whatever was known of it. */
+static bool same_server(const struct ln_catalogue *c, const struct ln_msg *reply) {
+  struct ln_json_item then = {0}, now = {0};
+  bool had = ln_json_get(c->hello->result, "serverInfo", &then);
+  return had == ln_json_get(reply->result, "serverInfo", &now) &&
+         (!had || ln_str_eq(then.value, now.value));
+}
+
 struct ln_catalogue *ln_router_catalogue(struct ln_usession *us, struct ln_msg *reply) {
   struct ln_upstream *u = us->upstream;
   struct ln_session *s = us->owner;
   struct ln_bytes *caps = s && s->offered ? ln_bytes_ref(s->offered) : offered_shared(u);
   if (!caps) return NULL;
   struct ln_catalogue *c = ln_catalogue_find(u, caps);
+  bool replaced = c && !same_server(c, reply);
+  if (replaced) {
+    ln_catalogue_retire(c);
+    c = NULL;
+  }
   bool known = c != NULL;
   c = c ? ln_catalogue_ref(c) : ln_catalogue_new(u, caps, reply, us);
   ln_bytes_unref(caps);
   if (!c) return NULL;
-  if (s) learn(s, c);
+  if (s && replaced && ln_session_catalogue(s, u) && ln_session_set_catalogue(s, u, c) == LN_OK)
+    announce(s, c);
+  else if (s)
+    learn(s, c);
   /* Sessions of the same kind that did without it (it is late, or new after a reload) hear of it.
    */
   if (known && !us->probe) return c;

@@ -299,29 +299,35 @@ struct change {
   struct ln_msg *msg;         /* counted */
   enum ln_kind kind;
   unsigned pending;
+  bool ours; /* nobody said so: it is passed on if it is so */
+  bool differs;
 };
 
-static void list_changed_in(struct ln_usession *us, struct ln_msg *msg, enum ln_kind kind);
+static void list_changed_in(struct ln_usession *us, struct ln_msg *msg, enum ln_kind kind,
+                            bool ours);
 
 static void changed(void *arg, bool differs) {
   struct change *c = arg;
-  (void)differs; /* the server's word is passed on either way, as a client would hear it directly */
+  c->differs |= differs;
   if (--c->pending) return;
+  /* The server's word is passed on either way, as a client would hear it directly. */
+  bool tell = !c->ours || c->differs;
   struct ln_host *h = c->upstream->host;
   struct ln_usession as = {.upstream = c->upstream, .owner = c->session};
-  if (!h->closing && (!c->session || c->session->state != LN_SESSION_GONE))
+  if (tell && !h->closing && (!c->session || c->session->state != LN_SESSION_GONE))
     relay_to_all(&as, c->msg);
   struct ln_usession *us =
       c->session ? ln_session_usession(c->session, c->upstream) : c->upstream->shared;
   bool again = us && us->changed_again[c->kind];
   if (us) us->changing[c->kind] = us->changed_again[c->kind] = false;
-  if (again) list_changed_in(us, c->msg, c->kind);
+  if (again) list_changed_in(us, c->msg, c->kind, c->ours);
   ln_msg_unref(c->msg);
   if (c->session) ln_session_unref(c->session);
   free(c);
 }
 
-static void list_changed_in(struct ln_usession *us, struct ln_msg *msg, enum ln_kind kind) {
+static void list_changed_in(struct ln_usession *us, struct ln_msg *msg, enum ln_kind kind,
+                            bool ours) {
   /* However often a server says so: one fetch at a time, and one more for all that came meanwhile.
    */
   if (us->changing[kind]) {
@@ -332,10 +338,29 @@ static void list_changed_in(struct ln_usession *us, struct ln_msg *msg, enum ln_
   if (!c) return;
   us->changing[kind] = true;
   bool resources = kind == LN_KIND_RESOURCE;
-  *c = (struct change){us->upstream, us->owner ? ln_session_ref(us->owner) : NULL, ln_msg_ref(msg),
-                       kind, resources ? 2 : 1};
+  *c = (struct change){us->upstream,
+                       us->owner ? ln_session_ref(us->owner) : NULL,
+                       ln_msg_ref(msg),
+                       kind,
+                       resources ? 2 : 1,
+                       ours,
+                       false};
   ln_catalogue_changed(us, kind, changed, c);
   if (resources) ln_catalogue_changed(us, LN_KIND_TEMPLATE, changed, c);
+}
+
+void ln_router_restarted(struct ln_usession *us) {
+  static const enum ln_kind kinds[] = {LN_KIND_TOOL, LN_KIND_RESOURCE, LN_KIND_PROMPT};
+  struct ln_catalogue *c =
+      us->owner ? ln_session_catalogue(us->owner, us->upstream) : us->catalogue;
+  for (size_t i = 0; c && i < LN_COUNT(kinds); i++) {
+    bool listed =
+        c->shelves[kinds[i]] || (kinds[i] == LN_KIND_RESOURCE && c->shelves[LN_KIND_TEMPLATE]);
+    struct ln_msg *m =
+        listed ? ln_msg_notification(ln_kind_rows[kinds[i]].changed, LN_STR_NONE) : NULL;
+    if (m) list_changed_in(us, m, kinds[i], true);
+    ln_msg_unref(m);
+  }
 }
 
 void ln_router_from_server(struct ln_usession *us, struct ln_msg *msg,
@@ -352,7 +377,7 @@ void ln_router_from_server(struct ln_usession *us, struct ln_msg *msg,
   switch (method->route) {
     case LN_ROUTE_CANCELLED: cancelled_in(us, msg); break;
     case LN_ROUTE_PROGRESS: progress_in(us, msg); break;
-    case LN_ROUTE_LIST_CHANGED: list_changed_in(us, msg, method->kind); break;
+    case LN_ROUTE_LIST_CHANGED: list_changed_in(us, msg, method->kind, false); break;
     case LN_ROUTE_UPDATED: relay_to_all(us, msg); break;
     case LN_ROUTE_TASK_STATUS: task_status_in(us, msg, cause); break;
     case LN_ROUTE_ELICITED: elicitation_done_in(us, msg, cause); break;

@@ -16,6 +16,10 @@ void ln_router_request(struct ln_session *s, struct ln_msg *msg, struct ln_excha
                        ln_reply_fn reply, void *arg);
 /* A request or notification from a server; cause: the request on whose stream it came, or NULL. */
 void ln_router_from_server(struct ln_usession *us, struct ln_msg *msg, struct ln_urequest *cause);
+/* A session with a server is there again after one that ended by itself: what it lists may be
+ * something else now. Lists that had been fetched are fetched anew, and who sees another than
+ * before is told (protocol rule 75). */
+void ln_router_restarted(struct ln_usession *us);
 /* The initialize request for a new upstream session. One reference, the caller's; NULL: out of
  * memory. */
 struct ln_msg *ln_router_hello(struct ln_usession *us);

@@ -200,6 +200,18 @@ int ln_session_set_usession(struct ln_session *s, struct ln_upstream *u, struct 
   return b || !us ? LN_OK : LN_ENOMEM;
 }
 
+void ln_session_lost(struct ln_session *s, const struct ln_usession *us) {
+  struct ln_bond *b = bond_find(s, us->upstream);
+  if (b && b->usession == us) b->lost = true;
+}
+
+bool ln_session_found(struct ln_session *s, const struct ln_upstream *u) {
+  struct ln_bond *b = bond_find(s, u);
+  bool lost = b && b->lost;
+  if (b) b->lost = false;
+  return lost;
+}
+
 int ln_session_set_catalogue(struct ln_session *s, struct ln_upstream *u, struct ln_catalogue *c) {
   struct ln_bond *b = bond_get(s, u);
   if (!b) return LN_ENOMEM;

@@ -99,6 +99,7 @@ struct ln_session {
 
 /* A session and a server. */
 struct ln_bond {
+  bool lost; /* its session with the server ended by itself: another one may list other things */
   struct ln_upstream *upstream;   /* counted */
   struct ln_usession *usession;   /* the current one of the session's own, or NULL */
   struct ln_catalogue *catalogue; /* counted, or NULL */
@@ -108,6 +109,9 @@ struct ln_usession *ln_session_usession(const struct ln_session *s, const struct
 struct ln_catalogue *ln_session_catalogue(const struct ln_session *s, const struct ln_upstream *u);
 /* usession: NULL takes it away. The catalogue is counted by the call. LN_ENOMEM. */
 int ln_session_set_usession(struct ln_session *s, struct ln_upstream *u, struct ln_usession *us);
+/* us, the session's own, ends by itself; and whether one has since this was asked last. */
+void ln_session_lost(struct ln_session *s, const struct ln_usession *us);
+bool ln_session_found(struct ln_session *s, const struct ln_upstream *u);
 int ln_session_set_catalogue(struct ln_session *s, struct ln_upstream *u, struct ln_catalogue *c);
 
 /* A resource the client listens to. */

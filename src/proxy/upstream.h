@@ -36,6 +36,7 @@ struct ln_upstream {
   uint64_t retry_at;   /* loop time before which no new start is tried */
   uint64_t rest_until; /* loop time before which no list is a reason to try again */
   unsigned failures;   /* in a row: each doubles the pause before the next start */
+  bool lost_shared;    /* as a bond's `lost`, of the shared one */
   bool retired;        /* no longer declared: ends when what is under way is done */
 };
 
@@ -49,6 +50,7 @@ struct ln_usession {
   enum ln_usession_state state;
   bool initialized_sent;
   bool served;  /* it has answered something beyond initialize */
+  bool again;   /* it follows one that ended by itself */
   bool probe;   /* opened to see whether the server is there again, and for nothing else */
   bool leaving; /* out of sight: closed when what is under way in it has ended */
   bool single;  /* for one request: closed after it */

@@ -109,7 +109,8 @@ struct ln_usession *ln_usession_for(struct ln_session *s, struct ln_upstream *u,
   struct ln_usession *us = shared ? u->shared : ln_session_usession(s, u);
   if (us) return us;
   us = open_session(u, shared ? NULL : s, why);
-  if (us && shared) u->shared = us;
+  if (us) us->again = shared ? u->lost_shared : ln_session_found(s, u);
+  if (us && shared) u->shared = us, u->lost_shared = false;
   if (us && !shared && ln_session_set_usession(s, u, us)) {
     *why = "out of memory";
     ln_usession_close(us, *why);
@@ -258,6 +259,7 @@ static void on_initialized(void *arg, struct ln_msg *reply) {
   }
   tell_watchers(us, true, NULL);
   if (us->state == LN_US_READY) ln_usession_flush(us);
+  if (us->again && us->state == LN_US_READY) ln_router_restarted(us);
   if (us->probe) ln_usession_close(us, "it was asked for nothing but whether it is there");
   return;
 fail:
@@ -431,10 +433,19 @@ void ln_usession_close(struct ln_usession *us, const char *why) {
   ln_channel_close(us->channel);
 }
 
+/* It ends, and not because we wanted it. */
+static void note_lost(struct ln_usession *us) {
+  if (us->owner)
+    ln_session_lost(us->owner, us);
+  else if (us->upstream->shared == us)
+    us->upstream->lost_shared = true;
+}
+
 static void channel_lost(void *arg, const char *why) {
   struct ln_usession *us = arg;
   if (us->state == LN_US_CLOSING) return;
   note_failure(us, why);
+  note_lost(us);
   LN_LOG(log_of(us), ERROR, us->topic, "%s", why);
   ln_usession_close(us, why);
 }
@@ -448,6 +459,7 @@ static void channel_closed(void *arg, int err, const char *why) {
       note_failure(us, why);
       LN_LOG(h->log, ERROR, us->topic, "%s", why);
     }
+    note_lost(us);
     us->state = LN_US_CLOSING;
     ln_router_stalled(us, false);
     detach(us);
@@ -473,6 +485,7 @@ static bool retry_elsewhere(struct ln_usession *us, struct ln_urequest *r) {
   r->id = 0;
   r->retried = true;
   ln_router_stalled(us, false);
+  note_lost(us);
   detach(us);
   struct ln_usession *fresh = ln_usession_for(s, u, &why);
   r->usession = fresh ? fresh : us;
