@@ -15,6 +15,51 @@ local function server(args)
   return up
 end
 
+describe("standard streams", function()
+  after_each(lunette.finish)
+
+  local ping = '{"jsonrpc":"2.0","id":1,"method":"ping"}'
+  local answer = '{"jsonrpc":"2.0","id":1,"result":{}}\n'
+
+  it("carry the protocol alone, whatever a policy's child processes read and write", function()
+    local policy = lunette.policy [[lunette.tools.add { name = "leak", inputSchema = { type = "object" },
+      handler = function() os.execute "echo leak; cat" return "done" end }]]
+    local p = lunette.spawn { "run", policy }
+    p:write('{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},'
+      .. '"clientInfo":{"name":"x","version":"1"}}}\n{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
+    assert.equal("1", json.at(p:line(), "id"))
+    p:write '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"leak"}}\n'
+    p:write('{"jsonrpc":"2.0","id":3,"method":"ping"}\n')
+    local ids = { json.at(p:line(), "id"), json.at(p:line(), "id") }
+    table.sort(ids)
+    assert.same({ "2", "3" }, ids)
+    p:close_stdin()
+    p:wait_exit()
+    assert.equal("", p.out:all())
+    assert.truthy(p.err:all():find("leak", 1, true))
+  end)
+
+  it("may be files, and a last message may lack the end of its line", function()
+    local policy = lunette.policy 'lunette.tools.add { name = "a", inputSchema = { type = "object" }, handler = function() end }'
+    local result = lunette.cli({ "run", policy }, { stdin = ping })
+    assert.equal(answer, result.stdout)
+    local dir = loop.tempdir()
+    local function run(text)
+      local file = assert(io.open(dir .. "/in", "w"))
+      file:write(text)
+      file:close()
+      local shell = process.run { command = "sh", args = { "-c", '"$0" run "$1" <"$2"/in >"$2"/out', lunette.binary, policy, dir } }
+      assert.equal(0, shell.code, shell.stderr)
+      file = assert(io.open(dir .. "/out"))
+      local out = file:read "*a"
+      file:close()
+      return out
+    end
+    assert.equal(answer, run(ping))
+    assert.equal(answer, run(ping .. "\n"))
+  end)
+end)
+
 describe("the end of", function()
   after_each(lunette.finish)
 
@@ -282,6 +327,13 @@ describe("a reload", function()
     write 'lunette.tools.rename { work = "toil" }'
     client:expect "notifications/tools/list_changed"
     assert.same({ "toil" }, names(client))
+  end)
+
+  it("that never ends loading holds nobody up for long", function()
+    local client, _, host, write = running 'lunette.tools.rename { work = "labour" }'
+    write "\nwhile true do end"
+    host.process:wait_stderr("ran for more than 1 s while the policy loads", 15000)
+    assert.same({ "labour" }, names(client))
   end)
 
   it("changes nothing for what is in flight", function()

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,7 +21,9 @@ static const char *const level_names[] = {
 static const char *const level_colours[] = {"\033[2m", "", "\033[33m", "\033[31m", ""};
 
 void ln_log_init(struct ln_log *log, int fd) {
-  *log = (struct ln_log){.level = LN_LOG_INFO, .fd = fd, .colour = isatty(fd)};
+  const char *no_colour = getenv("NO_COLOR");
+  if (no_colour && !*no_colour) no_colour = NULL; /* no-color.org: empty counts as unset */
+  *log = (struct ln_log){.level = LN_LOG_INFO, .fd = fd, .colour = isatty(fd) && !no_colour};
 }
 
 int ln_log_level_parse(const char *name) {

@@ -245,10 +245,15 @@ static int l_app_servers(lua_State *L) {
 /* --- serving
  * ---------------------------------------------------------------------------------------- */
 
+/* Nobody is served while a policy loads: one that is in front of clients has less time for it than
+ * the first. */
+enum { RELOAD_MS = 1000 };
+
 static struct ln_policy *load_again(void *arg, char **why, struct ln_sources *read) {
   struct app *a = arg;
   struct ln_policy_host for_policy = ln_host_for_policy(&a->host);
   for_policy.open = ln_bind_open;
+  for_policy.load_ms = RELOAD_MS;
   return ln_policy_load(&for_policy, a->targets, a->n_targets, why, read);
 }
 

@@ -4,6 +4,7 @@
  *
  * Invariant: while busy a thread uses buf and the descriptor; neither goes before it is back. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,7 +22,11 @@ static void on_fs_read(uv_fs_t *req);
 int ln_file_open(struct ln_stream *s, int fd) {
   struct ln_file *f = calloc(1, sizeof *f);
   if (!f) return LN_ENOMEM;
-  f->fd = fd;
+  f->fd = fd <= STDERR_FILENO ? fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : fd;
+  if (f->fd < 0) {
+    free(f);
+    return LN_ESYSTEM;
+  }
   s->file = f;
   if (fd <= STDERR_FILENO) s->stdio = fd;
   return LN_OK;
@@ -70,10 +75,8 @@ static void on_fs_read(uv_fs_t *req) {
 bool ln_file_close(struct ln_stream *s) {
   struct ln_file *f = s->file;
   if (f->busy) return false;
-  if (s->stdio >= 0)
-    ln_stream_give_up_stdio(s);
-  else
-    close(f->fd);
+  ln_stream_give_up_stdio(s);
+  close(f->fd);
   free(f);
   s->file = NULL;
   return true;

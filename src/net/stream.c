@@ -229,6 +229,13 @@ void ln_stream_give_up_stdio(struct ln_stream *s) {
   s->stdio = -1;
 }
 
+void ln_stream_shield_stdio(struct ln_stream *s) {
+  if (s->stdio != STDOUT_FILENO)
+    ln_stream_give_up_stdio(s);
+  else if (dup2(STDERR_FILENO, STDOUT_FILENO) == STDOUT_FILENO)
+    s->stdio = -1;
+}
+
 static void on_handle_closed(uv_handle_t *h) {
   struct ln_stream *s = h->data;
   s->open = s->handle_closing = s->reading = false;

@@ -146,7 +146,7 @@ static void on_end(void *arg, int err) {
   struct ln_front_stdio *f = arg;
   if (f->eof) return;
   f->eof = true;
-  (void)err;
+  if (!err && f->line.held.len) on_read(f, "\n", 1); /* a last line may lack its end */
   f->give_up_at = ln_loop_now(f->host->loop) + f->host->settings.drain_timeout_ms;
   ln_timer_start(f->host->loop, &f->poll, 1, poll_end);
 }
@@ -202,6 +202,8 @@ struct ln_front_stdio *ln_front_stdio_start(struct ln_host *h, int in, int out,
     /* At start-up, and out of memory: the program is about to say so and end. */
     return NULL;
   }
+  ln_stream_shield_stdio(f->in);
+  ln_stream_shield_stdio(f->out);
   f->session->front = f;
   f->session->on_stall = on_stall;
   ln_session_set_general(f->session, &f->sink);

@@ -88,7 +88,8 @@ static int load_all(struct ln_policy *p, const struct ln_target *targets, size_t
   int rc = ln_vm_call(p->vm, job_prepare, p, why);
   for (size_t i = 0; i < n && rc == LN_OK; i++) {
     struct load l = {p, &targets[i]};
-    struct ln_guard_mark mark = ln_guard_enter(&p->vm->guard, LOAD_LIMIT_NS, LOAD_LIMIT_NS);
+    uint64_t limit = p->host.load_ms ? p->host.load_ms * 1000000 : LOAD_LIMIT_NS;
+    struct ln_guard_mark mark = ln_guard_enter(&p->vm->guard, limit, limit);
     p->vm->guard.loading = true;
     rc = ln_vm_call(p->vm, job_target, &l, why);
     p->vm->guard.loading = false;

@@ -147,6 +147,7 @@ struct ln_policy_host {
   /* upstream:clear() */
   void (*upstream_clear)(void *host, const char *name);
   void *host;
+  uint64_t load_ms; /* how long the files may run while they load; 0: 10 s */
   struct ln_loop *loop;
   struct ln_log *log;
   struct ln_fetcher *fetcher;   /* what lunette.http asks (transport/fetch.h); NULL: nothing */
