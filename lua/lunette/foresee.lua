@@ -1,14 +1,25 @@
 -- What a policy's rules and handlers say to each other, looked at when all of it is loaded and no server has
 -- been asked: what can't ever do anything is told with its place, as a warning. Only what is sure is told: names
 -- that code makes (a rename or transform by function) end what can be known.
+local core = require "lunette.core"
 local check = require "lunette.check"
 local globs = require "lunette.globs"
 local state = require "lunette.state"
 
 local M = {}
 
+-- What may be spent on a policy, in comparisons with a name; two globs cost as much as GLOBS of them. When it is
+-- spent nothing more is known, and nothing told.
+local BUDGET, GLOBS = 200000, 50
+local budget = BUDGET
+
+local function spend(n)
+  budget = budget - n
+  return budget > 0
+end
+
 -- What is known of the names of one kind as the rules go by:
---   gone: { glob =, where =, what = }: nothing has such a name any more
+--   gone: { glob =, where =, what = }: nothing has such a name any more; by name: gone_names
 --   left: { globs =, where =, what = }: everything has one of these
 --   there: name → where it came from: for sure, or as sure as the name it had before
 local Names = {}
@@ -28,7 +39,7 @@ local function prefixed()
 end
 
 local function names_of(kind)
-  local self = setmetatable({ gone = {}, left = {}, there = {}, kind = kind }, Names)
+  local self = setmetatable({ gone = {}, gone_names = {}, left = {}, there = {}, kind = kind }, Names)
   local list = kind.key == "name" and prefixed()
   if list then
     local what = "all names begin with their server's: " .. table.concat(list, " ")
@@ -41,22 +52,31 @@ local function names_of(kind)
 end
 
 --- Forgets all: names are now what code made of them.
-function Names:blur() self.gone, self.left, self.there = {}, {}, {} end
+function Names:blur() self.gone, self.gone_names, self.left, self.there = {}, {}, {}, {} end
+
+-- Whether one of the globs can have something in common with a glob (which matches that name alone, if any).
+local function any_meets(list, glob, name)
+  for _, other in ipairs(list) do
+    if not spend(name and 1 or GLOBS) then return true end
+    if name and core.glob(other, name) or not name and globs.meet(other, glob) then return true end
+  end
+  return false
+end
 
 -- Why nothing can have a name that the glob matches: what took it, or nil.
 function Names:why_none(glob)
-  for name in pairs(self.there) do
-    if globs.covers(glob, globs.literal(name)) then return nil end
+  if budget <= 0 then return nil end
+  local name = globs.name(glob)
+  for one in pairs(self.there) do
+    if not spend(1) or core.glob(glob, one) then return nil end
   end
+  if name and self.gone_names[name] then return self.gone_names[name] end
   for _, took in ipairs(self.gone) do
-    if globs.covers(took.glob, glob) then return took end
+    if not spend(name and 1 or GLOBS) then return nil end
+    if name and core.glob(took.glob, name) or not name and globs.covers(took.glob, glob) then return took end
   end
   for _, took in ipairs(self.left) do
-    local meets = false
-    for _, other in ipairs(took.globs) do
-      meets = meets or globs.meet(other, glob)
-    end
-    if not meets then return took end
+    if not any_meets(took.globs, glob, name) then return took end
   end
 end
 
@@ -72,9 +92,15 @@ function Names:why_nothing(list)
 end
 
 function Names:take(glob, rule, what)
-  self.gone[#self.gone + 1] = { glob = glob, where = rule.where, what = what }
-  for name in pairs(self.there) do
-    if globs.covers(glob, globs.literal(name)) then self.there[name] = nil end
+  local name = globs.name(glob)
+  local took = { glob = glob, where = rule.where, what = what }
+  if name then
+    self.gone_names[name] = took
+  else
+    self.gone[#self.gone + 1] = took
+  end
+  for one in pairs(self.there) do
+    if spend(1) and core.glob(glob, one) then self.there[one] = nil end
   end
 end
 
@@ -110,9 +136,10 @@ local function tell_servers(at, verb, s)
   for _, glob in ipairs(s.upstreams) do
     local found = false
     for _, name in ipairs(declared) do
-      found = found or globs.covers(glob, globs.literal(name))
+      found = found or not spend(1) or core.glob(glob, name)
     end
     if not found then
+      s.foreseen = true
       check.warn(at, ("%s: no server is called %s%s"):format(verb, glob, check.suggest(glob, declared)))
     end
   end
@@ -127,7 +154,7 @@ local function look(names, rule, s)
   tell_servers(rule.where, verb, s)
   local why = s.names and names:why_nothing(s.names)
   if why then tell_nothing(names, rule.where, verb, s.names, why) end
-  s.foreseen = why ~= nil -- unmatched.lua need not say it again
+  s.foreseen = s.foreseen or why ~= nil -- unmatched.lua need not say it again
   return not why
 end
 
@@ -160,7 +187,7 @@ function pass.only(names, rule)
   for name in pairs(names.there) do
     local stays = false
     for _, glob in ipairs(all) do
-      stays = stays or globs.covers(glob, globs.literal(name))
+      stays = stays or not spend(1) or core.glob(glob, name)
     end
     if not stays then names.there[name] = nil end
   end
@@ -232,7 +259,7 @@ end
 
 -- Handlers for what is hidden after them, as far as names are the same in between.
 local function tell_hidden_later(names, waiting, rule)
-  if changes_names(rule) then return {} end
+  if changes_names(rule) or not spend(#waiting) then return {} end
   local still = {}
   for _, hook in ipairs(waiting) do
     local why = names:why_nothing(hook.selector.names)

@@ -56,6 +56,18 @@ for name in pairs(methods) do
   families[name:match "^[^/]+"] = true
 end
 
+-- What may have been meant by a method that MCP has not: one of the same family, or of a family called like it.
+local function meant_by(method)
+  local family, rest = method:match "^([%w_]+)/(.*)$"
+  if not families[family or ""] then return check.suggest(method, check.sorted(methods)) end
+  local rests = {}
+  for name in pairs(methods) do
+    rests[#rests + 1] = name:match("^" .. family .. "/(.*)$")
+  end
+  table.sort(rests)
+  return (check.suggest(rest, rests):gsub("mean ", "mean " .. family .. "/"))
+end
+
 -- Servers may have methods of their own: of globs only those are told that look misspelt.
 local function check_method(method)
   selector.check_glob("lunette.on: method", check.text("lunette.on: method", method))
@@ -67,9 +79,8 @@ local function check_method(method)
   elseif methods[method] then
     return
   end
-  meant = meant or check.suggest(method, check.sorted(methods))
   local text = "lunette.on: %s is no method of MCP%s (a server may have methods of its own)"
-  check.warn(core.where(), text:format(method, meant))
+  check.warn(core.where(), text:format(method, meant or meant_by(method)))
 end
 
 -- Names and servers are matched before Lua is entered; a function is asked here. It sees what the rules

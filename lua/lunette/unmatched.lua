@@ -12,6 +12,9 @@ local state = require "lunette.state"
 
 local M = {}
 
+-- Names among which one that is near is looked for: it takes its time.
+local MANY = 500
+
 -- All names that the items have or had on their way, and their names at a position.
 local function names_of(items)
   local all = {}
@@ -48,7 +51,7 @@ local function hint(name, items, all)
       return (": it is hidden at %s"):format(item.by_rule.where)
     end
   end
-  if all[name] then return "" end
+  if all[name] or #items > MANY then return "" end
   for _, other in ipairs(check.sorted(all)) do
     if #name > 2 and other:sub(-#name - 1) == "_" .. name then return ("; did you mean %s?"):format(other) end
   end
@@ -82,23 +85,29 @@ local function any_name(list, all)
   return false
 end
 
+-- any: whether another of the rule's chose something, or may.
+local function look_at_selector(view, rule, s, any)
+  s.looked_at = true
+  local name = s.names and #s.names == 1 and globs.name(s.names[1])
+  local meant = name and hint(name, view.items, view.all) or ""
+  local near = meant:find "did you mean"
+  -- Of several, one that chose nothing is told when it looks like another name that there is.
+  local mistake = not any or (is_plain(s) and near)
+  -- A list of URIs is not all that can be read.
+  if view.kind.verb == "resources" and not near then mistake = false end
+  if rule.verb == "only" and any and s.names and any_name(s.names, view.all) then mistake = false end
+  if not mistake or another_sees(view, s.names, rule.position) then return end
+  local text = ("%s: %q matches no %s%s"):format(view.verb(rule), s.text, view.kind.thing, meant)
+  tell(rule.where, text, view.quietly or s.foreseen)
+end
+
 local function look_at_selectors(view, rule, list)
   local any = false
   for _, s in ipairs(list) do
     if s.hit or not is_plain(s) then any = true end
   end
   for _, s in ipairs(list) do
-    local name = s.names and #s.names == 1 and globs.name(s.names[1])
-    local meant = name and hint(name, view.items, view.all) or ""
-    -- Of several, one that chose nothing is told when it looks like another name that there is.
-    local mistake = not any or (not s.hit and is_plain(s) and meant:find "did you mean")
-    -- A list of URIs is not all that can be read.
-    if view.kind.verb == "resources" and not meant:find "did you mean" then mistake = false end
-    if rule.verb == "only" and any and s.names and any_name(s.names, view.all) then mistake = false end
-    if mistake and not s.hit and not another_sees(view, s.names, rule.position) then
-      local text = ("%s: %q matches no %s%s"):format(view.verb(rule), s.text, view.kind.thing, meant)
-      tell(rule.where, text, view.quietly or s.foreseen)
-    end
+    if not s.hit and not s.looked_at then look_at_selector(view, rule, s, any) end
   end
 end
 
@@ -106,7 +115,9 @@ local function look_at_rule(view, rule)
   if rule.selectors then return look_at_selectors(view, rule, rule.selectors) end
   if rule.selector then return look_at_selectors(view, rule, { rule.selector }) end
   for _, old in ipairs(rule.names and check.sorted(rule.names) or {}) do
-    if not rule.hits[old] and not another_sees(view, { old }, rule.position) then
+    local unseen = not rule.hits[old] and not another_sees(view, { old }, rule.position)
+    if unseen and not rule.looked_at[old] then
+      rule.looked_at[old] = true
       local text = ("%s: %q matches no %s%s"):format(view.verb(rule), old, view.kind.thing,
         hint(old, view.items, view.all))
       tell(rule.where, text, view.quietly or rule.foreseen[old])
@@ -126,7 +137,8 @@ local function look_at_hook(view, hook)
   for _, item in ipairs(view.items) do
     hook.hit = hook.hit or matches(hook, item)
   end
-  if hook.hit then return end
+  if hook.hit or hook.looked_at then return end
+  hook.looked_at = true
   local names = hook.selector.names
   local name = #names == 1 and globs.name(names[1])
   local meant = name and hint(name, view.items, view.all) or ""

@@ -104,6 +104,18 @@ describe("before any server is asked", function()
     end)
   end
 
+  it("does not take long over very many rules", function()
+    local began = os.clock()
+    local f = loaded [[for i = 1, 1000 do
+      lunette.tools.hide("tool_" .. i, "x" .. i .. "*y*")
+      lunette.tools.only("tool*", "*x" .. i)
+      lunette.on("tools/call", "t" .. i .. "*", print)
+    end]]
+    f:free()
+    -- Without a bound it takes many minutes.
+    assert.is_true(os.clock() - began < 20)
+  end)
+
   it("counts rules and warnings", function()
     local f = loaded(T .. "hide 'a' " .. T .. "hide 'a' lunette.prompts.only('b')")
     assert.equal(3, tonumber(f.decls.n_rules))
