@@ -157,9 +157,13 @@ void ln_policy_retire(struct ln_policy *p) {
 void ln_policy_end(struct ln_policy *p) {
   ln_policy_ref(p);
   ln_policy_retire(p);
-  LN_LIST_EACH(it, &p->runs) {
+  struct ln_list *it = p->runs.next;
+  while (it != &p->runs) {
     struct ln_run *run = LN_CONTAINER(it, struct ln_run, link);
-    if (run->kind == LN_RUN_TIMER) ln_run_cancel(run);
+    it = it->next;
+    if (run->cancelled) continue;
+    ln_run_cancel(run);
+    it = p->runs.next; /* letting go of things may have ended others */
   }
   ln_policy_unref(p);
 }

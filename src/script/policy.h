@@ -189,7 +189,7 @@ const struct ln_policy_decls *ln_policy_decls(const struct ln_policy *p);
 bool ln_policy_handles(const struct ln_policy *p, struct ln_str method);
 /* The capability (JSON) to be offered upstream for such a hook; NULL without one. */
 const char *ln_policy_offers(const struct ln_policy *p, struct ln_str method);
-/* The host ends: timers stop, and what runs for nobody in particular is cancelled. */
+/* The host ends, its sessions have: timers stop, and what still runs is cancelled. */
 void ln_policy_end(struct ln_policy *p);
 /* The policy whose link in ln_policy_host.policies this is. */
 struct ln_policy *ln_policy_of_link(struct ln_list *link);
