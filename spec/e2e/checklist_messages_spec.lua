@@ -111,6 +111,29 @@ for _, way in ipairs(lunette.ways) do
       assert.truthy(json.at(client:request("tools/call", work, '"same"'), "result"))
     end)
 
+    it("20: initialize is never cancelled", function()
+      up = upstream.new(options)
+      if way[2] == "http" then up:http() end
+      local held
+      up:on("initialize", function(req) held = req end)
+      client = lunette.between(way, up)
+      local call = client:start("initialize", '{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"x","version":"1"}}')
+      loop.wait(function() return held end, "initialize at the server")
+      if way[1] == "stdio" then
+        client:notify("notifications/cancelled", ('{"requestId":%s}'):format(call.id))
+      else
+        -- The session has no name yet that a client could know.
+        assert.equal(400, client:post(('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":%s}}'):format(call.id)).status)
+      end
+      assert.is_nil(call:done(50))
+      assert.equal(0, up:count "notifications/cancelled")
+      held:reply '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}'
+      assert.truthy(json.at(call:wait(), "result"), call.raw)
+      client:notify "notifications/initialized"
+      up:on("tools/call", function(req) req:reply '{"content":[]}' end)
+      client:result("tools/call", work)
+    end)
+
     it("22: what is tried again has a new id, and a token of its own", function()
       start [[lunette.on("tools/call", function(request, forward)
         for _ = 1, 2 do pcall(forward, request) end

@@ -63,15 +63,17 @@ for _, transport in ipairs { "stdio", "http" } do
 
     local function params(value) return '{"name":"t","arguments":{"v":' .. value .. ',"z":1}}' end
 
-    -- The error that a whole text is answered with.
+    -- The error that a whole text is answered with: for whom, is said where it can be told, and never null (rule 4).
     local function refusal(raw)
       if transport == "http" then
         local response = client:post(raw)
         assert.equal(400, response.status, raw)
+        assert.falsy(response.body:find('"id":null', 1, true), response.body)
         return json.value(response.body, "error", "code")
       end
       client:send(raw)
       local answer = loop.wait(function() return table.remove(client.inbox, 1) end, "an answer to " .. raw)
+      assert.falsy(answer.raw:find('"id":null', 1, true), answer.raw)
       return json.value(answer.raw, "error", "code")
     end
 
@@ -85,7 +87,7 @@ for _, transport in ipairs { "stdio", "http" } do
       end)
     end
 
-    it("10, 82: that the grammar forbids is refused, as an argument and as a whole, and the next message is heard", function()
+    it("4, 10, 82: that the grammar forbids is refused, as an argument and as a whole, and the next message is heard", function()
       local before = up:count "tools/call"
       for i, value in ipairs(forbidden) do
         assert.equal(-32700, refusal(('{"jsonrpc":"2.0","id":"x%d","method":"tools/call","params":%s}'):format(i, params(value))), value)
