@@ -4,7 +4,9 @@
  * Shared by all sessions that offer the same capabilities, until one of them hears list_changed and
  * finds something else: it has a catalogue of its own from then on. (A change that the server
  * announces to the session that fetched the list before that session used anything belongs to
- * everybody: servers complete their lists when they learn of the client.) */
+ * everybody: servers complete their lists when they learn of the client.) A server that was started
+ * again, or that says it is of another version, is asked anew: sessions that come from then on
+ * share what it lists now. */
 #ifndef LN_PROXY_CATALOGUE_H
 #define LN_PROXY_CATALOGUE_H
 
