@@ -13,6 +13,7 @@ local selector = require "lunette.selector"
 local state = require "lunette.state"
 local transform = require "lunette.transform"
 local unmatched = require "lunette.unmatched"
+local template = require "lunette.template"
 
 -- The C one: init.lua gives policies a guarded one.
 local xpcall = xpcall
@@ -71,6 +72,10 @@ local function set_name(item, kind, rule, new)
     error(text:format(rule.where, item.name, check.describe(new)), 0)
   end
   if new == item.name then return end
+  if kind.verb == "resource_templates" and template.expressions(new) ~= template.expressions(item.name) then
+    local text = "%s: the new form of %s must have the same expressions, or its URIs can't be told back: %s has not"
+    error(text:format(rule.where, item.name, new), 0)
+  end
   note(item, rule, "rename %s -> %s", item.name, new)
   item.old = item.old or {}
   item.old[#item.old + 1] = { rule.position, item.name }
@@ -322,7 +327,8 @@ local function check_renames(what, kind, names)
   for old, new in pairs(names) do
     check.text(what .. ": a name", old)
     check.text(("%s: the new name of %s"):format(what, old), new)
-    local globbed = kind.key == "name" and old:find "[%*%?%[]" or old:find("*", 1, true)
+    local plain = kind.key == "uriTemplate" and old:gsub("{[^{}]*}", "") or old -- {?q*} is no glob
+    local globbed = kind.key == "name" and plain:find "[%*%?%[]" or plain:find("*", 1, true)
     if globbed then
       check.fail("%s: %s looks like a glob; give the exact name, or a function(name, %s)", what, old, kind.thing)
     end

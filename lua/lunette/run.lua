@@ -2,12 +2,12 @@
 -- src/script/run.c (main, failed) and present.c (present, may_hide).
 local core = require "lunette.core"
 local check = require "lunette.check"
-local components = require "lunette.components"
 local contexts = require "lunette.ctx"
 local errors = require "lunette.errors"
 local globals = require "lunette.globals"
 local rules = require "lunette.rules"
 local state = require "lunette.state"
+local template = require "lunette.template"
 local transform = require "lunette.transform"
 local unmatched = require "lunette.unmatched"
 
@@ -234,7 +234,11 @@ local function run_component(index)
   elseif component.verb == "resources" then
     value = component.fn(params.uri, ctx)
   else
-    value = component.fn(params.uri, ctx, components.variables(component, tostring(params.uri)))
+    local variables = template.variables(component.key, tostring(params.uri))
+    if not variables then
+      errors.error(-32602, "Unknown resource: " .. tostring(params.uri), { uri = params.uri })
+    end
+    value = component.fn(params.uri, ctx, variables)
   end
   finish(value, component, method, params, false, component.definition)
 end

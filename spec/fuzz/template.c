@@ -39,7 +39,8 @@ static bool match(struct second *s, size_t t, size_t u) {
     size_t close = t;
     while (s->t.p[close] != '}') close++;
     char op = s->t.p[t + 1];
-    bool sign = op && strchr("#./;?&", op), any = sign || op == '+' || s->t.p[close - 1] == '*';
+    bool sign = op && strchr("#./;?&", op),
+         any = sign || op == '+' || memchr(s->t.p + t + 1, '*', close - t - 1);
     yes = any && match(s, close + 1, u);
     for (size_t end = u + 1; end <= s->u.n && !yes; end++) {
       if (sign && s->u.p[u] != op) break;
@@ -70,6 +71,29 @@ static void expand(struct ln_str t) {
   ln_buf_deinit(&b);
 }
 
+/* What is taken apart and put together again is what it was. */
+static void take_apart(struct ln_str t, struct ln_str u, bool matches) {
+  size_t n = 0;
+  for (size_t i = 0; i < t.n; i++) n += t.p[i] == '{';
+  struct ln_buf b;
+  ln_buf_init(&b, u.n + 1);
+  int rc = ln_template_convert(t, t, u, &b);
+  MUST(!rc == (matches && n <= LN_TEMPLATE_PARTS));
+  /* The same expression twice may have stood for two things. */
+  struct ln_template_parts parts;
+  size_t at = 0;
+  if (!rc && ln_template_split(t, u, &parts)) {
+    MUST(parts.n == n);
+    for (size_t i = 0; i < parts.n; i++) {
+      MUST(parts.part[i].text.p >= u.p + at && parts.part[i].text.n <= u.n);
+      at = (size_t)(parts.part[i].text.p - u.p) + parts.part[i].text.n;
+    }
+    MUST(at <= u.n);
+    if (n <= 1) MUST(ln_str_eq(ln_buf_str(&b), u));
+  }
+  ln_buf_deinit(&b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size > FUZZ_MAX) return 0;
@@ -79,6 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct ln_str t = {copy, strlen(copy)}, u = {copy + size, 0};
   if (t.n < size) u = (struct ln_str){copy + t.n + 1, size - t.n - 1};
   bool said = ln_template_match(t, u), good = well_formed(t);
+  take_apart(t, u, said);
   if (!good) MUST(!said);
   if (good) expand(t);
   if (!memchr(t.p, '{', t.n) && !memchr(t.p, '}', t.n) && t.n <= LN_TEMPLATE_MAX)

@@ -114,14 +114,41 @@ describe("a component of the policy's", function()
       { "s://x{?q,lang}", "s://x", "" },
       { "s://x{#frag}", "s://x#top", "frag=top" },
       { "s://{a}.{b}-(x)", "s://1.2-(x)", "a=1 b=2" },
-      { "s://{day}", "t://nothing", "" },
+      { "s://{a}{?q*}", "s://x?q=1&q=2", "a=x q=[1 2]" },
+      { "s://{a}{?q*}", "s://x?k=v%26&l=", "a=x q=[k=v& l=]" },
+      { "s://x{/seg*}", "s://x/1/b%20c/3", "seg=[1 3 b c]" },
+      { "s://x{/seg*}", "s://x", "" },
+      { "s://{name}{.ext}", "s://a.tar.gz", "ext=gz name=a.tar" },
+      { "s://x{;p,q}", "s://x;q=2;p", "p= q=2" },
+      { "s://x?fixed=1{&more}", "s://x?fixed=1&more=2", "more=2" },
+      { "s://{v:3}{rest}", "s://abcdef", "rest=def v=abc" },
+      { "s://{v:1}/{v}", "s://a/abc", "v=abc" },
+      { "s://{a,b}", "s://1,2", "a=1 b=2" },
+      { "s://{+p}{?q}", "S://d/../a/b?q=%3F", "p=d/a/b q=?" },
     } do
       local result = outcome(([[lunette.resource_templates.add { uriTemplate = %q, name = "n", read = function(uri, ctx, params)
         local out = {}
-        for k, v in pairs(params) do out[#out + 1] = k .. "=" .. v end
+        for k, v in pairs(params) do
+          if type(v) == "table" then
+            local list = {}
+            for i, w in pairs(v) do list[#list + 1] = (type(i) == "string" and i .. "=" or "") .. w end
+            table.sort(list)
+            v = "[" .. table.concat(list, " ") .. "]"
+          end
+          out[#out + 1] = k .. "=" .. v
+        end
         table.sort(out)
         return table.concat(out, " ") end }]]):format(case[1]), "resources/read", ('{"uri":"%s"}'):format(case[2]))
       assert.equal(case[3], result:match '"text":"(.-)"', case[1] .. " of " .. case[2])
+    end
+  end)
+
+  it("template is not read by a URI that is none of its own", function()
+    for _, case in ipairs { { "s://{day}", "t://nothing" }, { "s://{v:1}/{v}", "s://a/bcd" }, { "s://x{/a}", "s://x/1/2" } } do
+      local result = outcome(([[lunette.resource_templates.add { uriTemplate = %q, name = "n", read = function() return "x" end }]])
+        :format(case[1]), "resources/read", ('{"uri":"%s"}'):format(case[2]))
+      assert.truthy(result:find('"code":-32602', 1, true), case[1])
+      assert.truthy(result:find('"data":{"uri":"' .. case[2] .. '"}', 1, true), case[1])
     end
   end)
 end)

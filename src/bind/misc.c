@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "bind/bind.h"
+#include "mcp/template.h"
 #include "mcp/uri.h"
 
 static int l_misc_glob(lua_State *L) {
@@ -78,8 +79,35 @@ static int l_misc_uri(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg ln_bind_misc[] = {{"glob", l_misc_glob},       {"now", l_misc_now},
-                                 {"log", l_misc_log},         {"logs", l_misc_logs},
-                                 {"utf8", l_misc_utf8},       {"whole_name", l_misc_whole_name},
-                                 {"expired", l_misc_expired}, {"note_file", l_misc_note_file},
-                                 {"uri", l_misc_uri},         {NULL, NULL}};
+/* template_split(template, uri) -> { expression, what it stands for, … }, or nil */
+static int l_misc_template_split(lua_State *L) {
+  struct ln_template_parts parts;
+  if (!ln_template_split(ln_bind_str(L, 1), ln_bind_str(L, 2), &parts)) return 0;
+  lua_createtable(L, (int)(2 * parts.n), 0);
+  for (size_t i = 0; i < parts.n; i++) {
+    lua_pushlstring(L, parts.part[i].expr.p, parts.part[i].expr.n);
+    lua_rawseti(L, -2, (int)(2 * i + 1));
+    lua_pushlstring(L, parts.part[i].text.p, parts.part[i].text.n);
+    lua_rawseti(L, -2, (int)(2 * i + 2));
+  }
+  return 1;
+}
+
+/* uri_climbs(uri) -> whether it has dot segments */
+static int l_misc_uri_climbs(lua_State *L) {
+  lua_pushboolean(L, ln_uri_climbs(ln_bind_str(L, 1)));
+  return 1;
+}
+
+const luaL_Reg ln_bind_misc[] = {{"glob", l_misc_glob},
+                                 {"now", l_misc_now},
+                                 {"log", l_misc_log},
+                                 {"logs", l_misc_logs},
+                                 {"utf8", l_misc_utf8},
+                                 {"template_split", l_misc_template_split},
+                                 {"uri_climbs", l_misc_uri_climbs},
+                                 {"whole_name", l_misc_whole_name},
+                                 {"expired", l_misc_expired},
+                                 {"note_file", l_misc_note_file},
+                                 {"uri", l_misc_uri},
+                                 {NULL, NULL}};

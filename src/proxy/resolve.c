@@ -168,10 +168,26 @@ static bool shows(const struct ln_entry *e, const struct uri_forms *f) {
           ln_template_match(str_of(e->key), ln_buf_str(&f->normal)));
 }
 
+/* What a rule took away, or gave another form: the old one is no way around it. */
 static bool hides(const struct ln_entry *e, const struct uri_forms *f) {
-  return e->hidden && (ln_template_match(str_of(e->before_rules), f->key) ||
-                       ln_template_match(str_of(e->before_rules), ln_buf_str(&f->normal)) ||
-                       ln_template_match(str_of(e->before_rules), ln_buf_str(&f->loose)));
+  bool gone = e->hidden || (e->native_json && !e->added);
+  return gone && (ln_template_match(str_of(e->before_rules), f->key) ||
+                  ln_template_match(str_of(e->before_rules), ln_buf_str(&f->normal)) ||
+                  ln_template_match(str_of(e->before_rules), ln_buf_str(&f->loose)));
+}
+
+/* Where the template has another form the rules hold for the server's own URI, too. */
+static bool native_hidden(const struct resolve *r, const struct ln_entry *e,
+                          const struct uri_forms *f) {
+  if (!e->native_json || !e->item) return false;
+  struct ln_buf native;
+  ln_buf_init(&native, SIZE_MAX / 2);
+  struct ln_str from = str_of(e->key), to = str_of(e->item->key);
+  int rc = f->climbs ? LN_ENOTFOUND : ln_template_convert(from, to, f->key, &native);
+  if (rc == LN_ENOTFOUND) rc = ln_template_convert(from, to, ln_buf_str(&f->normal), &native);
+  bool hidden = rc || ln_policy_may_hide(r->x->gen->policy, LN_KIND_RESOURCE, ln_buf_str(&native));
+  ln_buf_deinit(&native);
+  return hidden;
 }
 
 static void resolve_template(void *arg, struct ln_view *v, const char *why) {
@@ -187,9 +203,10 @@ static void resolve_template(void *arg, struct ln_view *v, const char *why) {
     if (shows(&v->entries[i], &f)) visible = &v->entries[i];
   for (size_t i = 0; !hidden && i < v->n_entries && !visible; i++)
     hidden = hides(&v->entries[i], &f);
+  bool native = visible && native_hidden(r, visible, &f);
   forms_free(&f);
   /* The rules on resources hold for what a template reaches. */
-  if (visible ? may_hide(r, LN_KIND_RESOURCE) : hidden) {
+  if (visible ? native || may_hide(r, LN_KIND_RESOURCE) : hidden) {
     resolve_end(r, unknown(r, LN_KIND_RESOURCE));
   } else if (visible) {
     resolve_to(r->x, v, visible);

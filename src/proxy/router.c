@@ -7,6 +7,8 @@
 
 #include "mcp/content.h"
 #include "mcp/flaw.h"
+#include "mcp/template.h"
+#include "mcp/uri.h"
 #include "proxy/catalogue.h"
 #include "proxy/handshake.h"
 #include "proxy/hooks.h"
@@ -63,17 +65,22 @@ static struct ln_bytes *native_for(const struct ln_exchange *x, const struct ln_
   if (!at.p || !e->native_json) return NULL;
   if (x->view->kind != LN_KIND_TEMPLATE || x->method->route == LN_ROUTE_COMPLETE)
     return ln_bytes_ref(e->native_json);
-  /* A URI made from a template that we put a scheme before: take it off again. */
-  struct ln_bytes *key = e->added ? ln_resolve_key(at) : NULL;
-  if (!key || key->len < e->added) {
-    ln_bytes_unref(key);
-    return NULL;
-  }
-  struct ln_buf b;
-  ln_buf_init(&b, SIZE_MAX / 2);
-  int rc = ln_json_quote(&b, (struct ln_str){key->data + e->added, key->len - e->added});
-  struct ln_bytes *out = rc ? NULL : ln_buf_take(&b);
-  ln_buf_deinit(&b);
+  /* A URI made from a template that the server has another form of. */
+  struct ln_bytes *key = ln_resolve_key(at);
+  if (!key) return NULL;
+  struct ln_str uri = {key->data, key->len}, from = str_of(e->key), to = str_of(e->item->key);
+  struct ln_buf native, normal, quoted;
+  ln_buf_init(&native, SIZE_MAX / 2);
+  ln_buf_init(&normal, LN_URI_ROOM(uri.n));
+  ln_buf_init(&quoted, SIZE_MAX / 2);
+  int rc = ln_uri_climbs(uri) ? LN_ENOTFOUND : ln_template_convert(from, to, uri, &native);
+  if (rc == LN_ENOTFOUND && !(rc = ln_uri_normal(uri, &normal)))
+    rc = ln_template_convert(from, to, ln_buf_str(&normal), &native);
+  if (!rc) rc = ln_json_quote(&quoted, ln_buf_str(&native));
+  struct ln_bytes *out = rc ? NULL : ln_buf_take(&quoted);
+  ln_buf_deinit(&quoted);
+  ln_buf_deinit(&normal);
+  ln_buf_deinit(&native);
   ln_bytes_unref(key);
   return out;
 }
