@@ -411,6 +411,30 @@ describe("a policy that can't be had leaves the old in force and says where", fu
     end)
   end
 
+  it("after a rule that can't hold on what its servers offer, whoever has asked for it so far", function()
+    local up = server("up", '[{"name":"work","inputSchema":{"type":"object","properties":{"a":{}},"required":["a"]}}]')
+    local bare = lunette.bare(up) .. "\n" .. says "old"
+    local host = start(bare)
+    -- One has listed and gone; one has called, which needs the list, but never asked for it.
+    local client = host:client { unlisted = true }
+    client:result("tools/call", '{"name":"work","arguments":{"a":1}}')
+    for _, rule in ipairs {
+      "lunette.tools.transform('work', { arguments = { b = { hide = true } } })",
+      "lunette.tools.transform('work', { arguments = { a = { hide = true } } })",
+      "lunette.tools.filter(function(tool) return tool.nothing.at_all end)",
+    } do
+      local before = host:reloads(kept_text)
+      host:reload(lunette.bare(up) .. "\n" .. says "new" .. "\n" .. rule, kept_text)
+      assert.equal(before + 1, host:reloads(kept_text))
+      assert.truthy(host:complaint():find "policy%.lua:4", host:complaint())
+      assert.equal("old", version(client))
+      client:result("tools/call", '{"name":"work","arguments":{"a":1}}')
+    end
+    assert.equal(0, host:reloads())
+    host:reload(lunette.bare(up) .. "\n" .. says "new")
+    assert.equal("new", version(client))
+  end)
+
   it("also when its file has gone, and takes the next", function()
     local host = start(says "old", { watch = true })
     local client = host:client()

@@ -13,7 +13,8 @@
 struct plan {
   struct ln_list link;
   struct ln_session *session;
-  struct ln_view *views[LN_KINDS]; /* counted; NULL where the client has asked for none */
+  struct ln_view *views[LN_KINDS]; /* counted; NULL where the client has asked for none … */
+  struct ln_view *tried[LN_KINDS]; /* … then of what is known without its asking: can it be made? */
   bool differs[LN_KINDS];
 };
 
@@ -51,14 +52,15 @@ static bool same_list(struct ln_view *a, struct ln_view *b) {
 
 static int plan_kind(struct plan *p, struct ln_generation *g, enum ln_kind kind) {
   struct ln_view *old = p->session->views[kind];
-  if (!old) return LN_OK; /* it never asked: there is nothing to be told about */
+  if (!old && !ln_policy_has_rules(g->policy, kind)) return LN_OK;
   struct ln_exchange *x = stand_in(p->session, g, kind);
   if (!x) return LN_ENOMEM;
-  p->views[kind] = ln_view_preview(p->session, kind, x);
+  struct ln_view *v = ln_view_preview(p->session, kind, x);
   ln_exchange_close(x);
-  if (!p->views[kind]) return LN_ESCRIPT;
-  if (p->views[kind]->failed) return LN_EINVALID;
-  p->differs[kind] = !same_list(old, p->views[kind]);
+  *(old ? &p->views[kind] : &p->tried[kind]) = v;
+  if (!v) return LN_ESCRIPT;
+  if (v->failed) return LN_EINVALID;
+  p->differs[kind] = old && !same_list(old, v);
   return LN_OK;
 }
 
@@ -66,7 +68,10 @@ static void plans_free(struct ln_list *plans) {
   struct ln_list *l;
   while ((l = ln_list_shift(plans))) {
     struct plan *p = LN_CONTAINER(l, struct plan, link);
-    for (int k = 0; k < LN_KINDS; k++) ln_view_unref(p->views[k]);
+    for (int k = 0; k < LN_KINDS; k++) {
+      ln_view_unref(p->views[k]);
+      ln_view_unref(p->tried[k]);
+    }
     ln_session_unref(p->session);
     free(p);
   }
@@ -207,8 +212,10 @@ static void tell_prefixes(const struct ln_generation *g, const struct ln_generat
 static const struct ln_bytes *complaint(struct ln_list *plans) {
   LN_LIST_EACH(l, plans) {
     const struct plan *p = LN_CONTAINER(l, struct plan, link);
-    for (int k = 0; k < LN_KINDS; k++)
-      if (p->views[k] && p->views[k]->failed) return p->views[k]->failed;
+    for (int k = 0; k < LN_KINDS; k++) {
+      const struct ln_view *v = p->views[k] ? p->views[k] : p->tried[k];
+      if (v && v->failed) return v->failed;
+    }
   }
   return NULL;
 }
