@@ -1021,20 +1021,24 @@ describe("a storm of reloads", function()
       .. "local result = forward(request) result.policy = %d return result end)"):format(n % 3, n % 3, n)
   end
 
-  local function storm(watch)
+  -- Over stdio there is one client, which has as many calls under way as there are clients over HTTP.
+  local function storm(watch, stdio)
     local up = upstream.new { name = "up", tools = '[{"name":"work","inputSchema":{"type":"object"}},'
       .. '{"name":"secret","inputSchema":{"type":"object"}}]' }
-    up:http()
+    if not stdio then up:http() end
     up:on("tools/call", function(req)
       assert(req:value "name" == "work", "the server was asked for " .. req:at "name")
       req:reply(('{"content":[],"tag":%s}'):format(req:at("arguments", "tag")))
     end)
-    local host = start(text(up, 0), { watch = watch })
+    local host = start(text(up, 0), { watch = watch, stdio = stdio })
     local clients, current, sent = {}, 0, 0
     for i = 1, n_clients do
-      clients[i] = host.new_client {}
-      clients[i]:initialize()
-      tool_names(clients[i])
+      local client = not stdio and host.new_client {} or i == 1 and host.stdio
+      clients[i] = client or { start = function(_, ...) return host.stdio:start(...) end }
+      if client then
+        client:initialize()
+        tool_names(client)
+      end
     end
     local accepted, refused, stopping = 0, 0, false
     -- `current` is the last generation written; in force may be any from `settled` on.
@@ -1108,7 +1112,7 @@ describe("a storm of reloads", function()
       ("%d calls went through, %d were refused"):format(accepted, refused))
     assert.equal(sent, accepted + refused)
     assert.equal(accepted, up:count "tools/call")
-    assert.equal(n_clients, up:count "initialize")
+    assert.equal(stdio and 1 or n_clients, up:count "initialize")
     assert.equal(0, host:reloads(kept_text), host:complaint())
     loop.wait(function() return process.descriptors(pid) <= descriptors + 4 end,
       ("%d descriptors to be no more than %d"):format(process.descriptors(pid), descriptors + 4))
@@ -1121,14 +1125,15 @@ describe("a storm of reloads", function()
     print(("      %d reloads, %d calls answered, %d refused; %d kB after 40 reloads, %d at the end; %d descriptors")
       :format(current, accepted, refused, rss, after, process.descriptors(pid)))
     if not lunette.sanitized then assert.is_true(after < rss + 4096, ("%d kB, then %d"):format(rss, after)) end
-    for _, client in ipairs(clients) do
-      assert.same({ "labour" .. current % 3 }, tool_names(client))
-      assert.equal(200, client:close())
+    for i = 1, stdio and 1 or n_clients do
+      assert.same({ "labour" .. current % 3 }, tool_names(clients[i]))
+      assert.equal(stdio and 0 or 200, (clients[i]:close()))
     end
   end
 
   it("loses, doubles and misjudges no call, and grows nothing (SIGHUP)", function() storm(false) end)
   it("loses, doubles and misjudges no call, and grows nothing (watching)", function() storm(true) end)
+  it("loses, doubles and misjudges no call, and grows nothing (stdio)", function() storm(false, true) end)
 
   it("ends in what was saved last, however fast the saves come", function()
     local host = start(says "0", { watch = true })
