@@ -9,30 +9,46 @@ local suite = require "spec.conformance.suite"
 -- accord, and what makes it need not tell when to come back (2025-11-25, basic/transports, "Sending Messages").
 local of_streams = { ["server-sse-retry-field"] = true, ["server-sse-disconnect-resume"] = true }
 
-local child = peers.lua(suite.command "fixture/main.mjs")
+local function over_stdio(...)
+  return ('lunette.upstream("fixture", %s)'):format(peers.lua(suite.command("fixture/main.mjs", ...)))
+end
+
+local function over_http(url)
+  return ('lunette.upstream("fixture", { url = %q })'):format(url)
+end
+
+-- policy: its text, given the URLs of the fixture with either version of the SDK. newest: only the newest suite.
 local ways = {
-  { name = "over stdio", policy = function() return ('lunette.upstream("fixture", %s)'):format(child) end, lacks = of_streams },
-  { name = "over HTTP", policy = function(url) return ('lunette.upstream("fixture", { url = %q })'):format(url) end, lacks = {} },
-  { name = "over HTTP, with a handler for every message", lacks = {}, policy = function(url)
-    return ('lunette.upstream("fixture", { url = %q })\n'):format(url)
-      .. 'lunette.on("*", function(message, forward) return forward(message) end)'
+  { name = "over stdio", policy = function() return over_stdio() end, lacks = of_streams },
+  { name = "over HTTP", policy = function(url) return over_http(url) end },
+  { name = "over HTTP, with a handler for every message", newest = true, policy = function(url)
+    return over_http(url) .. '\nlunette.on("*", function(message, forward) return forward(message) end)'
   end },
+  { name = "over stdio, with the SDK's second version", newest = true, policy = function() return over_stdio "--sdk2" end,
+    lacks = of_streams },
+  { name = "over HTTP, with the SDK's second version", newest = true, policy = function(_, url2) return over_http(url2) end },
 }
+
+local function serve_http(...)
+  local command = suite.command("fixture/main.mjs", "--http", ...)
+  return process.spawn { command = command[1], args = { unpack(command, 2) }, name = "fixture" }
+end
 
 -- { suite = name, way = name (nil: alone), results, said }
 local function run_all()
-  local fixture = process.spawn { command = suite.node, args = { unpack(suite.command("fixture/main.mjs", "--http"), 2) },
-    name = "fixture" }
-  local url = fixture:line(20000)
+  local one, two = serve_http(), serve_http "--sdk2"
+  local url, url2 = one:line(60000), two:line(60000)
   local runs = {}
   local function begin(target, way)
-    for _, s in ipairs(suite.suites) do
-      runs[#runs + 1] = { suite = s, way = way, wait = suite.server(s, target) }
+    for i, s in ipairs(suite.suites) do
+      if i == #suite.suites or not (way and way.newest) then
+        runs[#runs + 1] = { suite = s, way = way, wait = suite.server(s, target) }
+      end
     end
   end
   begin(url)
   for _, way in ipairs(ways) do
-    begin(lunette.http({ policy = peers.patience .. way.policy(url) }).url, way)
+    begin(lunette.http({ policy = peers.patience .. way.policy(url, url2) }).url, way)
   end
   for _, run in ipairs(runs) do run.results, run.said = run.wait() end
   return runs
@@ -84,7 +100,7 @@ local function through(run, direct)
     local mine = suite.verdicts(run.results[scenario])
     local theirs = suite.verdicts(direct.results[scenario])
     for _, verdict in ipairs(theirs) do
-      if verdict.status == "SUCCESS" and not run.way.lacks[verdict.key] then
+      if verdict.status == "SUCCESS" and not (run.way.lacks and run.way.lacks[verdict.key]) then
         it(scenario .. ": " .. verdict.key, function()
           local got = find(mine, verdict.key)
           assert.equal("SUCCESS", got.status, got.why)

@@ -71,7 +71,7 @@ local function begin(suite, args)
   local run = process.spawn { command = M.node, args = all, name = "conformance " .. suite.name }
   run.stdin:close()
   return function()
-    run:wait_exit(120000)
+    run:wait_exit(300000)
     return results(dir), run.out:all() .. run.err:all()
   end
 end
