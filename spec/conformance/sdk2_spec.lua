@@ -14,7 +14,7 @@ local function transcript(target, ...)
   for _, option in ipairs { ... } do args[#args + 1] = option end
   args[#args + 1] = target.url and "--url" or "--"
   for _, word in ipairs(target.url and { target.url } or target.command) do args[#args + 1] = word end
-  local result = process.run { command = command[1], args = args, timeout = 60000, name = "the SDK's client" }
+  local result = process.run { command = command[1], args = args, timeout = 120000, name = "the SDK's client" }
   if result.code ~= 0 or not result.stdout:find '"several"' then
     error(("the client failed (exit %d, signal %d):\n%s%s"):format(result.code, result.signal, result.stdout, result.stderr), 2)
   end

@@ -88,7 +88,8 @@ end
 
 --- The names of a suite's client scenarios for 2025-11-25.
 function M.client_scenarios(suite)
-  local text = process.run { command = M.node, args = { program(suite), "list", "--client", unpack(suite.one) } }.stdout
+  local text = process.run { command = M.node, args = { program(suite), "list", "--client", unpack(suite.one) },
+    timeout = 120000 }.stdout
   local found = {}
   for name, versions in text:match("Client scenarios.-\n(.*)"):gmatch "  %- (%S+) %[([^%]]*)%]" do
     if versions:find("2025-11-25", 1, true) then found[#found + 1] = name end

@@ -48,12 +48,17 @@ const call = (name, given = {}, options) => ask("tools/call", { name, arguments:
 const transport = command ? new StdioClientTransport({ command, args, stderr: "ignore", env: process.env })
   : new StreamableHTTPClientTransport(new URL(url));
 await client.connect(transport);
+// Taken before the SDK, in which the response may overtake it.
+const progress = [], { onmessage } = transport;
+transport.onmessage = (message, extra) => {
+  if (message.method === "notifications/progress") progress.push(message.params);
+  onmessage(message, extra);
+};
 
 for (const list of ["tools/list", "resources/list", "resources/templates/list", "prompts/list"]) await ask(list, {});
 for (const name of ["test_simple_text", "test_image_content", "test_audio_content", "test_embedded_resource",
   "test_multiple_content_types", "test_error_handling", "json_schema_2020_12_tool", "no_such_tool"]) await call(name);
-const progress = [];
-await call("test_tool_with_progress", {}, { onprogress: (p) => progress.push(p) });
+await call("test_tool_with_progress", {}, { onprogress: () => {} });
 if (!bare) {
   await call("test_reconnection");
   await call("test_tool_with_logging");
@@ -85,10 +90,7 @@ const text = JSON.stringify({
   capabilities: client.getServerCapabilities(),
   server: client.getServerVersion(),
   instructions: client.getInstructions(),
-  steps, asked, told,
-  // The last may be overtaken by the response inside the SDK.
-  progress: progress.filter((p) => p.progress < p.total),
-  several,
+  steps, asked, told, progress, several,
 }, null, 1);
 await client.close();
 for (const error of errors) console.error(`client error: ${error}`);
