@@ -149,7 +149,15 @@ end
 --- Looks at what the rules of a kind made of all the items that there are. quietly: told to who asks only.
 function M.look(kind, items, quietly)
   if #items == 0 then return end
-  local view = { kind = kind, items = items, quietly = quietly, all = names_of(items) }
+  local view = setmetatable({ kind = kind, items = items, quietly = quietly }, {
+    -- `all`, when first asked for: mostly it isn't.
+    __index = function(self, key)
+      if key ~= "all" then return nil end
+      local all = names_of(items)
+      rawset(self, key, all)
+      return all
+    end,
+  })
   function view.verb(rule) return ("lunette.%s.%s"):format(kind.verb, rule.verb) end
   for _, rule in ipairs(state.rules[kind.verb]) do
     if not rule.per_client then look_at_rule(view, rule) end
