@@ -400,6 +400,13 @@ describe("what nothing can stop", function()
     end)
   end
 
+  it("ends the process also when its policy is closed", function()
+    local result = lunette.cli { "check", lunette.policy("lunette.configure { watchdog = 0.3 } _G.kept = newproxy(true)\n"
+      .. "getmetatable(kept).__gc = function() while true do end end") }
+    assert.equal(3, result.code)
+    assert.truthy(result.stderr:find("watchdog: a policy: can't be stopped", 1, true), result.stderr)
+  end)
+
   it("is not what was only halted for a while", function()
     local host = lunette.http { policy = "lunette.configure { hook_timeout = 0, watchdog = 0.2 }" .. GOOD
       .. tool("slow", "local to = os.clock() + 0.1 while os.clock() < to do end return 'fine'") }

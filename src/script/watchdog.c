@@ -64,10 +64,12 @@ static void bite(struct ln_watchdog *w) {
   if (sigaction(SIGALRM, &act, NULL) == 0)
     pthread_sigqueue(w->watched, SIGALRM, (union sigval){.sival_ptr = w});
   for (int ms = 0; ms < TELL_MS && !atomic_load(&w->told); ms += STEP_MS) usleep(STEP_MS * 1000);
+  /* No line: a finalizer as the policy is closed, or the thread can't even take a signal. */
+  bool known = atomic_load(&w->told) && strcmp(w->place, "?") != 0;
   ln_log_write(w->log, LN_LOG_ERROR, "watchdog",
                "%s: can't be stopped and holds everybody up: ending the process (a pattern that "
                "takes ages, reading a pipe, a finalizer without end?)",
-               atomic_load(&w->told) ? w->place : "a policy");
+               known ? w->place : "a policy");
   _exit(LN_EXIT_STUCK);
 }
 
