@@ -10,6 +10,7 @@ local YEAR = 366 * 86400
 local known = {
   start_timeout = { "time", 2, 0, YEAR },
   request_timeout = { "time", 60, 0.001, YEAR },
+  max_request_timeout = { "time", 3600, 0.001, YEAR },
   hook_timeout = { "time", 1, 0, YEAR },
   watchdog = { "time", 10, 0, YEAR },
   memory_limit = { "limit", 256 * 1024 * 1024, 8 * 1024 * 1024, 64 * 1024 ^ 3 },

@@ -332,7 +332,8 @@ function Prompts.get(name, args, ctx) end
 
 ---@class lunette.Settings
 ---@field start_timeout? number seconds that `initialize` waits for servers (2)
----@field request_timeout? number seconds a request may take (60)
+---@field request_timeout? number seconds a request may take, anew with each progress (60)
+---@field max_request_timeout? number seconds a request may take for all its progress, or a task's result (3600)
 ---@field hook_timeout? number seconds of running time a handler has, waiting not counted; 0: no limit (1)
 ---@field watchdog? number seconds after that until what can't be stopped ends the process; 0: never (10)
 ---@field memory_limit? integer bytes of memory of the policy's Lua; 0: no limit (256 MiB)

@@ -477,4 +477,59 @@ describe("relaying", function()
     end)
     client:result("tools/call", '{"name":"work","_meta":{"progressToken":1}}')
   end)
+
+  it("69: progress keeps a call alive no longer than the hard maximum", function()
+    local client, up = lunette.between({ "stdio", "stdio" }, options, { extra = "timeout = 0.4",
+      policy = "lunette.configure { max_request_timeout = 0.8 }" })
+    client:initialize()
+    local ended
+    up:on("tools/call", function(req)
+      local n = 0
+      local function step()
+        n = n + 1
+        if not ended then
+          req:progress('"progress":' .. n)
+          loop.after(50, step)
+        end
+      end
+      step()
+    end)
+    local err = client:failure("tools/call", '{"name":"work","_meta":{"progressToken":1}}')
+    ended = true
+    assert.truthy(err.message:lower():find "time")
+    up:wait "notifications/cancelled"
+    assert.is_true(#client.inbox > 8, "progress came for longer than the timeout")
+  end)
+
+  it("69: what waits for a task's result waits as long as the hard maximum lets it", function()
+    local client, up = lunette.between({ "stdio", "stdio" }, options, { extra = "timeout = 0.2",
+      policy = "lunette.configure { max_request_timeout = 1.5 }" })
+    client:initialize()
+    up:on("tasks/result", function(req) loop.after(500, function() req:reply '{"content":[]}' end) end)
+    assert.equal('{"content":[]}', client:result("tasks/result", '{"taskId":"t"}'))
+    up:on("tasks/result", function() end)
+    assert.truthy(client:failure("tasks/result", '{"taskId":"t"}').message:lower():find "time")
+  end)
+
+  it("what no method's row knows goes to the one server, and to none of several", function()
+    local client, up = lunette.between({ "stdio", "stdio" }, options)
+    client:initialize()
+    up:on("vendor/ask", function(req) req:reply('{"got":' .. req.params .. "}") end)
+    assert.equal('{"got":{"x": 1.0}}', client:result("vendor/ask", '{"x": 1.0}'))
+    client:notify("notifications/vendor", '{"y": 2.0}')
+    assert.equal('{"y": 2.0}', up:wait("notifications/vendor").params)
+    up:session():notify("notifications/vendor/back", '{"z": 3.0}')
+    assert.equal('{"z": 3.0}', client:expect("notifications/vendor/back").params)
+
+    local upstream = require "spec.support.upstream"
+    local a, b = upstream.new { name = "alpha", tools = "[]" }, upstream.new { name = "beta", tools = "[]" }
+    client = lunette.stdio { policy = lunette.bare(a, b) }
+    client:initialize()
+    assert.equal(-32601, client:failure("vendor/ask", "{}").code)
+    client:notify("notifications/vendor", "{}")
+    client:result "ping"
+    for _, up2 in ipairs { a, b } do assert.equal(0, up2:count "vendor/ask" + up2:count "notifications/vendor") end
+    b:session():notify("notifications/vendor/back", "{}")
+    client:expect "notifications/vendor/back"
+  end)
 end)

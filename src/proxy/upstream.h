@@ -85,6 +85,7 @@ struct ln_urequest {
   void *arg;
   bool retried; /* once, on a fresh session, when the server had forgotten the old one */
   struct ln_timer deadline;
+  uint64_t since; /* loop time: no progress extends it past the hard maximum from here */
 };
 
 /* NULL with *why: out of memory, or a URL that is none. One reference, the caller's. */

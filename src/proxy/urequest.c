@@ -79,6 +79,17 @@ static void on_orphaned(void *arg, struct ln_msg *reply) {
 
 static void on_deadline(struct ln_timer *t);
 
+/* Starts the deadline, or starts it anew, within the hard maximum. What waits for a task's result
+ * has all of that: it is meant to wait. */
+static void wind(struct ln_urequest *r) {
+  const struct ln_usession *us = r->usession;
+  const struct ln_host *h = us->upstream->host;
+  uint64_t once = timeout_of(us), most = LN_MAX(h->settings.max_request_timeout_ms, once);
+  uint64_t used = ln_loop_now(h->loop) - r->since, left = used < most ? most - used : 0;
+  bool waits = ln_str_is(r->msg->method, "tasks/result");
+  ln_timer_start(h->loop, &r->deadline, waits ? left : LN_MIN(once, left), on_deadline);
+}
+
 /* Nobody waits for what will be a task: it may only be called off as one, once its id is known.
  * False: it is nothing of the kind. */
 static bool orphan(struct ln_urequest *r) {
@@ -90,7 +101,8 @@ static bool orphan(struct ln_urequest *r) {
   r->arg = us;
   r->x = NULL;
   ln_list_remove(&r->x_link);
-  ln_timer_start(us->upstream->host->loop, &r->deadline, timeout_of(us), on_deadline);
+  r->since = ln_loop_now(us->upstream->host->loop);
+  wind(r);
   ln_exchange_unref(x);
   return true;
 }
@@ -152,7 +164,8 @@ struct ln_urequest *ln_urequest_new(struct ln_usession *us, struct ln_msg *msg, 
   ln_list_init(&r->link);
   ln_list_init(&r->x_link);
   ln_timer_init(&r->deadline);
-  ln_timer_start(us->upstream->host->loop, &r->deadline, timeout_of(us), on_deadline);
+  r->since = ln_loop_now(us->upstream->host->loop);
+  wind(r);
   return r;
 }
 
@@ -180,8 +193,7 @@ struct ln_urequest *ln_usession_request(struct ln_usession *us, struct ln_msg *m
 }
 
 void ln_urequest_progress(struct ln_urequest *r) {
-  ln_timer_start(r->usession->upstream->host->loop, &r->deadline, timeout_of(r->usession),
-                 on_deadline);
+  wind(r);
 }
 
 void ln_urequest_drop(struct ln_urequest *r, const char *reason) {

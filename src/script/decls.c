@@ -173,6 +173,7 @@ static void read_settings(lua_State *L, struct ln_settings *s) {
   lua_getfield(L, -1, "settings");
   s->start_timeout_ms = field_ms(L, "start_timeout");
   s->request_timeout_ms = field_ms(L, "request_timeout");
+  s->max_request_timeout_ms = field_ms(L, "max_request_timeout");
   s->hook_timeout_ms = field_ms(L, "hook_timeout");
   s->watchdog_ms = field_ms(L, "watchdog");
   s->memory_limit = (size_t)field_number(L, "memory_limit");

@@ -64,9 +64,10 @@ struct ln_component {
 };
 
 struct ln_settings {
-  uint64_t start_timeout_ms;   /* 2,000 */
-  uint64_t request_timeout_ms; /* 60,000 */
-  uint64_t hook_timeout_ms;    /* of a handler's own running time: 1,000 */
+  uint64_t start_timeout_ms;       /* 2,000 */
+  uint64_t request_timeout_ms;     /* 60,000; progress starts it anew … */
+  uint64_t max_request_timeout_ms; /* … but no longer than so long altogether: 3,600,000 */
+  uint64_t hook_timeout_ms;        /* of a handler's own running time: 1,000 */
   uint64_t watchdog_ms;      /* after that, until what can't be stopped ends the process: 10,000 */
   size_t memory_limit;       /* bytes of Lua's; 0: none. 256 MiB */
   uint64_t drain_timeout_ms; /* 5,000 */
