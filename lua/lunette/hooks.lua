@@ -103,6 +103,18 @@ local function lines(globs)
   return globs and #globs > 0 and table.concat(globs, "\n") or nil
 end
 
+-- A handler for a URI is meant for each of its spellings: C compares with the normal form, too.
+local function with_normal(globs, method)
+  if not globs or not method:find "^resources/" then return globs end
+  local all = {}
+  for _, glob in ipairs(globs) do
+    all[#all + 1] = glob
+    local normal = core.uri(glob)
+    if normal ~= glob then all[#all + 1] = normal end
+  end
+  return all
+end
+
 --- lunette.on(method, [selector,] fn)
 function M.on(method, which, fn)
   return M.handle(method, which, fn)
@@ -122,7 +134,7 @@ function M.handle(method, which, fn, offer)
   state.hooks[#state.hooks + 1] = {
     where = core.where(),
     method = method,
-    name = lines(s.names),
+    name = lines(with_normal(s.names, method)),
     upstream = lines(s.upstreams),
     position = position,
     offer = offer,

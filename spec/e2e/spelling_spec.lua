@@ -107,6 +107,16 @@ describe("what a policy hides", function()
     is_read(client, "file:///srv/open")
   end)
 
+  it("85: handlers see though they name it in another spelling than servers and clients", function()
+    local client, up = behind("lunette.on('resources/read', 'http://Example.com:80/x', function() return lunette.deny 'no' end)",
+      { resources = '[{"uri":"http://example.com/y","name":"y"}]' })
+    for _, uri in ipairs { "http://Example.com:80/x", "http://example.com/x", "HTTP://EXAMPLE.com/./x" } do
+      assert.truthy(read(client, uri):find('"message":"no"', 1, true), uri)
+    end
+    assert.equal(0, up:count "resources/read")
+    is_read(client, "http://example.com/y")
+  end)
+
   it("85: is not reached through templates", function()
     local client, up = behind("lunette.resource_templates.hide 'file:///secret/{+dir}/{name}'",
       { templates = '[{"uriTemplate":"file:///secret/{+dir}/{name}","name":"s"},{"uriTemplate":"file:///pub/{name}","name":"p"}]' })
