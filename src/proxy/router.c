@@ -367,7 +367,7 @@ static void request_in(struct ln_session *s, struct ln_msg *msg, struct ln_sink 
   x->counted = true;
   s->in_flight++;
   char text[640];
-  const char *cased = ln_method_case_twin(msg->method);
+  const char *cased = method->name_len ? NULL : ln_method_case_twin(msg->method);
   if (twin) {
     ln_exchange_fail(x, -32600, "A request with this id is under way already");
   } else if (cased) {
@@ -478,7 +478,7 @@ static void notification_in(struct ln_session *s, struct ln_msg *msg, struct ln_
   s->host->count.notifications++;
   if (s->state == LN_SESSION_NEW) return;
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_CLIENT);
-  if (ln_method_is_request(method) || ln_method_case_twin(msg->method)) {
+  if (ln_method_is_request(method) || (!method->name_len && ln_method_case_twin(msg->method))) {
     /* A server that looks at the method alone, or matches it without case, would carry it out, and
      * no rule would have seen it. */
     LN_LOG(s->host->log, WARN, s->id, "%.*s as a notification was dropped",
