@@ -109,8 +109,8 @@ local function with_normal(globs, method)
   local all = {}
   for _, glob in ipairs(globs) do
     all[#all + 1] = glob
-    local normal = core.uri(glob)
-    if normal ~= glob then all[#all + 1] = normal end
+    local normal = not glob:find "[*?%[]" and core.uri(glob)
+    if normal and normal ~= glob then all[#all + 1] = normal end
   end
   return all
 end

@@ -318,7 +318,8 @@ describe("HTTP+SSE", function()
     driver:tell 'send 0 n {"last":1}'
     finish(driver)
     loop.wait(function() return order[#order] == "gone" end, "the end of the stream")
-    assert.equal('{"last":1}', order[#order - 1])
+    -- Each goes over a connection of its own: which comes first is not said.
+    assert.truthy(table.concat(order, "\n"):find('{"last":1}\n', 1, true), table.concat(order, "\n"))
   end)
 
   it("may be closed from inside a message", function()
