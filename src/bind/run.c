@@ -207,6 +207,13 @@ static int l_run_sleep(lua_State *L) {
   return lua_yield(L, 0);
 }
 
+/* What arrived is what the result will be laid over. */
+static void keep_reply(struct ln_run *run) {
+  ln_msg_unref(run->base);
+  run->base = run->reply;
+  run->reply = NULL;
+}
+
 /* take(forwarded) -> the result that arrived; raises the error that arrived, as a table. Nothing
  * when nothing did. forwarded: keep it for finish. */
 static int l_run_take(lua_State *L) {
@@ -216,11 +223,7 @@ static int l_run_take(lua_State *L) {
   if (!reply) return 0;
   /* base holds it until the next answer, so that a throw below can't lose it */
   bool keep = lua_toboolean(L, 1);
-  if (keep) {
-    ln_msg_unref(run->base);
-    run->base = reply;
-    run->reply = NULL;
-  }
+  if (keep) keep_reply(run);
   bool failed = reply->kind == LN_MSG_ERROR;
   ln_value_push(L, c, failed ? reply->error : reply->result);
   if (!keep) {
@@ -250,9 +253,7 @@ static int l_run_answer(lua_State *L) {
     lua_pushboolean(L, true);
     return l_run_take(L);
   }
-  ln_msg_unref(run->base);
-  run->base = run->reply;
-  run->reply = NULL;
+  keep_reply(run);
   lua_pushlightuserdata(L, (void *)(uintptr_t)&untouched);
   return 1;
 }
@@ -315,11 +316,7 @@ static int l_run_finish_reply(lua_State *L) {
 /* keep(): what was forwarded has answered; the answer stays as it is, undecoded. */
 static int l_run_keep(lua_State *L) {
   struct ln_run *run = check_run(L);
-  if (run->reply) {
-    ln_msg_unref(run->base);
-    run->base = run->reply;
-    run->reply = NULL;
-  }
+  if (run->reply) keep_reply(run);
   return 0;
 }
 
