@@ -243,17 +243,8 @@ local function run_component(index)
   finish(value, component, method, params, false, component.definition)
 end
 
--- The `call` functions of a chain nest: what one returns is what the next one's forward gives.
-local function settle(value, rule)
-  if errors.is_denial(value) then
-    local result = errors.text(value.message)
-    result.isError = true
-    return result
-  end
-  return result_of(value, rule, "tools/call", nil, true)
-end
-
-local function run_transform()
+-- `left`: how many layers of the chain the call has still to pass. Another first frame of its coroutine.
+local function run_transform(left)
   local chain = core.chain()
   local method, params = core.message()
   if method == "completion/complete" then
@@ -261,16 +252,22 @@ local function run_transform()
     core.keep()
     return core.finish_reply()
   end
-  local result = transform.run(chain, contexts.new(core.whom()), settle)
-  if not result then return core.finish_reply() end
-  finish(result, chain[#chain].rule, "tools/call")
+  local ctx = contexts.new(core.whom())
+  local layer, args, forward = transform.step(chain, left, ctx)
+  if not layer then
+    core.keep()
+    return core.finish_reply()
+  end
+  local value = layer.rule.call(args, forward, ctx)
+  if value == untouched then return core.finish_reply() end
+  finish(value, layer.rule, method, nil, true)
 end
 
 function M.main()
   local kind, index, wants = core.run()
   if kind == "hook" then return run_hook(index, wants) end
   if kind == "component" then return run_component(index) end
-  if kind == "transform" then return run_transform() end
+  if kind == "transform" then return run_transform(index) end
   state.timers[index].fn()
   core.finish_reply()
 end
@@ -285,7 +282,7 @@ local function whose(kind, index)
   end
   if kind == "transform" then
     local chain = core.chain()
-    return ("transform of a call at %s"):format(chain[#chain].rule.where)
+    return ("transform of a call at %s"):format((transform.calling(chain, index) or chain[index]).rule.where)
   end
   local component = state.components[index]
   return ("%s at %s"):format(component.key, component.where)

@@ -347,35 +347,45 @@ function M.completion(chain, params)
   return params
 end
 
---- Runs a call through a chain. settle(value, who) makes a result (table) of what a `call` function returned.
--- Gives the result, or nothing when the server's answer is to go out as it is.
-function M.run(chain, ctx, settle)
-  local given = arguments_text()
-  local function descend(i, text, whole)
-    local layer = chain[i]
-    while layer and not layer.rule.call do
-      text = map(layer, text, ctx)
-      i = i - 1
-      layer = chain[i]
-    end
-    if not layer then
-      -- What was not there and needs nothing is left out.
-      core.forward_arguments((given or text ~= "{}") and text or nil)
-      if not whole then return core.keep() end
-      return core.take(true)
-    end
-    -- What may not be sent is refused before the function sees it.
-    for _, span in ipairs(core.spans(text)) do
-      if layer.maps then check_sent(layer, span.name) end
-    end
-    local args = core.decode(text)
-    local function forward(changed)
-      contexts.own(ctx, "forward")
-      return descend(i - 1, map(layer, core.merge(text, check_args(changed or args)), ctx), true)
-    end
-    return settle(layer.rule.call(args, forward, ctx), layer.rule)
+--- The first layer with a `call` function among the lowest `left`, and its place in the chain; nil and 0 without one.
+function M.calling(chain, left)
+  while left > 0 and not chain[left].rule.call do
+    left = left - 1
   end
-  return descend(#chain, given or "{}", false)
+  return chain[left], left
+end
+
+--- One step of a call through a chain, of which `left` layers are still to be passed: down to the first `call`
+-- function. Gives what that is to be called with: its layer, args, forward. Nothing when there is none: then the
+-- call is forwarded, and the answer has come. Each such function has a run of its own, as handlers have.
+function M.step(chain, left, ctx)
+  local given = arguments_text()
+  local function descend(text, from)
+    local layer, at = M.calling(chain, from)
+    for i = from, at + 1, -1 do
+      text = map(chain[i], text, ctx)
+    end
+    return text, at, layer
+  end
+  -- What was not there and needs nothing is left out.
+  local function send(text, rest, seconds)
+    core.forward_arguments((given or text ~= "{}") and text or nil, seconds, rest)
+  end
+  local text, at, layer = descend(given or "{}", left)
+  if not layer then return send(text, 0) end
+  -- What may not be sent is refused before the function sees it.
+  for _, span in ipairs(core.spans(text)) do
+    if layer.maps then check_sent(layer, span.name) end
+  end
+  local args = core.decode(text)
+  local function forward(changed, how)
+    contexts.own(ctx, "forward")
+    local seconds = check.forward_options(how)
+    local mapped, rest = descend(map(layer, core.merge(text, check_args(changed or args)), ctx), at - 1)
+    send(mapped, rest, seconds)
+    return core.answer()
+  end
+  return layer, args, forward
 end
 
 return M

@@ -128,6 +128,9 @@ function Ctx:list_roots() end
 ---code -32001 when the answer takes longer, and what was under way for it is called off.
 ---@alias lunette.Forward fun(message?: lunette.Request, options?: { timeout?: number }): table
 
+---The same for a transform's `call`: with the arguments, by the names that it got them under.
+---@alias lunette.ForwardArguments fun(args?: table, options?: { timeout?: number }): table
+
 ---Gives a result, lunette.deny(…), or for tools/call also a text or a list of content. What it gives for
 ---a notification is ignored: one that is not forwarded is dropped.
 ---@alias lunette.Handler fun(request: lunette.Request, forward: lunette.Forward, ctx: lunette.Ctx): any
@@ -202,7 +205,7 @@ function Ctx:list_roots() end
 ---@field _meta? table|false put over what is there
 ---@field enabled? boolean false hides
 ---@field arguments? table<string, lunette.ToolArgumentChanges> by the names presented so far
----@field call? fun(args: table, forward: (fun(args?: table): table), ctx: lunette.Ctx): any around each call
+---@field call? fun(args: table, forward: lunette.ForwardArguments, ctx: lunette.Ctx): any around each call
 
 ---@class lunette.ResourceChanges
 ---@field uri? string the new presented URI

@@ -122,6 +122,55 @@ describe("forward with a timeout", function()
     assert.equal(1, up:count "notifications/cancelled")
   end)
 
+  it("sends nothing any more once it is over, though it was still looking for whom to send it to", function()
+    local client, up = lunette.between({ "stdio", "stdio" }, {
+      resources = '[{"uri":"file:///a","name":"a"},{"uri":"file:///c","name":"c"}]',
+      templates = '[{"uriTemplate":"x://{y}","name":"x"}]',
+    }, { policy = [[lunette.resources.hide "nothing:*"
+      lunette.on("resources/read", function(request, forward)
+        request.params.uri = "x://b"
+        local _, late = pcall(forward, request, { timeout = 0.2 })
+        request.params.uri = "file:///c"
+        local result = forward(request)
+        result.late = late.message
+        return result
+      end)]] })
+    client:initialize()
+    local listing
+    up:on("resources/templates/list", function(req) listing = req end)
+    up:on("resources/read", function(req)
+      -- The list comes while another forward is under way.
+      listing:reply '{"resourceTemplates":[{"uriTemplate":"x://{y}","name":"x"}]}'
+      loop.after(50, function() req:reply('{"contents":[],"got":' .. req.params .. "}") end)
+    end)
+    local result = client:result("resources/read", '{"uri":"file:///a"}')
+    assert.equal("No answer within 0.2 s", json.value(result, "late"))
+    assert.equal("file:///c", json.value(result, "got", "uri"))
+    client:result "ping"
+    assert.equal(1, up:count "resources/read")
+  end)
+
+  it("is there for a transform's call, too, with all that waits further in", function()
+    local inner = { forwards = "return forward(args)", sleeps = "lunette.sleep(60)", calls = 'return ctx:call_tool("other")' }
+    for what, body in pairs(inner) do
+      local client, up = with(([[lunette.tools.transform("slow", { call = function(args, forward, ctx) %s end })
+        lunette.tools.transform("slow", { call = function(args, forward)
+          local ok, err = pcall(forward, args, { timeout = 0.2 })
+          return ok and "in time" or lunette.json.encode(err) end })]]):format(body))
+      up:on("tools/call", function() end)
+      local said = json.value(client:result("tools/call", '{"name":"slow"}'), "content", 1, "text")
+      assert.same(late, json.decode(said), what)
+      if what == "sleeps" then
+        assert.equal(0, up:count "tools/call")
+      else
+        up:wait "notifications/cancelled"
+      end
+    end
+    local client = with 'lunette.tools.transform("slow", { call = function(args, forward) return forward(args, { timout = 1 }) end })'
+    client:failure("tools/call", '{"name":"slow"}')
+    client.process:wait_stderr "forward: unknown option timout; did you mean timeout?"
+  end)
+
   it("says what is wrong with its options", function()
     local cases = { { "5", "forward's second argument must be a table, not 5" },
       { "{ timout = 1 }", "forward: unknown option timout; did you mean timeout?" },

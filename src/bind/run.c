@@ -156,12 +156,15 @@ static struct ln_msg *with_arguments(struct ln_msg *m, struct ln_str text) {
   return out;
 }
 
-/* forward_arguments([text]): the call with these arguments (JSON; nil: as they are); yields */
+/* forward_arguments([text[, seconds[, left]]]): the call with these arguments (JSON; nil: as they
+ * are), which has still to pass so many layers of the chain; yields */
 static int l_run_forward_arguments(lua_State *L) {
   struct ln_run *run = check_waiter(L);
   if (run->kind != LN_RUN_TRANSFORM || !run->msg->params.p)
     return ln_bind_error(L, "there is nothing to forward here");
-  run->forward_ms = 0;
+  run->forward_ms = check_ms(L);
+  lua_Integer left = luaL_optinteger(L, 3, 0);
+  run->left = left > 0 && (size_t)left < run->transform->layers ? (size_t)left : 0;
   run->out =
       lua_isnoneornil(L, 1) ? ln_msg_ref(run->msg) : with_arguments(run->msg, ln_bind_str(L, 1));
   if (!run->out) return ln_bind_error(L, "not enough memory");

@@ -86,6 +86,7 @@ static void abort_children(struct ln_exchange *x) {
 
 void ln_exchange_call_off(struct ln_exchange *x, const char *reason) {
   ln_exchange_ref(x);
+  x->called_off++;
   drop_requests(x, reason);
   abort_children(x);
   if (x->ask_id) ln_session_ask_cancel(x->session, x->ask_id, NULL);

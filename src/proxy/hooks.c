@@ -10,6 +10,7 @@
 struct step {
   struct ln_chain c;
   ln_hooks_native native;
+  struct ln_transform *transform; /* of a step through one; its run counts it */
 };
 
 static bool glob_bytes(const char *glob, const struct ln_bytes *b) {
@@ -84,6 +85,9 @@ static void forwarded(void *arg, struct ln_msg *reply) {
     ln_msg_unref(reply);
 }
 
+static void run_transform(struct ln_exchange *x, struct ln_transform *t, size_t left,
+                          struct ln_msg *msg, ln_hooks_native native, ln_reply_fn done, void *arg);
+
 static void on_forward(void *arg, struct ln_run *run, uint64_t token, struct ln_msg *msg) {
   struct step *handler = arg;
   handler->c.run = run;
@@ -94,7 +98,11 @@ static void on_forward(void *arg, struct ln_run *run, uint64_t token, struct ln_
     return;
   }
   f->c.token = token;
-  ln_hooks_run(handler->c.x, handler->c.next_hook, f->c.msg, handler->native, forwarded, f);
+  size_t left = ln_run_left(run);
+  if (left)
+    run_transform(handler->c.x, handler->transform, left, f->c.msg, handler->native, forwarded, f);
+  else
+    ln_hooks_run(handler->c.x, handler->c.next_hook, f->c.msg, handler->native, forwarded, f);
 }
 
 static void on_call_off(void *arg) {
@@ -121,6 +129,30 @@ static struct ln_hook_item item_of(const struct ln_exchange *x) {
                                x->view->kind};
 }
 
+/* Starts what a step stands for. */
+static void begin(struct step *s, size_t hook, size_t left) {
+  struct ln_exchange *x = s->c.x;
+  const struct ln_hook_call call = {
+      .hook = hook,
+      .msg = s->c.msg,
+      .x = x,
+      .item = item_of(x),
+      .forward = on_forward,
+      .call_off = on_call_off,
+      .done = on_done,
+      .arg = s,
+  };
+  ln_exchange_ref(x); /* the handler's first steps may end it, and the chain with it */
+  x->handlers++;
+  s->c.run = s->transform ? ln_policy_run_transform(x->gen->policy, s->transform, left, &call)
+                          : ln_policy_run_hook(x->gen->policy, &call);
+  if (!s->c.run) {
+    x->handlers--;
+    s->c.done(s->c.arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  }
+  ln_exchange_unref(x);
+}
+
 void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hooks_native native,
                   ln_reply_fn done, void *arg) {
   size_t i = next_match(x, from, msg);
@@ -137,28 +169,11 @@ void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hoo
   s->c.done = done;
   s->c.arg = arg;
   s->native = native;
-  const struct ln_hook_call call = {
-      .hook = i,
-      .msg = s->c.msg,
-      .x = x,
-      .item = item_of(x),
-      .forward = on_forward,
-      .call_off = on_call_off,
-      .done = on_done,
-      .arg = s,
-  };
-  ln_exchange_ref(x); /* the handler's first steps may end it, and the chain with it */
-  x->handlers++;
-  s->c.run = ln_policy_run_hook(x->gen->policy, &call);
-  if (!s->c.run) {
-    x->handlers--;
-    done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
-  }
-  ln_exchange_unref(x);
+  begin(s, i, 0);
 }
 
-void ln_hooks_transform(struct ln_exchange *x, struct ln_msg *msg, ln_hooks_native native,
-                        ln_reply_fn done, void *arg) {
+static void run_transform(struct ln_exchange *x, struct ln_transform *t, size_t left,
+                          struct ln_msg *msg, ln_hooks_native native, ln_reply_fn done, void *arg) {
   struct step *s = step_new(x, NULL, msg);
   if (!s) {
     done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
@@ -168,18 +183,12 @@ void ln_hooks_transform(struct ln_exchange *x, struct ln_msg *msg, ln_hooks_nati
   s->c.done = done;
   s->c.arg = arg;
   s->native = native;
-  const struct ln_hook_call call = {.msg = s->c.msg,
-                                    .x = x,
-                                    .forward = on_forward,
-                                    .call_off = on_call_off,
-                                    .done = on_done,
-                                    .arg = s};
-  ln_exchange_ref(x);
-  x->handlers++;
-  s->c.run = ln_policy_run_transform(x->gen->policy, x->entry->transform, &call);
-  if (!s->c.run) {
-    x->handlers--;
-    done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
-  }
-  ln_exchange_unref(x);
+  s->transform = t;
+  begin(s, 0, left);
+}
+
+void ln_hooks_transform(struct ln_exchange *x, struct ln_msg *msg, ln_hooks_native native,
+                        ln_reply_fn done, void *arg) {
+  struct ln_transform *t = x->entry->transform;
+  run_transform(x, t, ln_transform_layers(t), msg, native, done, arg);
 }

@@ -14,8 +14,8 @@ typedef void (*ln_hooks_native)(struct ln_exchange *x, struct ln_msg *msg, ln_re
 void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hooks_native native,
                   ln_reply_fn done, void *arg);
 
-/* Runs the call msg through the transforms of the tool that x is about (x->entry->transform), then
- * to native. */
+/* Runs the call msg through all layers of the transform of the tool that x is about
+ * (x->entry->transform), then to native. */
 void ln_hooks_transform(struct ln_exchange *x, struct ln_msg *msg, ln_hooks_native native,
                         ln_reply_fn done, void *arg);
 

@@ -49,6 +49,7 @@ struct resolve {
   struct ln_exchange *x; /* counted */
   struct ln_msg *msg;    /* counted */
   enum ln_kind kind;
+  unsigned called_off;  /* x's, at the start */
   struct ln_bytes *key; /* unescaped */
   void (*found)(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg);
   ln_reply_fn done;
@@ -90,9 +91,7 @@ static struct ln_msg *unknown(const struct resolve *r, enum ln_kind kind) {
 }
 
 static void resolve_end(struct resolve *r, struct ln_msg *refusal) {
-  /* Called off while lists were fetched: nothing may be begun for it any more. */
-  if (!refusal && r->x->ended) refusal = ln_msg_error(-32603, "Cancelled", LN_STR_NONE);
-  if (refusal || r->x->ended)
+  if (refusal)
     r->done(r->arg, refusal);
   else
     r->found(r->x, r->msg, r->done, r->arg);
@@ -190,12 +189,18 @@ static bool native_hidden(const struct resolve *r, const struct ln_entry *e,
   return hidden;
 }
 
+/* True when there is nothing to go on with: no list, or called off while lists were fetched. Then
+ * nothing may be begun for it any more, nor said of its exchange. */
+static bool fruitless(struct resolve *r, const struct ln_view *v, const char *why) {
+  if (r->x->ended || r->x->called_off != r->called_off) why = "Cancelled", v = NULL;
+  if (v) return false;
+  resolve_end(r, ln_msg_error(-32603, why, LN_STR_NONE));
+  return true;
+}
+
 static void resolve_template(void *arg, struct ln_view *v, const char *why) {
   struct resolve *r = arg;
-  if (!v) {
-    resolve_end(r, ln_msg_error(-32603, why, LN_STR_NONE));
-    return;
-  }
+  if (fruitless(r, v, why)) return;
   struct uri_forms f;
   const struct ln_entry *visible = NULL;
   bool hidden = !forms_of(str_of(r->key), &f); /* what can't be told may be */
@@ -218,10 +223,7 @@ static void resolve_template(void *arg, struct ln_view *v, const char *why) {
 
 static void resolve_view(void *arg, struct ln_view *v, const char *why) {
   struct resolve *r = arg;
-  if (!v) {
-    resolve_end(r, ln_msg_error(-32603, why, LN_STR_NONE));
-    return;
-  }
+  if (fruitless(r, v, why)) return;
   const struct ln_entry *e = ln_view_find(v, str_of(r->key));
   if (e) {
     resolve_to(r->x, v, e);
@@ -272,6 +274,7 @@ void ln_resolve(struct ln_exchange *x, struct ln_msg *msg,
   r->x = x;
   r->msg = ln_msg_ref(msg);
   r->kind = s.kind;
+  r->called_off = x->called_off;
   r->found = found;
   r->done = done;
   r->arg = arg;

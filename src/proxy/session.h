@@ -191,6 +191,8 @@ struct ln_exchange {
   unsigned holds;      /* notifications for it that a policy still has in hand */
   bool holding;        /* it is one of those of its cause */
   struct ln_msg *held; /* the reply that waits for them */
+  unsigned called_off; /* forwards of its handlers that were over before their answer */
+  bool greets;         /* the initialize that the session took */
   bool moved;          /* a handler forwarded it under another name: entry may be that one's */
   bool counted;        /* in session->in_flight */
   unsigned handlers;   /* of the policy's, that run for it */
@@ -229,7 +231,8 @@ bool ln_progress_rises(double *last, const struct ln_msg *msg);
 /* A notification has been dealt with, or will be when its handlers have ended. */
 void ln_exchange_close(struct ln_exchange *x);
 /* What servers, the client and the policy's own requests still work at for it is not needed any
- * more; the exchange itself goes on. */
+ * more; the exchange itself goes on. What was looked up for it meanwhile compares called_off with
+ * what it was at the start, and begins nothing. */
 void ln_exchange_call_off(struct ln_exchange *x, const char *reason);
 /* No reply will come: cancelled by its sender, or its session ended. */
 void ln_exchange_abort(struct ln_exchange *x);

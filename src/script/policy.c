@@ -233,12 +233,10 @@ void ln_policy_session_end(struct ln_policy *p, uint64_t session_key) {
 
 /* --- handlers --- */
 
-struct ln_run *ln_policy_run_hook(struct ln_policy *p, const struct ln_hook_call *call) {
-  struct ln_run *run = ln_run_new(p, LN_RUN_HOOK, call->hook);
-  if (!run) return NULL;
+static struct ln_run *begin(struct ln_run *run, const struct ln_hook_call *call) {
   run->msg = ln_msg_ref(call->msg);
   run->x = call->x;
-  if (run->x) p->host.exchange_ref(run->x);
+  if (run->x) run->policy->host.exchange_ref(run->x);
   run->item = call->item;
   run->forward = call->forward;
   run->call_off = call->call_off;
@@ -248,20 +246,21 @@ struct ln_run *ln_policy_run_hook(struct ln_policy *p, const struct ln_hook_call
   return run;
 }
 
-struct ln_run *ln_policy_run_transform(struct ln_policy *p, struct ln_transform *t,
+struct ln_run *ln_policy_run_hook(struct ln_policy *p, const struct ln_hook_call *call) {
+  struct ln_run *run = ln_run_new(p, LN_RUN_HOOK, call->hook);
+  return run ? begin(run, call) : NULL;
+}
+
+struct ln_run *ln_policy_run_transform(struct ln_policy *p, struct ln_transform *t, size_t left,
                                        const struct ln_hook_call *call) {
-  struct ln_run *run = ln_run_new(p, LN_RUN_TRANSFORM, 0);
+  struct ln_run *run = ln_run_new(p, LN_RUN_TRANSFORM, left - 1);
   if (!run) return NULL;
   run->transform = ln_transform_ref(t);
-  run->msg = ln_msg_ref(call->msg);
-  run->x = call->x;
-  if (run->x) p->host.exchange_ref(run->x);
-  run->forward = call->forward;
-  run->call_off = call->call_off;
-  run->done = call->done;
-  run->arg = call->arg;
-  ln_run_begin(run);
-  return run;
+  return begin(run, call);
+}
+
+size_t ln_run_left(const struct ln_run *run) {
+  return run->left;
 }
 
 struct ln_run *ln_policy_run_component(struct ln_policy *p, size_t component, struct ln_msg *msg,

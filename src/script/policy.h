@@ -264,6 +264,8 @@ void ln_view_item_deinit(struct ln_view_item *item); /* the out members */
  * policy. */
 struct ln_transform *ln_transform_ref(struct ln_transform *t);
 void ln_transform_unref(struct ln_transform *t); /* NULL is fine */
+/* How many layers it has: a call passes them from the last to the first. */
+size_t ln_transform_layers(const struct ln_transform *t);
 
 /* --- running --- */
 
@@ -295,11 +297,13 @@ struct ln_hook_call {
 /* Starts the handler's coroutine. Whatever it does wrong ends as an ERROR reply to done. NULL, and
  * no done, only when there is no memory for the run itself; so too for components. */
 struct ln_run *ln_policy_run_hook(struct ln_policy *p, const struct ln_hook_call *call);
-/* The same for a transform (which the run counts) of the tool that call->msg calls; hook and item
- * are not looked at. What it forwards has the server's names for arguments; the tool's own name is
- * left to the caller. */
-struct ln_run *ln_policy_run_transform(struct ln_policy *p, struct ln_transform *t,
+/* The same for a transform (which the run counts) of the tool that call->msg calls, of whose layers
+ * the call has still to pass the first `left` (at least 1); hook is not looked at. The tool's own
+ * name is left to the caller. Of what it forwards ln_run_left tells how many are left then; with
+ * none it has the server's names for arguments. */
+struct ln_run *ln_policy_run_transform(struct ln_policy *p, struct ln_transform *t, size_t left,
                                        const struct ln_hook_call *call);
+size_t ln_run_left(const struct ln_run *run); /* 0 for a hook's */
 /* Takes the reference. Unknown or stale tokens are ignored. */
 void ln_run_answer(struct ln_run *run, uint64_t token, struct ln_msg *reply);
 

@@ -41,6 +41,7 @@ struct ln_transform {
   uint32_t refs;
   struct ln_policy *policy; /* not counted */
   int chain;                /* registry reference */
+  size_t layers;            /* in it */
 };
 
 struct ln_policy {

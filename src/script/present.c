@@ -33,6 +33,10 @@ struct ln_transform *ln_transform_ref(struct ln_transform *t) {
   return t;
 }
 
+size_t ln_transform_layers(const struct ln_transform *t) {
+  return t->layers;
+}
+
 void ln_transform_unref(struct ln_transform *t) {
   if (!t || --t->refs) return;
   luaL_unref(t->policy->vm->L, LUA_REGISTRYINDEX, t->chain);
@@ -144,7 +148,7 @@ static void take_transform(lua_State *L, struct ln_policy *p, struct ln_view_ite
       luaL_error(L, "not enough memory");
       return; /* not reached */
     }
-    *item->transform = (struct ln_transform){1, p, LUA_NOREF};
+    *item->transform = (struct ln_transform){1, p, LUA_NOREF, lua_objlen(L, -1)};
     lua_pushvalue(L, -1);
     item->transform->chain = luaL_ref(L, LUA_REGISTRYINDEX);
   }

@@ -27,7 +27,7 @@ struct ln_run {
   struct lua_State *co;
   int co_ref;
   enum ln_run_kind kind;
-  size_t index;       /* of the hook, component or timer */
+  size_t index;       /* of the hook, component or timer, or the uppermost layer to be passed */
   uint64_t serial;    /* grows at every end: what a ctx is checked against */
   struct ln_msg *msg; /* NULL for timers */
   struct ln_exchange *x;
@@ -41,6 +41,7 @@ struct ln_run {
   enum ln_run_op op;
   struct ln_msg *out;  /* FORWARD */
   uint64_t forward_ms; /* FORWARD: how long it may take; 0: as long as it takes */
+  size_t left;         /* FORWARD: layers of the transform that it has still to pass */
   char method[128];    /* REQUEST, ASK */
   struct ln_bytes *params;
   uint64_t sleep_ms;
