@@ -62,6 +62,20 @@ describe("a handler", function()
       assert.truthy(json.at(result, "capabilities", "tools"))
     end)
 
+    it("initialize, and refuses it also after the servers' answer", function()
+      local client = lunette.between({ "stdio", "stdio" }, policy.server(), { policy = [[
+        lunette.on("initialize", function(request, forward)
+          local result = forward(request)
+          return request.params.clientInfo.name == "friend" and result or lunette.deny "not you" end)]] })
+      local hello = '{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"%s","version":"1"}}'
+      assert.equal("not you", client:failure("initialize", hello:format "foe").message)
+      client:notify "notifications/initialized"
+      assert.equal("Not initialized: send initialize first", client:failure("tools/list", "{}").message)
+      client:result("initialize", hello:format "friend")
+      client:notify "notifications/initialized"
+      client:result("tools/list", "{}")
+    end)
+
     it("all, with *, and changes nothing when it forwards", function()
       local client, up = with('lunette.on("*", function(message, forward) return forward(message) end)', { server = everything })
       for _, row in ipairs(requests) do

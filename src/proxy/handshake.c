@@ -430,6 +430,7 @@ void ln_handshake_start(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn d
     return;
   }
   s->state = LN_SESSION_INITIALIZING;
+  x->greets = true;
   h->x = x;
   ln_exchange_ref(x);
   h->done = done;

@@ -315,7 +315,11 @@ static void note_state(struct ln_exchange *x) {
 
 static void finished(void *arg, struct ln_msg *reply) {
   struct ln_exchange *x = arg;
-  if (reply->kind == LN_MSG_RESULT && x->session->state != LN_SESSION_GONE) {
+  struct ln_session *s = x->session;
+  /* A handler refused what Lunette would have agreed to. */
+  if (x->greets && reply->kind == LN_MSG_ERROR && s->state != LN_SESSION_GONE)
+    s->state = LN_SESSION_NEW;
+  if (reply->kind == LN_MSG_RESULT && s->state != LN_SESSION_GONE) {
     note_state(x);
     const char *flaw = x->method->route == LN_ROUTE_USE ? ln_flaw_of_result(reply->result) : NULL;
     if (flaw)
