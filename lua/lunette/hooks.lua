@@ -92,7 +92,7 @@ local function test_of(s, position)
     local verb, text, name = core.run_item()
     local also = { upstream = ctx.upstream, uri = request.params.uri }
     local item = verb and rules.at(verb, position, { text = text, name = name, upstream = ctx.upstream }, ctx)
-    item = item or { name = request.params.name }
+    item = item or { name = request.params.name or (request.params.ref or {}).name }
     return where(setmetatable(item, { __index = also }), ctx) and true or false
   end
 end

@@ -119,6 +119,28 @@ describe("a selector", function()
       assert.equal("[]", json.at(client:result("prompts/get", '{"name":"plan"}'), "messages"))
     end)
 
+    for what, where in pairs { ["by name"] = '"rev*"', ["by where"] = "{ where = function(p) return p.title == 'Review' or p.name == 'notes' end }" } do
+      it("chooses what a completion's ref names, " .. what, function()
+        for _, rule in ipairs { "", 'lunette.prompts.hide("x")' } do
+          local up = policy.server { server = '{"prompts":{},"resources":{},"completions":{}}' }
+          up:on("completion/complete", function(req) req:reply '{"completion":{"values":["server"]}}' end)
+          local client = with(rule .. ([[
+            lunette.on("completion/complete", %s, function() return { completion = { values = { "prompt" } } } end)
+            lunette.on("completion/complete", "note:*", function() return { completion = { values = { "template" } } } end)]])
+            :format(where), { up = up })
+          local function completes(ref)
+            local params = '{"ref":' .. ref .. ',"argument":{"name":"path","value":""}}'
+            return json.value(client:result("completion/complete", params), "completion", "values", 1)
+          end
+          assert.equal("prompt", completes '{"type":"ref/prompt","name":"review"}')
+          assert.equal("server", completes '{"type":"ref/prompt","name":"plan"}')
+          assert.equal("server", completes '{"type":"ref/resource","uri":"file:///{path}","name":"review"}')
+          if what == "by name" then assert.equal("template", completes '{"type":"ref/resource","uri":"note://{id}"}') end
+          lunette.finish()
+        end
+      end)
+    end
+
     it("that fails refuses the call, with file and line", function()
       local client, up = with '\n\nlunette.on("tools/call", { where = function(t) return t.no.such end }, function() end)'
       assert.equal(-32603, client:failure("tools/call", '{"name":"read"}').code)

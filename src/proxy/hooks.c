@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "mcp/uri.h"
+#include "proxy/resolve.h"
 #include "proxy/upstream.h"
 #include "proxy/view.h"
 
@@ -55,6 +56,10 @@ static bool matches(const struct ln_exchange *x, const struct ln_msg *msg,
     return false;
   if (!hook->name) return true;
   if (x->entry && entry_matches(x->entry, hook)) return true;
+  if (x->method->route == LN_ROUTE_COMPLETE) { /* it names what its ref does */
+    struct ln_subject s = ln_resolve_subject(x->method, msg);
+    return text_matches(s.value, s.kind == LN_KIND_TEMPLATE, hook);
+  }
   return text_matches(msg->name, false, hook) || text_matches(msg->uri, true, hook);
 }
 
