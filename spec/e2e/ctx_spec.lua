@@ -121,6 +121,32 @@ describe("ctx", function()
   end
   ]]
 
+  it("logs what the level that the client asked for lets through, as handlers of it left it", function()
+    local client, up = with([[
+      lunette.on("logging/setLevel", function(request, forward)
+        if request.params.level == "info" then request.params.level = "error" end
+        return forward(request) end)
+      lunette.tools.add { name = "own", handler = function(_, ctx) ctx:log("debug", 1) ctx:log("error", 2) return "" end }]],
+      { server = '{"tools":{},"logging":{}}' })
+    local function logged()
+      client:result("tools/call", '{"name":"own"}')
+      local levels = {}
+      while true do
+        local m = client:maybe("notifications/message", 0)
+        if not m then return levels end
+        levels[#levels + 1] = json.value(m.params, "level")
+      end
+    end
+    assert.same({ "debug", "error" }, logged())
+    client:result("logging/setLevel", '{"level":"info"}')
+    assert.equal('{"level":"error"}', up:wait("logging/setLevel").params)
+    assert.same({ "error" }, logged())
+    client:result("logging/setLevel", '{"level":"emergency"}')
+    assert.same({}, logged())
+    client:result("logging/setLevel", '{"level":"debug"}')
+    assert.same({ "debug", "error" }, logged())
+  end)
+
   for name, place in pairs(places) do
     it("in " .. name .. " can call, read, get, sample, ask, and tell", function()
       local client, up = with((place.before or "") .. work .. place[1], { capabilities = '{"sampling":{},"elicitation":{},"roots":{}}' })

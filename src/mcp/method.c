@@ -1,6 +1,9 @@
 /* The method table as data, and the protocol versions. */
 #include "mcp/method.h"
 
+#include "json/json.h"
+#include "json/string.h"
+
 static const struct ln_method rows[] = {
 #define LN_METHOD_ROW(name, from, route, kind) {name, sizeof(name) - 1, from, route, kind},
     LN_METHODS(LN_METHOD_ROW)
@@ -38,6 +41,16 @@ const char *ln_method_case_twin(struct ln_str name) {
 bool ln_method_is_request(const struct ln_method *m) {
   static const char prefix[] = "notifications/";
   return m->name_len > 0 && strncmp(m->name, prefix, sizeof prefix - 1) != 0;
+}
+
+int ln_level_rank(struct ln_str params) {
+  static const char *const levels[] = {"debug", "info",     "notice", "warning",
+                                       "error", "critical", "alert",  "emergency"};
+  struct ln_json_item it;
+  if (!params.p || !ln_json_get(params, "level", &it)) return -1;
+  for (size_t i = 0; i < LN_COUNT(levels); i++)
+    if (ln_json_str_is(ln_json_inside(it.value), levels[i])) return (int)i;
+  return -1;
 }
 
 static const char *const versions[] = {"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"};

@@ -97,6 +97,9 @@ struct ln_kind_row {
 };
 extern const struct ln_kind_row ln_kind_rows[LN_KINDS];
 
+/* The rank of params.level (RFC 5424, debug is 0), raw; -1 when there is none that is known. */
+int ln_level_rank(struct ln_str params);
+
 /* --- versions --- */
 
 #define LN_VERSION_LATEST "2025-11-25"

@@ -311,6 +311,12 @@ static void unask(struct ln_exchange *x, int64_t id) {
   if (m) ln_session_ask_withdraw(x->session, id, m);
 }
 
+/* A log message below what the client asked for. */
+static bool too_quiet(const struct ln_session *s, const struct ln_msg *m) {
+  return s->set_level && ln_str_is(m->method, "notifications/message") &&
+         ln_level_rank(m->params) < ln_level_rank(s->set_level->params);
+}
+
 static void notify_client(struct ln_exchange *x, const char *method, struct ln_str params) {
   /* Progress goes under the token of the client's own request. */
   struct ln_exchange *root = x;
@@ -321,7 +327,9 @@ static void notify_client(struct ln_exchange *x, const char *method, struct ln_s
   ln_out_init(&out, m);
   bool progress = ln_str_is(m->method, "notifications/progress");
   if (progress) ln_out_replace(&out, m->progress_token, root->msg->progress_token);
-  if (!progress || (root->msg->progress_token.p && ln_progress_rises(&root->progress, m)))
+  if (too_quiet(x->session, m)) {
+    /* nothing is sent */
+  } else if (!progress || (root->msg->progress_token.p && ln_progress_rises(&root->progress, m)))
     ln_session_send(x->session, client_sink(x), &out, false);
   ln_out_deinit(&out);
   ln_msg_unref(m);

@@ -222,23 +222,19 @@ static void fan_reply(void *arg, struct ln_msg *reply) {
   if (--f->pending == 0) f->c.done(f->c.arg, ln_msg_ref(f->c.msg));
 }
 
-static bool level_known(const struct ln_msg *msg) {
-  static const char *const levels[] = {"debug", "info",     "notice", "warning",
-                                       "error", "critical", "alert",  "emergency"};
-  struct ln_json_item it;
-  if (!msg->params.p || !ln_json_get(msg->params, "level", &it)) return false;
-  for (size_t i = 0; i < LN_COUNT(levels); i++)
-    if (ln_json_str_is(ln_json_inside(it.value), levels[i])) return true;
-  return false;
-}
-
 static void set_level(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   struct ln_session *s = x->session;
+  bool known = ln_level_rank(msg->params) >= 0;
+  if (known) { /* as handlers left it: what servers are told, now and later, and our own logs heed
+                */
+    ln_msg_unref(s->set_level);
+    s->set_level = ln_msg_ref(msg);
+  }
   if (s->gen->n_upstreams == 1 || !some_have(s, "logging")) {
     send_only(x, msg, done, arg);
     return;
   }
-  if (!level_known(msg)) {
+  if (!known) {
     fail(done, arg, -32602, "Unknown log level");
     return;
   }
@@ -299,10 +295,7 @@ static void native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
 /* What a server that starts later must be told again. */
 static void note_state(struct ln_exchange *x) {
   struct ln_session *s = x->session;
-  if (x->method->route == LN_ROUTE_SET_LEVEL) {
-    ln_msg_unref(s->set_level);
-    s->set_level = ln_msg_ref(x->msg);
-  } else if (x->method->route == LN_ROUTE_SUBSCRIBE && x->upstream) {
+  if (x->method->route == LN_ROUTE_SUBSCRIBE && x->upstream) {
     struct ln_bytes *native = x->entry ? native_for(x, x->entry, x->msg->uri) : NULL;
     struct ln_msg *m =
         native ? ln_msg_edit(x->msg, &(struct ln_edit){x->msg->uri, str_of(native)}, 1) : NULL;

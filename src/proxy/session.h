@@ -61,7 +61,8 @@ struct ln_session {
   struct ln_str capabilities; /* raw object */
   struct ln_bytes
       *offered; /* the capabilities offered upstream: the client's plus what the policy handles */
-  struct ln_msg *set_level; /* the last logging/setLevel, repeated to servers that start later */
+  struct ln_msg
+      *set_level; /* the last logging/setLevel: for servers that start later and for our own logs */
 
   struct ln_bytes *headers;     /* of its last HTTP request; counted, or NULL */
   struct ln_list subscriptions; /* struct ln_subscription: repeated likewise */
