@@ -402,32 +402,45 @@ end
 
 -- --- applying ----------------------------------------------------------------------------------
 
--- An item that a rule could not be applied to. What can't hold is said once, not for each client's list.
-local function withhold(item, rule, kind, why)
-  local cant = type(why) == "table" and why.cant
-  local first = cant or core.whole_name(tostring(why)):match "^[^\n]*"
-  hide(item, rule, cant and "%s can't hold: %s" or "%s failed: %s", rule.verb, first)
-  local text
-  if cant then
-    text = ("%s: the %s of %s can't hold, so it is withheld: %s"):format(rule.where, rule.verb, item.name, cant)
-    item.failed = text
-    rule.told = rule.told or {}
-    if rule.told[text] then return end
-    rule.told[text] = true
-  else
-    text = ("%s: %s failed, %s %s is withheld: "):format(rule.where, rule.verb, kind.thing, item.name)
-    text = text .. core.whole_name(tostring(why))
-    item.failed = text
-  end
+-- Says what became of items; what can't hold once, not for each client's list.
+local function tell(rule, text, once)
+  rule.told = rule.told or {}
+  if once and rule.told[text] then return end
+  rule.told[text] = once
   core.log("error", "policy", text)
 end
 
-local function apply_all(rules, item, kind, ctx)
+-- An item that a rule could not be applied to. The first one of a list is told with all that there is to say;
+-- the others, of which there may be a thousand, are counted in failures, by rule.
+local function withhold(item, rule, kind, why, failures)
+  local cant = type(why) == "table" and why.cant
+  local whole = cant or core.whole_name(tostring(why))
+  local short = whole:match "^[^\n]*"
+  hide(item, rule, cant and "%s can't hold: %s" or "%s failed: %s", rule.verb, short)
+  local text = cant and ("%s: the %s of %s can't hold, so it is withheld: "):format(rule.where, rule.verb, item.name)
+    or ("%s: %s failed, %s %s is withheld: "):format(rule.where, rule.verb, kind.thing, item.name)
+  item.failed = text .. short
+  local seen = failures[rule]
+  failures[rule] = { n = (seen and seen.n or 0) + 1, cant = (not seen or seen.cant) and cant ~= nil }
+  if not seen then tell(rule, text .. whole, cant and true) end
+end
+
+local function tell_others(rules, kind, failures)
+  for _, rule in ipairs(rules) do
+    local others = failures[rule] and failures[rule].n - 1 or 0
+    if others > 0 then
+      local text = "%s: %s withholds %d more %s%s for such an error; `lunette list --explain` tells which"
+      tell(rule, text:format(rule.where, rule.verb, others, kind.thing, others > 1 and "s" or ""), failures[rule].cant)
+    end
+  end
+end
+
+local function apply_all(rules, item, kind, ctx, failures)
   for i = 1, #rules do
     local rule = rules[i]
     -- debug.traceback is C: it works even when the time is up and Lua code no longer runs.
     local ok, why = xpcall(rule.apply, debug.traceback, rule, item, kind, ctx)
-    if not ok then withhold(item, rule, kind, why) end
+    if not ok then withhold(item, rule, kind, why, failures) end
     if item.hidden then return end
   end
 end
@@ -435,10 +448,11 @@ end
 --- Called by C for a list: see src/script/present.c. complete: all that there is of the kind.
 function M.present(verb, items, whom, explain, complete)
   local kind, rules, ctx = kinds[verb], state.rules[verb], contexts.new(whom)
+  local failures = {}
   for _, item in ipairs(items) do
     local first = item.name
     if explain then item.lines = {} end
-    apply_all(rules, item, kind, ctx)
+    apply_all(rules, item, kind, ctx, failures)
     if item.name ~= first then item.new_name = item.name end
     if item.lines and #item.lines > 0 then item.why = table.concat(item.lines) end
     if item.edited and not item.hidden then
@@ -448,6 +462,7 @@ function M.present(verb, items, whom, explain, complete)
       item.value = nil
     end
   end
+  tell_others(rules, kind, failures)
   if complete then unmatched.look(kind, items, explain) end
 end
 

@@ -12,6 +12,7 @@ struct present {
   enum ln_kind kind;
   struct ln_exchange *x;
   bool explain, complete;
+  size_t unsent; /* items that a rule made into what can't be sent */
 };
 
 bool ln_policy_per_client(const struct ln_policy *p, enum ln_kind kind) {
@@ -165,10 +166,28 @@ static void add_why(lua_State *L, struct ln_view_item *item, const char *text) {
   item->why = take(L);
 }
 
+/* The item on top can't be sent: hidden, and the first of a list is told. */
+static void withhold(lua_State *L, struct present *job, struct ln_view_item *item) {
+  const char *fault = job->policy->vm->codec.fault;
+  item->hidden = true;
+  lua_getfield(L, -1, "by");
+  const char *by = lua_isstring(L, -1) ? lua_tostring(L, -1) : "?";
+  lua_pushfstring(L, "%s can't be sent: %s", by, fault);
+  add_why(L, item, lua_tostring(L, -1));
+  lua_pop(L, 1);
+  lua_pushfstring(L, "%s: ", by);
+  lua_pushlstring(L, item->name.p, item->name.n);
+  lua_pushfstring(L, " can't be presented and is withheld: %s", fault);
+  lua_concat(L, 3);
+  if (!job->unsent++) LN_LOG(job->policy->host.log, ERROR, "policy", "%s", lua_tostring(L, -1));
+  item->failed = ln_bytes_copy(lua_tostring(L, -1), lua_objlen(L, -1));
+  lua_pop(L, 2);
+}
+
 /* The definition as rules left it, if one edited it: `text` where its bytes were edited, `value`
  * (laid over that) where its table was. What can't be sent hides the item: shown unedited it would
  * not be what the policy says. */
-static void take_value(lua_State *L, struct ln_policy *p, struct ln_view_item *item) {
+static void take_value(lua_State *L, struct present *job, struct ln_view_item *item) {
   struct ln_merge m = {NULL, 0};
   struct ln_str json = ln_json_trim(item->json);
   lua_getfield(L, -1, "text");
@@ -181,21 +200,11 @@ static void take_value(lua_State *L, struct ln_policy *p, struct ln_view_item *i
   }
   lua_getfield(L, -2, "value");
   if (lua_istable(L, -1)) {
-    int rc = ln_value_merge(L, &p->vm->codec, -1, "item", json, NULL, &m);
+    int rc = ln_value_merge(L, &job->policy->vm->codec, -1, "item", json, NULL, &m);
     if (rc) {
-      item->hidden = true;
-      lua_getfield(L, -3, "by");
-      const char *by = lua_isstring(L, -1) ? lua_tostring(L, -1) : "?";
-      lua_pushfstring(L, "%s can't be sent: %s", by, p->vm->codec.fault);
-      add_why(L, item, lua_tostring(L, -1));
+      lua_pushvalue(L, -3);
+      withhold(L, job, item);
       lua_pop(L, 1);
-      lua_pushfstring(L, "%s: ", lua_isstring(L, -1) ? lua_tostring(L, -1) : "?");
-      lua_pushlstring(L, item->name.p, item->name.n);
-      lua_pushfstring(L, " can't be presented and is withheld: %s", p->vm->codec.fault);
-      lua_concat(L, 3);
-      LN_LOG(p->host.log, ERROR, "policy", "%s", lua_tostring(L, -1));
-      item->failed = ln_bytes_copy(lua_tostring(L, -1), lua_objlen(L, -1));
-      lua_pop(L, 2);
     }
   }
   if (!item->hidden && (edited || m.n)) {
@@ -205,7 +214,7 @@ static void take_value(lua_State *L, struct ln_policy *p, struct ln_view_item *i
   lua_pop(L, 2);
 }
 
-static void take_item(lua_State *L, struct ln_policy *p, struct ln_view_item *item) {
+static void take_item(lua_State *L, struct present *job, struct ln_view_item *item) {
   lua_getfield(L, -1, "hidden");
   item->hidden = lua_toboolean(L, -1);
   lua_pop(L, 1);
@@ -213,12 +222,12 @@ static void take_item(lua_State *L, struct ln_policy *p, struct ln_view_item *it
   item->failed = take_bytes(L, "failed");
   item->new_name = take_bytes(L, "new_name");
   take_old(L, item);
-  if (!item->hidden) take_value(L, p, item);
-  if (!item->hidden) take_transform(L, p, item);
+  if (!item->hidden) take_value(L, job, item);
+  if (!item->hidden) take_transform(L, job->policy, item);
 }
 
 static void job_present(lua_State *L, void *arg) {
-  const struct present *job = arg;
+  struct present *job = arg;
   struct ln_policy *p = job->policy;
   lua_rawgeti(L, LUA_REGISTRYINDEX, p->entries[LN_ENTRY_PRESENT]);
   lua_pushstring(L, ln_kind_name(job->kind));
@@ -232,9 +241,14 @@ static void job_present(lua_State *L, void *arg) {
   lua_call(L, 5, 0);
   for (size_t i = 0; i < p->n_items; i++) {
     lua_rawgeti(L, -1, (int)i + 1);
-    take_item(L, p, &p->items[i]);
+    take_item(L, job, &p->items[i]);
     lua_pop(L, 1);
   }
+  if (job->unsent > 1)
+    LN_LOG(p->host.log, ERROR, "policy",
+           "%zu more of the %s can't be presented for such an error; `lunette list --explain` "
+           "tells which",
+           job->unsent - 1, ln_kind_name(job->kind));
 }
 
 int ln_policy_present(struct ln_policy *p, enum ln_kind kind, struct ln_view_item *items, size_t n,
@@ -244,7 +258,7 @@ int ln_policy_present(struct ln_policy *p, enum ln_kind kind, struct ln_view_ite
   }
   if (!p->watched[kind]) return LN_OK;
   if (p->items) return LN_EBUSY; /* a rule asked for a list while one is made */
-  struct present job = {p, kind, x, how & LN_PRESENT_EXPLAIN, how & LN_PRESENT_COMPLETE};
+  struct present job = {p, kind, x, how & LN_PRESENT_EXPLAIN, how & LN_PRESENT_COMPLETE, 0};
   char *why;
   p->items = items;
   p->n_items = n;

@@ -99,6 +99,29 @@ describe("ln_policy_present", function()
     end
   end)
 
+  it("tells the first that a rule failed for, with the traceback, and counts the others", function()
+    local many = {}
+    for i = 1, 1000 do many[i] = { name = "t" .. i, upstream = "files", json = ('{"name":"t%d"}'):format(i) } end
+    for policy, told in pairs {
+      ["\nlunette.tools.filter(function(t) return t.no.such end)"] = { "policy.lua:2: filter failed, tool t1 is withheld: ",
+        "policy.lua:2: filter withholds 999 more tools for such an error; `lunette list --explain` tells which" },
+      ["\nlunette.tools.transform('t[12]', function(t) error(t.name) end)"] = { "tool t1 is withheld: ",
+        "policy.lua:2: transform withholds 1 more tool for such an error" },
+      ["\nlunette.tools.transform('*', { arguments = { a = { name = 'b' } } })"] = { "policy.lua:2: the transform of t1 can't hold",
+        "policy.lua:2: transform withholds 999 more tools" },
+      ["\nlunette.tools.transform('*', function(t) t.f = print return t end)"] = { "policy.lua:2: t1 can't be presented and is withheld: ",
+        "999 more of the tools can't be presented for such an error" },
+    } do
+      local rows = present(policy, { items = many })
+      assert.is_true(rows[2].hidden, policy)
+      for _, text in ipairs(told) do
+        assert.truthy(f:log():find(text, 1, true), f:log():sub(1, 3000))
+      end
+      assert.is_nil(f:log():find("t2 ", 1, true), f:log():sub(1, 3000))
+      assert.is_true(#f:log() < 3000)
+    end
+  end)
+
   it("fails as a whole when a rule never ends, and works the next time", function()
     f = assert(support.load [[lunette.configure { hook_timeout = 0.05 }
       lunette.tools.filter(function() while not lunette.shared.get "go" do pcall(error) end return true end)
