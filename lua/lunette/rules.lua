@@ -445,10 +445,24 @@ local function apply_all(rules, item, kind, ctx, failures)
   end
 end
 
---- Called by C for a list: see src/script/present.c. complete: all that there is of the kind.
-function M.present(verb, items, whom, explain, complete)
+-- The rules before the first that takes ctx: what they do is the same for everybody.
+local function for_everybody(rules)
+  local some = {}
+  for i, rule in ipairs(rules) do
+    if rule.per_client then return some end
+    some[i] = rule
+  end
+  return rules
+end
+
+--- Called by C for a list: see src/script/present.c. complete: all that there is of the kind. trial: for nobody.
+function M.present(verb, items, whom, explain, complete, trial)
   local kind, rules, ctx = kinds[verb], state.rules[verb], contexts.new(whom)
   local failures = {}
+  if trial then
+    rules = for_everybody(rules)
+    complete = complete and rules == state.rules[verb]
+  end
   for _, item in ipairs(items) do
     local first = item.name
     if explain then item.lines = {} end

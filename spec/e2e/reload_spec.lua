@@ -435,6 +435,42 @@ describe("a policy that can't be had leaves the old in force and says where", fu
     assert.equal("new", version(client))
   end)
 
+  it("after a rule that can't hold on what servers were known to offer when the last client left", function()
+    local with_a = '[{"name":"work","inputSchema":{"type":"object","properties":{"a":{}},"required":["a"]}}]'
+    for _, session in ipairs { "client", "shared" } do
+      local one, two = server("one", with_a), server("two", with_a:gsub('"a"', '"b"'))
+      local function policy(word, rule)
+        return ("lunette.upstream('one', %s) lunette.upstream('two', %s)\n"):format(one:lua(("session = %q"):format(session)), two:lua())
+          .. says(word) .. (rule or "")
+      end
+      local host = start(policy "old")
+      -- Before anybody came only what the policy has itself is known.
+      host:reload(policy("new", "lunette.tools.transform('version', { arguments = { a = { hide = true } } })"), kept_text)
+      local client = host:client()
+      assert.same({ "version", "one_work", "two_work" }, tool_names(client))
+      client:close()
+      for _, rule in ipairs {
+        "lunette.tools.transform('version', { arguments = { a = { hide = true } } })",
+        "lunette.tools.transform('one_work', { arguments = { b = { hide = true } } })",
+        "lunette.tools.transform('two_work', { arguments = { b = { hide = true } } })",
+        "lunette.tools.filter(function(tool) return tool.nothing.at_all end)",
+      } do
+        local before = host:reloads(kept_text)
+        host:reload(policy("new", rule), kept_text)
+        assert.equal(before + 1, host:reloads(kept_text))
+        assert.truthy(host:complaint():find "policy%.lua:3", host:complaint())
+      end
+      assert.equal(0, host:reloads())
+      -- What asks who the client is can't be told of nobody, nor what comes after it.
+      host:reload(policy("new", "lunette.tools.filter(function(tool, ctx) return ctx.headers.x.y end) "
+        .. "lunette.tools.transform('one_work', { arguments = { b = { hide = true } } })"))
+      host:reload(policy("new", "lunette.tools.transform('one_work', { arguments = { a = { hide = true, default = 1 } } })"))
+      client = host:client()
+      assert.equal("new", version(client))
+      lunette.finish()
+    end
+  end)
+
   it("also when its file has gone, and takes the next", function()
     local host = start(says "old", { watch = true })
     local client = host:client()

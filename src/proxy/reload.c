@@ -12,7 +12,7 @@
 /* A session's lists under the new rules, made before anything is changed. */
 struct plan {
   struct ln_list link;
-  struct ln_session *session;
+  struct ln_session *session;      /* counted; NULL: there is none, see try_known */
   struct ln_view *views[LN_KINDS]; /* counted; NULL where the client has asked for none … */
   struct ln_view *tried[LN_KINDS]; /* … then of what is known without its asking: can it be made? */
   bool differs[LN_KINDS];
@@ -72,17 +72,84 @@ static void plans_free(struct ln_list *plans) {
       ln_view_unref(p->views[k]);
       ln_view_unref(p->tried[k]);
     }
-    ln_session_unref(p->session);
+    if (p->session) ln_session_unref(p->session);
     free(p);
   }
 }
 
+static bool same_offer(const struct ln_catalogue *a, const struct ln_catalogue *b) {
+  return a->offered->len == b->offered->len &&
+         memcmp(a->offered->data, b->offered->data, a->offered->len) == 0;
+}
+
+/* What a client that c was made for would find at another server; NULL: that is not known. */
+static const struct ln_catalogue *beside(const struct ln_upstream *u,
+                                         const struct ln_catalogue *c) {
+  const struct ln_catalogue *last = NULL;
+  LN_LIST_EACH(l, &u->catalogues) {
+    last = LN_CONTAINER(l, struct ln_catalogue, link);
+    if (same_offer(last, c)) return last;
+  }
+  return u->conf->session == LN_SESSION_SHARED ? last : NULL;
+}
+
+/* c: NULL: nothing is known of the servers. */
+static int try_lists(struct ln_generation *g, const struct ln_catalogue *c, struct plan *p) {
+  struct ln_shelf **shelves = calloc(g->n_upstreams + 1, sizeof(struct ln_shelf *));
+  int rc = shelves ? LN_OK : LN_ENOMEM;
+  for (int k = 0; k < LN_KINDS && !rc; k++) {
+    if (!ln_policy_has_rules(g->policy, (enum ln_kind)k)) continue;
+    for (size_t i = 0; i < g->n_upstreams; i++) {
+      const struct ln_catalogue *known = c ? beside(g->upstreams[i], c) : NULL;
+      shelves[i] = known ? known->shelves[k] : NULL;
+    }
+    ln_view_unref(p->tried[k]);
+    p->tried[k] = ln_view_trial(g, (enum ln_kind)k, shelves);
+    if (!p->tried[k])
+      rc = LN_ESCRIPT;
+    else if (p->tried[k]->failed)
+      rc = LN_EINVALID;
+  }
+  free(shelves);
+  return rc;
+}
+
+/* No client is here whose lists could be made. What earlier ones were shown is known still, and
+ * what the policy has itself is anyway. */
+static int try_known(struct ln_generation *g, struct plan *p) {
+  int rc = try_lists(g, NULL, p);
+  for (size_t i = 0; i < g->n_upstreams; i++) {
+    LN_LIST_EACH(l, &g->upstreams[i]->catalogues) {
+      const struct ln_catalogue *c = LN_CONTAINER(l, struct ln_catalogue, link);
+      bool tried = false;
+      for (size_t k = 0; k < i && !tried; k++) {
+        const struct ln_catalogue *other = beside(g->upstreams[k], c);
+        tried = other && same_offer(other, c);
+      }
+      if (!rc && !tried) rc = try_lists(g, c, p);
+    }
+  }
+  return rc;
+}
+
+static struct plan *plan_new(struct ln_session *s, struct ln_list *plans) {
+  struct plan *p = calloc(1, sizeof *p);
+  if (!p) return NULL;
+  p->session = s ? ln_session_ref(s) : NULL;
+  ln_list_push(plans, &p->link);
+  return p;
+}
+
 static int plan_all(struct ln_host *h, struct ln_generation *g, struct ln_list *plans) {
+  if (ln_list_empty(&h->sessions)) {
+    struct plan *p = plan_new(NULL, plans);
+    int rc = p ? try_known(g, p) : LN_ENOMEM;
+    if (!rc) plans_free(plans); /* there is nobody to carry it out for */
+    return rc;
+  }
   LN_LIST_EACH(l, &h->sessions) {
-    struct plan *p = calloc(1, sizeof *p);
+    struct plan *p = plan_new(LN_CONTAINER(l, struct ln_session, link), plans);
     if (!p) return LN_ENOMEM;
-    p->session = ln_session_ref(LN_CONTAINER(l, struct ln_session, link));
-    ln_list_push(plans, &p->link);
     for (int k = 0; k < LN_KINDS; k++) {
       int rc = plan_kind(p, g, (enum ln_kind)k);
       if (rc) return rc;

@@ -91,14 +91,14 @@ static struct ln_view *make(struct ln_session *s, struct ln_generation *gen, enu
                             struct ln_shelf *const *shelves, struct ln_exchange *x) {
   struct ln_view *v = existing(s, gen, kind, shelves);
   if (v) return ln_view_ref(v);
-  v = ln_view_build(gen, kind, shelves, x, false);
+  v = ln_view_build(gen, kind, shelves, x, 0);
   if (v && !ln_policy_per_client(gen->policy, kind)) ln_list_push(&gen->host->views, &v->link);
   return v;
 }
 
 static struct ln_view *view_for(struct getter *g) {
   struct ln_session *s = g->session;
-  if (g->explain) return ln_view_build(g->gen, g->kind, g->shelves, g->x, true);
+  if (g->explain) return ln_view_build(g->gen, g->kind, g->shelves, g->x, LN_PRESENT_EXPLAIN);
   struct ln_view *v = make(s, g->gen, g->kind, g->shelves, g->x);
   if (v && s->views[g->kind] != v && s->gen == g->gen && s->state != LN_SESSION_GONE) {
     ln_view_unref(s->views[g->kind]);
@@ -239,6 +239,11 @@ struct ln_view *ln_view_preview(struct ln_session *s, enum ln_kind kind, struct 
   struct ln_view *v = make(s, gen, kind, shelves, x);
   free(shelves);
   return v;
+}
+
+struct ln_view *ln_view_trial(struct ln_generation *gen, enum ln_kind kind,
+                              struct ln_shelf *const *shelves) {
+  return ln_view_build(gen, kind, shelves, NULL, LN_PRESENT_TRIAL);
 }
 
 bool ln_view_needed(const struct ln_generation *g, enum ln_kind kind) {

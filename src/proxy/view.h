@@ -61,6 +61,10 @@ void ln_view_explain(struct ln_session *s, enum ln_kind kind, struct ln_exchange
 /* The view under x's generation, of what is indexed already: waits for nobody. One reference; NULL:
  * out of memory. */
 struct ln_view *ln_view_preview(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x);
+/* One of these lists (one per upstream, NULL where there is none) for no session, after the rules
+ * that are the same for everybody: can it be made? One reference; NULL: it can't. */
+struct ln_view *ln_view_trial(struct ln_generation *gen, enum ln_kind kind,
+                              struct ln_shelf *const *shelves);
 struct ln_view *ln_view_ref(struct ln_view *v);
 void ln_view_unref(struct ln_view *v);
 /* The visible entry presented under this key (unescaped; for URIs in any spelling of the same

@@ -127,7 +127,7 @@ static bool complete(const struct ln_view *v) {
   return true;
 }
 
-static int apply_rules(struct ln_view *v, struct ln_exchange *x, bool explain) {
+static int apply_rules(struct ln_view *v, struct ln_exchange *x, unsigned how) {
   struct ln_view_item *items = calloc(v->n_entries + 1, sizeof *items);
   if (!items) return LN_ENOMEM;
   for (size_t i = 0; i < v->n_entries; i++) {
@@ -136,7 +136,7 @@ static int apply_rules(struct ln_view *v, struct ln_exchange *x, bool explain) {
     items[i].json = ln_entry_definition(v, e);
     items[i].name = str_of(e->before_rules);
   }
-  unsigned how = (explain ? LN_PRESENT_EXPLAIN : 0) | (complete(v) ? LN_PRESENT_COMPLETE : 0);
+  if (complete(v)) how |= LN_PRESENT_COMPLETE;
   int rc = ln_policy_present(v->gen->policy, v->kind, items, v->n_entries, x, how);
   for (size_t i = 0; i < v->n_entries; i++) {
     if (!rc) rc = settle(v, &v->entries[i], &items[i]);
@@ -233,7 +233,7 @@ static int index_entries(struct ln_view *v) {
 
 struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
                               struct ln_shelf *const *shelves, struct ln_exchange *x,
-                              bool explain) {
+                              unsigned how) {
   struct ln_host *h = gen->host;
   struct ln_view *v = calloc(1, sizeof *v);
   if (!v) return NULL;
@@ -250,7 +250,7 @@ struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
   for (size_t i = 0; i < v->n_shelves; i++)
     v->shelves[i] = shelves[i] ? ln_shelf_ref(shelves[i]) : NULL;
   int rc = v->shelves ? collect(v) : LN_ENOMEM;
-  if (!rc) rc = apply_rules(v, x, explain);
+  if (!rc) rc = apply_rules(v, x, how);
   if (!rc) rc = index_entries(v);
   if (rc) {
     LN_LOG(h->log, ERROR, "lists", "%s: %s", ln_kind_rows[kind].list_method, ln_err_text(rc));

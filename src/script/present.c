@@ -11,7 +11,7 @@ struct present {
   struct ln_policy *policy;
   enum ln_kind kind;
   struct ln_exchange *x;
-  bool explain, complete;
+  unsigned how;
   size_t unsent; /* items that a rule made into what can't be sent */
 };
 
@@ -236,9 +236,10 @@ static void job_present(lua_State *L, void *arg) {
   lua_insert(L, -4); /* the items stay below the call */
   struct ln_whom *whom = lua_newuserdata(L, sizeof *whom);
   *whom = (struct ln_whom){&p->presented, p->presented, job->x};
-  lua_pushboolean(L, job->explain);
-  lua_pushboolean(L, job->complete);
-  lua_call(L, 5, 0);
+  lua_pushboolean(L, (job->how & LN_PRESENT_EXPLAIN) != 0);
+  lua_pushboolean(L, (job->how & LN_PRESENT_COMPLETE) != 0);
+  lua_pushboolean(L, (job->how & LN_PRESENT_TRIAL) != 0);
+  lua_call(L, 6, 0);
   for (size_t i = 0; i < p->n_items; i++) {
     lua_rawgeti(L, -1, (int)i + 1);
     take_item(L, job, &p->items[i]);
@@ -258,7 +259,7 @@ int ln_policy_present(struct ln_policy *p, enum ln_kind kind, struct ln_view_ite
   }
   if (!p->watched[kind]) return LN_OK;
   if (p->items) return LN_EBUSY; /* a rule asked for a list while one is made */
-  struct present job = {p, kind, x, how & LN_PRESENT_EXPLAIN, how & LN_PRESENT_COMPLETE, 0};
+  struct present job = {p, kind, x, how, 0};
   char *why;
   p->items = items;
   p->n_items = n;
