@@ -1,12 +1,13 @@
 -- lunette.configure: the policy's settings. Times are in seconds.
 local check = require "lunette.check"
 local state = require "lunette.state"
+local upstreams = require "lunette.upstreams"
 
 local M = {}
 
 local YEAR = 366 * 86400
 
--- kind: "time", "count", "limit" (a count, or 0 for none) or "flag"; the bounds are inclusive.
+-- kind: "time", "count", "limit" (a count, or 0 for none), "flag" or "file"; the bounds are inclusive.
 local known = {
   start_timeout = { "time", 2, 0, YEAR },
   request_timeout = { "time", 60, 0.001, YEAR },
@@ -16,6 +17,7 @@ local known = {
   memory_limit = { "limit", 256 * 1024 * 1024, 8 * 1024 * 1024, 64 * 1024 ^ 3 },
   drain_timeout = { "time", 5, 0, YEAR },
   session_timeout = { "time", 1800, 0.001, YEAR },
+  session_key_file = { "file" }, -- none: in the user's state folder
   http_timeout = { "time", 30, 0.001, YEAR },
   max_http_timeout = { "time", 600, 0.001, 31 * 86400 },
   max_http_bytes = { "count", 16 * 1024 * 1024, 1024, 1024 * 1024 * 1024 },
@@ -36,6 +38,11 @@ local function check_value(name, value)
   local kind, least, most = known[name][1], known[name][3], known[name][4]
   local what = "lunette.configure: " .. name
   if kind == "flag" then return check.type(what, value, "boolean") end
+  if kind == "file" then
+    check.type(what, value, "string")
+    if value == "" or value:find "%z" then check.fail("%s must be the name of a file", what) end
+    return upstreams.expand_home(value)
+  end
   check.type(what, value, "number")
   if kind == "limit" and value == 0 then return value end
   if not (value >= least and value <= most) then

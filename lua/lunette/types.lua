@@ -342,6 +342,7 @@ function Prompts.get(name, args, ctx) end
 ---@field memory_limit? integer bytes of memory of the policy's Lua; 0: no limit (256 MiB)
 ---@field drain_timeout? number seconds that requests get to finish at the end (5)
 ---@field session_timeout? number seconds an HTTP session may be idle (1800)
+---@field session_key_file? string holds the secret that lets HTTP sessions outlive a restart; read when Lunette starts
 ---@field http_timeout? number seconds of a lunette.http that doesn't say (30)
 ---@field max_http_timeout? number seconds that one may say (600)
 ---@field max_http_bytes? integer of a body of lunette.http that is not streamed (16 MiB)

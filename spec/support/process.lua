@@ -11,9 +11,27 @@ M.mark = ("LUNETTE_SPEC_MARK=%d-%d"):format(uv.os_getpid(), uv.hrtime() % 100000
 local Process = {}
 Process.__index = Process
 
+local homes, home = 0, nil
+
+--- Where programs keep their state, XDG_STATE_HOME: the same for all of a test, and gone after it. Never the
+--- developer's own.
+function M.state_home()
+  if not home then
+    homes = homes + 1
+    home = ("%s/lunette-spec-state-%d-%d"):format(os.getenv "TMPDIR" or "/tmp", uv.os_getpid(), homes)
+    local path = home
+    loop.cleanup(function()
+      home = nil
+      if uv.fs_stat(path) then os.execute(("rm -rf -- '%s'"):format(path)) end
+    end)
+  end
+  return home
+end
+
 -- Our own environment with `extra` over it (false removes).
 local function environment(extra)
   local map, list = uv.os_environ(), { M.mark }
+  map.XDG_STATE_HOME = M.state_home()
   for k, v in pairs(extra or {}) do map[k] = v end
   for k, v in pairs(map) do
     if v then list[#list + 1] = k .. "=" .. tostring(v) end

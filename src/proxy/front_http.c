@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "proxy/upstream.h"
 
@@ -32,6 +33,7 @@ void ln_front_reply_fault(struct ln_http_request *r, int status, struct ln_msg_f
 }
 
 void ln_front_refuse(struct ln_front_http *f, struct ln_http_request *r, struct ln_gate g) {
+  if (g.status == LN_GATE_LATER) return;
   struct ln_msg_fault fault = {.code = g.code};
   snprintf(fault.text, sizeof fault.text, "%s", g.why);
   LN_LOG(f->host->log, WARN, "http", "refused with %d: %s", g.status, g.why);
@@ -62,11 +64,23 @@ struct ln_bytes *ln_front_headers(struct ln_front_http *f, const struct ln_http_
 
 /* --- sessions --- */
 
-static bool new_id(char *id, size_t max) {
+/* One that says nothing. */
+static int plain_id(struct ln_buf *out) {
   unsigned char raw[16];
-  if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw) return false;
-  for (size_t i = 0; i < sizeof raw; i++) snprintf(id + 2 * i, max - 2 * i, "%02x", raw[i]);
-  return true;
+  if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw) return LN_ESYSTEM;
+  int rc = LN_OK;
+  for (size_t i = 0; i < sizeof raw && !rc; i++) rc = ln_buf_printf(out, "%02x", raw[i]);
+  return rc;
+}
+
+static int new_id(struct ln_front_http *f, const struct ln_msg *hello, struct ln_buf *out) {
+  if (!hello || !hello->params.p) return plain_id(out);
+  const struct ln_ticket t = {f->epoch, (uint64_t)time(NULL), hello->params};
+  int rc = ln_ticket_write(f->key, &t, out);
+  if (!rc) return LN_OK;
+  LN_LOG(f->host->log, DEBUG, "http", "a session that will not survive a restart: %s",
+         rc == LN_ELIMIT ? "what its client says of itself is too long" : ln_err_text(rc));
+  return plain_id(out);
 }
 
 /* Its streams end, and nobody can come back for them. */
@@ -77,7 +91,8 @@ static void on_session_end(struct ln_session *s, void *arg) {
     ln_pipe_forget(fs, fs->get);
   }
   LN_LIST_EACH(l, &fs->streams) ln_pipe_forget(fs, LN_CONTAINER(l, struct ln_pipe, link));
-  ln_map_remove(&fs->front->by_id, ln_str_c(s->id));
+  ln_map_remove(&fs->front->by_id, fs->id);
+  ln_front_revive_ended(fs);
   ln_list_remove(&fs->link);
   s->front = NULL;
   s->on_end = NULL;
@@ -90,14 +105,19 @@ static void on_parted(struct ln_session *s, struct ln_sink *sink, uint64_t retry
   ln_pipe_part(sink, retry_ms);
 }
 
-static struct ln_front_session *session_new(struct ln_front_http *f, bool sse) {
-  char id[40];
-  struct ln_front_session *fs = new_id(id, sizeof id) ? calloc(1, sizeof *fs) : NULL;
-  struct ln_session *s = fs ? ln_session_new(f->host, sse ? "sse" : "http", id) : NULL;
+/* The whole of a ticket is the client's alone: logs and policies know its name. */
+static struct ln_front_session *session_new(struct ln_front_http *f, bool sse, struct ln_str id) {
+  char name[40];
+  int n = id.n < sizeof name ? (int)id.n : LN_TICKET_NAME;
+  snprintf(name, sizeof name, "%.*s", n, id.p);
+  struct ln_front_session *fs = calloc(1, sizeof *fs + id.n);
+  struct ln_session *s = fs ? ln_session_new(f->host, sse ? "sse" : "http", name) : NULL;
   if (!s) {
     free(fs);
     return NULL;
   }
+  memcpy(fs->id_text, id.p, id.n);
+  fs->id = (struct ln_str){fs->id_text, id.n};
   fs->front = f;
   fs->session = s;
   fs->sse = sse;
@@ -106,18 +126,22 @@ static struct ln_front_session *session_new(struct ln_front_http *f, bool sse) {
   s->front = fs;
   s->on_end = on_session_end;
   s->on_parted = on_parted;
-  if (ln_map_put(&f->by_id, ln_str_c(s->id), fs) == LN_OK) return fs;
+  if (ln_map_put(&f->by_id, fs->id, fs) == LN_OK) return fs;
   ln_session_end(s);
   return NULL;
 }
 
-struct ln_front_session *ln_front_session_new(struct ln_front_http *f, bool sse,
-                                              struct ln_gate *gate) {
+struct ln_front_session *ln_front_session_new(struct ln_front_http *f, bool sse, struct ln_str id,
+                                              const struct ln_msg *hello, struct ln_gate *gate) {
   if (f->draining) {
     *gate = (struct ln_gate){503, -32603, "Shutting down", NULL};
     return NULL;
   }
-  struct ln_front_session *fs = session_new(f, sse);
+  struct ln_buf fresh;
+  ln_buf_init(&fresh, LN_TICKET_MAX);
+  int rc = id.p ? LN_OK : new_id(f, hello, &fresh);
+  struct ln_front_session *fs = rc ? NULL : session_new(f, sse, id.p ? id : ln_buf_str(&fresh));
+  ln_buf_deinit(&fresh);
   if (!fs)
     *gate =
         (struct ln_gate){503, -32603, "Too many sessions; try again later", "Retry-After: 10\r\n"};
@@ -192,13 +216,15 @@ static void on_request(void *arg, struct ln_http_request *r) {
 
 static void on_drain(void *arg, struct ln_http_request *r) {
   (void)arg;
-  if (r->data) ln_pipe_drained(r->data);
+  const struct ln_front_holder **holder = r->data;
+  if (holder && (*holder)->drained) (*holder)->drained(holder);
 }
 
 static void on_done(void *arg, struct ln_http_request *r, bool gone) {
   (void)arg;
   (void)gone;
-  if (r->data) ln_pipe_done(r->data, r);
+  const struct ln_front_holder **holder = r->data;
+  if (holder) (*holder)->done(holder, r);
 }
 
 static const struct ln_http_server_ops server_ops = {on_request, on_drain, on_done};
@@ -249,9 +275,11 @@ int ln_front_http_start(struct ln_host *h, const char *host, uint16_t port,
                                            .max_connections = h->settings.max_connections};
   int rc = LN_ESYSTEM;
   *why = "no random numbers";
-  if (getrandom(&f->epoch, sizeof f->epoch, 0) == (ssize_t)sizeof f->epoch)
+  if (getrandom(&f->epoch, sizeof f->epoch, 0) == (ssize_t)sizeof f->epoch &&
+      ln_front_revive_init(f) == LN_OK)
     rc = ln_http_server_start(h->loop, &conf, &server_ops, f, &f->server, why);
   if (rc) {
+    ln_front_revive_deinit(f);
     free(f);
     return rc;
   }
@@ -279,6 +307,7 @@ static void server_closed(void *arg) {
   void (*closed)(void *) = f->closed;
   void *closed_arg = f->closed_arg;
   ln_map_deinit(&f->by_id);
+  ln_front_revive_deinit(f);
   free(f);
   closed(closed_arg);
 }

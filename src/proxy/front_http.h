@@ -2,6 +2,8 @@
  *   front_http.c    paths, sessions, keep-alives, beginning and end
  *   front_gate.c    which requests may come in at all
  *   front_mcp.c     Streamable HTTP at /mcp
+ *   front_ticket.c  what a session's id there says
+ *   front_revive.c  sessions of a process before this one, whose clients still use them
  *   front_sse.c     HTTP+SSE, the transport of 2024-11-05, at /sse and /messages
  *   front_pipe.c    the way back to the client: one HTTP request, or a stream that outlives it
  *   front_replay.c  what a stream has sent, kept for the case that it got lost
@@ -12,8 +14,10 @@
 #ifndef LN_PROXY_FRONT_HTTP_H
 #define LN_PROXY_FRONT_HTTP_H
 
+#include "net/seal.h"
 #include "proxy/front.h"
 #include "proxy/front_replay.h"
+#include "proxy/front_ticket.h"
 #include "transport/http_server.h"
 
 /* Why a request is turned away. status 0: it is not. */
@@ -24,9 +28,24 @@ struct ln_gate {
   const char *headers; /* whole lines, or NULL */
 };
 
+/* Who is at work on an open request: its data points at the first member of that. */
+struct ln_front_holder {
+  void (*drained)(void *holder); /* may be NULL */
+  void (*done)(void *holder, struct ln_http_request *r);
+};
+
 /* --- the front
  * ---------------------------------------------------------------------------------------------------------
  */
+
+/* Sessions of other processes that have ended in this one, by the names of their tickets: so many,
+ * then the oldest is forgotten (and a client that keeps using it would have it again). */
+enum { LN_ENDED_MAX = 16384 };
+struct ln_ended {
+  struct ln_map names;
+  char (*ring)[LN_TICKET_NAME]; /* NULL: none yet */
+  size_t next;
+};
 
 struct ln_front_http {
   struct ln_host *host;
@@ -36,8 +55,10 @@ struct ln_front_http {
   struct ln_list waiting;  /* pipes of POSTs that have sent nothing yet, the oldest first */
   struct ln_list finished; /* pipes kept after their end, the oldest first */
   size_t replay_bytes;     /* kept of all streams */
-  uint32_t epoch;          /* in every event id: those of another process are none of ours */
-  struct ln_timer tick;    /* keep-alives, idle sessions, streams to forget */
+  uint32_t epoch; /* in every event id and session id: tells ours from those of another process */
+  unsigned char key[LN_SEAL_KEY]; /* of session ids */
+  struct ln_ended ended;
+  struct ln_timer tick; /* keep-alives, idle sessions, streams to forget */
   bool loopback, draining;
   void (*closed)(void *arg);
   void *closed_arg;
@@ -48,16 +69,21 @@ struct ln_front_session {
   struct ln_list link;
   struct ln_front_http *front;
   struct ln_session *session; /* counted */
+  struct ln_str id;           /* what the client calls it by */
   bool sse;                   /* HTTP+SSE: it lives as long as its stream */
+  bool foreign;               /* another process made it: when it has ended here it stays so */
+  struct ln_revival *revival; /* counted: what it must go through first; NULL: nothing */
   struct ln_pipe *get;        /* counted: the listening stream, connected or not */
   struct ln_list streams;     /* pipes of POSTs that became streams, each counted */
   uint32_t next_stream;
   unsigned n_finished; /* of streams */
+  char id_text[];
 };
 
-/* NULL with gate set: shutting down, too many, or no memory. */
-struct ln_front_session *ln_front_session_new(struct ln_front_http *f, bool sse,
-                                              struct ln_gate *gate);
+/* id: of a session to revive, or absent: a new one, for a client that says hello (NULL for sse).
+ * NULL with gate set: shutting down, too many, or no memory. */
+struct ln_front_session *ln_front_session_new(struct ln_front_http *f, bool sse, struct ln_str id,
+                                              const struct ln_msg *hello, struct ln_gate *gate);
 /* NULL: none such, or of the other transport. */
 struct ln_front_session *ln_front_session_find(struct ln_front_http *f, struct ln_str id, bool sse);
 
@@ -106,6 +132,7 @@ enum ln_pipe_kind {
 };
 
 struct ln_pipe {
+  const struct ln_front_holder *holder; /* while it has a request */
   struct ln_sink sink;
   struct ln_list link; /* in front->waiting, then in the session's streams */
   struct ln_list old;  /* in front->finished */
@@ -138,9 +165,6 @@ void ln_pipe_attach(struct ln_pipe *p, struct ln_http_request *r);
 void ln_pipe_resume(struct ln_pipe *p, struct ln_http_request *r, uint64_t after);
 /* The stream of this number, or NULL: never begun, or forgotten. */
 struct ln_pipe *ln_pipe_find(const struct ln_front_session *fs, uint32_t number);
-/* The events of server_ops for a request with a pipe. */
-void ln_pipe_drained(struct ln_pipe *p);
-void ln_pipe_done(struct ln_pipe *p, struct ln_http_request *r);
 /* The client is told to come back after that time, and its connection is given up meanwhile; where
  * it can't be told (an older version, another kind of sink) nothing happens. */
 void ln_pipe_part(struct ln_sink *s, uint64_t retry_ms);
@@ -152,6 +176,27 @@ void ln_pipe_hang_up(struct ln_pipe *p);
 void ln_pipe_forget(struct ln_front_session *fs, struct ln_pipe *p);
 /* Forgets what ended long ago; starts streams for those who have waited long. */
 void ln_pipe_tick(struct ln_front_http *f, uint64_t now, uint64_t patience_ms);
+
+/* --- front_revive.c
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/* gate's status for a request that waits: it is served later. */
+enum { LN_GATE_LATER = -1 };
+
+/* Finds the key that session ids are sealed with; where no file can hold it, says so in the log. */
+int ln_front_revive_init(struct ln_front_http *f) LN_CHECK;
+void ln_front_revive_deinit(struct ln_front_http *f);
+/* A request for a session that is not there (fs NULL) or not ready. With an id that another process
+ * gave, the session comes to life again under it: the client's own initialize is repeated, and who
+ * asks for the session meanwhile waits. gate is set to that, or to why not: an id that says nothing
+ * and one of a session that ended are told the same. */
+void ln_front_revive(struct ln_front_http *f, struct ln_http_request *r, struct ln_str id,
+                     struct ln_front_session *fs, struct ln_gate *gate);
+/* The session of this id, which is not there, won't ever be. False: it could not have been. */
+bool ln_front_revive_never(struct ln_front_http *f, struct ln_str id);
+/* The session ends: whoever waits for it is told, and it stays ended. */
+void ln_front_revive_ended(struct ln_front_session *fs);
 
 /* --- the endpoints
  * ------------------------------------------------------------------------------------------------------

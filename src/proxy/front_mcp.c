@@ -7,20 +7,31 @@
 #include "proxy/front_http.h"
 #include "proxy/router.h"
 
-/* The request's session. NULL with gate set. */
-static struct ln_front_session *session_of(struct ln_front_http *f, const struct ln_http_head *head,
-                                           struct ln_gate *gate) {
+/* The request's session, which may have to wait for its revival, and what it is called. NULL with
+ * gate set. */
+static struct ln_front_session *find(struct ln_front_http *f, const struct ln_http_head *head,
+                                     struct ln_str *id, struct ln_gate *gate) {
   unsigned count;
-  struct ln_str id = ln_http_header(head, "mcp-session-id", &count);
+  *id = ln_http_header(head, "mcp-session-id", &count);
   if (count != 1) {
     const char *why =
         count ? "Mcp-Session-Id is there twice" : "An Mcp-Session-Id header is needed";
     *gate = (struct ln_gate){400, -32600, why, NULL};
     return NULL;
   }
-  struct ln_front_session *fs = ln_front_session_find(f, id, false);
+  struct ln_front_session *fs = ln_front_session_find(f, *id, false);
   if (!fs) *gate = (struct ln_gate){404, -32600, "There is no such session", NULL};
   return fs;
+}
+
+/* The request's session, ready to serve it. NULL with gate set. */
+static struct ln_front_session *session_of(struct ln_front_http *f, struct ln_http_request *r,
+                                           struct ln_gate *gate) {
+  struct ln_str id;
+  struct ln_front_session *fs = find(f, r->head, &id, gate);
+  if (fs ? !fs->revival : gate->status != 404) return fs;
+  ln_front_revive(f, r, id, fs, gate);
+  return NULL;
 }
 
 /* --- POST --- */
@@ -30,13 +41,13 @@ static void post_batch(struct ln_front_http *f, struct ln_http_request *r, struc
   struct ln_msg_fault fault = {.code = -32600,
                                .text = "Batches are for protocol version 2025-03-26 only"};
   struct ln_gate gate = {0};
-  struct ln_front_session *fs = session_of(f, r->head, &gate);
+  struct ln_front_session *fs = session_of(f, r, &gate);
   struct ln_json_info info;
   struct ln_json_limits limits = ln_front_limits(f->host).json;
   if (ln_json_scan(text, &limits, &info)) {
     fault.code = -32700;
     snprintf(fault.text, sizeof fault.text, "Parse error at byte %zu", info.error_at);
-  } else if (gate.status == 404) {
+  } else if (gate.status && gate.status != 400) {
     ln_front_refuse(f, r, gate);
     return;
   }
@@ -69,9 +80,9 @@ static void post_message(struct ln_front_http *f, struct ln_http_request *r, str
   if (!gate.status && hello && has_id)
     gate = (struct ln_gate){400, -32600, "The session is initialized already", NULL};
   else if (!gate.status && hello)
-    fs = ln_front_session_new(f, false, &gate);
+    fs = ln_front_session_new(f, false, LN_STR_NONE, m, &gate);
   else if (!gate.status)
-    fs = session_of(f, r->head, &gate);
+    fs = session_of(f, r, &gate);
   if (gate.status) {
     ln_front_refuse(f, r, gate);
     return;
@@ -155,7 +166,7 @@ static void resume(struct ln_front_http *f, struct ln_front_session *fs, struct 
 
 static void get(struct ln_front_http *f, struct ln_http_request *r) {
   struct ln_gate gate = {0};
-  struct ln_front_session *fs = session_of(f, r->head, &gate);
+  struct ln_front_session *fs = session_of(f, r, &gate);
   unsigned count;
   struct ln_str last_id = ln_http_header(r->head, "last-event-id", &count);
   if (fs && count > 1)
@@ -173,14 +184,16 @@ static void get(struct ln_front_http *f, struct ln_http_request *r) {
     listen_on(fs, r, false, 0);
 }
 
+/* What nobody has asked for since another process had it need not come back to be ended. */
 static void delete_session(struct ln_front_http *f, struct ln_http_request *r) {
   struct ln_gate gate = {0};
-  struct ln_front_session *fs = session_of(f, r->head, &gate);
-  if (gate.status) {
+  struct ln_str id;
+  struct ln_front_session *fs = find(f, r->head, &id, &gate);
+  if (!fs && !(gate.status == 404 && ln_front_revive_never(f, id))) {
     ln_front_refuse(f, r, gate);
     return;
   }
-  ln_session_end(fs->session);
+  if (fs) ln_session_end(fs->session);
   ln_front_reply(r, 200, NULL, NULL, LN_STR_NONE);
 }
 

@@ -99,9 +99,12 @@ void ln_pipe_tick(struct ln_front_http *f, uint64_t now, uint64_t patience_ms) {
 
 /* --- a connection of it --- */
 
-static const char *session_header(const struct ln_pipe *p, char *line, size_t max) {
-  if (!p->hello) return NULL;
-  snprintf(line, max, "Mcp-Session-Id: %s\r\n", p->session->id);
+enum { LINE = LN_TICKET_MAX + 32 };
+
+static const char *session_header(const struct ln_pipe *p, char line[LINE]) {
+  const struct ln_front_session *fs = entry_of(p);
+  if (!p->hello || !fs) return NULL;
+  snprintf(line, LINE, "Mcp-Session-Id: %.*s\r\n", LN_STR_ARG(fs->id));
   return line;
 }
 
@@ -117,10 +120,10 @@ bool ln_pipe_primes(const struct ln_session *s) {
 }
 
 int ln_pipe_begin(struct ln_pipe *p) {
-  char line[80], id[LN_REPLAY_ID];
+  char line[LINE], id[LN_REPLAY_ID];
   if (p->streaming) return LN_OK;
   p->streaming = true;
-  int rc = ln_http_sse_start(p->request, session_header(p, line, sizeof line));
+  int rc = ln_http_sse_start(p->request, session_header(p, line));
   if (rc) return rc;
   if (!p->began && p->kind == LN_PIPE_POST) enlist(p);
   p->began = true;
@@ -161,11 +164,12 @@ void ln_pipe_resume(struct ln_pipe *p, struct ln_http_request *r, uint64_t after
     ln_http_sse_end(r);
 }
 
-void ln_pipe_drained(struct ln_pipe *p) {
-  unclog(p);
+static void pipe_drained(void *holder) {
+  unclog(holder);
 }
 
-void ln_pipe_done(struct ln_pipe *p, struct ln_http_request *r) {
+static void pipe_done(void *holder, struct ln_http_request *r) {
+  struct ln_pipe *p = holder;
   struct ln_session *s = p->session;
   if (p->request != r) return;
   p->request = NULL;
@@ -177,6 +181,8 @@ void ln_pipe_done(struct ln_pipe *p, struct ln_http_request *r) {
   if (p->kind == LN_PIPE_SSE || (p->hello && s->state == LN_SESSION_NEW)) ln_session_end(s);
   ln_sink_unref(&p->sink);
 }
+
+static const struct ln_front_holder pipe_holder = {pipe_drained, pipe_done};
 
 void ln_pipe_comment(struct ln_pipe *p) {
   if (!p->request || !p->streaming || p->finished) return;
@@ -223,10 +229,10 @@ static int send_event(struct ln_pipe *p, const struct ln_out *out) {
 }
 
 static int send_json(struct ln_pipe *p, const struct ln_out *out) {
-  char line[80];
+  char line[LINE];
   bool named = p->session->state != LN_SESSION_NEW; /* not when initialize was refused */
   int rc = ln_http_reply(p->request, 200, "application/json",
-                         named ? session_header(p, line, sizeof line) : NULL, out->parts, out->n);
+                         named ? session_header(p, line) : NULL, out->parts, out->n);
   if (rc && rc != LN_EFULL) ln_http_request_abort(p->request);
   return rc;
 }
@@ -250,11 +256,11 @@ static int pipe_send(struct ln_sink *s, const struct ln_out *out, bool final) {
 /* Cancelled. Whoever has read nothing yet gets a stream that has nothing to come back for. */
 static void pipe_give_up(struct ln_sink *s) {
   struct ln_pipe *p = LN_CONTAINER(s, struct ln_pipe, sink);
-  char line[80];
+  char line[LINE];
   if (p->kind != LN_PIPE_POST || p->finished) return;
   finish(p);
   if (!p->request) return;
-  if (!p->began && ln_http_sse_start(p->request, session_header(p, line, sizeof line)))
+  if (!p->began && ln_http_sse_start(p->request, session_header(p, line)))
     ln_http_request_abort(p->request);
   else
     ln_pipe_hang_up(p);
@@ -287,6 +293,7 @@ struct ln_pipe *ln_pipe_new(struct ln_front_session *fs, struct ln_http_request 
                             enum ln_pipe_kind kind) {
   struct ln_pipe *p = calloc(1, sizeof *p);
   if (!p) return NULL;
+  p->holder = &pipe_holder;
   p->sink = (struct ln_sink){&pipe_ops, 1, kind != LN_PIPE_POST};
   p->front = fs->front;
   p->session = ln_session_ref(fs->session);

@@ -35,7 +35,8 @@ static int send_endpoint(struct ln_pipe *p, const struct ln_http_head *head) {
 
 void ln_front_sse(struct ln_front_http *f, struct ln_http_request *r) {
   struct ln_gate gate = ln_gate_sse(r->head);
-  struct ln_front_session *fs = gate.status ? NULL : ln_front_session_new(f, true, &gate);
+  struct ln_front_session *fs =
+      gate.status ? NULL : ln_front_session_new(f, true, LN_STR_NONE, NULL, &gate);
   if (gate.status) {
     ln_front_refuse(f, r, gate);
     return;

@@ -354,6 +354,8 @@ static void ask_server(struct hello *h, size_t i) {
   struct ln_catalogue *known =
       u->conf->session == LN_SESSION_SHARED ? NULL : ln_catalogue_find(u, s->offered);
   if (known && ln_session_set_catalogue(s, u, known) == LN_OK) return;
+  /* Its client does not wait for an answer; and after a restart they all come back at once. */
+  if (s->revived) return;
   const char *why;
   struct ln_usession *us = ln_usession_for(s, u, &why);
   if (!us) {

@@ -51,7 +51,8 @@ struct ln_session {
   uint64_t key;
   enum ln_session_state state;
   const char *transport;     /* "stdio", "http", "sse", "internal" */
-  char id[40];               /* the session id of HTTP; else a name for logs and ctx */
+  char id[40];               /* a name for logs and ctx; of Streamable HTTP how its id begins */
+  bool revived;              /* its client initialized it in another process */
   struct ln_generation *gen; /* what it is served by; counted */
 
   /* What initialize said. Slices of hello. */

@@ -169,7 +169,8 @@ static const void *read_all(lua_State *L, struct ln_policy *p, const char *name,
   return all;
 }
 
-static void read_settings(lua_State *L, struct ln_settings *s) {
+static void read_settings(lua_State *L, struct ln_policy *p) {
+  struct ln_settings *s = &p->decls.settings;
   lua_getfield(L, -1, "settings");
   s->start_timeout_ms = field_ms(L, "start_timeout");
   s->request_timeout_ms = field_ms(L, "request_timeout");
@@ -185,6 +186,7 @@ static void read_settings(lua_State *L, struct ln_settings *s) {
   s->max_in_flight = (unsigned)field_number(L, "max_in_flight");
   s->max_connections = (unsigned)field_number(L, "max_connections");
   s->page_size = (unsigned)field_number(L, "page_size");
+  s->session_key_file = field_text(L, p, "session_key_file");
   lua_pop(L, 1);
 }
 
@@ -234,7 +236,7 @@ LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p) {
       read_all(L, p, "components", sizeof *d->components, read_component, &d->n_components);
   d->n_rules = (size_t)field_number(L, "n_rules");
   d->n_warnings = (size_t)field_number(L, "warnings");
-  read_settings(L, &d->settings);
+  read_settings(L, p);
   p->vm->codec.text.max = p->vm->codec.max_bytes =
       LN_MAX(p->vm->codec.max_bytes, d->settings.max_message_bytes);
   p->vm->guard.patience = d->settings.watchdog_ms * 1000000u;

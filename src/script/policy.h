@@ -71,13 +71,14 @@ struct ln_settings {
   uint64_t watchdog_ms;      /* after that, until what can't be stopped ends the process: 10,000 */
   size_t memory_limit;       /* bytes of Lua's; 0: none. 256 MiB */
   uint64_t drain_timeout_ms; /* 5,000 */
-  uint64_t session_timeout_ms; /* an idle HTTP session: 1,800,000 */
-  size_t max_message_bytes;    /* 4 MiB */
-  unsigned max_depth;          /* 128 */
-  unsigned max_sessions;       /* 10,000 */
-  unsigned max_in_flight;      /* requests of one session at once: 1,024 */
-  unsigned max_connections;    /* 10,000 */
-  unsigned page_size;          /* items a list page; 0: everything in one. 1,000 */
+  uint64_t session_timeout_ms;  /* an idle HTTP session: 1,800,000 */
+  size_t max_message_bytes;     /* 4 MiB */
+  unsigned max_depth;           /* 128 */
+  unsigned max_sessions;        /* 10,000 */
+  unsigned max_in_flight;       /* requests of one session at once: 1,024 */
+  unsigned max_connections;     /* 10,000 */
+  unsigned page_size;           /* items a list page; 0: everything in one. 1,000 */
+  const char *session_key_file; /* NULL: in the user's state folder. The policy's memory */
 };
 
 struct ln_policy_decls {

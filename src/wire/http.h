@@ -80,6 +80,9 @@ void ln_http_release(struct ln_http *h);
  * messages, else LN_HTTP_ERROR. */
 enum ln_http_event ln_http_eof(struct ln_http *h);
 
+/* A copy that holds by itself, to be freed by free; NULL when out of memory. */
+struct ln_http_head *ln_http_head_copy(const struct ln_http_head *head);
+
 /* The value of a header by name (any case); absent when missing. *count, if given, says how often
  * it is there. */
 struct ln_str ln_http_header(const struct ln_http_head *head, const char *name, unsigned *count);

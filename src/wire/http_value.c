@@ -4,6 +4,8 @@
  * of the value. Everything is one pass over the value. */
 #include "wire/http_head.h"
 
+#include <stdlib.h>
+
 /* The bits of http_head.h, sixteen bytes a row. */
 // clang-format off
 const uint8_t ln_http_class[256] = {
@@ -34,6 +36,32 @@ bool ln_http_all(struct ln_str s, uint8_t classes) {
 
 bool ln_http_value_ok(struct ln_str s) {
   return !s.n || ln_http_all(s, LN_HTTP_TEXT);
+}
+
+/* The slice, with its bytes at *to, which moves on. */
+static struct ln_str moved(struct ln_str s, char **to) {
+  if (!s.n) return s;
+  char *at = memcpy(*to, s.p, s.n);
+  *to += s.n;
+  return (struct ln_str){at, s.n};
+}
+
+struct ln_http_head *ln_http_head_copy(const struct ln_http_head *head) {
+  size_t n = head->method.n + head->target.n + head->authority.n;
+  for (unsigned i = 0; i < head->n_headers; i++)
+    n += head->headers[i].name.n + head->headers[i].value.n;
+  struct ln_http_head *copy = malloc(sizeof *copy + n);
+  if (!copy) return NULL;
+  char *to = (char *)(copy + 1);
+  *copy = *head;
+  copy->method = moved(head->method, &to);
+  copy->target = moved(head->target, &to);
+  copy->authority = moved(head->authority, &to);
+  for (unsigned i = 0; i < head->n_headers; i++) {
+    copy->headers[i].name = moved(head->headers[i].name, &to);
+    copy->headers[i].value = moved(head->headers[i].value, &to);
+  }
+  return copy;
 }
 
 struct ln_str ln_http_header(const struct ln_http_head *head, const char *name, unsigned *count) {
