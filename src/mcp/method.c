@@ -43,13 +43,14 @@ bool ln_method_is_request(const struct ln_method *m) {
   return m->name_len > 0 && strncmp(m->name, prefix, sizeof prefix - 1) != 0;
 }
 
-int ln_level_rank(struct ln_str params) {
-  static const char *const levels[] = {"debug", "info",     "notice", "warning",
-                                       "error", "critical", "alert",  "emergency"};
+const char *const ln_level_names[LN_LEVELS] = {"debug", "info",     "notice", "warning",
+                                               "error", "critical", "alert",  "emergency"};
+
+int ln_level_of(struct ln_str params) {
   struct ln_json_item it;
   if (!params.p || !ln_json_get(params, "level", &it)) return -1;
-  for (size_t i = 0; i < LN_COUNT(levels); i++)
-    if (ln_json_str_is(ln_json_inside(it.value), levels[i])) return (int)i;
+  for (int i = 0; i < LN_LEVELS; i++)
+    if (ln_json_str_is(ln_json_inside(it.value), ln_level_names[i])) return i;
   return -1;
 }
 

@@ -23,7 +23,7 @@ enum ln_route {
   LN_ROUTE_ASK,       /* a server's request to the client */
   LN_ROUTE_LIST_CHANGED,
   LN_ROUTE_RELAY,    /* a server's notification to the client, related or not */
-  LN_ROUTE_UPDATED,  /* a resource: to whoever may listen */
+  LN_ROUTE_UPDATED,  /* a resource: to those who listen to it */
   LN_ROUTE_ELICITED, /* to whom it was that was asked */
   LN_ROUTE_TASK,     /* about one task, to whoever works at it */
   LN_ROUTE_TASK_LIST,
@@ -97,8 +97,12 @@ struct ln_kind_row {
 };
 extern const struct ln_kind_row ln_kind_rows[LN_KINDS];
 
-/* The rank of params.level (RFC 5424, debug is 0), raw; -1 when there is none that is known. */
-int ln_level_rank(struct ln_str params);
+/* --- log levels --- */
+
+enum { LN_LEVELS = 8 }; /* of RFC 5424, from debug to emergency */
+/* The place of params.level among them, 0 for debug; -1: it names none. params may be absent. */
+int ln_level_of(struct ln_str params);
+extern const char *const ln_level_names[LN_LEVELS];
 
 /* --- versions --- */
 

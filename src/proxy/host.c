@@ -313,8 +313,7 @@ static void unask(struct ln_exchange *x, int64_t id) {
 
 /* A log message below what the client asked for. */
 static bool too_quiet(const struct ln_session *s, const struct ln_msg *m) {
-  return s->set_level && ln_str_is(m->method, "notifications/message") &&
-         ln_level_rank(m->params) < ln_level_rank(s->set_level->params);
+  return ln_str_is(m->method, "notifications/message") && ln_level_of(m->params) < s->level;
 }
 
 static void notify_client(struct ln_exchange *x, const char *method, struct ln_str params) {

@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "mcp/method.h"
 #include "net/loop.h"
 #include "script/policy.h"
 
@@ -54,7 +55,8 @@ struct ln_host {
   struct ln_list sessions;
   size_t n_sessions;
   uint64_t next_session_key;
-  struct ln_list views; /* of all sessions; a view is shared by those that see the same */
+  size_t levels[LN_LEVELS]; /* sessions that have set each level of the log */
+  struct ln_list views;     /* of all sessions; a view is shared by those that see the same */
 
   struct { /* for /metrics */
     uint64_t requests, upstream_requests, notifications, errors, sessions;

@@ -9,7 +9,12 @@
 #include "proxy/resolve.h"
 #include "proxy/rewrite.h"
 #include "proxy/router.h"
+#include "proxy/share.h"
 #include "proxy/task.h"
+
+static struct ln_str str_of(const struct ln_bytes *b) {
+  return (struct ln_str){b->data, b->len};
+}
 
 /* --- whom it concerns --- */
 
@@ -218,6 +223,35 @@ static void relay(struct ln_usession *us, struct ln_session *s, struct ln_exchan
   ln_msg_unref(m);
 }
 
+static bool shared(const struct ln_usession *us) {
+  return us->upstream->conf->session == LN_SESSION_SHARED;
+}
+
+/* What a shared server logs for the most curious of its clients is too much for the others. */
+static bool too_quiet(const struct ln_usession *us, const struct ln_session *s,
+                      const struct ln_msg *msg) {
+  int level =
+      shared(us) && ln_str_is(msg->method, "notifications/message") ? ln_level_of(msg->params) : -1;
+  return level >= 0 && level < s->level;
+}
+
+/* A shared server's word that nobody can tell whose it is: a log message is for those who have
+ * asked for its log by setting a level, or for the only one who has used it. */
+static void to_listeners(struct ln_usession *us, struct ln_msg *msg) {
+  bool log = shared(us) && ln_str_is(msg->method, "notifications/message"), told = false;
+  LN_LIST_EACH(l, &us->upstream->host->sessions) {
+    struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
+    bool wants = s->level >= 0 || (!us->mixed && us->user == s->key);
+    if (!log || !wants || s->state != LN_SESSION_OPEN || !ln_session_catalogue(s, us->upstream))
+      continue;
+    told = true;
+    if (!too_quiet(us, s, msg)) relay(us, s, NULL, msg);
+  }
+  if (!told)
+    LN_LOG(us->upstream->host->log, DEBUG, us->topic, "%.*s concerns no client: dropped",
+           LN_STR_ARG(msg->method));
+}
+
 static void relay_to_all(struct ln_usession *us, struct ln_msg *msg) {
   if (us->owner) {
     relay(us, us->owner, NULL, msg);
@@ -227,6 +261,27 @@ static void relay_to_all(struct ln_usession *us, struct ln_msg *msg) {
     struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
     if (s->state == LN_SESSION_OPEN) relay(us, s, NULL, msg);
   }
+}
+
+struct update {
+  struct ln_usession *us;
+  struct ln_msg *msg;
+};
+
+static void one_updated(void *arg, struct ln_session *s) {
+  struct update *up = arg;
+  relay(up->us, s, NULL, up->msg);
+}
+
+/* To those who listen to it; who has the server alone has said so there. */
+static void updated_in(struct ln_usession *us, struct ln_msg *msg) {
+  if (!shared(us)) {
+    relay_to_all(us, msg);
+    return;
+  }
+  struct ln_bytes *uri = msg->uri.p ? ln_resolve_key(msg->uri) : NULL;
+  if (uri) ln_share_updated(us, str_of(uri), one_updated, &(struct update){us, msg});
+  ln_bytes_unref(uri);
 }
 
 /* The token of the request that became a task holds until the task's end. */
@@ -378,14 +433,13 @@ void ln_router_from_server(struct ln_usession *us, struct ln_msg *msg,
     case LN_ROUTE_CANCELLED: cancelled_in(us, msg); break;
     case LN_ROUTE_PROGRESS: progress_in(us, msg); break;
     case LN_ROUTE_LIST_CHANGED: list_changed_in(us, msg, method->kind, false); break;
-    case LN_ROUTE_UPDATED: relay_to_all(us, msg); break;
+    case LN_ROUTE_UPDATED: updated_in(us, msg); break;
     case LN_ROUTE_TASK_STATUS: task_status_in(us, msg, cause); break;
     case LN_ROUTE_ELICITED: elicitation_done_in(us, msg, cause); break;
     default:
-      if (s)
+      if (!s)
+        to_listeners(us, msg);
+      else if (!too_quiet(us, s, msg))
         relay(us, s, cause, msg);
-      else
-        LN_LOG(us->upstream->host->log, DEBUG, us->topic, "%.*s concerns no client: dropped",
-               LN_STR_ARG(msg->method));
   }
 }

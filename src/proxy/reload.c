@@ -6,6 +6,7 @@
 
 #include "proxy/catalogue.h"
 #include "proxy/handshake.h"
+#include "proxy/share.h"
 #include "proxy/upstream.h"
 #include "proxy/view.h"
 
@@ -187,11 +188,10 @@ static void move_subscriptions(struct ln_session *s, struct ln_generation *g,
   LN_LIST_EACH(l, &s->subscriptions) {
     struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
     if (declares(g, sub->upstream)) continue;
-    sub->upstream = declares(old, sub->upstream) ? namesake(g, sub->upstream) : NULL;
-    if (sub->upstream) continue;
-    ln_list_remove(&sub->link);
-    ln_msg_unref(sub->msg);
-    free(sub);
+    struct ln_upstream *now = declares(old, sub->upstream) ? namesake(g, sub->upstream) : NULL;
+    ln_share_unlisten(sub);
+    sub->upstream = now;
+    if (!now || ln_share_listen(sub)) ln_subscription_free(sub);
   }
 }
 

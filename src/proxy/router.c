@@ -14,6 +14,7 @@
 #include "proxy/hooks.h"
 #include "proxy/resolve.h"
 #include "proxy/rewrite.h"
+#include "proxy/state.h"
 #include "proxy/task.h"
 #include "proxy/view.h"
 
@@ -29,11 +30,14 @@ static void fail(ln_reply_fn done, void *arg, int code, const char *text) {
 
 /* --- to a server --- */
 
-static void send_up(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg *msg,
+void ln_router_send(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg *msg,
                     struct ln_str name_at, struct ln_bytes *name_with, ln_reply_fn done,
                     void *arg) {
   const char *why = "out of memory";
-  struct ln_usession *us = ln_usession_for_request(x->session, u, &why);
+  /* A level and subscriptions hold for the session with the server that lasts. */
+  bool lasting = x->method->route == LN_ROUTE_SUBSCRIBE || x->method->route == LN_ROUTE_SET_LEVEL;
+  struct ln_usession *us =
+      lasting ? ln_usession_for(x->session, u, &why) : ln_usession_for_request(x->session, u, &why);
   if (us) {
     /* From now on what it changes may be this client's doing. */
     if (us->catalogue && us->catalogue->maker == us) us->catalogue->maker = NULL;
@@ -48,7 +52,7 @@ static void send_up(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg 
 static void send_only(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   if (x->gen->n_upstreams == 1) {
     x->upstream = x->gen->upstreams[0];
-    send_up(x, x->upstream, msg, LN_STR_NONE, NULL, done, arg);
+    ln_router_send(x, x->upstream, msg, LN_STR_NONE, NULL, done, arg);
     return;
   }
   char text[320];
@@ -85,6 +89,15 @@ static struct ln_bytes *native_for(const struct ln_exchange *x, const struct ln_
   return out;
 }
 
+/* To the server, under the server's own name for it. */
+static void to_server(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg *msg,
+                      ln_reply_fn done, void *arg) {
+  if (x->method->route == LN_ROUTE_SUBSCRIBE)
+    ln_state_subscribe(x, u, msg, done, arg);
+  else
+    ln_router_send(x, u, msg, LN_STR_NONE, NULL, done, arg);
+}
+
 /* The request to whoever answers it, under the name it has there. */
 static void use_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   const struct ln_entry *e = x->entry;
@@ -93,7 +106,7 @@ static void use_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn do
     return;
   }
   if (!e) {
-    send_up(x, x->upstream, msg, LN_STR_NONE, NULL, done, arg);
+    to_server(x, x->upstream, msg, done, arg);
     return;
   }
   if (!e->upstream) {
@@ -108,7 +121,18 @@ static void use_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn do
   }
   struct ln_str at = e->native_json ? ln_resolve_subject(x->method, msg).value : LN_STR_NONE;
   struct ln_bytes *with = native_for(x, e, at);
-  send_up(x, e->upstream, msg, with ? at : LN_STR_NONE, with, done, arg);
+  if (!with) {
+    to_server(x, e->upstream, msg, done, arg);
+  } else if (x->method->route == LN_ROUTE_SUBSCRIBE) {
+    struct ln_msg *native = ln_msg_edit(msg, &(struct ln_edit){at, str_of(with)}, 1);
+    if (native)
+      to_server(x, e->upstream, native, done, arg);
+    else
+      fail(done, arg, -32603, "Out of memory");
+    ln_msg_unref(native);
+  } else {
+    ln_router_send(x, e->upstream, msg, at, with, done, arg);
+  }
   ln_bytes_unref(with);
 }
 
@@ -193,69 +217,6 @@ static void list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, vo
 /* --- the rest
  * ---------------------------------------------------------------------------------------- */
 
-/* Some server has the capability, or is not known well enough to say no. */
-static bool some_have(const struct ln_session *s, const char *capability) {
-  struct ln_json_item it;
-  bool any = false;
-  for (size_t i = 0; i < s->gen->n_upstreams; i++) {
-    const struct ln_catalogue *c = ln_session_catalogue(s, s->gen->upstreams[i]);
-    any |= !c || ln_json_get(c->capabilities, capability, &it);
-  }
-  return any;
-}
-
-/* One request to several servers: their first error, else what came last. The exchange owns it: a
- * cancelled one is never finished. */
-struct fan {
-  struct ln_chain c; /* msg: the reply so far */
-  size_t pending;    /* answers to come, and the sender's own */
-};
-
-static void fan_reply(void *arg, struct ln_msg *reply) {
-  struct fan *f = arg;
-  if (!f->c.msg || (f->c.msg->kind == LN_MSG_RESULT && reply)) {
-    ln_msg_unref(f->c.msg);
-    f->c.msg = reply;
-  } else {
-    ln_msg_unref(reply);
-  }
-  if (--f->pending == 0) f->c.done(f->c.arg, ln_msg_ref(f->c.msg));
-}
-
-static void set_level(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
-  struct ln_session *s = x->session;
-  bool known = ln_level_rank(msg->params) >= 0;
-  if (known) { /* as handlers left it: what servers are told, now and later, and our own logs heed
-                */
-    ln_msg_unref(s->set_level);
-    s->set_level = ln_msg_ref(msg);
-  }
-  if (s->gen->n_upstreams == 1 || !some_have(s, "logging")) {
-    send_only(x, msg, done, arg);
-    return;
-  }
-  if (!known) {
-    fail(done, arg, -32602, "Unknown log level");
-    return;
-  }
-  struct fan *f = calloc(1, sizeof *f);
-  if (!f) {
-    fail(done, arg, -32603, "Out of memory");
-    return;
-  }
-  *f = (struct fan){.c = {.x = x, .done = done, .arg = arg}, .pending = 1};
-  ln_list_push(&x->chain, &f->c.link);
-  LN_LIST_EACH(l, &s->own) {
-    struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, owner_link);
-    struct ln_json_item logging;
-    if (us->state != LN_US_READY || !ln_json_get(us->catalogue->capabilities, "logging", &logging))
-      continue;
-    f->pending++;
-    if (!ln_usession_request(us, msg, LN_STR_NONE, NULL, x, fan_reply, f)) f->pending--;
-  }
-  fan_reply(f, ln_msg_result(LN_STR_LIT("{}")));
-}
-
 /* What a handler forwards may name something else than the client did: found anew, by the same
  * rules. */
 static bool same_subject(const struct ln_exchange *x, const struct ln_msg *msg) {
@@ -270,11 +231,16 @@ static void native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
     case LN_ROUTE_INITIALIZE: ln_handshake_start(x, msg, done, arg); return;
     case LN_ROUTE_PING: done(arg, ln_msg_result(LN_STR_LIT("{}"))); return;
     case LN_ROUTE_LIST: list(x, msg, done, arg); return;
-    case LN_ROUTE_SET_LEVEL: set_level(x, msg, done, arg); return;
+    case LN_ROUTE_SET_LEVEL:
+      if (x->gen->n_upstreams == 1 || ln_state_some_have(x->session, "logging"))
+        ln_state_set_level(x, msg, done, arg);
+      else
+        send_only(x, msg, done, arg);
+      return;
     case LN_ROUTE_TASK: ln_task_route(x, msg, done, arg); return;
     case LN_ROUTE_TASK_LIST: ln_task_list(x, msg, done, arg); return;
     case LN_ROUTE_COMPLETE:
-      if (!some_have(x->session, "completions") && x->gen->n_upstreams != 1) {
+      if (!ln_state_some_have(x->session, "completions") && x->gen->n_upstreams != 1) {
         send_only(x, msg, done, arg);
         return;
       }
@@ -292,20 +258,6 @@ static void native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
   }
 }
 
-/* What a server that starts later must be told again. */
-static void note_state(struct ln_exchange *x) {
-  struct ln_session *s = x->session;
-  if (x->method->route == LN_ROUTE_SUBSCRIBE && x->upstream) {
-    struct ln_bytes *native = x->entry ? native_for(x, x->entry, x->msg->uri) : NULL;
-    struct ln_msg *m =
-        native ? ln_msg_edit(x->msg, &(struct ln_edit){x->msg->uri, str_of(native)}, 1) : NULL;
-    ln_session_subscribed(s, x->upstream, m ? m : x->msg,
-                          ln_str_is(x->msg->method, "resources/subscribe"));
-    ln_msg_unref(m);
-    ln_bytes_unref(native);
-  }
-}
-
 static void finished(void *arg, struct ln_msg *reply) {
   struct ln_exchange *x = arg;
   struct ln_session *s = x->session;
@@ -313,7 +265,6 @@ static void finished(void *arg, struct ln_msg *reply) {
   if (x->greets && reply->kind == LN_MSG_ERROR && s->state != LN_SESSION_GONE)
     s->state = LN_SESSION_NEW;
   if (reply->kind == LN_MSG_RESULT && s->state != LN_SESSION_GONE) {
-    note_state(x);
     const char *flaw = x->method->route == LN_ROUTE_USE ? ln_flaw_of_result(reply->result) : NULL;
     if (flaw)
       LN_LOG(x->session->host->log, WARN, x->upstream ? x->upstream->conf->name : "policy",
@@ -336,7 +287,7 @@ static void start(struct ln_exchange *x) {
     case LN_ROUTE_COMPLETE:
       /* With nobody to complete it there is nothing to look for. */
       if (x->method->route != LN_ROUTE_COMPLETE || x->gen->n_upstreams == 1 ||
-          some_have(x->session, "completions")) {
+          ln_state_some_have(x->session, "completions")) {
         ln_resolve(x, x->msg, through_hooks, finished, x);
         return;
       }

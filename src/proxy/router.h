@@ -14,6 +14,10 @@ void ln_router_from_client(struct ln_session *s, struct ln_msg *msg, struct ln_s
  * msg's reference stays the caller's. reply is called at once or later. */
 void ln_router_request(struct ln_session *s, struct ln_msg *msg, struct ln_exchange *cause,
                        ln_reply_fn reply, void *arg);
+/* A client's request to a server: in the session that lasts where it is about that, else in the one
+ * for a single request. name_at, name_with: see ln_urequest. */
+void ln_router_send(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg *msg,
+                    struct ln_str name_at, struct ln_bytes *name_with, ln_reply_fn done, void *arg);
 /* A request or notification from a server; cause: the request on whose stream it came, or NULL. */
 void ln_router_from_server(struct ln_usession *us, struct ln_msg *msg, struct ln_urequest *cause);
 /* A session with a server is there again after one that ended by itself: what it lists may be

@@ -7,6 +7,8 @@
 
 #include "proxy/catalogue.h"
 #include "proxy/elicited.h"
+#include "proxy/resolve.h"
+#include "proxy/share.h"
 #include "proxy/task.h"
 #include "proxy/upstream.h"
 #include "proxy/view.h"
@@ -56,6 +58,7 @@ struct ln_session *ln_session_new(struct ln_host *h, const char *transport, cons
   s->version = LN_STR_LIT(LN_VERSION_LATEST);
   s->client_info = LN_STR_LIT("{}");
   s->capabilities = LN_STR_LIT("{}");
+  s->level = -1;
   s->next_ask = 1;
   s->last_used = ln_loop_now(h->loop);
   ln_list_init(&s->exchanges);
@@ -88,8 +91,10 @@ void ln_session_unref(struct ln_session *s) {
   free(s);
 }
 
-static void subscription_free(struct ln_subscription *sub) {
+void ln_subscription_free(struct ln_subscription *sub) {
+  ln_share_unlisten(sub);
   ln_list_remove(&sub->link);
+  ln_bytes_unref(sub->key);
   ln_msg_unref(sub->msg);
   free(sub);
 }
@@ -135,7 +140,11 @@ void ln_session_end(struct ln_session *s) {
   drop_asks(s);
   drop_waiting(s);
   LN_LIST_EACH(l, &s->subscriptions) {
-    subscription_free(LN_CONTAINER(l, struct ln_subscription, link));
+    ln_subscription_free(LN_CONTAINER(l, struct ln_subscription, link));
+  }
+  if (s->level >= 0) {
+    ln_session_set_level(s, -1);
+    ln_share_level_changed(s->host);
   }
   ln_task_session_ends(s);
   ln_elicited_free_all(s);
@@ -413,23 +422,46 @@ void ln_session_answer(struct ln_session *s, struct ln_msg *response) {
   if (a) ask_end(a, ln_msg_ref(response));
 }
 
-void ln_session_subscribed(struct ln_session *s, struct ln_upstream *u, struct ln_msg *msg,
-                           bool subscribed) {
-  if (s->state == LN_SESSION_GONE || !msg->uri.p) return;
-  LN_LIST_EACH(l, &s->subscriptions) {
-    struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
-    if (sub->upstream == u && ln_str_eq(sub->msg->uri, msg->uri)) subscription_free(sub);
-  }
+int ln_session_subscribed(struct ln_session *s, struct ln_upstream *u, struct ln_msg *msg,
+                          bool subscribed) {
+  if (s->state == LN_SESSION_GONE || !msg->uri.p) return LN_OK;
+  struct ln_bytes *key = ln_resolve_key(msg->uri);
+  if (!key) return LN_ENOMEM;
+  struct ln_subscription *sub = NULL;
   size_t n = 0;
-  LN_LIST_EACH(l, &s->subscriptions) n += subscribed;
-  if (n >= MAX_SUBSCRIPTIONS)
-    LN_LOG(s->host->log, WARN, s->id,
-           "more than %d subscriptions: not all outlive a server's restart", MAX_SUBSCRIPTIONS);
-  struct ln_subscription *sub = subscribed && n < MAX_SUBSCRIPTIONS ? calloc(1, sizeof *sub) : NULL;
-  if (!sub) return;
-  sub->upstream = u;
-  sub->msg = ln_msg_ref(msg);
-  ln_list_push(&s->subscriptions, &sub->link);
+  LN_LIST_EACH(l, &s->subscriptions) {
+    struct ln_subscription *old = LN_CONTAINER(l, struct ln_subscription, link);
+    n++;
+    if (old->upstream == u && old->key->len == key->len &&
+        memcmp(old->key->data, key->data, key->len) == 0)
+      sub = old;
+  }
+  int rc = LN_OK;
+  if (sub && !subscribed) {
+    ln_subscription_free(sub);
+  } else if (sub) {
+    ln_msg_unref(sub->msg);
+    sub->msg = ln_msg_ref(msg);
+  } else if (subscribed) {
+    rc = n >= MAX_SUBSCRIPTIONS ? LN_ELIMIT : LN_ENOMEM;
+    sub = n >= MAX_SUBSCRIPTIONS ? NULL : calloc(1, sizeof *sub);
+  }
+  if (sub && subscribed && !sub->session) {
+    *sub = (struct ln_subscription){
+        .session = s, .upstream = u, .key = ln_bytes_ref(key), .msg = ln_msg_ref(msg)};
+    ln_list_init(&sub->topic_link);
+    ln_list_push(&s->subscriptions, &sub->link);
+    rc = ln_share_listen(sub);
+    if (rc) ln_subscription_free(sub);
+  }
+  ln_bytes_unref(key);
+  return rc;
+}
+
+void ln_session_set_level(struct ln_session *s, int level) {
+  if (s->level >= 0) s->host->levels[s->level]--;
+  s->level = level;
+  if (level >= 0) s->host->levels[level]++;
 }
 
 struct ln_exchange *ln_session_find(struct ln_session *s, struct ln_str id) {

@@ -64,6 +64,7 @@ struct ln_session {
       *offered; /* the capabilities offered upstream: the client's plus what the policy handles */
   struct ln_msg
       *set_level; /* the last logging/setLevel: for servers that start later and for our own logs */
+  int level;      /* what it set, see ln_level_of; -1: none */
 
   struct ln_bytes *headers;     /* of its last HTTP request; counted, or NULL */
   struct ln_list subscriptions; /* struct ln_subscription: repeated likewise */
@@ -119,8 +120,11 @@ int ln_session_set_catalogue(struct ln_session *s, struct ln_upstream *u, struct
 /* A resource the client listens to. */
 struct ln_subscription {
   struct ln_list link;
+  struct ln_list topic_link; /* of a shared server: in share.c */
+  struct ln_session *session;
   struct ln_upstream *upstream;
-  struct ln_msg *msg; /* counted: resources/subscribe as the server gets it */
+  struct ln_bytes *key; /* the server's own URI, unescaped */
+  struct ln_msg *msg;   /* counted: resources/subscribe as the server gets it */
 };
 
 /* NULL when out of memory or when the host has as many as it may. One reference, the front's. */
@@ -152,9 +156,13 @@ void ln_session_ask_cancel(struct ln_session *s, int64_t id, struct ln_msg *canc
 void ln_session_ask_withdraw(struct ln_session *s, int64_t id, struct ln_msg *reply);
 /* A response from the client. Unknown ids are ignored. */
 void ln_session_answer(struct ln_session *s, struct ln_msg *response);
-/* Notes that the client subscribed (or not any more) with this request to the server. */
-void ln_session_subscribed(struct ln_session *s, struct ln_upstream *u, struct ln_msg *msg,
-                           bool subscribed);
+/* Notes that the client subscribed (or not any more) with this request to the server. LN_ENOMEM,
+ * LN_ELIMIT: it is not noted. */
+int ln_session_subscribed(struct ln_session *s, struct ln_upstream *u, struct ln_msg *msg,
+                          bool subscribed) LN_CHECK;
+void ln_subscription_free(struct ln_subscription *sub);
+/* The level of the log that it wants; -1: none. Servers are not told. */
+void ln_session_set_level(struct ln_session *s, int level);
 /* The exchange with this raw request id, or NULL. */
 struct ln_exchange *ln_session_find(struct ln_session *s, struct ln_str id);
 /* Too much is under way to begin with another notification or server's request. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proxy/catalogue.h"
+#include "proxy/share.h"
 
 /* --- configurations: one block each, strings and all --- */
 
@@ -149,6 +150,7 @@ static void pool_closed(void *arg) {
 void ln_upstream_unref(struct ln_upstream *u) {
   if (--u->refs) return;
   LN_ASSERT(ln_list_empty(&u->usessions));
+  ln_share_free(u);
   LN_LIST_EACH(l, &u->catalogues) {
     struct ln_catalogue *c = LN_CONTAINER(l, struct ln_catalogue, link);
     ln_list_remove(&c->link);

@@ -29,7 +29,8 @@ struct ln_upstream {
   struct ln_http_conf http;
   struct ln_http_pool *pool; /* HTTP only */
   struct ln_list usessions;
-  struct ln_usession *shared; /* the one, in shared mode */
+  struct ln_usession *shared; /* the one, in shared mode … */
+  struct ln_share *share;     /* … and what it has been told (share.h); NULL: nothing */
   struct ln_list catalogues;  /* indexed by the capabilities they were seen with */
   enum ln_upstream_health health;
   char last_error[LN_WHY_MAX];
@@ -104,8 +105,8 @@ bool ln_upstream_rests(const struct ln_upstream *u);
 /* Some session with it has been starting for longer than clients are made to wait. */
 bool ln_upstream_late(const struct ln_upstream *u);
 
-/* The session with u that s uses, opened when there is none. NULL with *why (until the next call)
- * when it can't be opened now. */
+/* The lasting session with u that s uses, opened when there is none. NULL with *why (until the next
+ * call) when it can't be opened now. */
 struct ln_usession *ln_usession_for(struct ln_session *s, struct ln_upstream *u, const char **why);
 /* The one for a single request of the session: in mode "request" a fresh one. */
 struct ln_usession *ln_usession_for_request(struct ln_session *s, struct ln_upstream *u,

@@ -6,6 +6,7 @@
 
 #include "proxy/catalogue.h"
 #include "proxy/router.h"
+#include "proxy/share.h"
 #include "proxy/task.h"
 #include "proxy/urequest.h"
 
@@ -185,9 +186,11 @@ void ln_reply_ignore(void *arg, struct ln_msg *reply) {
 static void restore_state(struct ln_usession *us) {
   struct ln_session *s = us->owner;
   struct ln_json_item logging;
+  if (us->upstream->shared == us) ln_share_ready(us);
   if (!s) return;
   if (s->set_level && ln_json_get(us->catalogue->capabilities, "logging", &logging))
     ln_usession_request(us, s->set_level, LN_STR_NONE, NULL, NULL, ln_reply_ignore, NULL);
+  if (us->single) return;
   LN_LIST_EACH(l, &s->subscriptions) {
     struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
     if (sub->upstream == us->upstream)
@@ -388,7 +391,10 @@ static void channel_message(void *arg, struct ln_bytes *bytes, uint64_t related)
 /* Out of everybody's sight: nothing new comes to it. */
 static void detach(struct ln_usession *us) {
   struct ln_upstream *u = us->upstream;
-  if (u->shared == us) u->shared = NULL;
+  if (u->shared == us) {
+    u->shared = NULL;
+    ln_share_lost(us);
+  }
   if (us->owner && ln_session_usession(us->owner, u) == us &&
       ln_session_set_usession(us->owner, u, NULL))
     LN_ASSERT(false); /* taking away needs no memory */
@@ -478,8 +484,9 @@ static void channel_closed(void *arg, int err, const char *why) {
  * fresh one. */
 static bool retry_elsewhere(struct ln_usession *us, struct ln_urequest *r) {
   struct ln_session *s = us->owner ? us->owner : r->x ? r->x->session : NULL;
-  if (r->retried || !s || us->state != LN_US_READY) return false;
   struct ln_upstream *u = us->upstream;
+  bool nobodys = !s && u->conf->session != LN_SESSION_SHARED;
+  if (r->retried || nobodys || us->state != LN_US_READY) return false;
   const char *why;
   ln_map_remove(&us->requests, ln_urequest_key(&r->id));
   r->id = 0;

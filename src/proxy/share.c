@@ -1,0 +1,379 @@
+/* Levels and subscriptions of clients that share a session; see share.h. */
+#include "proxy/share.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mcp/uri.h"
+#include "proxy/catalogue.h"
+#include "proxy/resolve.h"
+#include "proxy/rewrite.h"
+
+enum { UNTOLD = -1, OFF = 0, ON = 1 };
+
+/* A thing that the server is told: the level, or whether anybody listens to a resource. */
+struct topic {
+  struct ln_upstream *upstream;
+  struct ln_bytes *key;        /* a resource's URI, unescaped; NULL: the level */
+  struct ln_bytes *normal;     /* its normal form */
+  struct ln_list listeners;    /* struct ln_subscription, by topic_link */
+  struct ln_list waiters;      /* struct waiter, in the order they came */
+  int told;                    /* a level, ON or OFF; UNTOLD: it has its own */
+  int telling;                 /* what the request under way says */
+  bool busy;                   /* such a request is under way, or a reply is being given */
+  bool starting;               /* it is being made … */
+  struct ln_msg *early;        /* … and has been answered */
+  struct ln_usession *through; /* whom it was made to; compared, never followed */
+};
+
+struct waiter {
+  struct ln_list link;
+  struct ln_exchange *x; /* counted */
+  struct ln_msg *msg;    /* counted */
+  ln_reply_fn done;
+  void *arg;
+  int value;
+  bool sent; /* the request under way is this one's */
+};
+
+struct ln_share {
+  struct topic level;
+  struct ln_map resources;   /* struct topic, by key */
+  struct ln_usession *knows; /* the session that has been told; compared, never followed */
+};
+
+static struct ln_str str_of(const struct ln_bytes *b) {
+  return b ? (struct ln_str){b->data, b->len} : LN_STR_NONE;
+}
+
+static bool shared(const struct ln_upstream *u) {
+  return u->conf->session == LN_SESSION_SHARED;
+}
+
+/* --- life --- */
+
+static void topic_init(struct topic *t, struct ln_upstream *u, int told) {
+  t->upstream = u;
+  t->told = told;
+  ln_list_init(&t->listeners);
+  ln_list_init(&t->waiters);
+}
+
+static struct ln_share *share_of(struct ln_upstream *u) {
+  if (u->share) return u->share;
+  struct ln_share *sh = calloc(1, sizeof *sh);
+  if (!sh) return NULL;
+  topic_init(&sh->level, u, UNTOLD);
+  ln_map_init(&sh->resources);
+  return u->share = sh;
+}
+
+static void topic_free(struct topic *t) {
+  while (ln_list_shift(&t->listeners)) continue;
+  ln_map_remove(&t->upstream->share->resources, str_of(t->key));
+  ln_bytes_unref(t->key);
+  ln_bytes_unref(t->normal);
+  free(t);
+}
+
+void ln_share_free(struct ln_upstream *u) {
+  struct ln_map_slot *slot;
+  if (!u->share) return;
+  for (size_t i = 0; i = 0, ln_map_next(&u->share->resources, &i, &slot);) topic_free(slot->value);
+  ln_map_deinit(&u->share->resources);
+  free(u->share);
+  u->share = NULL;
+}
+
+static struct ln_bytes *normal_of(struct ln_str uri) {
+  struct ln_buf b;
+  ln_buf_init(&b, LN_URI_ROOM(uri.n));
+  struct ln_bytes *out = ln_uri_normal(uri, &b) ? NULL : ln_buf_take(&b);
+  ln_buf_deinit(&b);
+  return out;
+}
+
+static struct topic *topic_of(struct ln_upstream *u, struct ln_bytes *key) {
+  struct ln_share *sh = share_of(u);
+  struct topic *t = sh ? ln_map_get(&sh->resources, str_of(key)) : NULL;
+  if (t || !sh || !(t = calloc(1, sizeof *t))) return t;
+  topic_init(t, u, OFF);
+  t->key = ln_bytes_ref(key);
+  t->normal = normal_of(str_of(key));
+  if (t->normal && !ln_map_put(&sh->resources, str_of(t->key), t)) return t;
+  ln_bytes_unref(t->key);
+  ln_bytes_unref(t->normal);
+  free(t);
+  return NULL;
+}
+
+/* --- telling --- */
+
+static void waiter_free(struct waiter *w) {
+  ln_list_remove(&w->link);
+  ln_msg_unref(w->msg);
+  ln_exchange_unref(w->x);
+  free(w);
+}
+
+/* Who has been called off waits no more. */
+static void prune(struct topic *t) {
+  LN_LIST_EACH(l, &t->waiters) {
+    struct waiter *w = LN_CONTAINER(l, struct waiter, link);
+    if (w->x->ended) waiter_free(w);
+  }
+}
+
+static struct waiter *first(const struct topic *t) {
+  return ln_list_empty(&t->waiters) ? NULL : LN_CONTAINER(t->waiters.next, struct waiter, link);
+}
+
+/* Gives it the reply. What that brings about may be another request for the same. */
+static void settle(struct topic *t, struct waiter *w, struct ln_msg *reply) {
+  ln_list_remove(&w->link);
+  t->busy = true;
+  if (w->x->ended)
+    ln_msg_unref(reply);
+  else
+    w->done(w->arg, reply);
+  t->busy = false;
+  waiter_free(w);
+}
+
+static int most_verbose(const struct ln_host *h) {
+  for (int i = 0; i < LN_LEVELS; i++)
+    if (h->levels[i]) return i;
+  return UNTOLD;
+}
+
+static int wanted(const struct topic *t, const struct waiter *w) {
+  if (!t->key) return most_verbose(t->upstream->host);
+  return !ln_list_empty(&t->listeners) || (w && w->value == ON) ? ON : OFF;
+}
+
+static struct ln_msg *words_for(const struct topic *t, int value) {
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  int rc = ln_buf_append_c(&b, t->key ? "{\"uri\":" : "{\"level\":");
+  if (!rc) rc = ln_json_quote(&b, t->key ? str_of(t->key) : ln_str_c(ln_level_names[value]));
+  if (!rc) rc = ln_buf_append_c(&b, "}");
+  const char *method = !t->key       ? "logging/setLevel"
+                       : value == ON ? "resources/subscribe"
+                                     : "resources/unsubscribe";
+  struct ln_msg *m = rc ? NULL : ln_msg_request(method, ln_buf_str(&b));
+  ln_buf_deinit(&b);
+  return m;
+}
+
+/* The request has been answered; it was the first waiter's if that is marked so. */
+static void take(struct topic *t, struct ln_msg *reply) {
+  struct ln_upstream *u = t->upstream;
+  struct waiter *w = first(t);
+  if (w && !w->sent) w = NULL;
+  t->busy = false;
+  bool done = reply->kind == LN_MSG_RESULT;
+  if (done && t->through != u->share->knows) {
+    /* A session that is no more has heard it; the one after it has not. */
+    if (w) w->sent = false;
+    w = NULL;
+  } else if (done || !w) {
+    t->told = t->telling; /* refused, with nobody to hear so: not tried again and again */
+  }
+  if (w)
+    settle(t, w, ln_rewrite_reply(w->x->session, u, reply));
+  else
+    ln_msg_unref(reply);
+}
+
+static void pump(struct topic *t);
+
+static void replied(void *arg, struct ln_msg *reply) {
+  struct topic *t = arg;
+  if (t->starting) {
+    t->early = reply;
+    return;
+  }
+  take(t, reply);
+  pump(t);
+}
+
+/* False: it can't be, and w (if any) has been told why. */
+static bool tell(struct topic *t, int value, struct waiter *w) {
+  struct ln_usession *us = t->upstream->shared;
+  const char *why = "out of memory";
+  if (!us && w) us = ln_usession_for(w->x->session, t->upstream, &why);
+  struct ln_msg *m = !us ? NULL : w && w->value == value ? ln_msg_ref(w->msg) : words_for(t, value);
+  if (m) {
+    t->telling = value;
+    t->through = us;
+    t->busy = true;
+    if (w) w->sent = true;
+    t->starting = true;
+    bool ok = ln_usession_request(us, m, LN_STR_NONE, NULL, NULL, replied, t) != NULL;
+    t->starting = false;
+    ln_msg_unref(m);
+    struct ln_msg *early = t->early;
+    t->early = NULL;
+    if (early) take(t, early);
+    if (ok) return true;
+    t->busy = false;
+  }
+  if (w) {
+    char text[LN_WHY_MAX + 128];
+    snprintf(text, sizeof text, "Server \"%s\": %s", t->upstream->conf->name, why);
+    settle(t, w, ln_msg_error(-32603, text, LN_STR_NONE));
+  }
+  return false;
+}
+
+/* Brings the server to know what is wanted, those who wait first. */
+static void pump(struct topic *t) {
+  struct ln_upstream *u = ln_upstream_ref(t->upstream);
+  struct waiter *w;
+  int want;
+  while (!t->busy && (prune(t), w = first(t))) {
+    if (t->key && w->value == OFF) {
+      t->busy = true;
+      int rc = ln_session_subscribed(w->x->session, u, w->msg, false);
+      t->busy = false;
+      if (rc) {
+        settle(t, w, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+        continue;
+      }
+    }
+    want = wanted(t, w);
+    if (want == t->told || want == UNTOLD)
+      settle(t, w, ln_msg_result(LN_STR_LIT("{}")));
+    else
+      (void)tell(t, want, w);
+  }
+  want = t->busy ? t->told : wanted(t, NULL);
+  bool ready = u->shared && u->share->knows == u->shared;
+  if (want != t->told && want != UNTOLD && ready && !tell(t, want, NULL)) t->told = want;
+  if (t->key && !t->busy && ln_list_empty(&t->listeners) && (t->told == OFF || !ready))
+    topic_free(t);
+  ln_upstream_unref(u);
+}
+
+/* --- from clients --- */
+
+void ln_share_request(struct ln_upstream *u, struct ln_exchange *x, struct ln_msg *msg,
+                      ln_reply_fn done, void *arg) {
+  bool level = x->method->route == LN_ROUTE_SET_LEVEL;
+  struct ln_bytes *key = level || !msg->uri.p ? NULL : ln_resolve_key(msg->uri);
+  struct topic *t = level         ? (share_of(u) ? &u->share->level : NULL)
+                    : key != NULL ? topic_of(u, key)
+                                  : NULL;
+  ln_bytes_unref(key);
+  struct waiter *w = t ? calloc(1, sizeof *w) : NULL;
+  if (!w) {
+    done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+    return;
+  }
+  ln_exchange_ref(x);
+  *w = (struct waiter){.x = x, .msg = ln_msg_ref(msg), .done = done, .arg = arg};
+  w->value = level                                           ? ln_level_of(msg->params)
+             : ln_str_is(msg->method, "resources/subscribe") ? ON
+                                                             : OFF;
+  prune(t);
+  ln_list_push(&t->waiters, &w->link);
+  pump(t);
+}
+
+void ln_share_level_changed(struct ln_host *h) {
+  LN_LIST_EACH(l, &h->upstreams) {
+    struct ln_upstream *u = LN_CONTAINER(l, struct ln_upstream, link);
+    if (u->share) pump(&u->share->level);
+  }
+}
+
+int ln_share_listen(struct ln_subscription *sub) {
+  if (!shared(sub->upstream)) return LN_OK;
+  struct topic *t = topic_of(sub->upstream, sub->key);
+  if (!t) return LN_ENOMEM;
+  ln_list_push(&t->listeners, &sub->topic_link);
+  return LN_OK;
+}
+
+void ln_share_unlisten(struct ln_subscription *sub) {
+  if (ln_list_empty(&sub->topic_link)) return;
+  ln_list_remove(&sub->topic_link);
+  struct ln_share *sh = sub->upstream->share;
+  struct topic *t = sh ? ln_map_get(&sh->resources, str_of(sub->key)) : NULL;
+  if (t) pump(t);
+}
+
+/* --- from the server --- */
+
+/* Every topic that is there; each may go when it has been pumped. */
+static struct topic **all_topics(struct ln_share *sh, size_t *n) {
+  struct topic **list = calloc(sh->resources.len + 1, sizeof(struct topic *));
+  struct ln_map_slot *slot;
+  *n = 0;
+  for (size_t i = 0; list && ln_map_next(&sh->resources, &i, &slot);) list[(*n)++] = slot->value;
+  if (list) list[(*n)++] = &sh->level;
+  return list;
+}
+
+void ln_share_ready(struct ln_usession *us) {
+  struct ln_share *sh = share_of(us->upstream);
+  struct ln_json_item it;
+  size_t n = 0;
+  if (!sh) return;
+  sh->knows = us;
+  struct topic **list = all_topics(sh, &n);
+  bool logs = ln_json_get(us->catalogue->capabilities, "logging", &it);
+  for (size_t i = 0; i < n; i++)
+    if (list[i]->key || logs) pump(list[i]);
+  free(list);
+}
+
+void ln_share_lost(struct ln_usession *us) {
+  struct ln_share *sh = us->upstream->share;
+  size_t n = 0;
+  if (!sh) return;
+  sh->knows = NULL;
+  struct topic **list = all_topics(sh, &n);
+  for (size_t i = 0; i < n; i++) {
+    list[i]->told = list[i]->key ? OFF : UNTOLD;
+    pump(list[i]);
+  }
+  free(list);
+}
+
+/* A resource, or what belongs to it. */
+static bool covers(struct ln_str whole, struct ln_str part) {
+  if (!whole.n || part.n < whole.n || memcmp(whole.p, part.p, whole.n) != 0) return false;
+  return part.n == whole.n || whole.p[whole.n - 1] == '/' || strchr("/?#", part.p[whole.n]);
+}
+
+static int by_address(const void *a, const void *b) {
+  const struct ln_session *const *x = a, *const *y = b;
+  return *x < *y ? -1 : *x > *y;
+}
+
+void ln_share_updated(struct ln_usession *us, struct ln_str uri,
+                      void (*fn)(void *arg, struct ln_session *s), void *arg) {
+  struct ln_share *sh = us->upstream->share;
+  struct ln_bytes *normal = sh ? normal_of(uri) : NULL;
+  struct ln_buf list; /* of sessions, each counted */
+  ln_buf_init(&list, SIZE_MAX / 2);
+  struct ln_map_slot *slot;
+  for (size_t i = 0; normal && ln_map_next(&sh->resources, &i, &slot);) {
+    struct topic *t = slot->value;
+    if (!covers(str_of(t->normal), str_of(normal))) continue;
+    LN_LIST_EACH(l, &t->listeners) {
+      struct ln_session *s = LN_CONTAINER(l, struct ln_subscription, topic_link)->session;
+      if (!ln_buf_append(&list, (const char *)&s, sizeof s)) ln_session_ref(s);
+    }
+  }
+  struct ln_session **sessions = (void *)list.data;
+  size_t n = list.len / sizeof *sessions;
+  if (n) qsort(sessions, n, sizeof *sessions, by_address);
+  for (size_t i = 0; i < n; i++)
+    if ((i == 0 || sessions[i] != sessions[i - 1]) && sessions[i]->state == LN_SESSION_OPEN)
+      fn(arg, sessions[i]);
+  for (size_t i = 0; i < n; i++) ln_session_unref(sessions[i]);
+  ln_buf_deinit(&list);
+  ln_bytes_unref(normal);
+}
