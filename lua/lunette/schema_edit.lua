@@ -11,8 +11,10 @@
 -- What is presented must let through only what the server's own schema then takes. So what an argument that
 -- is always sent (it has a default) would have asked for is asked for outright, and of alternatives one that
 -- the constant rules out becomes false.
+local check = require "lunette.check"
 local core = require "lunette.core"
 local json_text = require "lunette.json_text"
+local schema_names = require "lunette.schema_names"
 local schema_read = require "lunette.schema_read"
 
 local M = {}
@@ -40,35 +42,75 @@ end
 -- fits it.
 function E:is_dead(place)
   if place.must then return false end
-  local schema = place.schema
-  local properties = is_map(schema.properties) and schema.properties or {}
-  local closed = schema.additionalProperties == false and not is_map(schema.patternProperties)
+  local required, sent = place.schema.required, 0
   for name, p in pairs(self.plan) do
+    local value
     if p.sent then
-      local property = properties[name]
-      if p.hide and self.rules_out(p, property) then return true end
-      if closed and property == nil then return true end
-    elseif p.hide and is_list(schema.required) and schema_read.one_of(name, schema.required) then
-      return true
+      if p.hide then value = p.value end
+      if self.said:forbids(place, name, value) then return true end
+      sent = sent + 1
+    elseif p.hide and is_list(required) then
+      for _, needed in ipairs(required) do
+        if needed == name then return true end
+      end
     end
   end
-  return false
+  return sent > (tonumber(place.schema.maxProperties) or sent)
 end
 
--- The constant that arrives doesn't fit this schema.
-function E.rules_out(p, schema)
-  return p.value ~= nil and schema ~= nil and schema_read.ruled_out(p.value, schema)
+-- A constant that its argument's own schema takes, and something else that must hold does not: no call would pass.
+-- (What its own schema doesn't take is the policy's to say.)
+function E:check_constants(place)
+  for name, p in pairs(self.plan) do
+    if p.hide and p.sent and p.value ~= nil and self.said:forbids(place, name, p.value) then
+      if not self.said:rules_out(p.value, self.doc.arguments[name].schema) then
+        error({ cant = ("the server takes no %s that is %s"):format(name, quote(p.value)) }, 0)
+      end
+    end
+  end
 end
 
 -- Where a default doesn't fit, to leave an argument out is not to pass it by: it must be sent.
 function E:want_misfits(place)
-  local properties = is_map(place.schema.properties) and place.schema.properties or {}
   for name, p in pairs(self.plan) do
-    if p.sent and not p.hide and self.rules_out(p, properties[name]) then
+    if p.sent and not p.hide and p.value ~= nil and self.said:forbids(place, name, p.value) then
       table.insert(self.wanted[place], p.new or name)
     end
   end
   table.sort(self.wanted[place])
+end
+
+-- A pattern for names of members is about the server's names. Gives the one that takes none of the new names that it
+-- took by chance only.
+function E:new_pattern(pattern)
+  local others = {}
+  for name, p in pairs(self.plan) do
+    if p.new and not p.hide and self.said:matches(pattern, p.new) and self.said:matches(pattern, name) == false then
+      others[#others + 1] = p.new:gsub("[%^%$\\%.%*%+%?%(%)%[%]{}|/]", "\\%0")
+    end
+  end
+  if #others == 0 then return nil end
+  table.sort(others)
+  return ("^(?!(?:%s)$)[\\s\\S]*?(?:%s)"):format(table.concat(others, "|"), pattern)
+end
+
+-- What patterns say of arguments whose new names they don't take is said of these outright.
+function E:keep_patterns(place, text)
+  local patterns = is_map(place.schema.patternProperties) and member(text, "patternProperties")
+  for _, span in ipairs(patterns and core.spans(patterns) or {}) do
+    for _, name in ipairs(self.doc.names) do
+      local p = self.plan[name]
+      if p and p.new and self.said:matches(span.name, name) and self.said:matches(span.name, p.new) == false then
+        local pointer = place.pointer .. "/patternProperties/" .. escape(span.name)
+        local sub = self:schema(patterns:sub(span.at, span.to), pointer, true)
+        local all = self.always[place]
+        all[#all + 1] = ('{"properties":{%s:%s}}'):format(quote(p.new), sub)
+        if not (is_map(place.schema.properties) and place.schema.properties[name] ~= nil) then
+          self.listed[place][p.new] = true
+        end
+      end
+    end
+  end
 end
 
 function E:fresh_name(pointer)
@@ -102,6 +144,7 @@ function E:moved(pointer)
     from, to = from .. "/" .. escape(token), to .. "/" .. escape(token)
     local named = place and (token == "properties" or token == "dependentSchemas" or token == "dependencies")
     if place and place.dead then return nil end
+    if place and token == "patternProperties" and tokens[i + 1] and self:new_pattern(tokens[i + 1]) then return nil end
     if named and tokens[i + 1] then
       i = i + 1
       local name = tokens[i]
@@ -203,41 +246,54 @@ function E:describe(text, p) -- luacheck: no self
   return text
 end
 
-function E:property_names(value, pointer)
+-- The names that members may have: of the new ones those whose old ones may be there.
+function E:property_names(place, value, pointer)
   local text = self:schema(value, pointer)
   if not self.renames or not is_object(text) then return text end
-  local enum, const = member(text, "enum"), member(text, "const")
-  local function renamed(_, element)
-    local name = core.decode(element)
-    local new = type(name) == "string" and self:new_name(name)
-    if new == false and type(name) == "string" then return false end
-    if new and new ~= name then return quote(new) end
-  end
-  if enum and is_array(enum) then
-    local left = edit_items(enum, renamed)
+  local enum, alone = member(text, "enum"), #core.spans(text) == 1
+  if enum and alone and is_array(enum) then
+    local left = edit_items(enum, function(_, element)
+      local name = core.decode(element)
+      local new = type(name) ~= "string" or self:new_name(name)
+      if not new then return false end
+      if new ~= name and new ~= true then return quote(new) end
+    end)
     return #core.spans(left) > 0 and set_member(text, "enum", left) or "false"
   end
-  if const then return set_member(text, "const", renamed(nil, const) or const) end
-  if #core.spans(text) == 0 then return text end
-  local news = {}
-  for _, p in pairs(self.plan) do
-    if p.new and not p.hide then news[#news + 1] = quote(p.new) end
+  local allowed, denied = {}, {}
+  for _, name in ipairs(self.doc.names) do
+    local new = self:new_name(name)
+    if new and new ~= name then
+      local no = self.said:rules_out(name, place.schema.propertyNames)
+      if no ~= self.said:rules_out(new, place.schema.propertyNames) then
+        table.insert(no and denied or allowed, quote(new))
+      end
+    end
   end
-  if #news == 0 then return text end
-  table.sort(news)
-  return '{"anyOf":[{"enum":[' .. table.concat(news, ",") .. "]}," .. text .. "]}"
+  if #denied > 0 then text = ('{"allOf":[{"not":{"enum":[%s]}},%s]}'):format(table.concat(denied, ","), text) end
+  if #allowed > 0 then text = ('{"anyOf":[{"enum":[%s]},%s]}'):format(table.concat(allowed, ","), text) end
+  return text
 end
 
--- How many members an object may have: those of the transform's own don't count. Whether a client sends what has a
--- default can't be known, so there may be one more of each.
-function E:count(key, value)
+-- How many members an object may have: those that are filled in don't count. Whether a client sends what has a default
+-- can't be known. Where all must hold there may simply be one more of each; elsewhere it is told case by case.
+function E:count(place, key, value)
   local n = tonumber(value)
-  local own = 0
-  for _, p in pairs(self.plan) do
-    if p.sent and (p.hide or key == "maxProperties") then own = own + 1 end
+  local hidden, shown = 0, {}
+  for _, name in ipairs(self.doc.names) do
+    local p = self.plan[name]
+    if p and p.sent and p.hide then
+      hidden = hidden + 1
+    elseif p and p.sent then
+      shown[#shown + 1] = quote(p.new or name)
+    end
   end
-  if not n or own == 0 then return nil end
-  return tostring(math.max(0, n - own))
+  if not n or hidden + #shown == 0 then return nil end
+  if #shown > 0 and #shown <= 4 and not place.must then
+    table.insert(self.always[place], schema_names.counted(key, n - hidden, shown))
+    return false
+  end
+  return tostring(math.max(0, n - hidden - (key == "maxProperties" and #shown or 0)))
 end
 
 local REFS = { ["$ref"] = true, ["$dynamicRef"] = true, ["$recursiveRef"] = true }
@@ -252,9 +308,13 @@ function E:place_member(place, key, value, pointer)
   elseif key == "required" and is_array(value) then
     return nil -- with the wanted ones, at the end
   elseif key == "propertyNames" then
-    return self:property_names(value, pointer)
+    return self:property_names(place, value, pointer)
+  elseif key == "patternProperties" and is_object(value) then
+    return edit_items(value, function(pattern, sub)
+      return self:schema(sub, pointer .. "/" .. escape(pattern)), self:new_pattern(pattern)
+    end)
   elseif key == "minProperties" or key == "maxProperties" then
-    return self:count(key, value)
+    return self:count(place, key, value)
   end
   return self:plain_member(place, key, value, pointer)
 end
@@ -298,8 +358,9 @@ function E:required(place, value)
 end
 
 function E:edit_place(place, text)
-  self.wanted[place], self.always[place] = {}, {}
+  self.wanted[place], self.always[place], self.listed[place] = {}, {}, {}
   self:want_misfits(place)
+  if self.renames then self:keep_patterns(place, text) end
   text = edit_items(text, function(key, value)
     return self:place_member(place, key, value, place.pointer .. "/" .. escape(key))
   end)
@@ -312,6 +373,9 @@ function E:edit_place(place, text)
   local before = member(text, "required")
   if before == nil or is_array(before) then
     text = set_member(text, "required", self:required(place, before) or false)
+  end
+  for _, name in ipairs(check.sorted(self.listed[place])) do
+    text = set_member(text, "properties", set_member(member(text, "properties") or "{}", name, "true"))
   end
   if #self.always[place] > 0 then
     local all = member(text, "allOf") or "[]"
@@ -339,7 +403,8 @@ end
 
 --- The schema's text under a plan (see E); doc as schema_read.read gave it.
 function M.edit(doc, plan)
-  local self = { doc = doc, plan = plan, copies = {}, queue = {}, wanted = {}, always = {}, taken = {} }
+  local self = { doc = doc, plan = plan, copies = {}, queue = {}, wanted = {}, always = {}, listed = {}, taken = {} }
+  self.said = schema_names.new(doc)
   setmetatable(self, E)
   for _, p in pairs(plan) do
     self.renames = self.renames or p.new or p.hide
@@ -349,6 +414,7 @@ function M.edit(doc, plan)
     self.taken[name] = true
   end
   for _, place in ipairs(doc.order) do
+    if place.must then self:check_constants(place) end
     place.dead = self:is_dead(place)
   end
   local text = self:schema(doc.text, "")

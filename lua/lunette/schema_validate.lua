@@ -487,11 +487,12 @@ end
 
 -- --- the module ------------------------------------------------------------------------------------------
 
-local function prepared(schema)
+local function prepared(schema, lenient)
   local old = false
   local dialect = type(schema) == "table" and schema["$schema"]
   if dialect then
     local known = dialects[tostring(dialect):gsub("#$", "")]
+    if not known and lenient then known = tostring(dialect):find "draft%-0" and "old" or "new" end
     if not known then unusable("its dialect %s is not supported", tostring(dialect)) end
     old = known == "old"
   end
@@ -503,16 +504,17 @@ end
 --- A function(value, name) that gives nil when the value fits, or a list of what is wrong with it (a few texts,
 -- which call the value `name`), or nil and why when the schema can't tell; and a list of what in the schema is not
 -- checked (patterns that are not supported). The schema must not change. Or nil and why, at once, when it is no
--- schema for us.
-function M.new(schema)
-  local fine, self = pcall(prepared, schema)
+-- schema for us. `lenient` takes a dialect that is not supported for the nearest that is. The function's third
+-- argument, if there is one, is the schema within this one that the value is to fit.
+function M.new(schema, lenient)
+  local fine, self = pcall(prepared, schema, lenient)
   if not fine then
     if type(self) ~= "table" then error(self, 0) end
     return nil, self.unusable
   end
-  return function(value, name)
+  return function(value, name, inner)
     self.steps, self.depth, self.quiet, self.count, self.errors = 0, 0, 0, 0, {}
-    local done, ok = pcall(apply, self, schema, value, name)
+    local done, ok = pcall(apply, self, inner or schema, value, name)
     if not done and type(ok) == "table" and ok.unusable then return nil, ok.unusable end
     if not done then return nil, "it is not a schema: " .. tostring(ok) end
     if ok then return nil end

@@ -162,6 +162,20 @@ local function check_required(rule, doc)
   end
 end
 
+-- More that always arrive than the server takes.
+local function check_room(rule, doc)
+  local sent = 0
+  for name in pairs(rule.arguments) do
+    if is_sent(rule.arguments[name]) then sent = sent + 1 end
+  end
+  for _, place in ipairs(doc.order) do
+    local most = place.must and tonumber(place.schema.maxProperties)
+    if most and sent > most then
+      cant("%d arguments have defaults, and the server takes no more than %d", sent, most)
+    end
+  end
+end
+
 local function plan_of(rule, doc)
   local plan = {}
   for name, a in pairs(rule.arguments) do
@@ -259,6 +273,7 @@ function M.apply(rule, text, verb)
   local doc = shape.read(there)
   local whose = check_names(rule, doc)
   check_required(rule, doc)
+  check_room(rule, doc)
   local plan = plan_of(rule, doc)
   local edited = shape.edit(doc, plan)
   local layer = mapping(rule, doc, plan, whose)

@@ -130,6 +130,22 @@ describe("an argument", function()
       propertyNames = {
         '{"type":"object","properties":{"a":{}},"propertyNames":{"enum":["a","b"]}}',
         '{"type":"object","properties":{"x":{}},"propertyNames":{"enum":["x","b"]}}' },
+      ["propertyNames that aren't listed"] = {
+        '{"type":"object","properties":{"a":{}},"propertyNames":{"maxLength":1},"anyOf":[{"propertyNames":{"not":{"const":"a"}}},'
+          .. '{"propertyNames":{"pattern":"^[a-c]$"}}]}',
+        '{"type":"object","properties":{"x":{}},"propertyNames":{"maxLength":1},"anyOf":[{"propertyNames":{"allOf":[{"not":{"enum":["x"]}},'
+          .. '{"not":{"const":"a"}}]}},{"propertyNames":{"anyOf":[{"enum":["x"]},{"pattern":"^[a-c]$"}]}}]}' },
+      ["patternProperties"] = {
+        '{"type":"object","properties":{"a":{}},"patternProperties":{"^[ab]":{"$ref":"#/$defs/s"}},"$defs":{"s":{"type":"string"}}}',
+        '{"type":"object","properties":{"x":{}},"patternProperties":{"^[ab]":{"$ref":"#/$defs/s"}},"$defs":{"s":{"type":"string"}},'
+          .. '"allOf":[{"properties":{"x":{"$ref":"#/$defs/s"}}}]}' },
+      ["patternProperties of a branch that closes it"] = {
+        '{"type":"object","properties":{"a":{}},"oneOf":[{"patternProperties":{"^a$":{"const":1}},"additionalProperties":false}]}',
+        '{"type":"object","properties":{"x":{}},"oneOf":[{"patternProperties":{"^a$":{"const":1}},"additionalProperties":false,'
+          .. '"properties":{"x":true},"allOf":[{"properties":{"x":{"const":1}}}]}]}' },
+      ["patternProperties that take the new name by chance"] = {
+        '{"type":"object","properties":{"a":{}},"patternProperties":{"x|y":{"type":"string"}}}',
+        '{"type":"object","properties":{"x":{}},"patternProperties":{"^(?!(?:x)$)[\\\\s\\\\S]*?(?:x|y)":{"type":"string"}}}' },
       ["and nowhere else"] = {
         '{"type":"object","a":"a","properties":{"a":{"enum":["a"],"required":["a"]},"b":{"type":"object","properties":{"a":{}},'
           .. '"required":["a"]}},"x-a":["a"],"minProperties":1,"big":12345678901234567890}',
@@ -152,6 +168,15 @@ describe("an argument", function()
       ['{ a = { hide = true, default = "c" } }'] = {
         '{"type":"object","properties":{"a":{}},"propertyNames":{"enum":["a"]},"anyOf":[{"properties":{"a":{"const":"d"}}},{"required":["a"]}]}',
         '{"type":"object","properties":{},"propertyNames":false,"anyOf":[false,{}]}' },
+      ['{ a = { hide = true, default = "d" } }'] = {
+        '{"type":"object","properties":{"a":{},"b":{}},"oneOf":[{"patternProperties":{"^a":{"maxLength":0}}},{"additionalProperties":{"type":"integer"}},'
+          .. '{"propertyNames":{"enum":["b"]}},{"maxProperties":0},{"properties":{"a":{"$ref":"#/$defs/s"}}}],"$defs":{"s":{"pattern":"^[ef]"}}}',
+        '{"type":"object","properties":{"b":{}},"oneOf":[false,false,false,false,false],"$defs":{"s":{"pattern":"^[ef]"}}}' },
+      ['{ a = { default = "d" } }'] = {
+        '{"type":"object","properties":{"a":{},"b":{}},"anyOf":[{"maxProperties":1},{"minProperties":2},{"patternProperties":{"a":{"maxLength":0}}}]}',
+        '{"type":"object","properties":{"a":{"default":"d"},"b":{}},"anyOf":[{"allOf":[{"anyOf":[{"required":["a"],"maxProperties":1},'
+          .. '{"required":[],"maxProperties":0}]}]},{"allOf":[{"anyOf":[{"minProperties":2},{"not":{"anyOf":[{"required":["a"]}]},"minProperties":1}]}]},'
+          .. '{"patternProperties":{"a":{"maxLength":0}},"required":["a"]}]}' },
     } do
       it(said, function() assert.equal(pair[2], schema_of((tool(pair[1], said)))) end)
     end
@@ -193,6 +218,28 @@ describe("an argument", function()
         assert.truthy(log:find(why, 1, true), log)
       end)
     end
+  end)
+
+  describe("that no call could bring past the rest of the schema withholds the tool, with file and line:", function()
+    local b = '"type":"object","properties":{"a":{"type":"string"},"b":{}}'
+    for _, row in ipairs {
+      { "{" .. b .. ',"allOf":[{"properties":{"a":{"enum":["x"]}}}]}', '{ a = { hide = true, default = "y" } }', 'takes no a that is "y"' },
+      { "{" .. b .. ',"propertyNames":{"pattern":"b"}}', '{ a = { hide = true, default = "y" } }', 'takes no a that is "y"' },
+      { "{" .. b .. ',"maxProperties":1}', '{ a = { default = "y" }, b = { default = 1 } }', "2 arguments have defaults, and the server takes no more than 1" },
+    } do
+      it(row[1], function()
+        local client = tool(row[1], row[2])
+        assert.is_nil(item(client, "t"))
+        local log = client.process.err:all()
+        assert.truthy(log:find "policy%d+%.lua:2: ", log)
+        assert.truthy(log:find(row[3], 1, true), log)
+      end)
+    end
+
+    it("but one that its own schema doesn't take is the policy's affair", function()
+      local client = tool("{" .. b .. "}", "{ a = { hide = true, default = 5 } }")
+      assert.equal('{"a":5}', call(client, "t", "{}"))
+    end)
   end)
 
   describe("is refused when the policy loads:", function()

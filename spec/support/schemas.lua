@@ -102,6 +102,11 @@ local clauses = {
   function(r, s, names) s["not"] = { required = one_or_two(r, r:pick(names), names) } end,
   function(r, s) s.minProperties = r:int(2) end,
   function(r, s) s.maxProperties = r:int(3) + 1 end,
+  function(r, s) s.patternProperties = { [r:pick { "^p", "[p-r]", "x$" }] = r:pick(leaves)(r) } end,
+  function(r, s, names)
+    s.oneOf = { { patternProperties = { [r:pick { "^p", "[qr]" }] = { type = "string" } } }, { minProperties = r:int(3) },
+      { propertyNames = { ["not"] = { const = r:pick(names) } } } }
+  end,
   function(_, s, names) s.propertyNames = { enum = names } end,
   function(_, s) s.propertyNames = { maxLength = 20 } end,
   function(r, s) s.additionalProperties = r:one_in(2) and { type = "string" } or false end,
