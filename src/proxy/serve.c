@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "net/strays.h"
 #include "net/watch.h"
 #include "proxy/front.h"
 #include "proxy/reload.h"
@@ -111,8 +112,11 @@ static void on_signal(void *arg, int signum) {
     reload(s);
     return;
   }
-  /* The guard process ends the children when we are gone. */
-  if (s->ending && signum == SIGINT) _exit(130);
+  /* The guard process ends the servers when we are gone. */
+  if (s->ending && signum == SIGINT) {
+    ln_strays_end();
+    _exit(130);
+  }
   LN_LOG(s->host->log, INFO, "serve", "ending: finishing what is in flight");
   drain(s);
 }
