@@ -39,14 +39,30 @@ end
 
 local told = {}
 
+local function tell(name, path, line)
+  if told[name] then return end
+  told[name] = true
+  local text = "writes the global %s, which all handlers share; make it local (or write _G.%s, if it is meant)"
+  check.warn(("%s:%d"):format(path, line), text:format(name, name))
+end
+
 --- Called by C with every file that was loaded for a policy, before it runs.
 function M.scan(fn, path)
-  each_write(fn, function(name, line)
-    if told[name] then return end
-    told[name] = true
-    local text = "writes the global %s, which all handlers share; make it local (or write _G.%s, if it is meant)"
-    check.warn(("%s:%d"):format(path, line), text:format(name, name))
-  end)
+  each_write(fn, function(name, line) tell(name, path, line) end)
 end
+
+-- What is made while handlers run (loadstring and its kin) may write to another table: it is met when it writes.
+local getinfo = debug.getinfo
+setmetatable(_G, {
+  __newindex = function(t, name, value)
+    rawset(t, name, value)
+    local info = not told[name] and getinfo(2, "fSl")
+    if not info or info.what == "C" then return end
+    each_write(info.func, function(written, line)
+      local named = info.source:find "^[@=]" and info.source:sub(2) or info.short_src
+      if written == name and line == info.currentline then tell(name, named, line) end
+    end)
+  end,
+})
 
 return M

@@ -400,6 +400,22 @@ describe("what nothing can stop", function()
     end)
   end
 
+  it("is ended with all that it waits for", function()
+    local file = loop.tempdir() .. "/pids"
+    -- The first heeds no TERM, the second is its child; `finish` sees to it that none is left.
+    local command = ("trap : TERM; echo $$ > %s; sleep 1000; sleep 1000; sleep 1000"):format(file)
+    local host = lunette.http { policy = "lunette.configure { hook_timeout = 0.1, watchdog = 0.3 }\n"
+      .. tool("slow", ("return io.popen(%q):read '*a'"):format(command)) }
+    host.process.expect_failure = true
+    local client = host.client()
+    client:initialize()
+    client:start("tools/call", call "slow")
+    host.process:wait_exit(10000)
+    assert.equal(3, host.process.code)
+    local pid = assert(tonumber(io.open(file):read "*a"))
+    loop.wait(function() return not process.alive(pid) end, "the command's end", 5000)
+  end)
+
   it("ends the process also when its policy is closed", function()
     local result = lunette.cli { "check", lunette.policy("lunette.configure { watchdog = 0.3 } _G.kept = newproxy(true)\n"
       .. "getmetatable(kept).__gc = function() while true do end end") }
@@ -443,5 +459,33 @@ describe("a global that is written", function()
       assert.truthy(log:find(place .. ": writes the global " .. name, 1, true), log)
     end
     assert.is_nil(log:find("meant,", 1, true))
+  end)
+
+  it("by code that is made at run time is told of, too, but not what goes to a table of its own", function()
+    local host = lunette.http { policy = tool("n", [[
+      for i = 1, 2 do
+        loadstring("\n\nmade = " .. i, "=made.lua")()
+        load(function(n) n, i = i and "loaded = 1", nil return n end)()
+        assert(load("text = 1", "@text.lua"))()
+        loadstring "_G.meant = 1" ()
+        rawset(_G, "also_meant", 1)
+        setfenv(loadstring "own = 1", {})()
+        assert(load("given = 1", "given", "t", {}))()
+        setfenv(loadstring "through = 1", setmetatable({}, { __index = _G, __newindex = _G }))()
+      end
+      return "fine"]]) }
+    local client = host.client()
+    client:initialize()
+    for _ = 1, 2 do client:result("tools/call", call "n") end
+    local log = host.process.err:all()
+    for name, place in pairs { made = "made.lua:3", loaded = "(load):1", text = "text.lua:1", through = '[string "through = 1"]:1' } do
+      local _, times = log:gsub("writes the global " .. name .. ",", "")
+      assert.equal(1, times, name .. log)
+      assert.truthy(log:gsub('\\"', '"'):find(place .. ": writes the global " .. name, 1, true), place .. log)
+    end
+    for _, name in ipairs { "meant", "also_meant", "own", "given" } do
+      assert.is_nil(log:find("the global " .. name .. ",", 1, true), log)
+    end
+    assert.equal("fine", json.value(client:result("tools/call", call "n"), "content", 1, "text"))
   end)
 end)
