@@ -67,3 +67,18 @@ describe("the official SDK's second version in front of", function()
     end
   end)
 end)
+
+describe("the official SDK's second version", function()
+  after_each(lunette.finish)
+
+  it("goes on after restarts in the middle of its work, and knows of nothing", function()
+    local host = lunette.http { policy = peers.survivable }
+    peers.survive(host.url, function(signal)
+      host.process:wait_stderr "at work"
+      host.process.expect_failure = signal == "sigkill"
+      host.process:kill(signal)
+      host.process:wait_exit()
+      host = lunette.http { policy = peers.survivable, port = host.port }
+    end, suite.command "survive.mjs")
+  end)
+end)

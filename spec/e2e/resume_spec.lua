@@ -314,8 +314,8 @@ describe("a stream", function()
     local conn, req = call(c, 5)
     req:progress '"progress":1'
     local id = stream_of(conn):event().id
-    local epoch, number = id:match "^(%x+)%-(%x+)%-%x+$"
-    assert.equal("1", number)
+    local epoch, number, request = id:match "^(%x+)%-(%x+)%-%x+%-(%x+)$"
+    assert.equal("1 5", number .. " " .. request)
     for _, bad in ipairs { "x", "1", "--", epoch .. "-1", epoch .. "-1-", epoch .. "-1-0-", epoch .. "-01-0", epoch:upper() .. "-1-A",
       epoch .. "-1-2", epoch .. "-2-0", epoch .. "-1-99999999999999999", epoch .. "-fffffffff-0", " " .. epoch .. "-1- 0", ("9"):rep(900) } do
       assert.equal(400, status(c, bad), bad)

@@ -4,6 +4,7 @@ local http = require "spec.support.http"
 local json = require "spec.support.json"
 local loop = require "spec.support.loop"
 local lunette = require "spec.support.lunette"
+local peers = require "spec.support.peers"
 local process = require "spec.support.process"
 local upstream = require "spec.support.upstream"
 
@@ -356,22 +357,38 @@ describe("a stream", function()
     end
   end)
 
-  it("of a request can't be resumed, and the client is free to go on", function()
+  it("of a request that was lost says so, and then is over", function()
     local up = upstream.new { tools = tools }
     local held
     up:on("tools/call", function(req) held = req end)
-    local policy = lunette.bare(up:http() and up or up)
+    up:http()
+    local policy = lunette.bare(up)
     local host = start(policy)
     local client = open(host)
-    local conn = http.connect(host.port)
-    conn:send(http.format { method = "POST", path = "/mcp", headers = client:headers "POST",
-      body = line(5, "tools/call", '{"name":"work","_meta":{"progressToken":1}}') })
-    loop.wait(function() return held end, "the call")
-    held:progress '"progress":1'
-    local stream = conn:events(conn:head())
-    local prime, progress = stream:event(), stream:event()
+    -- Two events of a call with this id, which is then lost.
+    local function lose(id)
+      held = nil
+      local conn = http.connect(host.port)
+      conn:send(http.format { method = "POST", path = "/mcp", headers = client:headers "POST",
+        body = line(id, "tools/call", '{"name":"work","_meta":{"progressToken":1}}') })
+      loop.wait(function() return held end, "the call")
+      held:progress '"progress":1'
+      local stream = conn:events(conn:head())
+      return { stream:event(), stream:event() }
+    end
+    local numbered, named = lose "70", lose '"a"'
     restart(host, policy, "sigkill")
-    for _, event in ipairs { prime, progress } do assert.equal(405, (get(client, event.id))) end
+    for _, event in ipairs(numbered) do
+      local status, stream = get(client, event.id)
+      assert.equal(200, status)
+      local told = stream:event()
+      assert.equal('{"jsonrpc":"2.0","id":70,"error":{"code":-32603,"message":'
+        .. '"Lunette was restarted meanwhile; whether this was carried out is not known"}}', told.data)
+      assert.is_nil(stream:event())
+      assert.is_true(stream.complete())
+      assert.equal(405, (get(client, told.id)))
+    end
+    for _, event in ipairs(named) do assert.equal(405, (get(client, event.id))) end
     assert.equal(400, (get(client, "nonsense")))
     up:on("tools/call", function() return '{"content":[{"type":"text","text":"done"}]}' end)
     assert.equal("done", call(client, "work"))
@@ -534,5 +551,17 @@ describe("the key", function()
     assert.truthy(log_of({ env = { XDG_STATE_HOME = "/proc/nowhere" } }):find "info http: .*/proc/nowhere/lunette/session.key can't be made")
     local given = "lunette.configure { session_key_file = '/proc/nowhere/key' }\n" .. who
     assert.truthy(log_of({}, given):find "warn http: .*/proc/nowhere/key can't be made")
+  end)
+end)
+
+describe("the official client", function()
+  after_each(lunette.finish)
+
+  it("goes on after restarts in the middle of its work, and knows of nothing", function()
+    local host = start(peers.survivable)
+    peers.survive(host.url, function(signal)
+      host.process:wait_stderr "at work"
+      host = restart(host, peers.survivable, signal)
+    end)
   end)
 end)

@@ -147,13 +147,17 @@ struct ln_pipe {
   bool hello;      /* answers initialize: names the session */
   bool clogged;    /* the session was told so */
   bool finished;   /* nothing more will be sent */
-  uint64_t since;  /* loop time of its beginning, then of its end */
+  bool asks;       /* request_id is what it answers: in the ids of its events */
+  uint64_t request_id;
+  uint64_t since; /* loop time of its beginning, then of its end */
   struct ln_replay replay;
 };
 
 /* One reference, the request's. NULL: out of memory. */
 struct ln_pipe *ln_pipe_new(struct ln_front_session *fs, struct ln_http_request *r,
                             enum ln_pipe_kind kind);
+/* The request that it answers: told in the ids of its events if it is a number. */
+void ln_pipe_answers(struct ln_pipe *p, struct ln_str request_id);
 /* Begins the SSE reply, with an event that has an id and no data where the client knows such. */
 int ln_pipe_begin(struct ln_pipe *p) LN_CHECK;
 /* Whether it does. */

@@ -2,6 +2,7 @@
  * with a stream, DELETE.
  *
  * A client that goes away in the middle of a POST has not cancelled anything. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "proxy/front_http.h"
@@ -98,6 +99,7 @@ static void post_message(struct ln_front_http *f, struct ln_http_request *r, str
     return;
   }
   p->hello = hello;
+  ln_pipe_answers(p, m->id);
   ln_router_from_client(fs->session, m, &p->sink, headers);
 }
 
@@ -136,6 +138,26 @@ static void listen_on(struct ln_front_session *fs, struct ln_http_request *r, bo
     ln_session_set_general(s, &fs->get->sink);
 }
 
+/* The stream was another process's, and so was the request: nobody will answer it. Its client is
+ * told so, instead of waiting until it has had enough; once, the event's own id leads nowhere. */
+static void tell_lost(struct ln_http_request *r, struct ln_replay_id id) {
+  char text[192], name[LN_REPLAY_ID];
+  int n =
+      snprintf(text, sizeof text,
+               "{\"jsonrpc\":\"2.0\",\"id\":%" PRIu64
+               ",\"error\":{\"code\":-32603,\"message\":"
+               "\"Lunette was restarted meanwhile; whether this was carried out is not known\"}}",
+               id.request);
+  struct ln_iov part = {text, (size_t)n, NULL};
+  id.asks = false;
+  int rc = ln_http_sse_start(r, NULL);
+  if (!rc) rc = ln_http_sse_send(r, ln_replay_id_write(id, name), &part, 1);
+  if (rc && rc != LN_EFULL)
+    ln_http_request_abort(r);
+  else
+    ln_http_sse_end(r);
+}
+
 /* A stream of a POST that ended, with all that it had to say, has nothing to come back for: 405 is
  * what makes clients give it up, where an empty stream would make them ask again and again. */
 static void resume(struct ln_front_http *f, struct ln_front_session *fs, struct ln_http_request *r,
@@ -154,7 +176,9 @@ static void resume(struct ln_front_http *f, struct ln_front_session *fs, struct 
     return;
   }
   struct ln_pipe *p = ours ? ln_pipe_find(fs, id.stream) : NULL;
-  if (!p)
+  if (!ours && id.asks)
+    tell_lost(r, id);
+  else if (!p)
     ln_front_refuse(f, r, ours && id.stream > fs->next_stream ? unknown : over);
   else if (id.number > p->replay.last)
     ln_front_refuse(f, r, unknown);

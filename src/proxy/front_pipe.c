@@ -110,13 +110,21 @@ static const char *session_header(const struct ln_pipe *p, char line[LINE]) {
 
 static struct ln_str id_of(const struct ln_pipe *p, uint64_t number, char text[LN_REPLAY_ID]) {
   if (!p->number && p->kind == LN_PIPE_POST) return LN_STR_NONE;
-  return ln_replay_id_write((struct ln_replay_id){p->front->epoch, p->number, number}, text);
+  const struct ln_replay_id id = {p->front->epoch, p->number, number, p->asks, p->request_id};
+  return ln_replay_id_write(id, text);
 }
 
 /* Older clients take the empty data for a message. */
 bool ln_pipe_primes(const struct ln_session *s) {
   static const char since[] = "2025-11-25";
   return s->version.n == sizeof since - 1 && memcmp(s->version.p, since, sizeof since - 1) >= 0;
+}
+
+/* Numbers only, of no more digits than come back the same from every client. */
+void ln_pipe_answers(struct ln_pipe *p, struct ln_str request_id) {
+  int64_t n;
+  p->asks = request_id.n <= 15 && ln_json_int(request_id, &n) && n >= 0;
+  p->request_id = p->asks ? (uint64_t)n : 0;
 }
 
 int ln_pipe_begin(struct ln_pipe *p) {

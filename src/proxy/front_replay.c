@@ -93,6 +93,7 @@ const struct ln_replay_event *ln_replay_next(const struct ln_replay *r,
 struct ln_str ln_replay_id_write(struct ln_replay_id id, char text[LN_REPLAY_ID]) {
   int n = snprintf(text, LN_REPLAY_ID, "%08" PRIx32 "-%" PRIx32 "-%" PRIx64, id.epoch, id.stream,
                    id.number);
+  if (id.asks) n += snprintf(text + n, LN_REPLAY_ID - (size_t)n, "-%" PRIx64, id.request);
   return (struct ln_str){text, (size_t)n};
 }
 
@@ -116,9 +117,12 @@ bool ln_replay_id_read(struct ln_str text, struct ln_replay_id *id) {
   uint64_t epoch, stream;
   char again[LN_REPLAY_ID];
   struct ln_str rest = text;
+  *id = (struct ln_replay_id){0};
   if (!read_hex(&rest, 8, &epoch) || !read_hex(&rest, 8, &stream) ||
       !read_hex(&rest, 16, &id->number))
     return false;
+  id->asks = rest.n > 0;
+  if (id->asks && !read_hex(&rest, 16, &id->request)) return false;
   id->epoch = (uint32_t)epoch;
   id->stream = (uint32_t)stream;
   return ln_str_eq(ln_replay_id_write(*id, again), text);

@@ -43,12 +43,15 @@ const struct ln_replay_event *ln_replay_after(const struct ln_replay *r, uint64_
 const struct ln_replay_event *ln_replay_next(const struct ln_replay *r,
                                              const struct ln_replay_event *e);
 
-/* The id of an event: it names the process, the stream and the event. */
-enum { LN_REPLAY_ID = 48 };
+/* The id of an event: it names the process, the stream and the event; and, where it can, the
+ * request that the stream answers, which the next process would not know. */
+enum { LN_REPLAY_ID = 64 };
 struct ln_replay_id {
   uint32_t epoch;
   uint32_t stream;
   uint64_t number;
+  bool asks; /* request is the id of one */
+  uint64_t request;
 };
 struct ln_str ln_replay_id_write(struct ln_replay_id id, char text[LN_REPLAY_ID]);
 /* False for what ln_replay_id_write never wrote. */

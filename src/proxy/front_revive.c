@@ -182,6 +182,7 @@ static void lives(struct ln_revival *rv) {
   if (m) ln_router_from_client(s, m, NULL, rv->headers);
   ln_msg_unref(m);
   announce(s, rv->reply);
+  s->in_flight--; /* those that waited count for themselves from here */
   unpark(rv, f, NULL);
   ln_session_unref(s);
   ln_sink_unref(&rv->sink);
@@ -275,6 +276,7 @@ static struct ln_front_session *begin(struct ln_front_http *f, struct ln_http_re
   ln_timer_init(&rv->patience);
   fs->revival = rv;
   fs->foreign = fs->session->revived = true;
+  fs->session->in_flight++; /* a drain waits for those that wait for it */
   ln_timer_start(f->host->loop, &rv->patience, f->host->settings.request_timeout_ms, on_late);
   ln_router_from_client(fs->session, hello, &rv->sink, rv->headers);
   return fs;

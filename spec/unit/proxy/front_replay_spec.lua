@@ -124,30 +124,37 @@ describe("the memory of a stream", function()
 end)
 
 describe("the id of an event", function()
-  local function write(epoch, stream, number)
-    local text = ffi.new "char[48]"
-    return c.tostring(lib.ln_replay_id_write(ffi.new("struct ln_replay_id", epoch, stream, number), text))
+  local function write(epoch, stream, number, request)
+    local text = ffi.new "char[64]"
+    return c.tostring(lib.ln_replay_id_write(ffi.new("struct ln_replay_id", epoch, stream, number, request ~= nil, request or 0), text))
   end
 
   local function read(text)
     local id, s, anchor = ffi.new "struct ln_replay_id", c.str(text)
     local ok = lib.ln_replay_id_read(s, id)
     assert(anchor)
-    return ok and { tonumber(id.epoch), tonumber(id.stream), tonumber(id.number) } or nil
+    return ok and { tonumber(id.epoch), tonumber(id.stream), tonumber(id.number), id.asks and tonumber(id.request) or nil } or nil
   end
 
-  it("names process, stream and event, and is read back", function()
+  it("names process, stream and event, and the request that is answered, and is read back", function()
     assert.equal("0000002a-1-0", write(42, 1, 0))
     assert.equal("ffffffff-ffffffff-ffffffffffffffff", write(0xffffffff, 0xffffffff, 0xffffffffffffffffULL))
     for _, id in ipairs { { 0, 0, 0 }, { 42, 1, 0 }, { 0xdeadbeef, 0xff, 0x123456789 } } do
       assert.same(id, read(write(id[1], id[2], id[3])))
     end
     assert.is_not_nil(read "ffffffff-ffffffff-ffffffffffffffff")
+    assert.equal("0000002a-1-0-0", write(42, 1, 0, 0))
+    assert.equal("ffffffff-ffffffff-ffffffffffffffff-ffffffffffffffff", write(0xffffffff, 0xffffffff, 0xffffffffffffffffULL, 0xffffffffffffffffULL))
+    for _, id in ipairs { { 42, 1, 0, 0 }, { 42, 1, 9, 7 }, { 42, 1, 0, 999999999999999 } } do
+      assert.same(id, read(write(id[1], id[2], id[3], id[4])))
+    end
   end)
 
   it("is nothing else", function()
     for _, text in ipairs { "", "-", "--", "0000002a", "0000002a-", "0000002a-1", "0000002a-1-", "0000002a--0", "2a-1-0", "0000002A-1-0",
-      "0000002a-01-0", "0000002a-1-00", "0000002a-1-0-", "0000002a-1-0-0", " 0000002a-1-0", "0000002a-1-0 ", "0000002a-1-g",
+      "0000002a-01-0", "0000002a-1-00", "0000002a-1-0-",
+      "0000002a-1-0-00", "0000002a-1-0-1-", "0000002a-1-0-1-1", "0000002a-1-0-g", "0000002a-1-0-10000000000000000",
+      " 0000002a-1-0", "0000002a-1-0 ", "0000002a-1-g",
       "0000002a-100000000-0", "0000002a-1-10000000000000000", "00000002a-1-0", "0000002a-1-0\0" } do
       assert.is_nil(read(text), text)
     end
