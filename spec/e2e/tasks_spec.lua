@@ -377,17 +377,143 @@ describe("tasks of many clients", function()
     end)
   end
 
-  it("keep their server's session where each request has its own", function()
-    local up = server(nil)
-    local client = lunette.stdio { policy = ('lunette.upstream("up", %s)'):format(up:lua 'session = "request"') }
-    client:initialize()
+end)
+
+describe("tasks of requests with a session each", function()
+  after_each(lunette.finish)
+
+  local up, client
+
+  -- As server, but each session knows its own tasks alone, as processes do; when: a task's status.
+  local function start(policy)
+    up = server(nil)
+    local function known(req)
+      local id = req:value "taskId"
+      if req.session.mine == id then return id end
+      req:fail(-32602, "Task not found")
+    end
+    local n = 0
+    up:on("tools/call", function(req)
+      if not req:at "task" then return '{"content":[]}' end
+      n = n + 1
+      req.session.mine, req.session.status = "t" .. n, "working"
+      req:reply('{"task":' .. task(req.session.mine) .. "}")
+    end)
+    up:on("tasks/get", function(req) local id = known(req) if id then req:reply(task(id, req.session.status)) end end)
+    up:on("tasks/cancel", function(req) local id = known(req) if id then req:reply(task(id, "cancelled")) end end)
+    up:on("tasks/result", function(req)
+      local id = known(req)
+      if not id then return end
+      if req.session.status == "failed" then return req:fail(-32000, "it failed") end
+      req:reply(('{"content":[],"_meta":%s}'):format(related(id)))
+    end)
+    up:on("tasks/list", function(req) req:reply('{"tasks":[' .. (req.session.mine and task(req.session.mine) or "") .. "]}") end)
+    client = lunette.stdio { policy = ('up = lunette.upstream("up", %s)\n'):format(up:lua 'session = "request"') .. (policy or "") }
+    client:initialize { capabilities = both }
+  end
+
+  local function session_of(id)
+    for _, session in ipairs(up.sessions) do if session.mine == id then return session end end
+  end
+
+  local function ended(id)
+    loop.wait(function() return session_of(id).gone or session_of(id).eof end, "the end of that session")
+  end
+
+  local function alive()
+    local n = 0
+    for _, session in ipairs(up.sessions) do n = n + ((session.gone or session.eof) and 0 or 1) end
+    return n
+  end
+
+  it("keep it until their result is fetched", function()
+    start()
     client:result("tools/call", call "slow")
-    local session = up.made[1].session
     client:result("tools/call", '{"name":"slow"}')
     assert.equal(task "t1", client:result("tasks/get", about "t1"))
-    assert.equal(1, session:count "tasks/get")
+    session_of("t1").status = "completed"
+    assert.equal(task("t1", "completed"), client:result("tasks/get", about "t1"))
     client:result("tasks/result", about "t1")
-    assert.equal(1, session:count "tasks/result")
-    loop.wait(function() return session.gone or session.eof end, "the end of that session")
+    assert.equal(1, session_of("t1"):count "tasks/result")
+    ended "t1"
+    assert.equal(-32602, client:failure("tasks/get", about "t1").code)
+  end)
+
+  it("keep it until they are called off, have failed, or their time is over", function()
+    start()
+    for _ = 1, 3 do client:result("tools/call", call "slow") end
+    assert.equal(task("t1", "cancelled"), client:result("tasks/cancel", about "t1"))
+    ended "t1"
+    session_of("t2").status = "failed"
+    assert.equal("it failed", client:failure("tasks/result", about "t2").message)
+    ended "t2"
+    assert.falsy(session_of("t3").gone)
+    up:on("tools/call", function(req)
+      req.session.mine = "brief"
+      req:reply('{"task":' .. task("brief"):gsub("60000", "200") .. "}")
+    end)
+    client:result("tools/call", call "slow")
+    ended "brief"
+  end)
+
+  it("are listed from wherever they are, as they are now, page cursors being none", function()
+    start()
+    assert.equal('{"tasks":[]}', client:result("tasks/list", "{}"))
+    for _ = 1, 3 do client:result("tools/call", call "slow") end
+    session_of("t2").status = "completed"
+    local list, states = json.at(client:result("tasks/list", "{}"), "tasks"), {}
+    for _, one in ipairs(json.elements(list)) do states[json.value(one, "taskId")] = json.value(one, "status") end
+    assert.same({ t1 = "working", t2 = "completed", t3 = "working" }, states)
+    client:result("tasks/cancel", about "t1")
+    session_of("t3"):exit(0)
+    loop.wait(function() return session_of("t3").gone end, "the end of a server")
+    loop.wait(function() return client:result("tasks/list", "{}") == '{"tasks":[' .. task("t2", "completed") .. "]}" end, "what is left")
+    assert.equal(-32602, client:failure("tasks/list", '{"cursor":"0-x"}').code)
+  end)
+
+  it("that nobody waits for are called off in it, and it ends", function()
+    start()
+    local held
+    up:on("tools/call", function(req) held = req end)
+    client:start("tools/call", call "slow", "7")
+    loop.wait(function() return held end, "the call")
+    client:notify("notifications/cancelled", '{"requestId":7}')
+    client:result "ping"
+    held.session.mine = "late"
+    held:reply('{"task":' .. task "late" .. "}")
+    assert.equal("late", up:wait("tasks/cancel"):value "taskId")
+    assert.equal(0, up:count "notifications/cancelled")
+    ended "late"
+  end)
+
+  it("are as many as a client may have, and no process more; what is over makes room", function()
+    start()
+    local calls = {}
+    for i = 1, 70 do calls[i] = client:start("tools/call", call "slow") end
+    local made, refused = 0, 0
+    for i = 1, 70 do
+      local raw = calls[i]:wait(30000)
+      if json.at(raw, "result") then made = made + 1 else refused = refused + 1 end
+    end
+    assert.same({ 64, 6 }, { made, refused })
+    assert.is_true(alive() <= 65)
+    assert.truthy(client:failure("tools/call", call "slow").message:find "Too many tasks")
+    client:result("tools/call", '{"name":"slow"}')
+    session_of("t5").status = "completed"
+    client:result("tasks/get", about "t5")
+    assert.equal("t65", json.value(client:result("tools/call", call "slow"), "task", "taskId"))
+    ended "t5"
+  end)
+
+  it("go with the client, and with what clears the server", function()
+    start 'lunette.on("x/clear", function() up:clear() return {} end)'
+    client:result("tools/call", call "slow")
+    client:result "x/clear"
+    ended "t1"
+    assert.equal(-32602, client:failure("tasks/get", about "t1").code)
+    client:result("tools/call", call "slow")
+    assert.equal(task "t2", client:result("tasks/get", about "t2"))
+    assert.equal(0, (client:close()))
+    ended "t2"
   end)
 end)

@@ -36,9 +36,14 @@ void ln_router_send(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg 
   const char *why = "out of memory";
   /* A level and subscriptions hold for the session with the server that lasts. */
   bool lasting = x->method->route == LN_ROUTE_SUBSCRIBE || x->method->route == LN_ROUTE_SET_LEVEL;
+  if (msg->task.p && u->conf->session == LN_SESSION_REQUEST && !ln_task_room(x->session, u)) {
+    fail(done, arg, -32603, "Too many tasks at once: fetch the results of some, or cancel them");
+    return;
+  }
   struct ln_usession *us =
       lasting ? ln_usession_for(x->session, u, &why) : ln_usession_for_request(x->session, u, &why);
   if (us) {
+    us->tasked = us->single && msg->task.p;
     /* From now on what it changes may be this client's doing. */
     if (us->catalogue && us->catalogue->maker == us) us->catalogue->maker = NULL;
     if (ln_usession_request(us, msg, name_at, name_with, x, done, arg)) return;

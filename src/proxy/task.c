@@ -8,7 +8,11 @@
 #include "proxy/catalogue.h"
 #include "proxy/resolve.h"
 
-enum { MAX_TASKS = 1024, MAX_TTL_MS = 7 * 86400 * 1000 };
+enum {
+  MAX_TASKS = 1024,
+  MAX_TTL_MS = 7 * 86400 * 1000,
+  MAX_KEPT = 64 /* sessions of single requests that became tasks, of one client with one server */
+};
 
 static struct ln_str str_of(const struct ln_bytes *b) {
   return (struct ln_str){b->data, b->len};
@@ -107,14 +111,17 @@ static void made(struct ln_session *s, struct ln_usession *us, bool of_client,
 
 void ln_task_replied(struct ln_urequest *r, const struct ln_msg *reply) {
   struct ln_exchange *x = r->x;
-  if (reply->kind != LN_MSG_RESULT || !x || x->session->state == LN_SESSION_GONE ||
+  /* The error of a task that failed is its result. */
+  bool failed = reply->kind == LN_MSG_ERROR && r->answered &&
+                ln_str_is(r->msg->method, "tasks/result") && r->usession->single;
+  if ((reply->kind != LN_MSG_RESULT && !failed) || !x || x->session->state == LN_SESSION_GONE ||
       r->usession->state == LN_US_CLOSING)
     return;
-  if (x->method->route == LN_ROUTE_TASK) {
-    struct ln_bytes *shown = r->msg->task_id.p ? ln_resolve_key(r->msg->task_id) : NULL;
+  if (r->msg->task_id.p && !r->msg->task.p) {
+    struct ln_bytes *shown = ln_resolve_key(r->msg->task_id);
     struct ln_tracked *t = shown ? ln_task_shown(x->session, false, str_of(shown)) : NULL;
     /* One made before this process was: known from now on. */
-    struct ln_bytes *id = t || !shown ? NULL : id_of(reply->result);
+    struct ln_bytes *id = t || !shown || failed ? NULL : id_of(reply->result);
     if (id) t = track(x->session, r->usession, false, id);
     ln_bytes_unref(id);
     ln_bytes_unref(shown);
@@ -216,6 +223,25 @@ struct ln_upstream *ln_task_owner(const struct ln_session *s, struct ln_str show
 }
 
 /* --- ends --- */
+
+bool ln_task_room(struct ln_session *s, const struct ln_upstream *u) {
+  size_t n = 0;
+  struct ln_tracked *done = NULL;
+  LN_LIST_EACH(l, &s->own) {
+    const struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, owner_link);
+    if (us->upstream != u || !us->single || !us->tasked) continue;
+    n++;
+    if (!done && !ln_list_empty(&us->tasks) && !ln_usession_busy(us))
+      done = LN_CONTAINER(us->tasks.next, struct ln_tracked, us_link);
+    if (done && !done->over) done = NULL;
+  }
+  if (n < MAX_KEPT) return true;
+  if (!done) return false;
+  struct ln_usession *us = done->usession;
+  ln_task_free(done);
+  ln_usession_rest(us);
+  return true;
+}
 
 bool ln_task_wanted(const struct ln_usession *us, const struct ln_msg *msg) {
   struct ln_json_item it;

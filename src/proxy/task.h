@@ -52,6 +52,10 @@ struct ln_bytes *ln_task_name(const struct ln_session *s, const struct ln_upstre
  * none. */
 struct ln_upstream *ln_task_owner(const struct ln_session *s, struct ln_str shown,
                                   struct ln_str *id);
+/* In mode "request" a task keeps the session that it was made in until its result is fetched, it is
+ * called off or its time is over. False: the client has as many of those as it may; of tasks that
+ * are over the first makes room. */
+bool ln_task_room(struct ln_session *s, const struct ln_upstream *u);
 /* The server would make a task of this request: it is called off by tasks/cancel alone. */
 bool ln_task_wanted(const struct ln_usession *us, const struct ln_msg *msg);
 /* Nobody wants what this reply says was begun: asks the server to end it. */

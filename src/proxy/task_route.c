@@ -102,6 +102,7 @@ const char *ln_task_refusal(const struct ln_session *s, const struct ln_usession
 struct gather {
   struct ln_chain c;
   size_t at;       /* the server being asked */
+  size_t pending;  /* its tasks that are asked about one by one, and the asker itself */
   bool continuing; /* with a cursor that the client gave */
 };
 
@@ -149,6 +150,18 @@ static int append_tasks(const struct ln_session *s, const struct ln_upstream *u,
   return rc;
 }
 
+/* Puts what was there before the new ones. */
+static int begin_list(const struct gather *g, struct ln_buf *b, const char **comma) {
+  struct ln_json_item it;
+  *comma = "";
+  int rc = ln_buf_append_c(b, "{\"tasks\":[");
+  if (!rc && g->c.msg && ln_json_get(g->c.msg->result, "tasks", &it) && it.value.n > 2) {
+    rc = ln_buf_append(b, it.value.p + 1, it.value.n - 2);
+    *comma = ",";
+  }
+  return rc;
+}
+
 static void ask_next(struct gather *g, struct ln_str cursor);
 
 static void finish(struct gather *g, struct ln_msg *reply) {
@@ -166,7 +179,7 @@ static void got_page(void *arg, struct ln_msg *reply) {
   struct gather *g = arg;
   struct ln_session *s = g->c.x->session;
   struct ln_upstream *u = g->c.x->gen->upstreams[g->at];
-  struct ln_json_item it, next = {0};
+  struct ln_json_item next = {0};
   /* Only a cursor can be the client's fault: what else fails costs the list one server. */
   if (reply->kind == LN_MSG_ERROR && g->continuing) {
     finish(g, reply);
@@ -179,12 +192,8 @@ static void got_page(void *arg, struct ln_msg *reply) {
               next.type == LN_JSON_STRING;
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
-  const char *comma = "";
-  int rc = ln_buf_append_c(&b, "{\"tasks\":[");
-  if (!rc && g->c.msg && ln_json_get(g->c.msg->result, "tasks", &it) && it.value.n > 2) {
-    rc = ln_buf_append(&b, it.value.p + 1, it.value.n - 2);
-    comma = ",";
-  }
+  const char *comma;
+  int rc = begin_list(g, &b, &comma);
   if (!rc && reply->kind == LN_MSG_RESULT)
     rc = append_tasks(s, u, false, reply->result, &b, &comma);
   if (!rc) rc = ln_buf_append_c(&b, "]");
@@ -203,12 +212,70 @@ static void got_page(void *arg, struct ln_msg *reply) {
   ask_next(g, LN_STR_NONE);
 }
 
+/* A task as its own session tells of it, under the client's name; one that can't be told of is left
+ * out. */
+static void got_task(void *arg, struct ln_msg *reply) {
+  struct gather *g = arg;
+  struct ln_json_item it;
+  if (reply && reply->kind == LN_MSG_RESULT && ln_json_get(reply->result, "taskId", &it)) {
+    struct ln_buf b;
+    ln_buf_init(&b, SIZE_MAX / 2);
+    const char *comma;
+    int rc = begin_list(g, &b, &comma);
+    if (!rc) rc = ln_buf_append_c(&b, comma);
+    if (!rc) rc = ln_buf_append_str(&b, reply->result);
+    if (!rc) rc = ln_buf_append_c(&b, "]}");
+    struct ln_msg *longer = rc ? NULL : ln_msg_result(ln_buf_str(&b));
+    ln_buf_deinit(&b);
+    if (longer) {
+      ln_msg_unref(g->c.msg);
+      g->c.msg = longer;
+    }
+  }
+  ln_msg_unref(reply);
+  if (--g->pending) return;
+  g->at++;
+  ask_next(g, LN_STR_NONE);
+}
+
+static void ask_about(struct gather *g, const struct ln_tracked *t) {
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  int rc = ln_buf_append_c(&b, "{\"taskId\":");
+  if (!rc) rc = ln_json_quote(&b, str_of(t->shown));
+  if (!rc) rc = ln_buf_append_c(&b, "}");
+  struct ln_msg *msg = rc ? NULL : ln_msg_request("tasks/get", ln_buf_str(&b));
+  struct ln_bytes *native = native_json(str_of(t->shown), str_of(t->id));
+  ln_buf_deinit(&b);
+  g->pending++;
+  if (!msg || !ln_usession_request(t->usession, msg, native ? msg->task_id : LN_STR_NONE, native,
+                                   g->c.x, got_task, g))
+    g->pending--;
+  ln_bytes_unref(native);
+  ln_msg_unref(msg);
+}
+
+/* Where each request has a session of its own, each task is known in that of the request which it
+ * was: no list but ours has them all. */
+static void ask_each(struct gather *g, const struct ln_upstream *u) {
+  g->pending = 1;
+  LN_LIST_EACH(l, &g->c.x->session->tasks) {
+    const struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, link);
+    if (t->upstream == u && !t->of_client && t->usession) ask_about(g, t);
+  }
+  got_task(g, NULL);
+}
+
 /* As deep as there are servers, when one after the other fails at once. cursor: raw, or absent. */
 static void ask_next(struct gather *g, struct ln_str cursor) {
   struct ln_exchange *x = g->c.x;
   while (g->at < x->gen->n_upstreams && !asked(x->session, x->gen->upstreams[g->at])) g->at++;
   if (g->at == x->gen->n_upstreams) {
     finish(g, g->c.msg ? ln_msg_ref(g->c.msg) : ln_msg_result(LN_STR_LIT("{\"tasks\":[]}")));
+    return;
+  }
+  if (x->gen->upstreams[g->at]->conf->session == LN_SESSION_REQUEST) {
+    ask_each(g, x->gen->upstreams[g->at]);
     return;
   }
   struct ln_buf b;
@@ -239,7 +306,8 @@ static bool take_cursor(struct gather *g, const struct ln_msg *msg, struct ln_bu
   int64_t at = -1;
   bool ok = dash && ln_json_int((struct ln_str){key->data, (size_t)(dash - key->data)}, &at) &&
             at >= 0 && (size_t)at < g->c.x->gen->n_upstreams &&
-            asked(g->c.x->session, g->c.x->gen->upstreams[at]);
+            asked(g->c.x->session, g->c.x->gen->upstreams[at]) &&
+            g->c.x->gen->upstreams[at]->conf->session != LN_SESSION_REQUEST;
   if (ok) {
     ok = !ln_json_quote(b, (struct ln_str){dash + 1, (size_t)(key->data + key->len - dash - 1)});
     g->at = (size_t)at;
@@ -252,7 +320,9 @@ static bool take_cursor(struct gather *g, const struct ln_msg *msg, struct ln_bu
 void ln_task_list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   const struct ln_generation *gen = x->gen;
   bool alone = gen->n_upstreams == 1;
-  if (alone && gen->upstreams[0]->conf->session != LN_SESSION_SHARED) {
+  enum ln_session_mode mode = alone ? gen->upstreams[0]->conf->session : LN_SESSION_CLIENT;
+  if (alone && (mode == LN_SESSION_CLIENT ||
+                (mode == LN_SESSION_REQUEST && !asked(x->session, gen->upstreams[0])))) {
     x->upstream = gen->upstreams[0];
     to_server(x, msg, NULL, NULL, done, arg);
     return;

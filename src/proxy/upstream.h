@@ -55,6 +55,7 @@ struct ln_usession {
   bool probe;   /* opened to see whether the server is there again, and for nothing else */
   bool leaving; /* out of sight: closed when what is under way in it has ended */
   bool single;  /* for one request: closed after it */
+  bool tasked;  /* … which is to become a task: closed after that */
   bool mixed; /* shared: more than one client has used it, and what it says may be about any … */
   uint64_t user; /* … else by this key the one that has; 0: none */
   bool paused;   /* we don't read from it */
@@ -84,7 +85,8 @@ struct ln_urequest {
   struct ln_exchange *x;      /* counted; NULL for our own requests */
   ln_reply_fn reply;
   void *arg;
-  bool retried; /* once, on a fresh session, when the server had forgotten the old one */
+  bool answered; /* the server has, and the reply is its own */
+  bool retried;  /* once, on a fresh session, when the server had forgotten the old one */
   struct ln_timer deadline;
   uint64_t since; /* loop time: no progress extends it past the hard maximum from here */
 };

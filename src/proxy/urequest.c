@@ -45,7 +45,7 @@ void ln_urequest_end(struct ln_urequest *r, struct ln_msg *reply) {
     ln_task_replied(r, reply);
     reply = ln_rewrite_reply(x->session, us->upstream, reply);
   }
-  bool rests = us->single ? x != NULL : us->leaving || us->upstream->retired;
+  bool rests = us->single || us->leaving || us->upstream->retired;
   request_free(r);
   fn(arg, reply);
   if (x) ln_exchange_unref(x);
@@ -94,8 +94,7 @@ static void wind(struct ln_urequest *r) {
  * False: it is nothing of the kind. */
 static bool orphan(struct ln_urequest *r) {
   struct ln_usession *us = r->usession;
-  if (!r->id || !r->x || us->single || us->state != LN_US_READY || !ln_task_wanted(us, r->msg))
-    return false;
+  if (!r->id || !r->x || us->state != LN_US_READY || !ln_task_wanted(us, r->msg)) return false;
   struct ln_exchange *x = r->x;
   r->reply = on_orphaned;
   r->arg = us;
@@ -203,7 +202,7 @@ void ln_urequest_drop(struct ln_urequest *r, const char *reason) {
     tell_cancelled(us, r->id, reason);
     ln_channel_abandon(us->channel, (uint64_t)r->id);
   }
-  bool rests = us->single ? r->x != NULL : us->leaving || us->upstream->retired;
+  bool rests = us->single || us->leaving || us->upstream->retired;
   request_free(r);
   if (rests) ln_usession_rest(us);
 }

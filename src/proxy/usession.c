@@ -299,6 +299,7 @@ static void response_in(struct ln_usession *us, struct ln_msg *msg) {
   }
   us->served |= us->state == LN_US_READY;
   ln_channel_abandon(us->channel, (uint64_t)r->id);
+  r->answered = true;
   ln_urequest_end(r, msg);
 }
 
