@@ -101,6 +101,51 @@ describe("URIs of two servers that list the same", function()
     assert.equal('{"uri":"x://1"}', client:expect("notifications/resources/updated").params)
     assert.equal(0, a:count "resources/subscribe")
   end)
+
+  -- A client that never asked for a list would read the other server's resource by the link it was given.
+  it("are the client's own before it has asked for any list", function()
+    b:on("tools/call", function(req)
+      req:ask("sampling/createMessage", '{"maxTokens":1,"messages":[{"role":"user","content":{"type":"resource_link","uri":"x://1","name":"n"}}]}',
+        function() req:reply '{"content":[{"type":"resource_link","uri":"x://t/7","name":"n"}]}' end)
+    end)
+    local call = client:start("tools/call", '{"name":"beta_plain"}')
+    local question = client:expect "sampling/createMessage"
+    assert.equal("beta+x://1", json.value(question.params, "messages", 1, "content", "uri"))
+    client:answer(question, '{"role":"assistant","model":"m","content":{"type":"text","text":"x"}}')
+    local uri = json.value(call:wait(), "result", "content", 1, "uri")
+    assert.equal("beta+x://t/7", uri)
+    assert.equal("beta", json.value(client:result("resources/read", json.encode { uri = uri }), "contents", 1, "text"))
+    for _, up in ipairs { a, b } do
+      assert.equal(1, up:count "resources/list")
+      assert.equal(1, up:count "resources/templates/list")
+    end
+  end)
+
+  it("cost no list when a result names none", function()
+    client:result("tools/list", "{}")
+    b:on("tools/call", function(req) req:reply '{"content":[{"type":"text","text":"x://1"}],"structuredContent":{"uri":"x://1"}}' end)
+    client:result("tools/call", '{"name":"beta_plain"}')
+    local before = b:count "resources/list"
+    client:result("tools/call", '{"name":"beta_plain"}')
+    assert.equal(before, b:count "resources/list")
+    assert.equal(2, b:count "tools/call")
+  end)
+
+  it("are completed for as resources, too: a ref names a template or a URI", function()
+    for _, up in ipairs { a, b } do
+      up:on("completion/complete", function(req) req:reply(('{"completion":{"values":[%q]},"ref":%s}'):format(up.name, req:at "ref")) end)
+    end
+    local function complete(uri)
+      return client:request("completion/complete", ('{"ref":{"type":"ref/resource","uri":"%s"},"argument":{"name":"id","value":""}}'):format(uri))
+    end
+    for shown, native in pairs { ["x://1"] = "x://1", ["beta+x://1"] = "x://1", ["x://t/7"] = "x://t/7", ["beta+x://t/7"] = "x://t/7",
+      ["beta+x://t/{id}"] = "x://t/{id}" } do
+      local result = json.at(complete(shown), "result")
+      assert.equal(shown:find "beta" and "beta" or "alpha", json.value(result, "completion", "values", 1), shown)
+      assert.equal(native, json.value(result, "ref", "uri"))
+    end
+    assert.equal(-32602, tonumber(json.at(complete "y://none", "error", "code")))
+  end)
 end)
 
 describe("URIs that a rule renames", function()

@@ -109,6 +109,13 @@ static void respond_error(struct ln_usession *us, struct ln_str id, int code, co
   ln_msg_unref(m);
 }
 
+static void ask_shown(void *arg, struct ln_msg *shown) { /* id and token stay */
+  struct ln_exchange *x = arg;
+  ln_msg_unref(x->msg);
+  x->msg = shown;
+  ln_hooks_run(x, 0, x->msg, ask_native, ask_done, x);
+}
+
 static void request_in(struct ln_usession *us, struct ln_msg *msg, struct ln_exchange *cause,
                        struct ln_session *s) {
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_SERVER);
@@ -131,9 +138,7 @@ static void request_in(struct ln_usession *us, struct ln_msg *msg, struct ln_exc
     respond_error(us, msg->id, -32602, refused);
     return;
   }
-  struct ln_msg *shown = ln_rewrite_message(s, us->upstream, msg); /* id and token stay */
-  struct ln_exchange *x = ln_exchange_new(s, shown, method, NULL);
-  ln_msg_unref(shown);
+  struct ln_exchange *x = ln_exchange_new(s, msg, method, NULL);
   if (!x) {
     respond_error(us, msg->id, -32603, "Out of memory");
     return;
@@ -146,7 +151,7 @@ static void request_in(struct ln_usession *us, struct ln_msg *msg, struct ln_exc
     ln_exchange_ref(cause);
     x->cause = cause;
   }
-  ln_hooks_run(x, 0, x->msg, ask_native, ask_done, x);
+  ln_rewrite(x, us->upstream, msg, ask_shown, x);
 }
 
 static void cancelled_in(struct ln_usession *us, struct ln_msg *msg) {

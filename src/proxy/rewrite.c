@@ -24,6 +24,7 @@ struct work {
   struct ln_session *session;
   struct ln_upstream *upstream;
   bool uris, ids; /* what may differ */
+  bool looking;   /* only for whether there is any URI: LN_EAGAIN when there is */
   struct find *finds;
   size_t n, cap;
   struct ln_buf text;
@@ -74,8 +75,9 @@ static int found(struct work *w, struct ln_str value, size_t start) {
 
 /* The value is a URI: notes its edit when the client knows another. */
 static int uri(struct work *w, struct ln_str value) {
-  struct ln_bytes *native =
-      w->uris && ln_json_type_of(value) == LN_JSON_STRING ? ln_resolve_key(value) : NULL;
+  if (ln_json_type_of(value) != LN_JSON_STRING) return LN_OK;
+  if (w->looking) return LN_EAGAIN;
+  struct ln_bytes *native = w->uris ? ln_resolve_key(value) : NULL;
   if (!native) return LN_OK;
   size_t start = w->text.len;
   bool differs = translate(w, str_of(native));
@@ -270,31 +272,82 @@ static bool ids_matter(const struct ln_session *s, const struct ln_upstream *u) 
          !ln_list_empty(&s->tasks);
 }
 
-struct ln_msg *ln_rewrite_reply(struct ln_session *s, struct ln_upstream *u, struct ln_msg *reply) {
-  struct work w;
-  begin(&w, s, u);
-  bool error = reply->kind == LN_MSG_ERROR;
-  /* A task that a result names is in the table by now. */
-  w.ids = error ? ids_matter(s, u) : !ln_list_empty(&s->tasks);
-  if (!w.uris && !w.ids) return reply;
-  int rc = error ? MEMBERS(&w, reply->error, in_error) : MEMBERS(&w, reply->result, in_result);
-  struct ln_msg *out = finish(&w, reply, rc);
-  if (!out) return reply;
-  ln_msg_unref(reply);
-  return out;
+/* Goes through all that a message of a server's may name. */
+static int visit_all(struct work *w, const struct ln_msg *m) {
+  if (m->kind == LN_MSG_ERROR) return MEMBERS(w, m->error, in_error);
+  if (m->kind == LN_MSG_RESULT) return MEMBERS(w, m->result, in_result);
+  int rc = m->related_task.p ? with_task_id(w, m->related_task) : LN_OK;
+  for (size_t i = 0; i < LN_COUNT(in_params) && !rc; i++)
+    if (ln_str_is(m->method, in_params[i].method))
+      rc = members(w, m->params, &in_params[i].place, 1);
+  return rc;
 }
 
 struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_upstream *u, struct ln_msg *msg) {
   struct work w;
   begin(&w, s, u);
-  w.ids = ids_matter(s, u);
-  if ((!w.uris && !w.ids) || !msg->params.p) return ln_msg_ref(msg);
-  int rc = msg->related_task.p ? with_task_id(&w, msg->related_task) : LN_OK;
-  for (size_t i = 0; i < LN_COUNT(in_params) && !rc; i++)
-    if (ln_str_is(msg->method, in_params[i].method))
-      rc = members(&w, msg->params, &in_params[i].place, 1);
+  /* A task that a result names is in the table by now. */
+  w.ids = msg->kind == LN_MSG_RESULT ? !ln_list_empty(&s->tasks) : ids_matter(s, u);
+  int rc = w.uris || w.ids ? visit_all(&w, msg) : LN_OK;
   struct ln_msg *out = finish(&w, msg, rc);
   return out ? out : ln_msg_ref(msg);
+}
+
+/* --- what must be known first --- */
+
+/* A list that gives the server's URIs other names, of which the session has none yet. LN_KINDS:
+ * there is no such. */
+static enum ln_kind unknown_list(const struct ln_exchange *x, const struct ln_upstream *u) {
+  static const enum ln_kind kinds[] = {LN_KIND_RESOURCE, LN_KIND_TEMPLATE};
+  const struct ln_catalogue *c = ln_session_catalogue(x->session, u);
+  if (c && !ln_catalogue_offers(c, LN_KIND_RESOURCE)) return LN_KINDS;
+  for (size_t i = 0; i < LN_COUNT(kinds); i++)
+    if (!x->session->views[kinds[i]] && ln_view_needed(x->gen, kinds[i])) return kinds[i];
+  return LN_KINDS;
+}
+
+struct prepare {
+  struct ln_exchange *x; /* counted */
+  struct ln_upstream *u; /* counted */
+  ln_reply_fn ready;
+  void *arg;
+  struct ln_msg *msg; /* counted */
+  bool tried[LN_KINDS];
+};
+
+static void prepare_go(struct prepare *p);
+
+static void on_list(void *arg, struct ln_view *v, const char *why) {
+  (void)v, (void)why; /* without it URIs stay what they are */
+  prepare_go(arg);
+}
+
+static void prepare_go(struct prepare *p) {
+  enum ln_kind kind = p->x->ended ? LN_KINDS : unknown_list(p->x, p->u);
+  if (kind != LN_KINDS && !p->tried[kind]) {
+    p->tried[kind] = true;
+    ln_view_get(p->x->session, kind, p->x, on_list, p);
+    return;
+  }
+  if (!p->x->ended) p->ready(p->arg, ln_rewrite_message(p->x->session, p->u, p->msg));
+  ln_msg_unref(p->msg);
+  ln_upstream_unref(p->u);
+  ln_exchange_unref(p->x);
+  free(p);
+}
+
+void ln_rewrite(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg *msg, ln_reply_fn ready,
+                void *arg) {
+  struct work w = {.looking = true};
+  bool waits = unknown_list(x, u) != LN_KINDS && visit_all(&w, msg) == LN_EAGAIN;
+  struct prepare *p = waits ? calloc(1, sizeof *p) : NULL;
+  if (!p) {
+    ready(arg, ln_rewrite_message(x->session, u, msg));
+    return;
+  }
+  ln_exchange_ref(x);
+  *p = (struct prepare){x, ln_upstream_ref(u), ready, arg, ln_msg_ref(msg), {false}};
+  prepare_go(p);
 }
 
 struct ln_msg *ln_rewrite_answer(struct ln_session *s, struct ln_upstream *u,

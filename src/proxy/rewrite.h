@@ -6,13 +6,16 @@
 
 #include "proxy/view.h"
 
-/* A server's reply as the session's client is to see it: contents of resources, links and embedded
- * resources in results of tools, prompts and tasks, errors that name a resource or elicitations,
- * the resource that shows a tool (_meta.ui). The reply itself when nothing differs; takes and gives
- * one reference. */
-struct ln_msg *ln_rewrite_reply(struct ln_session *s, struct ln_upstream *u, struct ln_msg *reply);
-/* The same for a server's request or notification, which is borrowed: a reference is given. */
+/* A server's message as the session's client is to see it: contents of resources, links and
+ * embedded resources in results of tools, prompts and tasks, errors that name a resource or
+ * elicitations, what is to be sampled, what a notification is about. By what the session knows.
+ * msg is borrowed, a reference is given: the same one when nothing differs. */
 struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_upstream *u, struct ln_msg *msg);
+/* The same for a message that belongs to x: where it names URIs and the session has no lists yet
+ * that would tell what they are to the client, gets those first. ready is called with the message
+ * as it is to be seen, its reference, at once or later; not at all when x has ended meanwhile. */
+void ln_rewrite(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg *msg, ln_reply_fn ready,
+                void *arg);
 /* A client's reply to a server, which may say what task it belongs to: the server's own id goes
  * back. Takes and gives one reference. */
 struct ln_msg *ln_rewrite_answer(struct ln_session *s, struct ln_upstream *u, struct ln_msg *reply);

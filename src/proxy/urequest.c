@@ -43,12 +43,16 @@ void ln_urequest_end(struct ln_urequest *r, struct ln_msg *reply) {
   if (x) {
     ln_exchange_ref(x);
     ln_task_replied(r, reply);
-    reply = ln_rewrite_reply(x->session, us->upstream, reply);
   }
   bool rests = us->single || us->leaving || us->upstream->retired;
   request_free(r);
-  fn(arg, reply);
-  if (x) ln_exchange_unref(x);
+  if (x) {
+    ln_rewrite(x, us->upstream, reply, fn, arg);
+    ln_msg_unref(reply);
+    ln_exchange_unref(x);
+  } else {
+    fn(arg, reply);
+  }
   if (rests) ln_usession_rest(us);
 }
 
