@@ -162,4 +162,15 @@ describe("what a policy hides", function()
     assert.equal(0, up:count "completion/complete")
     client:result("completion/complete", '{"ref":{"type":"ref/prompt","name":"q","uri":"zzz"},"argument":{"name":"x","value":""}}')
   end)
+
+  it("is not completed for as a resource that a rule hides", function()
+    for _, policy in ipairs { "lunette.resources.hide 'a:1'", "lunette.resources.only 'b:*'", "lunette.resource_templates.hide 'a:{x}'" } do
+      local client, up = behind(policy, { resources = '[{"uri":"a:1","name":"1"}]', templates = '[{"uriTemplate":"a:{x}","name":"t"}]' })
+      up:on("completion/complete", function() return '{"completion":{"values":[]}}' end)
+      local uri = policy:find "templates" and "a:{x}" or "a:1"
+      assert.equal(-32602, client:failure("completion/complete",
+        ('{"ref":{"type":"ref/resource","uri":"%s"},"argument":{"name":"x","value":""}}'):format(uri)).code, policy)
+      assert.equal(0, up:count "completion/complete")
+    end
+  end)
 end)

@@ -50,6 +50,7 @@ struct resolve {
   struct ln_msg *msg;    /* counted */
   enum ln_kind kind;
   unsigned called_off;  /* x's, at the start */
+  bool ref;             /* of a completion: to a template by its own text, or to a resource */
   struct ln_bytes *key; /* unescaped */
   void (*found)(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg);
   ln_reply_fn done;
@@ -130,8 +131,9 @@ static bool may_hide(const struct resolve *r, enum ln_kind kind) {
  * a name without the prefix that rules see. */
 static void resolve_unlisted(struct resolve *r) {
   const struct ln_generation *g = r->x->gen;
-  bool uri = r->kind == LN_KIND_RESOURCE || r->kind == LN_KIND_TEMPLATE;
-  bool may = g->n_upstreams == 1 && (uri || !g->prefixes[0]) && !may_hide(r, r->kind);
+  bool uri = r->kind == LN_KIND_RESOURCE;
+  bool may = g->n_upstreams == 1 && (uri || !g->prefixes[0]) && !may_hide(r, r->kind) &&
+             !(r->ref && may_hide(r, LN_KIND_TEMPLATE));
   if (may) {
     resolve_to(r->x, NULL, NULL);
     r->x->upstream = g->upstreams[0];
@@ -230,6 +232,9 @@ static void resolve_view(void *arg, struct ln_view *v, const char *why) {
     resolve_end(r, NULL);
   } else if (ln_view_is_hidden(v, str_of(r->key))) {
     resolve_end(r, unknown(r, r->kind));
+  } else if (r->kind == LN_KIND_TEMPLATE) {
+    r->kind = LN_KIND_RESOURCE;
+    ln_view_get(r->x->session, LN_KIND_RESOURCE, r->x, resolve_view, r);
   } else if (r->kind == LN_KIND_RESOURCE) {
     ln_view_get(r->x->session, LN_KIND_TEMPLATE, r->x, resolve_template, r);
   } else {
@@ -238,8 +243,8 @@ static void resolve_view(void *arg, struct ln_view *v, const char *why) {
 }
 
 static bool list_needed(const struct ln_generation *g, enum ln_kind kind) {
-  return ln_view_needed(g, kind) ||
-         (kind == LN_KIND_RESOURCE && ln_view_needed(g, LN_KIND_TEMPLATE));
+  if (kind != LN_KIND_RESOURCE && kind != LN_KIND_TEMPLATE) return ln_view_needed(g, kind);
+  return ln_view_needed(g, LN_KIND_RESOURCE) || ln_view_needed(g, LN_KIND_TEMPLATE);
 }
 
 void ln_resolve(struct ln_exchange *x, struct ln_msg *msg,
@@ -275,6 +280,7 @@ void ln_resolve(struct ln_exchange *x, struct ln_msg *msg,
   r->msg = ln_msg_ref(msg);
   r->kind = s.kind;
   r->called_off = x->called_off;
+  r->ref = s.kind == LN_KIND_TEMPLATE;
   r->found = found;
   r->done = done;
   r->arg = arg;

@@ -72,11 +72,14 @@ static void send_only(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn don
 static struct ln_bytes *native_for(const struct ln_exchange *x, const struct ln_entry *e,
                                    struct ln_str at) {
   if (!at.p || !e->native_json) return NULL;
-  if (x->view->kind != LN_KIND_TEMPLATE || x->method->route == LN_ROUTE_COMPLETE)
-    return ln_bytes_ref(e->native_json);
-  /* A URI made from a template that the server has another form of. */
+  if (x->view->kind != LN_KIND_TEMPLATE) return ln_bytes_ref(e->native_json);
   struct ln_bytes *key = ln_resolve_key(at);
   if (!key) return NULL;
+  if (ln_str_eq(str_of(key), str_of(e->key))) { /* a completion's ref */
+    ln_bytes_unref(key);
+    return ln_bytes_ref(e->native_json);
+  }
+  /* A URI made from a template that the server has another form of. */
   struct ln_str uri = {key->data, key->len}, from = str_of(e->key), to = str_of(e->item->key);
   struct ln_buf native, normal, quoted;
   ln_buf_init(&native, SIZE_MAX / 2);
