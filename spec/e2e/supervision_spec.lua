@@ -362,6 +362,26 @@ describe("a server that never reads", function()
   end)
 end)
 
+describe("a server that floods", function()
+  after_each(lunette.finish)
+
+  for name, flood in pairs {
+    ["its stdout with lines that are no messages"] = "exec yes",
+    ["its stderr"] = "exec yes >&2",
+  } do
+    it(name .. " takes neither the others' time nor the log", function()
+      local good = server "good"
+      local host = lunette.http { policy = ("lunette.upstream('bad', { command = 'sh', args = { '-c', '%s' } })\n"):format(flood)
+        .. "lunette.configure { start_timeout = 0.2 }\n" .. lunette.bare(good) }
+      local client = host.client()
+      client:initialize()
+      for _ = 1, 10 do client:result("tools/call", '{"name":"good_work"}') end
+      host.process:wait_stderr "lines more were left out"
+      assert.is_true(#host.process.err:all() < 500000)
+    end)
+  end
+end)
+
 describe("lunette list", function()
   after_each(lunette.finish)
 

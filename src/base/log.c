@@ -131,3 +131,17 @@ void ln_log_write(struct ln_log *log, enum ln_log_level level, const char *topic
   ssize_t unused = write(log->fd, l.text, l.n);
   (void)unused;
 }
+
+bool ln_log_ration_take(struct ln_log *log, struct ln_log_ration *r, uint64_t now,
+                        const char *topic) {
+  if (now - r->since >= 1000) {
+    if (r->left_out) LN_LOG(log, WARN, topic, "%u lines more were left out", r->left_out);
+    *r = (struct ln_log_ration){.since = now};
+  }
+  if (r->written < LN_LOG_RATION) {
+    r->written++;
+    return true;
+  }
+  r->left_out++;
+  return false;
+}

@@ -138,15 +138,21 @@ struct ln_stream *ln_stream_open(struct ln_loop *l, int fd, const struct ln_stre
 
 /* --- reading --- */
 
+/* libuv reads on while there is more, up to 2 MB: what that is worth of work is up to the peer.
+ * After TURN_MS of it the others have their turn. */
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf) {
+  enum { TURN_MS = 4 };
   (void)hint;
   struct ln_stream *s = h->data;
-  *buf = uv_buf_init(s->loop->buf, sizeof s->loop->buf);
+  uint64_t turn = uv_now(h->loop);
+  bool over = s->turn == turn && uv_hrtime() / 1000000 > turn + TURN_MS;
+  s->turn = turn;
+  *buf = over ? uv_buf_init(NULL, 0) : uv_buf_init(s->loop->buf, sizeof s->loop->buf);
 }
 
 static void on_uv_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf) {
   struct ln_stream *s = h->data;
-  if (n == 0) return; /* EAGAIN */
+  if (n == 0 || n == UV_ENOBUFS) return; /* nothing there; no turn */
   if (n < 0) {
     if (s->tls && n == UV_EOF && !s->flushing)
       ln_tls_eof(s);

@@ -54,6 +54,7 @@ struct ln_stream {
   bool open;
   bool handle_closing;
   bool up;
+  uint64_t turn;  /* loop time of the last read */
   bool want_read; /* the owner's wish */
   bool reading;   /* libuv's state */
   bool ended;     /* on_end(0) or a read error was told */

@@ -205,8 +205,8 @@ static void relay_shown(struct ln_usession *us, struct ln_session *s, struct ln_
   }
   struct ln_exchange *x = ln_session_crowded(s) ? NULL : ln_exchange_new(s, msg, method, NULL);
   if (!x) {
-    LN_LOG(s->host->log, WARN, s->id, "too many notifications at once: dropped %.*s",
-           LN_STR_ARG(msg->method));
+    LN_LOG_RATIONED(s->host->log, &us->ration, ln_loop_now(s->host->loop), WARN, us->topic,
+                    "too many notifications at once: dropped %.*s", LN_STR_ARG(msg->method));
     return;
   }
   x->from_server = true;

@@ -329,7 +329,8 @@ static void request_in(struct ln_session *s, struct ln_msg *msg, struct ln_sink 
   } else if (cased) {
     snprintf(text, sizeof text, "method \"%.*s\" differs from \"%s\" only by case",
              LN_STR_ARG(msg->method), cased);
-    LN_LOG(s->host->log, WARN, s->id, "refused a message: %s", text);
+    LN_LOG_RATIONED(s->host->log, &s->ration, ln_loop_now(s->host->loop), WARN, s->id,
+                    "refused a message: %s", text);
     ln_exchange_fail(x, -32600, text);
   } else if (ln_str_starts(msg->method, "notifications/")) {
     ln_exchange_fail(x, -32601, "A notification has no id");
@@ -437,14 +438,14 @@ static void notification_in(struct ln_session *s, struct ln_msg *msg, struct ln_
   if (ln_method_is_request(method) || (!method->name_len && ln_method_case_twin(msg->method))) {
     /* A server that looks at the method alone, or matches it without case, would carry it out, and
      * no rule would have seen it. */
-    LN_LOG(s->host->log, WARN, s->id, "%.*s as a notification was dropped",
-           LN_STR_ARG(msg->method));
+    LN_LOG_RATIONED(s->host->log, &s->ration, ln_loop_now(s->host->loop), WARN, s->id,
+                    "%.*s as a notification was dropped", LN_STR_ARG(msg->method));
     return;
   }
   struct ln_exchange *x = ln_session_crowded(s) ? NULL : ln_exchange_new(s, msg, method, sink);
   if (!x) {
-    LN_LOG(s->host->log, WARN, s->id, "too many notifications at once: dropped %.*s",
-           LN_STR_ARG(msg->method));
+    LN_LOG_RATIONED(s->host->log, &s->ration, ln_loop_now(s->host->loop), WARN, s->id,
+                    "too many notifications at once: dropped %.*s", LN_STR_ARG(msg->method));
     return;
   }
   x->headers = headers ? ln_bytes_ref(headers) : NULL;

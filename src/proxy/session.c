@@ -270,8 +270,8 @@ static void drop_oldest(struct ln_session *s) {
   int64_t id;
   bool request = oldest->msg->kind == LN_MSG_REQUEST && ln_json_int(oldest->msg->id, &id);
   struct ask *a = request ? ln_map_remove(&s->asks, int_key(&id)) : NULL;
-  LN_LOG(s->host->log, WARN, s->id, "no stream to send on: dropped %.*s",
-         LN_STR_ARG(oldest->msg->method));
+  LN_LOG_RATIONED(s->host->log, &s->ration, ln_loop_now(s->host->loop), WARN, s->id,
+                  "no stream to send on: dropped %.*s", LN_STR_ARG(oldest->msg->method));
   forget(s, oldest);
   if (a) ask_end(a, ln_msg_error(-32603, "The client does not listen", LN_STR_NONE));
 }

@@ -50,10 +50,11 @@ struct ln_session {
   struct ln_host *host;
   uint64_t key;
   enum ln_session_state state;
-  const char *transport;     /* "stdio", "http", "sse", "internal" */
-  char id[40];               /* a name for logs and ctx; of Streamable HTTP how its id begins */
-  bool revived;              /* its client initialized it in another process */
-  struct ln_generation *gen; /* what it is served by; counted */
+  struct ln_log_ration ration; /* of what is refused or dropped */
+  const char *transport;       /* "stdio", "http", "sse", "internal" */
+  char id[40];                 /* a name for logs and ctx; of Streamable HTTP how its id begins */
+  bool revived;                /* its client initialized it in another process */
+  struct ln_generation *gen;   /* what it is served by; counted */
 
   /* What initialize said. Slices of hello. */
   struct ln_msg *hello;

@@ -61,7 +61,8 @@ struct ln_usession {
   bool paused;   /* we don't read from it */
   bool stalled;  /* it doesn't read what we send */
   struct ln_channel *channel;
-  char topic[64]; /* for the log: "upstream NAME" */
+  char topic[64];              /* for the log: "upstream NAME" */
+  struct ln_log_ration ration; /* of what it sends that is no message, or nobody can take */
   uint64_t opened_at;
   struct ln_catalogue *catalogue; /* counted; set when ready */
   int64_t next_id;

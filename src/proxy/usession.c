@@ -335,8 +335,10 @@ static void one_in(struct ln_usession *us, struct ln_bytes *bytes, struct ln_str
   struct ln_msg_fault fault;
   int rc = ln_msg_parse(bytes, text, &limits, &msg, &fault);
   if (rc) {
-    LN_LOG(log_of(us), WARN, us->topic, "sent what is no message (%s): %.*s",
-           *fault.text ? fault.text : ln_err_text(rc), (int)LN_MIN(text.n, (size_t)120), text.p);
+    LN_LOG_RATIONED(log_of(us), &us->ration, ln_loop_now(us->upstream->host->loop), WARN, us->topic,
+                    "sent what is no message (%s): %.*s",
+                    *fault.text ? fault.text : ln_err_text(rc), (int)LN_MIN(text.n, (size_t)120),
+                    text.p);
     ln_bytes_unref(fault.id_bytes);
     struct ln_urequest *r = answered_badly(us, text, related);
     if (r) {

@@ -24,6 +24,7 @@ struct child {
   struct ln_process *process;
   struct ln_line lines;
   struct ln_tail tail;
+  struct ln_log_ration ration; /* of what it says on stderr */
   struct ln_task ready;
   struct ln_timer patience; /* from a closed pipe to `lost`: most that close one exit */
   const char **env;         /* its strings are environ's and conf's */
@@ -226,7 +227,8 @@ static void on_stdin_broken(void *arg) {
 
 static void on_stderr_line(void *arg, const char *line) {
   struct child *c = arg;
-  LN_LOG(ln_loop_log(c->loop), INFO, c->topic, "%s", line);
+  LN_LOG_RATIONED(ln_loop_log(c->loop), &c->ration, ln_loop_now(c->loop), INFO, c->topic, "%s",
+                  line);
 }
 
 static void on_stderr(void *arg, const char *p, size_t n) {

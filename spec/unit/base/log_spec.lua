@@ -178,4 +178,18 @@ describe("ln_log", function()
     lib.ln_log_write(log, INFO, "t", "m")
     assert.is_nil(written():find "\27")
   end)
+
+  it("gives a peer its ration of lines a second, and tells what it left out", function()
+    local ration = ffi.new "struct ln_log_ration"
+    local function take(now)
+      return lib.ln_log_ration_take(log, ration, now, "peer")
+    end
+    for _, second in ipairs { 5000, 6000 } do
+      for i = 1, 200 do assert.is_true(take(second + i)) end
+      for _ = 1, 3 do assert.is_false(take(second + 999)) end
+    end
+    assert.is_truthy(written():find "^%S+ warn peer: 3 lines more were left out\n$")
+    assert.is_true(take(99000))
+    assert.is_truthy(written():find "^%S+ warn peer: 3 lines more were left out\n$")
+  end)
 end)
