@@ -179,10 +179,8 @@ static void take(struct topic *t, struct ln_msg *reply) {
   } else if (done || !w) {
     t->told = t->telling; /* refused, with nobody to hear so: not tried again and again */
   }
-  if (w)
-    settle(t, w, ln_rewrite_reply(w->x->session, u, reply));
-  else
-    ln_msg_unref(reply);
+  if (w) settle(t, w, ln_rewrite_message(w->x->session, u, reply)); /* it knows the URI */
+  ln_msg_unref(reply);
 }
 
 static void pump(struct topic *t);
