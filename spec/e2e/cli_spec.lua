@@ -165,6 +165,15 @@ describe("lunette", function()
       assert.truthy(text:find("load", 1, true))
     end)
 
+    it("--explain asks rules with ctx on behalf of the same client as without", function()
+      local path = lunette.policy(lunette.bare(server())
+        .. "\nlunette.tools.filter(function(tool, ctx) return ctx.session.client.name:sub(1, 3) == 'lun' end)")
+      local result = lunette.cli { "list", "--explain", path }
+      assert.equal("", result.stderr)
+      assert.truthy(result.stdout:find("read\n", 1, true), result.stdout)
+      assert.falsy(result.stdout:find("hidden", 1, true), result.stdout)
+    end)
+
     it("--explain tells the whole way of everything", function()
       local policy = lunette.bare(server { name = "a" }, server { name = "b" }) .. "\n" .. [[
 lunette.tools.add { name = "now", handler = print }

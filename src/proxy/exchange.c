@@ -26,6 +26,25 @@ struct ln_exchange *ln_exchange_new(struct ln_session *s, struct ln_msg *msg,
   return x;
 }
 
+static void ignore_reply(void *arg, struct ln_msg *reply) {
+  (void)arg;
+  ln_msg_unref(reply);
+}
+
+struct ln_exchange *ln_exchange_stand_in(struct ln_session *s, struct ln_generation *g,
+                                         const char *method) {
+  struct ln_msg *m = ln_msg_request(method, LN_STR_NONE);
+  struct ln_exchange *x =
+      m ? ln_exchange_new(s, m, ln_method_find(ln_str_c(method), LN_FROM_CLIENT), NULL) : NULL;
+  ln_msg_unref(m);
+  if (!x) return NULL;
+  x->reply = ignore_reply;
+  x->headers = s->headers ? ln_bytes_ref(s->headers) : NULL;
+  ln_generation_unref(x->gen);
+  x->gen = ln_generation_ref(g);
+  return x;
+}
+
 void ln_exchange_ref(struct ln_exchange *x) {
   x->refs++;
 }

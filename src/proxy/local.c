@@ -129,9 +129,14 @@ static void on_view(void *arg, struct ln_view *view, const char *why) {
 }
 
 struct ln_view *ln_local_explain(struct ln_local *c, enum ln_kind kind, const char **why) {
+  struct ln_exchange *x =
+      ln_exchange_stand_in(c->session, c->session->gen, ln_kind_rows[kind].list_method);
+  *why = "out of memory";
+  if (!x) return NULL;
   c->answered = false;
-  ln_view_explain(c->session, kind, NULL, on_view, c);
+  ln_view_explain(c->session, kind, x, on_view, c);
   wait(c);
+  ln_exchange_close(x);
   struct ln_view *view = c->view;
   c->view = NULL;
   *why = c->why;

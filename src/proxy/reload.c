@@ -19,27 +19,6 @@ struct plan {
   bool differs[LN_KINDS];
 };
 
-static void ignore_reply(void *arg, struct ln_msg *reply) {
-  (void)arg;
-  ln_msg_unref(reply);
-}
-
-/* Rules that take ctx are asked on behalf of the session. NULL: out of memory. */
-static struct ln_exchange *stand_in(struct ln_session *s, struct ln_generation *g,
-                                    enum ln_kind kind) {
-  const char *method = ln_kind_rows[kind].list_method;
-  struct ln_msg *m = ln_msg_request(method, LN_STR_NONE);
-  struct ln_exchange *x =
-      m ? ln_exchange_new(s, m, ln_method_find(ln_str_c(method), LN_FROM_CLIENT), NULL) : NULL;
-  ln_msg_unref(m);
-  if (!x) return NULL;
-  x->reply = ignore_reply;
-  x->headers = s->headers ? ln_bytes_ref(s->headers) : NULL;
-  ln_generation_unref(x->gen);
-  x->gen = ln_generation_ref(g);
-  return x;
-}
-
 /* Whether two views list the same to their clients. */
 static bool same_list(struct ln_view *a, struct ln_view *b) {
   bool same = true, more = true;
@@ -54,7 +33,7 @@ static bool same_list(struct ln_view *a, struct ln_view *b) {
 static int plan_kind(struct plan *p, struct ln_generation *g, enum ln_kind kind) {
   struct ln_view *old = p->session->views[kind];
   if (!old && !ln_policy_has_rules(g->policy, kind)) return LN_OK;
-  struct ln_exchange *x = stand_in(p->session, g, kind);
+  struct ln_exchange *x = ln_exchange_stand_in(p->session, g, ln_kind_rows[kind].list_method);
   if (!x) return LN_ENOMEM;
   struct ln_view *v = ln_view_preview(p->session, kind, x);
   ln_exchange_close(x);

@@ -230,6 +230,10 @@ struct ln_chain {
  * of memory. */
 struct ln_exchange *ln_exchange_new(struct ln_session *s, struct ln_msg *msg,
                                     const struct ln_method *method, struct ln_sink *sink);
+/* For a session that has asked for nothing: on its behalf, under g, rules that take ctx are asked
+ * as if for this request without params. To be ended by ln_exchange_close. NULL: out of memory. */
+struct ln_exchange *ln_exchange_stand_in(struct ln_session *s, struct ln_generation *g,
+                                         const char *method);
 void ln_exchange_ref(struct ln_exchange *x);
 void ln_exchange_unref(struct ln_exchange *x);
 /* The reply is here (takes its reference): goes out with the exchange's own id, and the exchange
