@@ -1,6 +1,7 @@
 -- lunette.log.debug, .info, .warn, .error: lines in Lunette's own log, on stderr, with the policy's
 -- file and line. Values are put together with spaces, tables as JSON.
 local core = require "lunette.core"
+local state = require "lunette.state"
 
 local M = {}
 
@@ -21,9 +22,15 @@ local function join(...)
   return table.concat(parts, " ")
 end
 
+-- A rule of a ready policy has no line of the policy's on the stack: its place is where it was declared.
+local function where()
+  local place = core.where()
+  return place == "?" and state.at or place
+end
+
 for _, level in ipairs { "debug", "info", "warn", "error" } do
   M[level] = function(...)
-    if core.logs(level) then core.log(level, "policy " .. core.where(), join(...)) end
+    if core.logs(level) then core.log(level, "policy " .. where(), join(...)) end
   end
 end
 

@@ -9,6 +9,7 @@ local core = require "lunette.core"
 local check = require "lunette.check"
 local components = require "lunette.components"
 local contexts = require "lunette.ctx"
+local frames = require "lunette.frames"
 local selector = require "lunette.selector"
 local state = require "lunette.state"
 local transform = require "lunette.transform"
@@ -422,7 +423,7 @@ local function withhold(item, rule, kind, why, failures)
   item.failed = text .. short
   local seen = failures[rule]
   failures[rule] = { n = (seen and seen.n or 0) + 1, cant = (not seen or seen.cant) and cant ~= nil }
-  if not seen then tell(rule, text .. whole, cant and true) end
+  if not seen then tell(rule, frames.line(nil, text .. whole), cant and true) end
 end
 
 local function tell_others(rules, kind, failures)
@@ -435,9 +436,11 @@ local function tell_others(rules, kind, failures)
   end
 end
 
+-- (state.at stays what it was last: where it counts, nothing of the policy's own is on the stack.)
 local function apply_all(rules, item, kind, ctx, failures)
   for i = 1, #rules do
     local rule = rules[i]
+    state.at = rule.where
     -- debug.traceback is C: it works even when the time is up and Lua code no longer runs.
     local ok, why = xpcall(rule.apply, debug.traceback, rule, item, kind, ctx)
     if not ok then withhold(item, rule, kind, why, failures) end

@@ -4,6 +4,7 @@ local core = require "lunette.core"
 local check = require "lunette.check"
 local contexts = require "lunette.ctx"
 local errors = require "lunette.errors"
+local frames = require "lunette.frames"
 local globals = require "lunette.globals"
 local rules = require "lunette.rules"
 local state = require "lunette.state"
@@ -278,7 +279,9 @@ local function whose(kind, index)
   if kind == "timer" then return ("lunette.every at %s"):format(state.timers[index].where) end
   if kind == "hook" then
     local hook = state.hooks[index]
-    return ("handler of %s at %s"):format(hook.method, hook.where)
+    local method = core.message()
+    local what = method == hook.method and method or ("%s (%s)"):format(hook.method, method)
+    return ("handler of %s at %s"):format(what, hook.where)
   end
   if kind == "transform" then
     local chain = core.chain()
@@ -320,9 +323,6 @@ local function explain(err)
   return text
 end
 
--- Frames of Lunette's own say nothing to who reads a policy's error.
-local function trim(traceback) return (traceback:gsub("\n\tlunette/run%.lua:[^\n]*", "")) end
-
 --- Called by C, outside the coroutine, with the error that left it: ends the run.
 function M.failed(err, traceback)
   local kind, index, wants = core.run()
@@ -332,7 +332,7 @@ function M.failed(err, traceback)
     if ok then return end
     err = why
   end
-  core.log("error", "policy", ("%s: %s\n%s"):format(whose(kind, index), explain(err), trim(traceback)))
+  core.log("error", "policy", frames.line(("%s: %s"):format(whose(kind, index), explain(err)), traceback))
   if not wants then return core.finish_reply() end
   core.finish_error { code = -32603, message = "policy error" }
 end

@@ -103,7 +103,7 @@ files/write is new
     local hidden = "Reads\nall files\226\128\139\27[2J\243\160\129\129 caf\195\169"
     local client = serve((tool("read", hidden, ',"annotations":{"readOnlyHint":true}'):gsub('"integer"', '"string"')))
     assert.same({}, names(client))
-    assert.truthy(client.process.err:all():find("pin: files/read is withheld, it was changed since it was approved: lunette pin " .. path, 1, true))
+    assert.truthy(client.process.err:all():find(": pin: files/read is withheld, it was changed since it was approved: lunette pin " .. path, 1, true))
     lunette.finish()
     local shown, code = pin()
     assert.equal(1, code)

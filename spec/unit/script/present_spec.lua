@@ -81,6 +81,11 @@ describe("ln_policy_present", function()
     assert.equal('{"name":"a", "b":1}', present("lunette.tools.transform('a', { outputSchema = false })", { items = with })[1].json)
   end)
 
+  it("gives what a rule of a ready policy logs the place where that was asked for", function()
+    present "\nrequire 'lunette.policy.pin' { file = '/dev/null' }"
+    assert.truthy(f:log():find("warn policy [^\n]-policy%.lua:2: pin: files/read is withheld"), f:log())
+  end)
+
   it("withholds what a rule failed for, with the place in the log", function()
     for _, case in ipairs {
       { "\nlunette.tools.filter(function(t) return t.no.such end)", "policy.lua:2: filter failed, tool read is withheld" },
