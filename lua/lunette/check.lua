@@ -50,9 +50,23 @@ local function distance(a, b)
   return last[#b]
 end
 
+-- Whether word may be short for name, as "cmd" and "desc" are.
+local function shortens(word, name)
+  if #word < 3 or #word >= #name or word:sub(1, 1) ~= name:sub(1, 1) then return false end
+  local at = 0
+  for c in word:gmatch "." do
+    at = name:find(c, at + 1, true)
+    if not at then return false end
+  end
+  return true
+end
+
 --- ", did you mean …?" for the nearest of the names, or "" when none is near.
 function M.suggest(word, names)
   local best, best_distance = nil, math.max(1, math.floor(#word / 3)) + 1
+  for _, name in ipairs(names) do
+    if #word <= 4 and shortens(word:lower(), name:lower()) then return ("; did you mean %s?"):format(name) end
+  end
   for _, name in ipairs(names) do
     local d = distance(word:lower(), name:lower())
     if d < best_distance then
@@ -62,11 +76,12 @@ function M.suggest(word, names)
   return best and ("; did you mean %s?"):format(best) or ""
 end
 
---- Makes asking a table for what it lacks an error.
-function M.closed(what, t)
+--- Makes asking a table for what it lacks an error. hints: what to do instead, by name.
+function M.closed(what, t, hints)
   return setmetatable(t, {
     __index = function(_, name)
-      M.fail("%s has no %s%s", what, tostring(name), M.suggest(tostring(name), M.sorted(t)))
+      local hint = hints and hints[name] or M.suggest(tostring(name), M.sorted(t))
+      M.fail("%s has no %s%s", what, tostring(name), hint)
     end,
   })
 end
@@ -82,12 +97,17 @@ local function sorted(set)
 end
 M.sorted = sorted
 
+local MOST_NAMES = 12 -- that a message tells
+
 --- Raises when options has a key that known (a set) lacks.
 function M.options(what, options, known)
   for _, key in ipairs(sorted(options)) do
     if type(key) ~= "string" then M.fail("%s: [%s] is not an option", what, tostring(key)) end
     if known[key] == nil then
-      M.fail("%s: unknown option %s%s", what, key, M.suggest(key, sorted(known)))
+      local names = sorted(known)
+      local hint = M.suggest(key, names)
+      if hint == "" and #names <= MOST_NAMES then hint = "; there are " .. table.concat(names, ", ") end
+      M.fail("%s: unknown option %s%s", what, key, hint)
     end
   end
 end

@@ -276,16 +276,35 @@ local function slurp(path)
   return text
 end
 
+-- Where a text stops being JSON, for people; why: what the decoder said of it.
+local function malformed(path, text, why)
+  local byte = tonumber(why:match "at byte (%d+)")
+  if not text:find "%S" then check.fail("%s is empty", path) end
+  if not byte then check.fail("%s: %s", path, why) end
+  local before = text:sub(1, byte - 1)
+  local line, start = 1 + select(2, before:gsub("\n", "")), #(before:match "^.*\n" or "")
+  local rest = text:match("^[^\n]*", byte)
+  if not rest:find "%S" then rest = text:sub(start + 1, byte - 1) end
+  if byte > #text then check.fail("%s:%d: not JSON: the file ends too early", path, line) end
+  rest = rest:match "^%s*(.-)%s*$"
+  if #rest > 40 then rest = rest:sub(1, 40) .. " …" end
+  check.fail("%s:%d: not JSON (a missing comma or quote?) at %s", path, line, rest)
+end
+
 --- Declares every server of a file, in its order; gives them by the file's names.
 function M.read(path)
   local text = plain_json(slurp(path):gsub("^\239\187\191", ""))
   local ok, config = pcall(core.decode, text)
-  if not ok then check.fail("%s: %s", path, (tostring(config):gsub("^.-:%d+: ", ""):gsub("^%?: ", ""))) end
+  if not ok then malformed(path, text, (tostring(config):gsub("^.-:%d+: ", ""):gsub("^%?: ", ""))) end
   local member
   for _, candidate in ipairs { "mcpServers", "servers" } do
     if type(config) == "table" and type(config[candidate]) == "table" then member = member or candidate end
   end
-  if not member then check.fail("%s: no mcpServers (or servers) object in it", path) end
+  if not member then
+    local names = type(config) == "table" and check.sorted(config) or {}
+    local near = check.suggest("mcpServers", names):gsub("mean", "%0 mcpServers instead of")
+    check.fail("%s: no mcpServers (or servers) object in it%s", path, near)
+  end
   local file = { path = path, text = text, inputs = config.inputs }
   local begin = text:find "%S"
   local servers = {}

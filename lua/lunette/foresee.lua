@@ -22,6 +22,7 @@ end
 --   gone: { glob =, where =, what = }: nothing has such a name any more; by name: gone_names
 --   left: { globs =, where =, what = }: everything has one of these
 --   there: name → where it came from: for sure, or as sure as the name it had before
+--   own: name → where the policy itself adds it
 local Names = {}
 Names.__index = Names
 
@@ -39,14 +40,16 @@ local function prefixed()
 end
 
 local function names_of(kind)
-  local self = setmetatable({ gone = {}, gone_names = {}, left = {}, there = {}, kind = kind }, Names)
+  local self = setmetatable({ gone = {}, gone_names = {}, left = {}, there = {}, own = {}, kind = kind }, Names)
   local list = kind.key == "name" and prefixed()
   if list then
     local what = "all names begin with their server's: " .. table.concat(list, " ")
     self.left[1] = { globs = list, what = what, prefixes = list }
   end
   for _, component in ipairs(state.components) do
-    if component.verb == kind.verb then self.there[component.key] = component.where end
+    if component.verb == kind.verb then
+      self.there[component.key], self.own[component.key] = component.where, component.where
+    end
   end
   return self
 end
@@ -183,13 +186,19 @@ function pass.only(names, rule)
       all[#all + 1] = glob
     end
   end
-  names.left[#names.left + 1] = { globs = all, where = rule.where, what = "only " .. words(all) .. " is left" }
+  local what = "only " .. words(all) .. " is left"
+  local here = ("%s at %s (rules hold for all components, wherever they are added)"):format(what, rule.where)
+  names.left[#names.left + 1] = { globs = all, where = rule.where, what = what }
   for name in pairs(names.there) do
     local stays = false
     for _, glob in ipairs(all) do
       stays = stays or not spend(1) or core.glob(glob, name)
     end
-    if not stays then names.there[name] = nil end
+    if not stays then
+      local own = names.own[name]
+      if own then check.warn(own, ("lunette.%s.add: %s is hidden: %s"):format(names.kind.verb, name, here)) end
+      names.there[name] = nil
+    end
   end
 end
 
@@ -304,8 +313,17 @@ function M.names_any(verb)
   return false
 end
 
+-- `require "lunette.policy.read_only"` alone gives a function, and protects nobody.
+local function tell_unused()
+  for _, name in ipairs(check.sorted(state.unused)) do
+    local text = "require %q does nothing by itself; give it its options: require %q {}"
+    check.warn(state.unused[name], text:format(name, name))
+  end
+end
+
 --- Looks at all that is declared. Templates are left out: rules know them by two names.
 function M.look()
+  tell_unused()
   local by_kind = { tools = {}, prompts = {}, resources = {} } -- handlers with names
   for _, hook in ipairs(state.hooks) do
     tell_servers(hook.where, "lunette.on", hook.selector)

@@ -135,4 +135,23 @@ end
 
 require "lunette.limits"
 
-return check.closed("lunette", lunette)
+-- The last searcher of require: instead of each place that was looked at, what to do. One that a policy adds behind
+-- it is still asked.
+local function found_nowhere(name)
+  if package.loaders[#package.loaders] ~= found_nowhere then return nil end
+  if name:find "^lunette%." then
+    local policies, short = {}, "lunette.policy." .. name:match "[^.]*$"
+    for _, module in ipairs(core.modules()) do
+      if module:find "^lunette%.policy%." then policies[#policies + 1] = module end
+    end
+    check.fail("Lunette has no module %s%s", name, check.suggest(short, policies))
+  end
+  local file = name:gsub("%.", "/")
+  check.fail("module '%s' not found: neither %s.lua nor %s/init.lua beside the policy, nor one of the system's", name,
+    file, file)
+end
+package.loaders[#package.loaders + 1] = found_nowhere
+
+return check.closed("lunette", lunette, {
+  policy = '; ready policies are modules: require "lunette.policy.read_only" {}',
+})

@@ -123,13 +123,18 @@ local function check_prefix(what, o, u)
 end
 
 local upstream_mt = { __name = "upstream" }
-upstream_mt.__index = {
+local RULES = "; rules choose by server: lunette.%s.hide { upstream = %q }"
+upstream_mt.__index = check.closed("an upstream", {
   --- Ends the server's sessions; the next call opens a new one.
   clear = function(self)
     if getmetatable(self) ~= upstream_mt then check.fail "call it with a colon: upstream:clear()" end
     core.upstream_clear(self.name)
   end,
-}
+}, {
+  tools = RULES:format("tools", "files"),
+  resources = RULES:format("resources", "files"),
+  prompts = RULES:format("prompts", "files"),
+})
 upstream_mt.__tostring = function(self) return "upstream " .. self.name end
 
 --- Declares a server with options that are known ones; what: `upstream "files"`, or a file and key.

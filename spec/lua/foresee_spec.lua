@@ -60,6 +60,13 @@ describe("before any server is asked", function()
     { T .. "add { name = 'now', handler = print }\n" .. T .. "hide 'now'\n" .. T .. "rename { a = 'now' }" },
     { T .. "hide 'a'\n" .. T .. "rename(function(n) return n end)\n" .. T .. "hide 'a'" },
     { T .. "hide 'a'\n" .. T .. "transform('b', function(t) return t end)\n" .. T .. "hide 'a'" },
+    -- the policy's own
+    { T .. "only 'a*'\n" .. T .. "add { name = 'now', handler = print } " .. T .. "add { name = 'at', handler = print }",
+      "3 lunette.tools.add: now is hidden: only a* is left at policy.lua:2 (rules hold for all components, wherever they are added)" },
+    { T .. "only('a*', { upstream = 'u' })\n" .. T .. "add { name = 'now', handler = print }" },
+    -- ready policies
+    { "require 'lunette.policy.read_only'\nlocal timeout = require 'lunette.policy.timeout'\nrequire 'lunette.policy.timeout' {seconds = 1}",
+      '2 require "lunette.policy.read_only" does nothing by itself; give it its options: require "lunette.policy.read_only" {}' },
     -- handlers
     { T .. "hide 'a'\nlunette.on('tools/call', 'a', print)",
       '3 lunette.on: "a" can match no tool: hidden at policy.lua:2' },

@@ -172,8 +172,12 @@ describe("lunette.upstreams", function()
       ['{"mcpServers":[]}'] = nil,
       ['{"mcp":{}}'] = "mcp.json: no mcpServers (or servers) object in it",
       ["[]"] = "mcp.json: no mcpServers (or servers) object in it",
-      ['{"mcpServers":{"a":{"command":"x",,}}}'] = "mcp.json: malformed input at byte",
-      [""] = "mcp.json: malformed input at byte 1",
+      ['{"mcpServers":{"a":{"command":"x",,}}}'] = "mcp.json:1: not JSON (a missing comma or quote?) at }}}",
+      ['{"mcpServers":\n{"a":\n{"command":"x" // no comma\n"args":[]}}}'] = 'mcp.json:4: not JSON (a missing comma or quote?) at "args":[]}}}',
+      ['{"mcpServers":{\n  "a": { "command": "x }\n}}'] = 'mcp.json:2: not JSON (a missing comma or quote?) at "a": { "command": "x }',
+      ['{"mcpServers":{\n'] = "mcp.json:2: not JSON: the file ends too early",
+      [""] = "mcp.json is empty",
+      ['{"mcpServer":{}}'] = "no mcpServers (or servers) object in it; did you mean mcpServers instead of mcpServer?",
     } do
       local _, why = read(text)
       assert.truthy(why and why:find(expected, 1, true), tostring(why) .. "\nhas no\n" .. expected)

@@ -4,6 +4,7 @@
 #include "bind/bind.h"
 #include "mcp/template.h"
 #include "mcp/uri.h"
+#include "script/modules.h"
 
 static int l_misc_glob(lua_State *L) {
   const char *glob = luaL_checkstring(L, 1);
@@ -58,6 +59,17 @@ static int l_misc_note_file(lua_State *L) {
   return 0;
 }
 
+/* modules() -> the names of Lunette's own */
+static int l_misc_modules(lua_State *L) {
+  lua_newtable(L);
+  int n = 0;
+  for (const struct ln_lua_module *m = ln_lua_modules; m->name; m++) {
+    lua_pushstring(L, m->name);
+    lua_rawseti(L, -2, ++n);
+  }
+  return 1;
+}
+
 /* utf8(s) -> whether it is UTF-8 */
 static int l_misc_utf8(lua_State *L) {
   lua_pushboolean(L, ln_utf8_valid(ln_bind_str(L, 1)));
@@ -110,4 +122,5 @@ const luaL_Reg ln_bind_misc[] = {{"glob", l_misc_glob},
                                  {"expired", l_misc_expired},
                                  {"note_file", l_misc_note_file},
                                  {"uri", l_misc_uri},
+                                 {"modules", l_misc_modules},
                                  {NULL, NULL}};

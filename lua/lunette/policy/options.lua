@@ -9,6 +9,7 @@
 local core = require "lunette.core"
 local check = require "lunette.check"
 local selector = require "lunette.selector"
+local state = require "lunette.state"
 local upstreams = require "lunette.upstreams"
 
 local M = { fail = check.fail }
@@ -18,7 +19,9 @@ local M = { fail = check.fail }
 function M.policy(name, known, declare)
   local what, short = "lunette.policy." .. name, known.list
   known.list = nil
+  state.unused[what] = check.where()
   return function(given)
+    state.unused[what] = nil
     check.loading(what)
     if given == nil then given = {} end
     if short and type(given) == "string" then given = { given } end

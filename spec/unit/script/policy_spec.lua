@@ -199,8 +199,13 @@ lunette.prompts.add { name = "review", arguments = { { name = "path", required =
     assert.same({ "policy.lua", "beside.lua", "pack/init.lua", "pack/inner.lua" }, files)
     f:free()
     fails("\nlocal x = require 'broken'", "broken.lua:3: unexpected symbol")
-    fails("\nlocal x = require 'nowhere'", "module 'nowhere' not found")
-    fails("\nlocal x = require 'lunette.nowhere'", "no module of Lunette's own called 'lunette.nowhere'")
+    fails("\nlocal x = require 'no.where'",
+      "policy.lua:2: module 'no.where' not found: neither no/where.lua nor no/where/init.lua beside the policy, nor one of the system's")
+    fails("\nlocal x = require 'lunette.nowhere'", "policy.lua:2: Lunette has no module lunette.nowhere")
+    fails("\nlocal x = require 'lunette.policy.readonly'", "did you mean lunette.policy.read_only?")
+    fails("\nlocal x = require 'lunette.read_only'", "did you mean lunette.policy.read_only?")
+    fails("package.loaders[#package.loaders + 1] = function(name) return '\\n\\tasked for ' .. name end\nrequire 'no.where'",
+      "asked for no.where")
     f = nil
   end)
 
