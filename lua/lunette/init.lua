@@ -14,6 +14,8 @@ local settings = require "lunette.settings"
 local state = require "lunette.state"
 local upstreams = require "lunette.upstreams"
 
+-- (Named for editors: those that find this file rather than types.lua know what is in it.)
+---@type lunette
 local lunette = {
   upstream = upstreams.upstream,
   upstreams = config_file.upstreams,
@@ -152,6 +154,8 @@ local function found_nowhere(name)
 end
 package.loaders[#package.loaders + 1] = found_nowhere
 
-return check.closed("lunette", lunette, {
+check.closed("lunette", lunette, {
   policy = '; ready policies are modules: require "lunette.policy.read_only" {}',
 })
+
+return lunette

@@ -127,4 +127,56 @@ describe("types.lua", function()
       assert.truthy(why:find("zzzz can't be transformed", 1, true), why)
     end)
   end
+
+  -- What each ready policy takes, asked of the module that checks it.
+  local ready = {}
+  for name in io.popen(("ls '%spolicy'"):format(root)):read("*a"):gmatch "([%w_]+)%.lua" do
+    if slurp("policy/" .. name .. ".lua"):find('options.policy("' .. name, 1, true) then ready[#ready + 1] = name end
+  end
+  local of_policies = annotations.read(root .. "policy/types.lua")
+
+  it("tells of the options of every ready policy", function()
+    assert.is_true(#ready >= 15)
+    for _, name in ipairs(ready) do
+      local text, why = support.eval(([==[
+        local options, known = require "lunette.policy.options", nil
+        options.policy = function(_, checks) known = checks return print end
+        require "lunette.policy.%s"
+        known.list = nil
+        return table.concat(require("lunette.check").sorted(known), " ")]==]):format(name))
+      local told = {}
+      for field in pairs(annotations.fields(of_policies, "lunette.policy." .. name)) do told[#told + 1] = field end
+      table.sort(told)
+      assert.equal(assert(text, why), table.concat(told, " "), name)
+      assert.truthy(slurp("policy/" .. name .. ".lua"):find("[[@as fun(options%??: lunette%.policy%." .. name .. "[|)]"), name)
+    end
+  end)
+
+  -- A type checker for these annotations, where there is one: cargo install emmylua_check
+  it("lets a checker find mistakes, in the module's own types and in ready policies'", function()
+    if os.execute "command -v emmylua_check >/dev/null" ~= 0 then pending "emmylua_check is not installed" end
+    local mistakes = {
+      'lunette.upstream("a", { command = "x", args = "y" })',
+      'lunette.tools.hid "x"',
+      "lunette.tools.hide(5)",
+      'lunette.on("tools/call", function(request, forward, ctx) return ctx.sesion end)',
+      'lunette.on("tools/call", function(request, forward, ctx) return ctx:call_tol "x" end)',
+      'lunette.every("5", print)',
+      'require "lunette.policy.rate_limit" { per = 5 }',
+      'require "lunette.policy.cache" { by = 5 }',
+      "local test = require 'lunette.test' test.conect {}",
+    }
+    local dir = support.dir() .. "/checked"
+    assert(os.execute("mkdir -p '" .. dir .. "'") == 0)
+    support.write("checked/.luarc.json", ('{"workspace":{"library":["%s"]},"runtime":{"version":"LuaJIT"}}'):format(
+      io.popen("cd '" .. root .. "..' && pwd"):read "*l"))
+    support.write("checked/bad.lua", "local lunette = require 'lunette'\n" .. table.concat(mistakes, "\n") .. "\n")
+    support.write("checked/good.lua", 'local lunette = require "lunette"\nlunette.tools.hide("a", { upstream = "b" })\n'
+      .. 'require "lunette.policy.deny" { "write_*", say = "no" }\nrequire "lunette.policy.read_only" {}\n')
+    local report = io.popen("emmylua_check '" .. dir .. "' 2>&1"):read "*a"
+    for line = 2, #mistakes + 1 do
+      assert.truthy(report:find("warning: [^\n]*\n +%-%-> bad%.lua:" .. line .. ":"), mistakes[line - 1] .. "\n" .. report)
+    end
+    assert.falsy(report:find("%-%-> good%.lua"), report)
+  end)
 end)

@@ -26,4 +26,4 @@ return options.policy("allow", {
       lunette[kind].hide "*"
     end
   end
-end)
+end) --[[@as fun(options?: lunette.policy.allow|string)]]

@@ -49,4 +49,4 @@ return options.policy("approve", {
     end
     return forward(request)
   end)
-end)
+end) --[[@as fun(options?: lunette.policy.approve|string)]]

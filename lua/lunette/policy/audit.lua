@@ -60,4 +60,4 @@ return options.policy("audit", {
       return result
     end)
   end
-end)
+end) --[[@as fun(options?: lunette.policy.audit)]]

@@ -30,4 +30,4 @@ return options.policy("cache", {
     end
     return result
   end)
-end)
+end) --[[@as fun(options?: lunette.policy.cache|string)]]

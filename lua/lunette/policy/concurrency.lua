@@ -48,4 +48,4 @@ return options.policy("concurrency", {
     if not ok then error(result, 0) end
     return result
   end)
-end)
+end) --[[@as fun(options: lunette.policy.concurrency)]]

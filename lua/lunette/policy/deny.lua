@@ -23,4 +23,4 @@ return options.policy("deny", {
     end
   end
   if not any then options.fail("%s: nothing to deny: give globs, or tools, resources or prompts", what) end
-end)
+end) --[[@as fun(options?: lunette.policy.deny|string)]]

@@ -57,4 +57,4 @@ return options.policy("inject", {
     end)
     lunette.tools.transform(which, function(tool) return without(tool, argument) end)
   end
-end)
+end) --[[@as fun(options: lunette.policy.inject)]]

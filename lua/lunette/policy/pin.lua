@@ -63,4 +63,4 @@ return options.policy("pin", {
     note(name, tool, text)
     return false
   end)
-end)
+end) --[[@as fun(options: lunette.policy.pin)]]

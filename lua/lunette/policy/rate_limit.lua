@@ -31,4 +31,4 @@ return options.policy("rate_limit", {
     end
     return forward(request)
   end)
-end)
+end) --[[@as fun(options: lunette.policy.rate_limit)]]

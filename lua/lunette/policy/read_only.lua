@@ -19,4 +19,4 @@ return options.policy("read_only", {
     if not tool.upstream or not any(o.upstream, tool.upstream) then return true end -- without: the policy's own
     return any(o.trust, tool.name) or (tool.annotations or {}).readOnlyHint == true
   end)
-end)
+end) --[[@as fun(options?: lunette.policy.read_only)]]

@@ -78,4 +78,4 @@ return options.policy("redact", {
       forward(notification)
     end)
   end
-end)
+end) --[[@as fun(options?: lunette.policy.redact)]]

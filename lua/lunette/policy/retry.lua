@@ -30,4 +30,4 @@ return options.policy("retry", {
       delay = delay * 2
     end
   end)
-end)
+end) --[[@as fun(options?: lunette.policy.retry|string)]]

@@ -68,4 +68,4 @@ return options.policy("sample_with", {
     local content = #blocks == 1 and blocks[1] or lunette.array(blocks)
     return { role = "assistant", content = content, model = model, stopReason = reason }
   end, { tools = {} })
-end)
+end) --[[@as fun(options: lunette.policy.sample_with)]]

@@ -16,4 +16,4 @@ return options.policy("timeout", {
     if not late then error(result, 0) end
     return lunette.deny(("%s was called off after %g s; %s"):format(request.params.name, o.seconds, o.say))
   end)
-end)
+end) --[[@as fun(options: lunette.policy.timeout)]]

@@ -83,4 +83,4 @@ return options.policy("tool_search", {
       return ctx:call_tool(args.name, type(args.arguments) == "table" and args.arguments or {})
     end,
   }
-end)
+end) --[[@as fun(options?: lunette.policy.tool_search)]]

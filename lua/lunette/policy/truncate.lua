@@ -44,4 +44,4 @@ return options.policy("truncate", {
     shorten(result.contents, o.bytes)
     return result
   end)
-end)
+end) --[[@as fun(options?: lunette.policy.truncate)]]

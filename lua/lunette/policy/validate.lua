@@ -54,4 +54,4 @@ return options.policy("validate", {
     lunette.log.warn("validate: " .. refused)
     return lunette.deny(refused)
   end)
-end)
+end) --[[@as fun(options?: lunette.policy.validate|string)]]

@@ -8,6 +8,7 @@ local proxies = require "lunette.test.proxy"
 local servers = require "lunette.test.server"
 local wire = require "lunette.test.wire"
 
+---@type lunette.test
 local test = { server = servers.new, run = proxies.run, text = wire.text }
 
 test.json, test.array, test.null = json.json, json.array, json.null
@@ -52,4 +53,6 @@ function test.sleep(seconds)
   end
 end
 
-return check.closed("lunette.test", test)
+check.closed("lunette.test", test)
+
+return test
