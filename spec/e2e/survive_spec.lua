@@ -249,6 +249,39 @@ describe("a session", function()
     assert.equal("done", call(client, "work"))
   end)
 
+  for _, mode in ipairs { "client", "shared", "request" } do
+    it("opens sessions with servers when it needs them, session = " .. mode, function()
+      local ups = {}
+      for i, name in ipairs { "one", "two" } do
+        ups[i] = upstream.new { tools = tools, name = name }
+        ups[i]:on("tools/call", function(req)
+          req:progress '"progress":1'
+          req:ask("sampling/createMessage", '{"messages":[],"maxTokens":1}', function(answer)
+            req:reply(('{"content":[{"type":"text","text":"%s: %s"}]}'):format(name, json.value(answer.result, "model")))
+          end)
+        end)
+      end
+      ups[1]:http()
+      local policy = ("lunette.upstream('one', %s)\nlunette.upstream('two', %s)\nlunette.sampling(function(r, forward) return forward(r) end)"):format(
+        ups[1]:lua(("session = %q"):format(mode)), ups[2]:lua(("session = %q"):format(mode)))
+      local host = start(policy)
+      local client = open(host, { capabilities = '{"sampling":{}}' })
+      local lists = client:result("tools/list", "{}")
+      restart(host, policy, "sigkill")
+      for _, up in ipairs(ups) do up:forget() end
+      for round = 1, 2 do
+        for _, name in ipairs { "one", "two" } do
+          local started = client:start("tools/call", ('{"name":"%s_work","_meta":{"progressToken":%d}}'):format(name, round))
+          assert.equal(round, json.value(client:expect("notifications/progress").params, "progressToken"))
+          local question = client:expect "sampling/createMessage"
+          client:answer(question, ('{"role":"assistant","model":"%s %d","content":{"type":"text","text":""}}'):format(name, round))
+          assert.equal(("%s: %s %d"):format(name, name, round), json.value(started:wait(), "result", "content", 1, "text"))
+        end
+      end
+      assert.equal(lists, client:result("tools/list", "{}"))
+    end)
+  end
+
   it("counts among max_sessions", function()
     local policy = "lunette.configure { max_sessions = 2 }\n" .. who
     local host = start(policy)
