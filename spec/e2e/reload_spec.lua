@@ -317,6 +317,19 @@ describe("a reload comes when", function()
     assert.equal(1, host:reloads())
   end)
 
+  it("SIGHUP says so while the file is being written: not before it is whole", function()
+    local host, client = one(says "one")
+    local file = assert(io.open(host.path, "wb")) -- truncated now
+    host.process:kill "sighup"
+    loop.sleep(60)
+    file:write(says "whole")
+    file:close()
+    client:expect(changed.tools)
+    assert.same({ "version" }, tool_names(client))
+    assert.equal("whole", version(client))
+    assert.is_nil(client:maybe(changed.tools, 300), "told twice: an empty policy was in force between")
+  end)
+
   it("the file changes again while the last change is being read", function()
     -- A policy that saves its own next version as it runs: nothing may be lost between reading and watching.
     local host, client = one(says "one")

@@ -39,6 +39,7 @@ struct ln_watch {
   struct dir **dirs;
   size_t n_dirs;
   struct ln_timer rest, poll;
+  bool asked; /* it is to be told whether or not anything changed */
 };
 
 static struct sign look(const char *path) {
@@ -83,17 +84,37 @@ static void on_rest(struct ln_timer *t) {
     changed = true;
     empty |= now.size == 0;
   }
-  if (!changed) return;
+  if (!changed && !w->asked) return;
   if (moving) {
     /* Nothing, or nothing yet, in it: give its writer more time. */
     ln_timer_start(w->loop, &w->rest, empty ? EMPTY_MS : REST_MS, on_rest);
     return;
   }
-  if (look_into(w)) w->fn(w->arg);
+  bool tell = look_into(w) || w->asked;
+  w->asked = false;
+  if (tell) w->fn(w->arg);
 }
 
 static void notice(struct ln_watch *w) {
   if (!ln_timer_running(&w->rest)) ln_timer_start(w->loop, &w->rest, 1, on_rest);
+}
+
+void ln_watch_ask(struct ln_watch *w) {
+  w->asked = true;
+  notice(w);
+}
+
+bool ln_watch_moved(const struct ln_watch *w, const struct ln_sources *read) {
+  for (size_t i = 0; i < w->n_files; i++) {
+    const struct file *f = &w->files[i];
+    struct sign now = look(f->path);
+    if (same(&now, &f->seen)) continue;
+    for (size_t k = 0; k < read->n; k++) {
+      if (strcmp(read->at[k].path, f->path) != 0) continue;
+      if (now.size == 0 || ln_source_content(f->path) != read->at[k].content) return true;
+    }
+  }
+  return false;
 }
 
 static void on_event(uv_fs_event_t *handle, const char *name, int events, int status) {

@@ -19,6 +19,11 @@ struct ln_watch *ln_watch_new(struct ln_loop *l, void (*fn)(void *arg), void *ar
  * file that has something else in it by then is told of again. Also when fn was called and the set
  * is the same: links may lead elsewhere. LN_ENOMEM; what can't be watched is polled. */
 int ln_watch_set(struct ln_watch *w, const struct ln_sources *files) LN_CHECK;
+/* Has fn called once the files are at rest, also when nothing changed. */
+void ln_watch_ask(struct ln_watch *w);
+/* From within fn, when the files have been read (with what): true when one of them was written
+ * meanwhile, so that what was read may be the half of it. */
+bool ln_watch_moved(const struct ln_watch *w, const struct ln_sources *read);
 /* Stops and frees; the handles close by and by. */
 void ln_watch_free(struct ln_watch *w);
 

@@ -86,6 +86,7 @@ static void watch_files(struct serve *s, const struct ln_sources *read) {
   ln_sources_deinit(&all);
 }
 
+/* Files are at rest, or it was asked for. */
 static void reload(void *arg) {
   struct serve *s = arg;
   struct ln_host *h = s->host;
@@ -93,6 +94,13 @@ static void reload(void *arg) {
   char *wrong = NULL, why[512] = "";
   struct ln_sources read = {NULL, 0};
   struct ln_policy *p = s->conf->load(s->conf->load_arg, &wrong, &read);
+  if (s->watch && ln_watch_moved(s->watch, &read)) { /* saved again just now: that is what counts */
+    ln_policy_unref(p);
+    free(wrong);
+    ln_sources_deinit(&read);
+    ln_watch_ask(s->watch);
+    return;
+  }
   if (!p)
     LN_LOG(h->log, ERROR, "reload", "the old policy stays in force: %s",
            wrong ? wrong : "out of memory");
@@ -109,7 +117,10 @@ static void reload(void *arg) {
 static void on_signal(void *arg, int signum) {
   struct serve *s = arg;
   if (signum == SIGHUP) {
-    reload(s);
+    if (s->watch)
+      ln_watch_ask(s->watch);
+    else
+      reload(s);
     return;
   }
   /* The guard process ends the servers when we are gone. */

@@ -299,6 +299,60 @@ static void cut_meanwhile(char **args) {
   end();
 }
 
+/* Asked: told though nothing changed, but not before what is being written is whole. */
+static void asked(char **args) {
+  begin(args, "a");
+  write_to("a", "before");
+  set_again();
+  ln_watch_ask(t.w);
+  await_told();
+  ln_timer_init(&later);
+  char *p = path("a");
+  half = fopen(p, "w");
+  CHECK(half);
+  ln_watch_ask(t.w);
+  ln_timer_start(t.l, &later, 100, finish_writing);
+  await_told();
+  struct stat st;
+  CHECK(stat(p, &st) == 0);
+  say_int("size", (long long)st.st_size);
+  turn(QUIET);
+  free(p);
+  end();
+}
+
+static void cut_as_read(void) {
+  t.on_told = NULL;
+  CHECK(!ln_watch_moved(t.w, &t.read));
+  char *p = path("a");
+  half = fopen(p, "w");
+  CHECK(half);
+  free(p);
+  read_files(); /* empty */
+  CHECK(ln_watch_moved(t.w, &t.read));
+  ln_watch_ask(t.w);
+  ln_timer_start(t.l, &later, 100, finish_writing);
+}
+
+/* Cut short between being told and reading. */
+static void cut_before_read(char **args) {
+  begin(args, "a");
+  write_to("a", "one");
+  set_again();
+  ln_timer_init(&later);
+  t.on_told = cut_as_read;
+  write_to("a", "two");
+  await_told();
+  await_told();
+  char *p = path("a");
+  struct stat st;
+  CHECK(stat(p, &st) == 0);
+  say_int("size", (long long)st.st_size);
+  free(p);
+  turn(QUIET);
+  end();
+}
+
 static void write_new(void) {
   t.on_told = NULL;
   write_to("new", "one");
@@ -386,6 +440,8 @@ const struct scenario watch_scenarios[] = {{"saved", saved},
                                            {"emptied", emptied},
                                            {"meanwhile", meanwhile},
                                            {"cut_meanwhile", cut_meanwhile},
+                                           {"asked", asked},
+                                           {"cut_before_read", cut_before_read},
                                            {"meanwhile_new", meanwhile_new},
                                            {"gone", gone},
                                            {"again", again},

@@ -37,6 +37,16 @@ describe("net/watch", function()
     told(2, r)
     assert.equal("5", r.size)
   end)
+  it("tells so of one cut short before it was read", function()
+    local r = run "cut_before_read"
+    told(2, r)
+    assert.equal("5", r.size)
+  end)
+  it("tells when it is asked to, once what is being written is whole", function()
+    local r = run "asked"
+    told(2, r)
+    assert.equal("5", r.size)
+  end)
   it("tells of a file that goes and comes back", function() told(2, run "gone") end)
   it("has one handle a directory, however often it is set", function()
     local r = run "again"
