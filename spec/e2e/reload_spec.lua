@@ -3,6 +3,7 @@
 -- Where noticing files isn't the subject, policies are reloaded with SIGHUP and --no-watch, so that there
 -- is one reload for each. "Nobody is told" is shown by a later reload that tells everybody: messages to
 -- one client keep their order, so what didn't come before that one didn't come.
+local http = require "spec.support.http"
 local json = require "spec.support.json"
 local loop = require "spec.support.loop"
 local lunette = require "spec.support.lunette"
@@ -71,7 +72,7 @@ local function start(text, options)
     self.process = self.stdio.process
   else
     local host = lunette.http(settings)
-    self.process, self.new_client = host.process, host.client
+    self.process, self.new_client, self.port = host.process, host.client, host.port
   end
   return self
 end
@@ -1065,9 +1066,17 @@ describe("a storm of reloads", function()
   -- Policy n marks each result with n, calls the tool "labour<n % 3>" and shows nothing else. Handler and name
   -- of one call must be of one generation.
   local function text(up, n)
-    return lunette.bare(up) .. ("\nlunette.tools.rename { work = 'labour%d' }\nlunette.tools.only 'labour%d'\n"
+    return lunette.bare(up) .. "lunette.tools.transform('work', { call = function(args, forward) return forward(args) end })"
+      .. ("\nlunette.tools.rename { work = 'labour%d' }\nlunette.tools.only 'labour%d'\n"
       .. "lunette.on('tools/call', function(request, forward) if request.params.arguments.slow then lunette.sleep(0.02) end "
       .. "local result = forward(request) result.policy = %d return result end)"):format(n % 3, n % 3, n)
+  end
+
+  -- How many policies there are and what is held of them; handles of the loop.
+  local function held(host)
+    local body = http.request { port = host.port, path = "/metrics" }.body
+    local function metric(name) return assert(tonumber(body:match("\nlunette_" .. name .. " (%d+)")), body) end
+    return { policies = metric "policies", references = metric "policy_references" }, metric "handles"
   end
 
   -- Over stdio there is one client, which has as many calls under way as there are clients over HTTP.
@@ -1089,6 +1098,8 @@ describe("a storm of reloads", function()
         tool_names(client)
       end
     end
+    if not stdio then host:reload(text(up, 0)) end
+    local before = not stdio and held(host)
     local accepted, refused, stopping = 0, 0, false
     -- `current` is the last generation written; in force may be any from `settled` on.
     local settled = 0
@@ -1153,6 +1164,7 @@ describe("a storm of reloads", function()
     for _ = 1, 40 do one() end
     local pid = host.process.pid
     local rss, descriptors = process.rss(pid), process.descriptors(pid)
+    local handles = not stdio and select(2, held(host))
     for _ = 41, reloads do one() end
     stopping = true
     drive(function(idle) return idle end, "the last answers")
@@ -1170,9 +1182,16 @@ describe("a storm of reloads", function()
       local inotify, watched = watches(pid)
       return inotify <= 1 and watched == (watch and 1 or 0)
     end, "one directory to be watched, once")
+    if not stdio then
+      current = 0
+      host:reload(text(up, current))
+      local now, handles_now = held(host)
+      assert.same({ policies = 1, references = before.references }, now)
+      assert.is_true(handles_now <= handles + 4, ("%d handles, then %d"):format(handles, handles_now))
+    end
     local after = process.rss(pid)
     print(("      %d reloads, %d calls answered, %d refused; %d kB after 40 reloads, %d at the end; %d descriptors")
-      :format(current, accepted, refused, rss, after, process.descriptors(pid)))
+      :format(reloads, accepted, refused, rss, after, process.descriptors(pid)))
     if not lunette.sanitized then assert.is_true(after < rss + 4096, ("%d kB, then %d"):format(rss, after)) end
     for i = 1, stdio and 1 or n_clients do
       assert.same({ "labour" .. current % 3 }, tool_names(clients[i]))

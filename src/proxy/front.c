@@ -171,6 +171,12 @@ bool ln_front_ready(const struct ln_host *h, struct ln_buf *out) {
 }
 
 int ln_front_metrics(const struct ln_host *h, struct ln_buf *out) {
+  /* A reload leaves one policy, and the old one only until its last call: what else grows leaks. */
+  size_t policies = 0, references = 0;
+  LN_LIST_EACH(l, &h->policies) {
+    policies++;
+    references += ln_policy_references(ln_policy_of_link(l));
+  }
   const struct {
     const char *name, *type;
     uint64_t value;
@@ -182,6 +188,9 @@ int ln_front_metrics(const struct ln_host *h, struct ln_buf *out) {
       {"lunette_sessions_total", "counter", h->count.sessions},
       {"lunette_sessions", "gauge", h->n_sessions},
       {"lunette_requests_in_flight", "gauge", ln_host_in_flight(h)},
+      {"lunette_policies", "gauge", policies},
+      {"lunette_policy_references", "gauge", references},
+      {"lunette_handles", "gauge", ln_loop_handles(h->loop)},
   };
   int rc = LN_OK;
   for (size_t i = 0; i < LN_COUNT(rows) && !rc; i++)

@@ -180,6 +180,19 @@ size_t ln_policy_runs(const struct ln_policy *p) {
   return p->n_runs;
 }
 
+/* luaL_ref counts slots from 1 and links those that are free by their numbers. */
+size_t ln_policy_references(const struct ln_policy *p) {
+  lua_State *L = p->vm->L;
+  size_t n = 0;
+  for (int i = 1;; i++, lua_pop(L, 1)) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, i);
+    if (lua_isnil(L, -1)) break;
+    n += lua_type(L, -1) != LUA_TNUMBER;
+  }
+  lua_pop(L, 1);
+  return n;
+}
+
 bool ln_policy_handles(const struct ln_policy *p, struct ln_str method) {
   return ln_policy_offers(p, method) != NULL;
 }

@@ -197,6 +197,9 @@ void ln_policy_end(struct ln_policy *p);
 struct ln_policy *ln_policy_of_link(struct ln_list *link);
 /* Runs under way. */
 size_t ln_policy_runs(const struct ln_policy *p);
+/* What C holds of its Lua values: goes up and down with what is under way and what is kept of
+ * lists, and never just up. */
+size_t ln_policy_references(const struct ln_policy *p);
 /* Cancels every run of the exchange: their `done` is not called any more. */
 void ln_policy_cancel(struct ln_policy *p, struct ln_exchange *x);
 /* The session is over: its ctx.session.state may go. */
