@@ -195,6 +195,97 @@ describe("a policy", function()
     assert.is_true(tonumber(test.text(client:call "n")) >= 1)
   end)
 
+  describe("stands in for lunette.http", function()
+    local asking = [[local lunette = require "lunette"
+      lunette.tools.add { name = "ask", handler = function(args)
+        local ok, response = pcall(lunette.http, args)
+        if not ok then return (response:gsub("^.-: ", "")) end
+        local body = response.body
+        if args.stream then body = "" for piece in response:chunks() do body = body .. piece end end
+        return ("%d %s %s"):format(response.status, response.headers["x-a"] or response.headers["content-type"] or "-", body)
+      end }]]
+    local asked, answer
+    local function says(args, what)
+      answer = what
+      local client = test.connect { text = asking, http = function(request)
+        asked = request
+        if type(answer) == "function" then return answer(request) end
+        return answer
+      end }
+      return test.text(client:call("ask", args))
+    end
+
+    it("with what it gives", function()
+      assert.equal("200 - body", says({ url = "http://a.example/x?y#z" }, "body"))
+      assert.same({ "GET", "http://a.example/x?y", "" }, { asked.method, asked.url, asked.body })
+      assert.equal('201 application/json {"n":1}', says({ url = "https://a.example", json = { a = { 1 } } }, { status = 201, json = { n = 1 } }))
+      assert.same({ "POST", "application/json", 1 }, { asked.method, asked.headers["content-type"], asked:json().a[1] })
+      assert.equal("503 b, c ", says({ url = "http://a.example" }, { status = 503, headers = { ["X-A"] = { "b", "c" } } }))
+      assert.equal("204 - ", says({ url = "http://a.example" }, { status = 204, body = "none" }))
+      assert.equal("200 - streamed", says({ url = "http://a.example", stream = true }, "streamed"))
+      assert.equal("lunette.http: GET http://a.example: no such host", says({ url = "http://a.example" }, { fails = "no such host" }))
+    end)
+
+    it("also where a redirect leads, and says what is wrong with a request as ever", function()
+      assert.equal("200 - at http://b.example/there", says({ url = "http://a.example/", method = "POST", body = "x" }, function(request)
+        if request.url:find "a.example" then return { status = 303, headers = { Location = "http://b.example/there" } } end
+        return "at " .. request.url
+      end))
+      assert.equal("GET", asked.method)
+      assert.truthy(says({ url = "ftp://a.example" }, "x"):find "^lunette.http: ")
+    end)
+
+    it("and says what is wrong with its answer", function()
+      for _, case in ipairs { { 5, "http gave for GET http://a.example/ must be a table, not 5" }, { { stauts = 1 }, "did you mean status" },
+        { { status = "x" }, "status must be a number" }, { nil, "gave for GET http://a.example/ nothing" } } do
+        local ok, why = pcall(says, { url = "http://a.example/" }, case[1])
+        assert.is_false(ok)
+        assert.truthy(tostring(why):find(case[2], 1, true), tostring(why))
+      end
+    end)
+  end)
+
+  describe("reloads", function()
+    local function policy(rule)
+      return 'local lunette = require "lunette"\n' .. rule
+    end
+    local s = test.server { tools = { { name = "a", result = "A" }, { name = "b", result = "B" } } }
+
+    it("and tells the clients whose list is another", function()
+      local proxy = test.run { text = policy "", servers = { s = s } }
+      local one, guest = proxy:client(), proxy:client { name = "guest" }
+      assert.same({ "a", "b" }, one:names "tools")
+      assert.same({ "a", "b" }, guest:names "tools")
+      proxy:reload { text = policy 'lunette.tools.filter(function(t, ctx) return t.name ~= "b" or ctx.session.client.name ~= "guest" end)' }
+      guest:got "notifications/tools/list_changed"
+      assert.same({ "a" }, guest:names "tools")
+      assert.same({ "a", "b" }, one:names "tools")
+      assert.same({}, one.received)
+    end)
+
+    it("and raises why the old policy stays in force", function()
+      local client = test.connect { text = policy 'lunette.tools.hide "a"', servers = { s = s } }
+      assert.same({ "b" }, client:names "tools")
+      for text, why in pairs { ["x x"] = "policy:2: ", ['lunette.tools.transform("b", { arguments = { x = { hide = true } } })'] = "can't hold" } do
+        local ok, said = pcall(client.proxy.reload, client.proxy, { text = policy(text) })
+        assert.is_false(ok)
+        assert.truthy(tostring(said):find(why, 1, true), tostring(said))
+        assert.same({ "b" }, client:names "tools")
+      end
+      assert.same({}, client.received)
+    end)
+
+    it("the same file, with another environment", function()
+      local client = test.connect { text = policy 'lunette.tools.hide(lunette.env "HIDDEN")', servers = { s = s }, env = { HIDDEN = "a" } }
+      assert.same({ "b" }, client:names "tools")
+      client.proxy:reload()
+      assert.same({ "b" }, client:names "tools")
+      client.proxy:reload { env = { HIDDEN = "b" } }
+      assert.same({ "a" }, client:names "tools")
+      assert.equal(1, #client:got "notifications/tools/list_changed")
+    end)
+  end)
+
   it("is not for the spec's own state", function()
     local ok, why = pcall(require, "lunette")
     assert.is_false(ok)

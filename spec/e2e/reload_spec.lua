@@ -1099,7 +1099,7 @@ describe("a storm of reloads", function()
       end
     end
     if not stdio then host:reload(text(up, 0)) end
-    local before = not stdio and held(host)
+    local at_first = not stdio and held(host)
     local accepted, refused, stopping = 0, 0, false
     -- `current` is the last generation written; in force may be any from `settled` on.
     local settled = 0
@@ -1186,7 +1186,7 @@ describe("a storm of reloads", function()
       current = 0
       host:reload(text(up, current))
       local now, handles_now = held(host)
-      assert.same({ policies = 1, references = before.references }, now)
+      assert.same({ policies = 1, references = at_first.references }, now)
       assert.is_true(handles_now <= handles + 4, ("%d handles, then %d"):format(handles, handles_now))
     end
     local after = process.rss(pid)

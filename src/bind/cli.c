@@ -13,6 +13,7 @@
 #include "bind/bind.h"
 #include "bind/stage.h"
 #include "proxy/local.h"
+#include "proxy/reload.h"
 #include "proxy/serve.h"
 #include "proxy/upstream.h"
 #include "script/vm.h"
@@ -137,10 +138,9 @@ static bool keep_targets(struct app *a, const struct ln_target *targets, size_t 
   return ok;
 }
 
-static int l_app_load(lua_State *L) {
-  struct app *a = check_app(L);
+/* Takes the targets in the list at index 2 for the app's. */
+static void take_targets(lua_State *L, struct app *a) {
   luaL_checktype(L, 2, LUA_TTABLE);
-  if (a->started) return luaL_error(L, "loaded already");
   size_t n = lua_objlen(L, 2);
   luaL_checkstack(L, (int)n * 5 + 20, "too many targets");
   struct ln_target *targets = lua_newuserdata(L, (n + 1) * sizeof *targets);
@@ -148,20 +148,45 @@ static int l_app_load(lua_State *L) {
     lua_rawgeti(L, 2, (int)i + 1);
     read_target(L, lua_gettop(L), &targets[i]);
   }
-  if (!keep_targets(a, targets, n)) return luaL_error(L, "out of memory");
+  free_targets(a);
+  if (!keep_targets(a, targets, n)) luaL_error(L, "out of memory");
+}
+
+/* The targets' policy; NULL, with nil and why pushed. */
+static struct ln_policy *load_policy(lua_State *L, struct app *a) {
   struct ln_policy_host for_policy = ln_host_for_policy(&a->host);
   for_policy.open = ln_bind_open;
   char *why = NULL;
-  struct ln_policy *p = ln_policy_load(&for_policy, targets, n, &why, NULL);
-  if (!p) {
-    lua_pushnil(L);
-    lua_pushstring(L, why ? why : "out of memory");
-    free(why);
-    return 2;
-  }
+  struct ln_policy *p = ln_policy_load(&for_policy, a->targets, a->n_targets, &why, NULL);
+  if (p) return p;
+  lua_pushnil(L);
+  lua_pushstring(L, why ? why : "out of memory");
+  free(why);
+  return NULL;
+}
+
+static int l_app_load(lua_State *L) {
+  struct app *a = check_app(L);
+  if (a->started) return luaL_error(L, "loaded already");
+  take_targets(L, a);
+  struct ln_policy *p = load_policy(L, a);
+  if (!p) return 2;
   a->started = true;
   const char *trouble = NULL;
   if (ln_host_start(&a->host, p, &trouble)) return fail(L, trouble);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* reload(targets) -> true; nil and why the old policy stays in force */
+static int l_app_reload(lua_State *L) {
+  struct app *a = check_app(L);
+  if (!a->started) return luaL_error(L, "nothing is loaded");
+  take_targets(L, a);
+  struct ln_policy *p = load_policy(L, a);
+  if (!p) return 2;
+  char why[512] = "";
+  if (ln_host_reload(&a->host, p, why, sizeof why)) return fail(L, why);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -409,10 +434,11 @@ static int l_app_unmatched(lua_State *L) {
 
 static int l_app_stage(lua_State *L) {
   typedef int (*act)(struct ln_stage *, lua_State *, int);
-  static const act acts[] = {ln_stage_play,  ln_stage_join,    ln_stage_part, ln_stage_say,
-                             ln_stage_reply, ln_stage_hang_up, ln_stage_wait};
-  static const char *const names[] = {"play",  "join",    "part", "say",
-                                      "reply", "hang_up", "wait", NULL};
+  static const act acts[] = {ln_stage_play,   ln_stage_join,   ln_stage_part,
+                             ln_stage_say,    ln_stage_reply,  ln_stage_hang_up,
+                             ln_stage_divert, ln_stage_answer, ln_stage_wait};
+  static const char *const names[] = {"play",    "join",   "part",   "say",  "reply",
+                                      "hang_up", "divert", "answer", "wait", NULL};
   struct app *a = check_app(L);
   int what = luaL_checkoption(L, 2, NULL, names);
   if (!a->started) return luaL_error(L, "nothing is loaded");
@@ -456,12 +482,19 @@ static int l_cli_isatty(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"load", l_app_load},           {"declarations", l_app_declarations},
-    {"servers", l_app_servers},     {"serve", l_app_serve},
-    {"connect", l_app_connect},     {"request", l_app_request},
-    {"explain", l_app_explain},     {"stage", l_app_stage},
-    {"unmatched", l_app_unmatched}, {"close", l_app_close},
-    {"__gc", l_app_close},          {NULL, NULL},
+    {"load", l_app_load},
+    {"reload", l_app_reload},
+    {"declarations", l_app_declarations},
+    {"servers", l_app_servers},
+    {"serve", l_app_serve},
+    {"connect", l_app_connect},
+    {"request", l_app_request},
+    {"explain", l_app_explain},
+    {"stage", l_app_stage},
+    {"unmatched", l_app_unmatched},
+    {"close", l_app_close},
+    {"__gc", l_app_close},
+    {NULL, NULL},
 };
 static const luaL_Reg functions[] = {{"new", l_cli_new}, {"isatty", l_cli_isatty}, {NULL, NULL}};
 

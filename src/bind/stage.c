@@ -7,11 +7,12 @@
 
 #include "proxy/front.h"
 #include "proxy/router.h"
+#include "transport/fetch.h"
 
 enum { MAX_EVENTS = 100000 }; /* unread: a test that never waits must not eat all memory */
 
-enum event_kind { TO_CLIENT, TO_SERVER, OPENED, GONE };
-static const char *const event_names[] = {"client", "server", "open", "gone"};
+enum event_kind { TO_CLIENT, TO_SERVER, OPENED, GONE, HTTP };
+static const char *const event_names[] = {"client", "server", "open", "gone", "http"};
 
 struct event {
   struct ln_list link;
@@ -360,6 +361,30 @@ LN_THROWS int ln_stage_say(struct ln_stage *st, struct lua_State *L, int at) {
   ln_msg_unref(m);
   lua_pushboolean(L, 1);
   return 1;
+}
+
+/* --- HTTP --- */
+
+static void on_fetch(void *arg, unsigned id, struct ln_str head, struct ln_str body) {
+  const struct ln_iov parts[] = {
+      {.p = head.p, .n = head.n}, {.p = "\r\n", .n = 2}, {.p = body.p, .n = body.n}};
+  /* Without memory it ends with its time. */
+  (void)!deliver(arg, HTTP, id, parts, body.n ? 3 : 2);
+}
+
+LN_THROWS int ln_stage_divert(struct ln_stage *st, struct lua_State *L, int at) {
+  (void)L, (void)at;
+  if (st->host->fetcher) ln_fetcher_divert(st->host->fetcher, on_fetch, st);
+  return 0;
+}
+
+LN_THROWS int ln_stage_answer(struct ln_stage *st, struct lua_State *L, int at) {
+  lua_Integer id = luaL_checkinteger(L, at);
+  struct ln_str response = LN_STR_NONE;
+  if (!lua_isnil(L, at + 1)) response.p = luaL_checklstring(L, at + 1, &response.n);
+  const char *why = luaL_optstring(L, at + 2, "it can't be reached");
+  if (st->host->fetcher) ln_fetcher_answer(st->host->fetcher, (unsigned)id, response, why);
+  return 0;
 }
 
 /* --- the course of things --- */

@@ -33,9 +33,15 @@ LN_THROWS int ln_stage_say(struct ln_stage *st, struct lua_State *L, int at);
 LN_THROWS int ln_stage_reply(struct ln_stage *st, struct lua_State *L, int at);
 /* hang_up(session, why): the server is lost */
 LN_THROWS int ln_stage_hang_up(struct ln_stage *st, struct lua_State *L, int at);
+/* divert(): what the policy asks for by HTTP is an event from now on and goes nowhere */
+LN_THROWS int ln_stage_divert(struct ln_stage *st, struct lua_State *L, int at);
+/* answer(request, response[, why]): a response as HTTP writes it; nil: there is none, for that
+ * reason */
+LN_THROWS int ln_stage_answer(struct ln_stage *st, struct lua_State *L, int at);
 /* wait(seconds) -> { kind =, id =, text = }, the next event, or nothing within that time. Kinds:
  * "client" (to the client of that number), "server" (to the server, in the session of that
- * number), "open" (a session with a server, text is its name), "gone" (the session has ended) */
+ * number), "open" (a session with a server, text is its name), "gone" (the session has ended),
+ * "http" (a request of that number, its head, an empty line and its body) */
 LN_THROWS int ln_stage_wait(struct ln_stage *st, struct lua_State *L, int at);
 
 #endif

@@ -33,6 +33,10 @@ struct origin {
 
 struct ln_fetcher {
   struct ln_loop *loop;
+  void (*asked)(void *arg, unsigned id, struct ln_str head, struct ln_str body); /* diverted */
+  void *asked_arg;
+  struct ln_list diverted; /* fetches */
+  unsigned last_id;
   struct ln_list origins;
   size_t n_unused;
   size_t n_open; /* origins, with those that are being closed */
@@ -47,7 +51,9 @@ struct ln_fetch {
   const struct ln_fetch_ops *ops;
   void *arg;
   struct ln_http_call call;
-  struct origin *origin; /* NULL: over */
+  struct origin *origin; /* NULL: over, or diverted */
+  struct ln_list link;   /* in fetcher->diverted */
+  unsigned id;           /* there; 0: it isn't */
   struct ln_url url;
   const char *method; /* own, or "GET" after a redirect */
   char *own_method;
@@ -143,8 +149,17 @@ struct ln_fetcher *ln_fetcher_new(struct ln_loop *l) {
   if (!f) return NULL;
   f->loop = l;
   ln_list_init(&f->origins);
+  ln_list_init(&f->diverted);
   ln_task_init(&f->task);
   return f;
+}
+
+void ln_fetcher_divert(struct ln_fetcher *f,
+                       void (*asked)(void *arg, unsigned id, struct ln_str head,
+                                     struct ln_str body),
+                       void *arg) {
+  f->asked = asked;
+  f->asked_arg = arg;
 }
 
 void ln_fetcher_close(struct ln_fetcher *f, void (*closed)(void *arg), void *arg) {
@@ -242,8 +257,27 @@ static bool harmless_twice(const char *method) {
   return false;
 }
 
+static int divert(struct ln_fetch *x, const char **why) {
+  struct ln_fetcher *f = x->fetcher;
+  ln_buf_clear(&x->head);
+  int rc = ln_buf_printf(&x->head, "%s ", x->method);
+  if (!rc) rc = ln_url_origin(&x->url, &x->head);
+  if (!rc) rc = ln_buf_append_str(&x->head, x->url.target);
+  if (!rc) rc = ln_buf_append_c(&x->head, "\r\n");
+  for (size_t i = 0; i < LINE_CLASSES && !rc; i++)
+    rc = ln_buf_append_str(&x->head, ln_buf_str(&x->lines[i]));
+  *why = "out of memory";
+  if (rc) return rc;
+  x->id = ++f->last_id;
+  ln_list_push(&f->diverted, &x->link);
+  f->asked(f->asked_arg, x->id, ln_buf_str(&x->head),
+           x->body ? (struct ln_str){x->body->data, x->body->len} : LN_STR_NONE);
+  return LN_OK;
+}
+
 /* To where x->url says. */
 static int go(struct ln_fetch *x, const char **why) {
+  if (x->fetcher->asked) return divert(x, why);
   int rc = origin_enter(x, why);
   if (rc) return rc;
   rc = build_head(x);
@@ -268,6 +302,8 @@ static int go(struct ln_fetch *x, const char **why) {
 }
 
 static void leave(struct ln_fetch *x) {
+  if (x->id) ln_list_remove(&x->link);
+  x->id = 0;
   if (!x->origin) return;
   ln_http_call_cancel(&x->call);
   origin_leave(x->origin);
@@ -335,16 +371,19 @@ static void redirect(struct ln_fetch *x, int status, struct ln_str location) {
   if (rc) over(x, rc, why);
 }
 
-static void on_head(struct ln_http_call *call, const struct ln_http_head *head) {
-  struct ln_fetch *x = LN_CONTAINER(call, struct ln_fetch, call);
+static void take_head(struct ln_fetch *x, const struct ln_http_head *head) {
   unsigned count = 0;
   struct ln_str location = ln_http_header(head, "location", &count);
   if (x->redirects && is_redirect(head->status) && count == 1) {
     redirect(x, head->status, location);
     return;
   }
-  ln_http_call_stream(call); /* others need not wait for the end of a long one */
+  if (x->origin) ln_http_call_stream(&x->call); /* others need not wait for the end of a long one */
   x->ops->head(x->arg, head, &x->url);
+}
+
+static void on_head(struct ln_http_call *call, const struct ln_http_head *head) {
+  take_head(LN_CONTAINER(call, struct ln_fetch, call), head);
 }
 
 static void on_body(struct ln_http_call *call, struct ln_str piece) {
@@ -357,6 +396,42 @@ static void on_end(struct ln_http_call *call, int err, const char *why) {
 }
 
 static const struct ln_http_call_ops call_ops = {on_sent, on_head, on_body, on_end};
+
+/* --- answers from elsewhere --- */
+
+static struct ln_fetch *find(const struct ln_fetcher *f, unsigned id) {
+  LN_LIST_EACH(l, &f->diverted) {
+    struct ln_fetch *x = LN_CONTAINER(l, struct ln_fetch, link);
+    if (x->id == id) return x;
+  }
+  return NULL;
+}
+
+bool ln_fetcher_answer(struct ln_fetcher *f, unsigned id, struct ln_str response, const char *why) {
+  struct ln_fetch *x = find(f, id);
+  if (!x) return false;
+  if (!response.p) {
+    over(x, LN_ECLOSED, why);
+    return true;
+  }
+  struct ln_http h;
+  ln_http_init(&h, LN_HTTP_RESPONSE, HEAD_MAX, 0);
+  /* What is told may end it, or send it elsewhere. */
+  for (bool more = true; more && (x = find(f, id));) {
+    switch (ln_http_next(&h, &response)) {
+      case LN_HTTP_HEAD: take_head(x, &h.head); break;
+      case LN_HTTP_BODY: x->ops->body(x->arg, h.body); break;
+      case LN_HTTP_ERROR: over(x, h.error, h.why); break;
+      case LN_HTTP_MORE: over(x, LN_ECLOSED, "the response is not whole"); break;
+      case LN_HTTP_END:
+        more = false;
+        over(x, LN_OK, NULL);
+        break;
+    }
+  }
+  ln_http_deinit(&h);
+  return true;
+}
 
 /* --- its life --- */
 
@@ -385,6 +460,7 @@ struct ln_fetch *ln_fetch_new(struct ln_fetcher *f, const struct ln_fetch_conf *
   x->redirects = x->left = conf->redirects;
   x->timeout_ms = conf->timeout_ms;
   ln_timer_init(&x->deadline);
+  ln_list_init(&x->link);
   for (size_t i = 0; i < LINE_CLASSES; i++) ln_buf_init(&x->lines[i], HEAD_MAX);
   ln_buf_init(&x->head, HEAD_MAX);
   int rc = LN_ECLOSED;

@@ -20,6 +20,17 @@ struct ln_fetcher *ln_fetcher_new(struct ln_loop *l); /* NULL: out of memory */
 /* No fetch may be left. Closes all connections, frees itself and calls closed, from the loop. */
 void ln_fetcher_close(struct ln_fetcher *f, void (*closed)(void *arg), void *arg);
 
+/* From now on nothing is sent: asked is told of each request instead, redirects that are followed
+ * among them, for ln_fetcher_answer. head: the request line, with the whole URL in it, and the
+ * headers that the policy gave, as HTTP writes them. Valid until return; id is never used again. */
+void ln_fetcher_divert(struct ln_fetcher *f,
+                       void (*asked)(void *arg, unsigned id, struct ln_str head,
+                                     struct ln_str body),
+                       void *arg);
+/* The response to one of those, whole, as HTTP writes it; absent: it can't be had, for that reason.
+ * False: nobody waits for it any more. */
+bool ln_fetcher_answer(struct ln_fetcher *f, unsigned id, struct ln_str response, const char *why);
+
 /* All is copied. */
 struct ln_fetch_conf {
   const char *method;         /* as it is sent */

@@ -4,6 +4,7 @@ local check = require "lunette.check"
 local cli = require "lunette.cli.core"
 local clients = require "lunette.test.client"
 local core = require "lunette.core"
+local http = require "lunette.test.http"
 local servers = require "lunette.test.server"
 local session = require "lunette.cli.session"
 local targets = require "lunette.cli.targets"
@@ -14,7 +15,17 @@ local M = { open = {} }
 --- Set by the command: whether what is opened now lasts for the test alone, or for the file.
 function M.scope() return "test" end
 
-local known = { policy = "string|table", text = "string", servers = "table", env = "table", log_level = "string" }
+local known = {
+  policy = "string|table",
+  text = "string",
+  servers = "table",
+  http = "function",
+  env = "table",
+  log_level = "string",
+}
+
+-- What of it another policy may have.
+local renewed = { policy = known.policy, text = known.text, env = known.env }
 
 local Proxy = {}
 Proxy.__index = Proxy
@@ -127,9 +138,10 @@ local function start(options)
     table.insert(list, 1, declaring(missing))
     app = load(options, list)
   end
-  return app
+  return app, missing
 end
 
+-- Makes servers of tables, and has all of them at hand.
 local function play(app, played)
   for name, server in pairs(played) do
     if type(server) == "table" and not servers.is(server) then
@@ -139,7 +151,6 @@ local function play(app, played)
     if not servers.is(server) then
       wire.fail("servers.%s must be a test.server or the table for one, not %s", name, check.describe(server))
     end
-    server:forget()
     app:stage("play", name, server.down)
   end
   for _, upstream in ipairs(app:declarations().upstreams) do
@@ -156,11 +167,38 @@ function M.run(options)
   for name, server in pairs(options.servers or {}) do
     played[name] = server
   end
-  local app = with_env(options.env or {}, function() return start(options) end)
-  local proxy = setmetatable({ app = app, servers = played, clients = {}, sessions = {}, scope = M.scope() }, Proxy)
+  local app, declared = with_env(options.env or {}, function() return start(options) end)
+  local proxy = setmetatable({
+    app = app,
+    servers = played,
+    clients = {},
+    sessions = {},
+    scope = M.scope(),
+    options = options,
+    declared = declared, -- servers that the policy doesn't name
+    http = options.http,
+  }, Proxy)
   M.open[#M.open + 1] = proxy
   play(app, played)
+  for _, server in pairs(played) do
+    server:forget()
+  end
+  if options.http then app:stage "divert" end
   return proxy
+end
+
+--- Another policy takes over, as when its file was saved: the one given, or the same file again. Raises why the old
+-- one stays in force.
+function Proxy:reload(options)
+  if self.closed then wire.fail "this proxy has been closed" end
+  options = options or {}
+  wire.check("proxy:reload", options, renewed)
+  local given = options.policy or options.text
+  local list = targets_of(given and options or self.options)
+  if #self.declared > 0 then table.insert(list, 1, declaring(self.declared)) end
+  local why = with_env(options.env or self.options.env or {}, function() return select(2, self.app:reload(list)) end)
+  if why then wire.fail("%s", session.load_error(why)) end
+  play(self.app, self.servers)
 end
 
 -- --- its course ------------------------------------------------------------------------------------------------
@@ -180,6 +218,8 @@ function deal.server(proxy, event)
   local played = proxy.sessions[event.id]
   if played then played:_take(wire.read(event.text)) end
 end
+
+function deal.http(proxy, event) http.answer(proxy.app, event.id, event.text, proxy.http) end
 
 function deal.gone(proxy, event)
   local played = proxy.sessions[event.id]

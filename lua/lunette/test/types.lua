@@ -277,8 +277,30 @@ function Client:close() end
 ---@field policy? string|string[] files (*.lua, *.json), beside the spec or where the command was started
 ---@field text? string a policy's own text
 ---@field servers? table<string, lunette.test.Server|lunette.test.ServerOptions> by the names the policy declares
+---@field http? fun(request: lunette.test.HttpRequest): lunette.test.HttpResponse|string answers what the policy asks
+--- for by lunette.http; really asked unless given
 ---@field env? table<string, string|number|boolean> while the policy loads; false takes one away
 ---@field log_level? string "warn" unless given
+
+---What a policy asks for by lunette.http.
+---@class lunette.test.HttpRequest
+---@field method string
+---@field url string
+---@field headers table<string, string> names in lower case
+---@field body string "" without one
+local HttpRequest = {}
+
+---The body as a value.
+---@return any
+function HttpRequest:json() end
+
+---A text is the body of one with status 200.
+---@class lunette.test.HttpResponse
+---@field status? integer 200 unless given
+---@field headers? table<string, string|string[]>
+---@field body? string
+---@field json? any a value for the body
+---@field fails? string there is no response, for this reason
 
 ---@class lunette.test.ConnectOptions : lunette.test.Options
 ---@field client? lunette.test.ClientOptions
@@ -292,6 +314,11 @@ local Proxy = {}
 ---@param options? lunette.test.ClientOptions
 ---@return lunette.test.Client
 function Proxy:client(options) end
+
+---Another policy takes over, as when its file was saved: the one given, or the same file read again. Raises why the
+---old one stays in force.
+---@param options? { policy?: string|string[], text?: string, env?: table<string, string|number|boolean> }
+function Proxy:reload(options) end
 
 ---Ends it. What is opened in a test is closed with it anyway.
 function Proxy:close() end
