@@ -323,7 +323,7 @@ describe("a reload comes when", function()
     local file = assert(io.open(host.path, "wb")) -- truncated now
     host.process:kill "sighup"
     loop.sleep(60)
-    file:write(says "whole")
+    file:write('local lunette = require "lunette"; ' .. says "whole")
     file:close()
     client:expect(changed.tools)
     assert.same({ "version" }, tool_names(client))
