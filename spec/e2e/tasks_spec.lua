@@ -517,3 +517,73 @@ describe("tasks of requests with a session each", function()
     ended "t2"
   end)
 end)
+
+describe("ready policies see what a task gives in the end:", function()
+  after_each(lunette.finish)
+
+  -- A task's result under a policy, and Lunette's log.
+  local function given(policy, result, name)
+    local up = server(nil, { tools = '[{"name":"slow","inputSchema":{"type":"object"},"outputSchema":{"type":"object",'
+      .. '"properties":{"n":{"type":"integer"}},"required":["n"]}},{"name":"other","inputSchema":{"type":"object"}}]' })
+    up:on("tasks/result", function(req) req:reply(result) end)
+    local client = lunette.between({ "stdio", "stdio" }, up, { policy = policy })
+    client:initialize { capabilities = both }
+    client:result("tools/call", call(name or "slow"))
+    return client:result("tasks/result", about "t1"), client
+  end
+  local meta = ',"_meta":' .. related "t1"
+
+  it("truncate", function()
+    local long = '{"content":[{"type":"text","text":"0123456789"}]' .. meta .. "}"
+    local short = long:gsub("456789", "\\n[… 6 more bytes left out]")
+    assert.equal(short, (given('require "lunette.policy.truncate" { bytes = 4 }', long)))
+    assert.equal(short, (given('require "lunette.policy.truncate" { bytes = 4, tools = "slow" }', long)))
+    assert.equal(long, (given('require "lunette.policy.truncate" { bytes = 4, tools = "slow" }', long, "other")))
+    assert.equal(long, (given('require "lunette.policy.truncate" { bytes = 40 }', long)))
+  end)
+
+  it("truncate, also of a task that began before a reload", function()
+    local up = server()
+    up:on("tasks/result", function(req) req:reply '{"content":[{"type":"text","text":"0123456789"}]}' end)
+    local host = lunette.http { policy = lunette.bare(up) .. '\nrequire "lunette.policy.truncate" { bytes = 4 }', flags = { "--no-watch" } }
+    local client = host.client()
+    client:initialize { capabilities = both }
+    client:result("tools/call", call "slow")
+    host.process:kill "sighup"
+    host.process:wait_stderr "a new policy is in force"
+    assert.truthy(client:result("tasks/result", about "t1"):find("6 more bytes left out", 1, true))
+  end)
+
+  it("redact", function()
+    assert.equal('{"content":[{"type":"text","text":"[redacted]"}]}', (given('require "lunette.policy.redact" { patterns = "hush" }',
+      '{"content":[{"type":"text","text":"hush"}]}')))
+  end)
+
+  it("validate", function()
+    local policy = 'require "lunette.policy.validate" {}'
+    for result, wrong in pairs {
+      ['{"content":[],"structuredContent":{"n":1.0}' .. meta .. "}"] = false,
+      ['{"content":[],"structuredContent":{"n":"x"}' .. meta .. "}"] = "slow: wrong structuredContent: ",
+      ['{"content":[{"type":"text","text":"x"}]' .. meta .. "}"] = "lacks the structuredContent",
+      ['{"content":[],"isError":true}'] = false,
+    } do
+      local got = given(policy, result)
+      if not wrong then
+        assert.equal(result, got)
+      else
+        assert.is_true(json.value(got, "isError"))
+        assert.truthy(json.value(got, "content", 1, "text"):find(wrong, 1, true), got)
+        assert.equal(related "t1", json.at(got, "_meta"))
+      end
+      lunette.finish()
+    end
+  end)
+
+  it("audit", function()
+    local _, client = given('require "lunette.policy.audit" {}', '{"content":[],"isError":true}')
+    local lines = {}
+    for line in client.process.err:all():gmatch "policy[^\n]- ({[^\n]*})" do lines[#lines + 1] = json.decode((line:gsub('\\"', '"'))) end
+    assert.same({ "tools/call", "tasks/result" }, { lines[1].method, lines[3].method })
+    assert.same({ "t1", "t1", "failed" }, { lines[2].task, lines[3].task, lines[4].outcome })
+  end)
+end)

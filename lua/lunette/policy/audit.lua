@@ -19,14 +19,15 @@ end
 local function outcome(ok, result)
   if not ok and type(result) ~= "table" then return { outcome = "error", message = tostring(result) } end
   if not ok then return { outcome = "error", code = result.code, message = result.message } end
-  return { outcome = result.isError and "failed" or "ok" }
+  local task = type(result.task) == "table" and result.task.taskId or nil
+  return { outcome = result.isError and "failed" or "ok", task = task }
 end
 
 local started, calls = lunette.now(), 0
 
 return options.policy("audit", {
   file = options.path(), -- the log without one
-  methods = options.texts { "tools/call", "resources/read", "prompts/get" },
+  methods = options.texts { "tools/call", "resources/read", "prompts/get", "tasks/result" },
   arguments = options.flag(true),
 }, function(o, what)
   local function write(record)
@@ -46,7 +47,7 @@ return options.policy("audit", {
       calls = calls + 1
       local call, params, session = ("%x-%d"):format(started * 1000, calls), request.params, ctx.session
       write {
-        event = "request", call = call, method = request.method, name = params.name or params.uri,
+        event = "request", call = call, method = request.method, name = params.name or params.uri, task = params.taskId,
         arguments = o.arguments and params.arguments or nil, upstream = ctx.upstream, id = ctx.request_id,
         session = session.id, transport = session.transport, client = session.client.name,
         principal = ctx.principal.subject,

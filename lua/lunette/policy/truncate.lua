@@ -3,6 +3,7 @@
 -- it would break its schema.
 local lunette = require "lunette"
 local options = require "lunette.policy.options"
+local on_results = require "lunette.policy.results"
 
 -- The longest prefix of at most n bytes that ends between two characters.
 local function prefix(text, n)
@@ -33,11 +34,11 @@ return options.policy("truncate", {
   bytes = options.count(20000),
   resources = options.flag(false), -- resources that are read, too
 }, function(o)
-  lunette.on("tools/call", o.tools, function(request, forward)
-    local result = forward(request)
+  local function see(result)
     shorten(result.content, o.bytes)
     return result
-  end)
+  end
+  on_results(o.tools, function() return see end, see)
   if not o.resources then return end
   lunette.on("resources/read", function(request, forward)
     local result = forward(request)

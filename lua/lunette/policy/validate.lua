@@ -3,6 +3,7 @@
 -- against its own word reaches nobody. Schemas are JSON Schema (lunette/schema_validate.lua).
 local lunette = require "lunette"
 local options = require "lunette.policy.options"
+local on_results = require "lunette.policy.results"
 local schema_validate = require "lunette.schema_validate"
 
 local KEPT = 1000 -- schemas
@@ -38,20 +39,23 @@ return options.policy("validate", {
   -- A `where` has Lunette look definitions up.
   local which = options.narrow(o.tools, function() return true end)
 
-  lunette.on("tools/call", which, function(request, forward, ctx)
+  on_results(which, function(request, ctx)
     local tool, name = ctx.definition, request.params.name
-    if not tool then return lunette.deny(name .. ": no list shows it, so nothing is known of its arguments") end
-    local refused = o.arguments and misfit(tool.inputSchema, request.params.arguments, "arguments", name)
-    if refused then return lunette.deny(refused) end
-    local result = forward(request)
-    if not o.results or not tool.outputSchema or result.isError or result.task then return result end
-    if result.structuredContent == nil then
-      refused = name .. ": the server's answer lacks the structuredContent that its outputSchema promises"
-    else
-      refused = misfit(tool.outputSchema, result.structuredContent, "structuredContent", name)
+    if not tool then
+      return nil, lunette.deny(name .. ": no list shows it, so nothing is known of its arguments")
     end
-    if not refused then return result end
-    lunette.log.warn("validate: " .. refused)
-    return lunette.deny(refused)
+    local refused = o.arguments and misfit(tool.inputSchema, request.params.arguments, "arguments", name)
+    if refused then return nil, lunette.deny(refused) end
+    return function(result)
+      if not o.results or not tool.outputSchema or result.isError then return result end
+      if result.structuredContent == nil then
+        refused = name .. ": the server's answer lacks the structuredContent that its outputSchema promises"
+      else
+        refused = misfit(tool.outputSchema, result.structuredContent, "structuredContent", name)
+      end
+      if not refused then return result end
+      lunette.log.warn("validate: " .. refused)
+      return lunette.deny(refused)
+    end
   end)
 end) --[[@as fun(options?: lunette.policy.validate|string)]]
