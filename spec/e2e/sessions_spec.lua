@@ -355,3 +355,96 @@ describe("a server that comes back", function()
     end
   end)
 end)
+
+describe("a list that changes while clients share it", function()
+  after_each(lunette.finish)
+
+  local before, after = '[{"name":"work","inputSchema":{"type":"object"}}]', '[{"name":"labour","inputSchema":{"type":"object"}}]'
+
+  local function start(kind, options)
+    local up = upstream.new(options)
+    up:on("tools/call", function() return '{"content":[]}' end)
+    local host = lunette.http { policy = ("lunette.upstream('up', %s)"):format((kind == "http" and up:http() or up):lua()) }
+    local function client(capabilities)
+      local c = host.client()
+      c:initialize { capabilities = capabilities }
+      c:listen()
+      return c
+    end
+    return up, client
+  end
+
+  local function names(c) return json.names(json.at(c:result("tools/list", "{}"), "tools")) end
+  local changed = "notifications/tools/list_changed"
+
+  it("over HTTP is news to clients that have no session of their own, and to those who come", function()
+    local options = { tools = before }
+    local up, client = start("http", options)
+    local awake, asleep, other = client(), client(), client '{"roots":{}}'
+    for _, c in ipairs { awake, asleep, other } do assert.same({ "work" }, names(c)) end
+    awake:result("tools/call", work)
+    other:result("tools/call", work)
+    local late = client '{"roots":{}}'
+    assert.same({ "work" }, names(late))
+    assert.equal(2, up:count "tools/list")
+    options.tools = after
+    up.sessions[1]:notify(changed)
+    for _, c in ipairs { awake, asleep, late } do
+      c:expect(changed)
+      assert.same({ "labour" }, names(c))
+    end
+    assert.same({ "labour" }, names(client()))
+    -- Once for each of the two kinds of clients, and once in the session that heard of it.
+    assert.equal(2 + 3, up:count "tools/list")
+    assert.is_nil(other:maybe(changed, 50)) -- it listens by itself, and was told nothing
+    assert.same({ "work" }, names(other))
+  end)
+
+  it("over HTTP for one session alone leaves the others what they had", function()
+    local up, client = start("http", { tools = before })
+    local mine
+    up:on("tools/list", function(req) return ('{"tools":%s}'):format(req.session == mine and after or before) end)
+    local awake, asleep = client(), client()
+    for _, c in ipairs { awake, asleep } do assert.same({ "work" }, names(c)) end
+    awake:result("tools/call", work)
+    mine = up.sessions[1]
+    mine:notify(changed)
+    awake:expect(changed)
+    assert.same({ "labour" }, names(awake))
+    assert.same({ "work" }, names(asleep))
+    assert.same({ "work" }, names(client()))
+  end)
+
+  it("in a child is nothing to the clients of other children", function()
+    local options = { tools = before }
+    local up, client = start("stdio", options)
+    local awake, asleep = client(), client()
+    for _, c in ipairs { awake, asleep } do assert.same({ "work" }, names(c)) end
+    awake:result("tools/call", work)
+    options.tools = after
+    up.sessions[1]:notify(changed)
+    awake:expect(changed)
+    assert.same({ "labour" }, names(awake))
+    assert.is_nil(asleep:maybe(changed, 50))
+    assert.same({ "work" }, names(asleep))
+    assert.same({ "work" }, names(client()))
+  end)
+
+  it("together with another list changes neither for others", function()
+    local up, client = start("stdio", { resources = '[{"uri":"x://1","name":"1"}]', templates = "[]" })
+    up:on("resources/read", function() return '{"contents":[]}' end)
+    local awake, asleep = client(), client()
+    local function seen(c)
+      return json.at(c:result("resources/list", "{}"), "resources") .. json.at(c:result("resources/templates/list", "{}"), "resourceTemplates")
+    end
+    local was = seen(awake)
+    assert.equal(was, seen(asleep))
+    awake:result("resources/read", '{"uri":"x://1"}')
+    up:on("resources/list", function() return '{"resources":[]}' end)
+    up:on("resources/templates/list", function() return '{"resourceTemplates":[{"uriTemplate":"x://{n}","name":"n"}]}' end)
+    up.sessions[1]:notify "notifications/resources/list_changed"
+    awake:expect "notifications/resources/list_changed"
+    assert.equal('[][{"uriTemplate":"x://{n}","name":"n"}]', seen(awake))
+    assert.equal(was, seen(asleep))
+  end)
+end)

@@ -4,93 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mcp/flaw.h"
+#include "proxy/router.h"
 
 enum {
   MAX_PAGES = 1000,
   REST_MS = 1000,
-  MAX_ITEMS = 100000,
-  MAX_MESSAGES = 16, /* bytes of one list, in messages of the greatest size */
-  MAX_SHARED = 64    /* catalogues of one server: clients may think up capabilities without end */
+  MAX_SHARED = 64 /* catalogues of one server: clients may think up capabilities without end */
 };
-
-/* --- shelves --- */
-
-struct ln_shelf *ln_shelf_ref(struct ln_shelf *sh) {
-  sh->refs++;
-  return sh;
-}
-
-void ln_shelf_unref(struct ln_shelf *sh) {
-  if (!sh || --sh->refs) return;
-  for (size_t i = 0; i < sh->n_pages; i++) ln_msg_unref(sh->pages[i]);
-  for (size_t i = 0; i < sh->n_items; i++) ln_bytes_unref(sh->items[i].key);
-  free(sh->pages);
-  free(sh->items);
-  free(sh);
-}
-
-static struct ln_shelf *shelf_new(struct ln_upstream *u, enum ln_kind kind) {
-  struct ln_shelf *sh = calloc(1, sizeof *sh);
-  if (!sh) return NULL;
-  sh->refs = 1;
-  sh->kind = kind;
-  sh->upstream = u;
-  return sh;
-}
-
-static struct ln_bytes *unescaped(struct ln_str raw) {
-  struct ln_buf b;
-  ln_buf_init(&b, raw.n * 3 + 16);
-  struct ln_bytes *out = NULL;
-  if (ln_json_unescape(raw, true, &b) == LN_OK) out = b.len ? ln_buf_take(&b) : ln_bytes_new(0);
-  ln_buf_deinit(&b);
-  return out;
-}
-
-/* Adds one page's items. LN_EPROTOCOL when the result has no such list. */
-static int shelf_add(struct ln_shelf *sh, struct ln_msg *page) {
-  const struct ln_kind_row *row = &ln_kind_rows[sh->kind];
-  struct ln_json_item list, it, key;
-  if (!ln_json_get(page->result, row->array, &list) || list.type != LN_JSON_ARRAY)
-    return LN_EPROTOCOL;
-  size_t n = ln_json_count(list.value), bytes = page->text.n;
-  for (size_t i = 0; i < sh->n_pages; i++) bytes += sh->pages[i]->text.n;
-  if (sh->n_items + n > MAX_ITEMS ||
-      bytes > MAX_MESSAGES * sh->upstream->host->settings.max_message_bytes)
-    return LN_ELIMIT;
-  struct ln_msg **pages = realloc(sh->pages, (sh->n_pages + 1) * sizeof *pages);
-  if (!pages) return LN_ENOMEM;
-  sh->pages = pages;
-  struct ln_shelf_item *items = realloc(sh->items, (sh->n_items + n + 1) * sizeof *items);
-  if (!items) return LN_ENOMEM;
-  sh->items = items;
-  sh->pages[sh->n_pages++] = ln_msg_ref(page);
-  struct ln_json_cur cur = ln_json_enter(list.value);
-  while (ln_json_next(&cur, &it)) {
-    if (!ln_json_get(it.value, row->key, &key) || key.type != LN_JSON_STRING) {
-      LN_LOG(sh->upstream->host->log, WARN, sh->upstream->conf->name,
-             "a %s without %s was left out", row->noun, row->key);
-      continue;
-    }
-    struct ln_bytes *name = unescaped(ln_json_inside(key.value));
-    if (!name) return LN_ENOMEM;
-    const char *flaw = ln_flaw_of_item(it.value);
-    if (flaw)
-      LN_LOG(sh->upstream->host->log, WARN, sh->upstream->conf->name,
-             "%s \"%.*s\": %s; official clients refuse the whole list", row->noun,
-             LN_STR_ARG(((struct ln_str){name->data, name->len})), flaw);
-    sh->items[sh->n_items++] = (struct ln_shelf_item){it.value, name, key.value};
-  }
-  return LN_OK;
-}
-
-static bool shelf_same(const struct ln_shelf *a, const struct ln_shelf *b) {
-  if (a->n_items != b->n_items) return false;
-  for (size_t i = 0; i < a->n_items; i++)
-    if (!ln_str_eq(a->items[i].json, b->items[i].json)) return false;
-  return true;
-}
 
 /* --- catalogues --- */
 
@@ -235,7 +155,7 @@ static void fetch_reply(void *arg, struct ln_msg *reply) {
     fetch_end(f, none ? NULL : why);
     return;
   }
-  int rc = shelf_add(f->shelf, reply);
+  int rc = ln_shelf_add(f->shelf, reply);
   bool more = !rc && ln_json_get(reply->result, "nextCursor", &it) && it.type == LN_JSON_STRING;
   if (!more) {
     ln_msg_unref(reply);
@@ -280,7 +200,7 @@ static void fetch_page(struct fetch *f, struct ln_usession *us, struct ln_str cu
 static struct fetch *fetch_new(struct ln_catalogue *c, enum ln_kind kind, struct ln_usession *us,
                                void (*done)(struct fetch *, struct ln_shelf *, const char *)) {
   struct fetch *f = calloc(1, sizeof *f);
-  if (f) f->shelf = shelf_new(c->upstream, kind);
+  if (f) f->shelf = ln_shelf_new(c->upstream, kind);
   if (!f || !f->shelf) {
     free(f);
     return NULL;
@@ -380,7 +300,7 @@ static void waiter_go(struct waiter *w) {
     return;
   }
   if (!c->shelves[kind] && !ln_catalogue_offers(c, kind))
-    c->shelves[kind] = shelf_new(c->upstream, kind);
+    c->shelves[kind] = ln_shelf_new(c->upstream, kind);
   if (c->shelves[kind]) {
     waiter_end(w, c->shelves[kind], NULL);
     return;
@@ -462,27 +382,66 @@ static struct ln_catalogue *fork_catalogue(const struct ln_catalogue *c) {
   return own;
 }
 
+/* The sessions that share c and have none with the server itself, where the change was told: they
+ * hear of it, and share next from now on. */
+static void tell_sleepers(struct ln_catalogue *c, enum ln_kind kind, struct ln_catalogue *next) {
+  struct ln_upstream *u = c->upstream;
+  LN_LIST_EACH(l, &u->host->sessions) {
+    struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
+    const struct ln_usession *us = ln_session_usession(s, u);
+    if (ln_session_catalogue(s, u) != c || (us && us->state == LN_US_READY)) continue;
+    if (next == c || ln_session_set_catalogue(s, u, next) == LN_OK) ln_router_unheard(s, u, kind);
+  }
+}
+
+/* An HTTP server is one for all its sessions: what one of them heard may be true of every other.
+ * Shared lists that differ from what it lists now are asked for anew by whoever lists next. */
+static void doubt(struct ln_upstream *u, const struct ln_shelf *shelf) {
+  struct ln_list all, *l;
+  ln_list_init(&all);
+  while ((l = ln_list_shift(&u->catalogues))) ln_list_push(&all, l);
+  while ((l = ln_list_shift(&all))) {
+    struct ln_catalogue *c = LN_CONTAINER(l, struct ln_catalogue, link);
+    ln_list_push(&u->catalogues, l);
+    const struct ln_shelf *known = c->shelves[shelf->kind];
+    struct ln_catalogue *next = known && !ln_shelf_same(known, shelf) ? fork_catalogue(c) : NULL;
+    if (!next) continue;
+    next->own = false;
+    ln_shelf_unref(next->shelves[shelf->kind]);
+    next->shelves[shelf->kind] = NULL;
+    ln_list_remove(l); /* its reference is ours now */
+    ln_list_push(&u->catalogues, &next->link);
+    tell_sleepers(c, shelf->kind, next);
+    ln_catalogue_unref(c);
+  }
+}
+
 static void refetched(struct fetch *f, struct ln_shelf *shelf, const char *why) {
   struct ln_catalogue *c = f->catalogue;
+  struct ln_upstream *u = c->upstream;
+  struct ln_session *s = f->session;
+  struct ln_catalogue *now = s ? ln_session_catalogue(s, u) : NULL;
+  if (now && now->own) c = now; /* by another list's change, meanwhile */
   bool differs = false;
   if (!shelf) {
-    LN_LOG(c->upstream->host->log, WARN, c->upstream->conf->name, "a changed list can't be had: %s",
-           why);
-  } else if (c->shelves[shelf->kind] && shelf_same(c->shelves[shelf->kind], shelf)) {
+    LN_LOG(u->host->log, WARN, u->conf->name, "a changed list can't be had: %s", why);
+  } else if (c->shelves[shelf->kind] && ln_shelf_same(c->shelves[shelf->kind], shelf)) {
     ln_shelf_unref(shelf);
   } else {
     differs = true;
-    struct ln_session *s = f->session;
-    struct ln_upstream *u = c->upstream;
     bool everybody = !s || c->maker == f->us || c->own;
-    if (!everybody && s->state != LN_SESSION_GONE && ln_session_catalogue(s, u) == c) {
+    if (!everybody && s->state != LN_SESSION_GONE && now == c) {
       struct ln_catalogue *own = fork_catalogue(c);
       if (own && ln_session_set_catalogue(s, u, own) == LN_OK) c = own;
       ln_catalogue_unref(own); /* the session's now */
-      if (f->restarted) ln_catalogue_retire(f->catalogue);
+      if (f->restarted && !u->pool) ln_catalogue_retire(f->catalogue);
     }
     ln_shelf_unref(c->shelves[shelf->kind]);
     c->shelves[shelf->kind] = shelf;
+    if (s && u->pool) {
+      if (!c->own) tell_sleepers(c, shelf->kind, c);
+      doubt(u, shelf);
+    }
   }
   f->changed(f->arg, differs);
 }

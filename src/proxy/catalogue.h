@@ -4,9 +4,11 @@
  * Shared by all sessions that offer the same capabilities, until one of them hears list_changed and
  * finds something else: it has a catalogue of its own from then on. (A change that the server
  * announces to the session that fetched the list before that session used anything belongs to
- * everybody: servers complete their lists when they learn of the client.) A server that was started
- * again, or that says it is of another version, is asked anew: sessions that come from then on
- * share what it lists now. */
+ * everybody: servers complete their lists when they learn of the client.) An HTTP server is one for
+ * all: what was shared is then asked for anew by whoever lists next, and clients whose sessions
+ * with it are not open, so that they can't have heard, are told. A server that was started again,
+ * or that says it is of another version, is asked anew: sessions that come from then on share what
+ * it lists now. */
 #ifndef LN_PROXY_CATALOGUE_H
 #define LN_PROXY_CATALOGUE_H
 
@@ -74,6 +76,13 @@ void ln_catalogue_changed(struct ln_usession *us, enum ln_kind kind,
  * for what is no request for lists itself, it failed a moment ago. */
 bool ln_catalogue_hopeless(const struct ln_catalogue *c, enum ln_kind kind, bool listing);
 
+/* An empty list. One reference, the caller's. NULL: out of memory. */
+struct ln_shelf *ln_shelf_new(struct ln_upstream *u, enum ln_kind kind);
+/* Adds one page's items; page is counted. LN_EPROTOCOL when its result has no such list, LN_ELIMIT
+ * when there are too many, LN_ENOMEM. */
+int ln_shelf_add(struct ln_shelf *sh, struct ln_msg *page);
+/* The same definitions in the same order, byte for byte. */
+bool ln_shelf_same(const struct ln_shelf *a, const struct ln_shelf *b);
 struct ln_shelf *ln_shelf_ref(struct ln_shelf *sh);
 void ln_shelf_unref(struct ln_shelf *sh);
 

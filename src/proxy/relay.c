@@ -423,6 +423,15 @@ void ln_router_restarted(struct ln_usession *us) {
   }
 }
 
+void ln_router_unheard(struct ln_session *s, struct ln_upstream *u, enum ln_kind kind) {
+  struct ln_msg *m = s->state == LN_SESSION_OPEN
+                         ? ln_msg_notification(ln_kind_rows[kind].changed, LN_STR_NONE)
+                         : NULL;
+  struct ln_usession as = {.upstream = u, .owner = s};
+  if (m) relay_to_all(&as, m);
+  ln_msg_unref(m);
+}
+
 void ln_router_from_server(struct ln_usession *us, struct ln_msg *msg,
                            struct ln_urequest *request) {
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_SERVER);

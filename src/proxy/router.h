@@ -24,6 +24,9 @@ void ln_router_from_server(struct ln_usession *us, struct ln_msg *msg, struct ln
  * something else now. Lists that had been fetched are fetched anew, and who sees another than
  * before is told (protocol rule 75). */
 void ln_router_restarted(struct ln_usession *us);
+/* A list of that server has changed, and the session, which has none with it, couldn't hear: its
+ * client is told. */
+void ln_router_unheard(struct ln_session *s, struct ln_upstream *u, enum ln_kind kind);
 /* The initialize request for a new upstream session. One reference, the caller's; NULL: out of
  * memory. */
 struct ln_msg *ln_router_hello(struct ln_usession *us);
