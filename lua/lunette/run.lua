@@ -235,7 +235,7 @@ local function run_component(index)
   elseif component.verb == "resources" then
     value = component.fn(params.uri, ctx)
   else
-    local variables = template.variables(component.key, tostring(params.uri))
+    local variables = template.variables(core.run_shown(), tostring(params.uri))
     if not variables then
       errors.error(-32602, "Unknown resource: " .. tostring(params.uri), { uri = params.uri })
     end

@@ -104,6 +104,23 @@ describe("of the policy's own", function()
       assert.equal('{"full":"yes","id":"7","table":"users"} db://users/7?full=yes', read "db://users/7?full=yes")
       assert.equal("a/b/c.txt", read "files:///a/b/c.txt")
     end)
+
+    it("what templates find in the URI that rules have them presented by, and nothing by the old one", function()
+      local client, up = with [[
+        lunette.resource_templates.add { uriTemplate = "db://{table}/{id}{?full}", name = "rows",
+          read = function(uri, ctx, params) return lunette.json.encode(params) .. " " .. uri end }
+        lunette.resource_templates.rename { ["db://{table}/{id}{?full}"] = "sql:///{id}/of/{table}{?full}" }
+        lunette.resource_templates.transform("sql:*", function(template)
+          template.uriTemplate = template.uriTemplate:gsub("^sql:", "rows:")
+          return template end)]]
+      up:on("resources/read", function() return '{"contents":[]}' end)
+      local result = client:result("resources/read", '{"uri":"rows:///7%208/of/users?full=yes"}')
+      assert.equal("rows:///7%208/of/users?full=yes", json.value(result, "contents", 1, "uri"))
+      assert.equal('{"full":"yes","id":"7 8","table":"users"} rows:///7%208/of/users?full=yes', json.value(result, "contents", 1, "text"))
+      assert.equal("{}", client:result("resources/subscribe", '{"uri":"rows:///7/of/users"}'))
+      assert.equal(-32602, client:failure("resources/read", '{"uri":"db://users/7"}').code)
+      assert.equal(0, up:count "resources/read" + up:count "resources/subscribe")
+    end)
   end)
 
   describe("prompts give", function()

@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!ok) abort();
   struct ln_msg *m = ln_msg_request("tools/call", ln_buf_str(&params));
   bool done = false;
-  ln_policy_run_component(policy, 0, m, NULL, on_done, &done);
+  ln_policy_run_component(policy, 0, LN_STR_NONE, m, NULL, on_done, &done);
   while (!done) ln_loop_run(loop);
   ln_msg_unref(m);
   ln_buf_deinit(&params);

@@ -72,6 +72,13 @@ static int l_run_item(lua_State *L) {
   return 3;
 }
 
+/* run_shown() -> what the client calls the component that runs; only before it first waits */
+static int l_run_shown(lua_State *L) {
+  const struct ln_run *run = check_run(L);
+  lua_pushlstring(L, run->shown.p, run->shown.n);
+  return 1;
+}
+
 /* whom() -> the userdata that facts are asked with */
 static int l_run_whom(lua_State *L) {
   struct ln_run *run = check_run(L);
@@ -326,6 +333,7 @@ static int l_run_keep(lua_State *L) {
 const luaL_Reg ln_bind_run[] = {{"run", l_run_run},
                                 {"message", l_run_message},
                                 {"run_item", l_run_item},
+                                {"run_shown", l_run_shown},
                                 {"whom", l_run_whom},
                                 {"progress_token", l_run_progress_token},
                                 {"forward", l_run_forward},

@@ -171,7 +171,9 @@ static bool shows(const struct ln_entry *e, const struct uri_forms *f) {
 
 /* What a rule took away, or gave another form: the old one is no way around it. */
 static bool hides(const struct ln_entry *e, const struct uri_forms *f) {
-  bool gone = e->hidden || (e->native_json && !e->added);
+  bool renamed = e->upstream ? e->native_json && !e->added
+                             : !ln_str_eq(str_of(e->key), str_of(e->before_rules));
+  bool gone = e->hidden || renamed;
   return gone && (ln_template_match(str_of(e->before_rules), f->key) ||
                   ln_template_match(str_of(e->before_rules), ln_buf_str(&f->normal)) ||
                   ln_template_match(str_of(e->before_rules), ln_buf_str(&f->loose)));

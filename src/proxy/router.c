@@ -119,7 +119,7 @@ static void use_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn do
   }
   if (!e->upstream) {
     if (x->method->route == LN_ROUTE_USE) {
-      if (!ln_policy_run_component(x->gen->policy, e->component, msg, x, done, arg))
+      if (!ln_policy_run_component(x->gen->policy, e->component, str_of(e->key), msg, x, done, arg))
         fail(done, arg, -32603, "Out of memory");
     } else if (x->method->route == LN_ROUTE_COMPLETE)
       done(arg, ln_msg_result(LN_STR_LIT("{\"completion\":{\"values\":[]}}")));

@@ -276,8 +276,9 @@ size_t ln_run_left(const struct ln_run *run) {
   return run->left;
 }
 
-struct ln_run *ln_policy_run_component(struct ln_policy *p, size_t component, struct ln_msg *msg,
-                                       struct ln_exchange *x, ln_reply_fn done, void *arg) {
+struct ln_run *ln_policy_run_component(struct ln_policy *p, size_t component, struct ln_str shown,
+                                       struct ln_msg *msg, struct ln_exchange *x, ln_reply_fn done,
+                                       void *arg) {
   struct ln_run *run = ln_run_new(p, LN_RUN_COMPONENT, component);
   if (!run) return NULL;
   run->msg = ln_msg_ref(msg);
@@ -285,6 +286,7 @@ struct ln_run *ln_policy_run_component(struct ln_policy *p, size_t component, st
   if (run->x) p->host.exchange_ref(run->x);
   run->done = done;
   run->arg = arg;
+  run->shown = shown;
   ln_run_begin(run);
   return run;
 }

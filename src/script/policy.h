@@ -313,9 +313,10 @@ size_t ln_run_left(const struct ln_run *run); /* 0 for a hook's */
 void ln_run_answer(struct ln_run *run, uint64_t token, struct ln_msg *reply);
 
 /* Runs the handler of one of the policy's own components: tools/call, resources/read (params: the
- * template's variables for a template), prompts/get. msg is the request. done as above; not from
- * inside. */
-struct ln_run *ln_policy_run_component(struct ln_policy *p, size_t component, struct ln_msg *msg,
-                                       struct ln_exchange *x, ln_reply_fn done, void *arg);
+ * template's variables for a template), prompts/get. shown: what clients call it (borrowed), which
+ * a rule may have changed. msg is the request. done as above; not from inside. */
+struct ln_run *ln_policy_run_component(struct ln_policy *p, size_t component, struct ln_str shown,
+                                       struct ln_msg *msg, struct ln_exchange *x, ln_reply_fn done,
+                                       void *arg);
 
 #endif

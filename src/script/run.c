@@ -218,7 +218,7 @@ static bool resume(struct ln_run *run) {
   bool late = vm->guard.fired;
   run->used += ln_guard_leave(&vm->guard, vm->L, mark);
   vm->current = outer;
-  if (first) run->item = (struct ln_hook_item){0};
+  if (first) run->item = (struct ln_hook_item){0}, run->shown = LN_STR_NONE;
   if (run->cancelled) return false;
   if (status == LUA_YIELD && !late && run->op != LN_OP_NONE) return true;
   if (status == LUA_YIELD)

@@ -33,6 +33,7 @@ struct ln_run {
   struct ln_exchange *x;
   struct ln_transform *transform; /* TRANSFORM: counted */
   struct ln_hook_item item;       /* only until the first resume returns */
+  struct ln_str shown;            /* COMPONENT: what the client calls it; likewise */
   void (*forward)(void *arg, struct ln_run *run, uint64_t token, struct ln_msg *msg);
   void (*call_off)(void *arg);
   void (*done)(void *arg, struct ln_msg *reply);

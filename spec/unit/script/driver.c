@@ -253,8 +253,9 @@ int fake_hook(struct fake *f, int hook, const char *message, const char *item) {
 int fake_component(struct fake *f, int component, const char *message) {
   struct ln_msg *m = parse(message);
   int tag = ++f->tags;
-  struct ln_run *run = ln_policy_run_component(f->policy, (size_t)component, m, &f->x, on_done,
-                                               (void *)(intptr_t)tag);
+  struct ln_run *run = ln_policy_run_component(
+      f->policy, (size_t)component, ln_policy_decls(f->policy)->components[component].key, m, &f->x,
+      on_done, (void *)(intptr_t)tag);
   ln_msg_unref(m);
   return run ? tag : 0;
 }
