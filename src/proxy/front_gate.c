@@ -127,6 +127,12 @@ static struct ln_str header_text(struct ln_str v, struct ln_buf *out) {
   return ln_buf_str(out);
 }
 
+struct ln_gate ln_gate_id(struct ln_session *s, const struct ln_msg *msg) {
+  if (msg->kind == LN_MSG_REQUEST && ln_session_find(s, msg->id))
+    return (struct ln_gate){400, -32600, "A request with this id is under way already", NULL};
+  return (struct ln_gate){0};
+}
+
 struct ln_gate ln_gate_routing(const struct ln_http_head *head, const struct ln_msg *msg) {
   const struct ln_gate wrong = {400, -32600, "Mcp-Method or Mcp-Name says another than the body",
                                 NULL};

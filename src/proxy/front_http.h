@@ -118,6 +118,9 @@ struct ln_gate ln_gate_messages(const struct ln_http_head *head);
 struct ln_gate ln_gate_version(const struct ln_http_head *head);
 /* Mcp-Method and Mcp-Name, when there, say what the message says. */
 struct ln_gate ln_gate_routing(const struct ln_http_head *head, const struct ln_msg *msg);
+/* A request has an id of its own: with that of one under way its answer could not be told from the
+ * other's. */
+struct ln_gate ln_gate_id(struct ln_session *s, const struct ln_msg *msg);
 /* A copy of the headers for policies (see ln_front_headers_json). NULL: out of memory. */
 struct ln_bytes *ln_gate_headers(const struct ln_http_head *head);
 

@@ -84,6 +84,7 @@ static void post_message(struct ln_front_http *f, struct ln_http_request *r, str
     fs = ln_front_session_new(f, false, LN_STR_NONE, m, &gate);
   else if (!gate.status)
     fs = session_of(f, r, &gate);
+  if (!gate.status) gate = ln_gate_id(fs->session, m);
   if (gate.status) {
     ln_front_refuse(f, r, gate);
     return;

@@ -88,6 +88,7 @@ static void post_batch(struct ln_http_request *r, struct ln_front_session *fs, s
 static void post_message(struct ln_front_http *f, struct ln_http_request *r,
                          struct ln_front_session *fs, struct ln_msg *m, struct ln_bytes *headers) {
   struct ln_gate gate = ln_gate_routing(r->head, m);
+  if (!gate.status) gate = ln_gate_id(fs->session, m);
   if (gate.status) {
     ln_front_refuse(f, r, gate);
     return;

@@ -311,7 +311,14 @@ static void start(struct ln_exchange *x) {
 static void request_in(struct ln_session *s, struct ln_msg *msg, struct ln_sink *sink,
                        struct ln_bytes *headers) {
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_CLIENT);
-  bool twin = ln_session_find(s, msg->id) != NULL;
+  if (ln_session_find(s, msg->id)) {
+    /* An error under that id would be taken for the answer that is still to come. */
+    LN_LOG_RATIONED(s->host->log, &s->ration, ln_loop_now(s->host->loop), WARN, s->id,
+                    "dropped %.*s: a request with its id %.*s is under way already",
+                    LN_STR_ARG(msg->method), (int)LN_MIN(msg->id.n, (size_t)80), msg->id.p);
+    if (sink && sink->ops->give_up) sink->ops->give_up(sink);
+    return;
+  }
   struct ln_exchange *x = ln_exchange_new(s, msg, method, sink);
   if (!x) return;
   s->host->count.requests++;
@@ -324,9 +331,7 @@ static void request_in(struct ln_session *s, struct ln_msg *msg, struct ln_sink 
   s->in_flight++;
   char text[640];
   const char *cased = method->name_len ? NULL : ln_method_case_twin(msg->method);
-  if (twin) {
-    ln_exchange_fail(x, -32600, "A request with this id is under way already");
-  } else if (cased) {
+  if (cased) {
     snprintf(text, sizeof text, "method \"%.*s\" differs from \"%s\" only by case",
              LN_STR_ARG(msg->method), cased);
     LN_LOG_RATIONED(s->host->log, &s->ration, ln_loop_now(s->host->loop), WARN, s->id,
