@@ -50,6 +50,23 @@ describe("a handler", function()
       end)
     end
 
+    it("ping, of the server's side, too", function()
+      local client, up = with([[lunette.on("ping", function(request, forward, ctx)
+        local result = forward(request)
+        result.seen = ctx.upstream or "client"
+        return result end)]])
+      local pong
+      up:on("tools/call", function(req)
+        req:ask("ping", nil, function(raw)
+          pong = raw
+          req:reply '{"content":[]}'
+        end)
+      end)
+      client:result("tools/call", '{"name":"read"}')
+      assert.equal('{"seen":"files"}', pong.result)
+      assert.equal('{"seen":"client"}', client:result "ping")
+    end)
+
     it("initialize", function()
       local up = policy.server { server = everything }
       local client = lunette.between({ "stdio", "stdio" }, up, { policy = [[

@@ -80,6 +80,10 @@ static struct ln_session *session_of(struct ln_usession *us, struct ln_exchange 
  * -------------------------------------------------------------------------------------- */
 
 static void ask_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  if (x->method->route == LN_ROUTE_PING) { /* each hop answers its own */
+    done(arg, ln_msg_result(LN_STR_LIT("{}")));
+    return;
+  }
   /* Asked because there is a handler, not because the client offered it. */
   const char *lacking = ln_session_lacks(x->session, msg->method);
   if (lacking && ln_policy_handles(x->gen->policy, msg->method)) {
@@ -119,17 +123,18 @@ static void ask_shown(void *arg, struct ln_msg *shown) { /* id and token stay */
 static void request_in(struct ln_usession *us, struct ln_msg *msg, struct ln_exchange *cause,
                        struct ln_session *s) {
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_SERVER);
-  if (method->route == LN_ROUTE_PING) {
+  bool nobody = !s || s->state == LN_SESSION_GONE, crowded = !nobody && ln_session_crowded(s);
+  if (method->route == LN_ROUTE_PING && (nobody || crowded)) { /* no handler's business */
     struct ln_msg *m = ln_msg_result(LN_STR_LIT("{}"));
     if (m) ln_usession_respond(us, msg->id, m);
     ln_msg_unref(m);
     return;
   }
-  if (!s || s->state == LN_SESSION_GONE) {
+  if (nobody) {
     respond_error(us, msg->id, -32601, "No client to ask: this connection is shared");
     return;
   }
-  if (ln_session_crowded(s)) {
+  if (crowded) {
     respond_error(us, msg->id, -32603, "Too many requests at once");
     return;
   }
