@@ -428,6 +428,34 @@ describe("a stream", function()
   end)
 end)
 
+describe("the end of a process", function()
+  after_each(lunette.finish)
+
+  it("leaves clients that listen their streams until all is answered", function()
+    local up = upstream.new { tools = tools }
+    local held
+    up:on("tools/call", function(req) held = req end)
+    local host = start(lunette.bare(up))
+    local client, idle = open(host), open(host)
+    assert.equal(200, client:listen().status)
+    assert.equal(200, idle:listen().status)
+    local called = client:start("tools/call", '{"name":"work"}')
+    loop.wait(function() return held end, "the call")
+    host.process:kill "sigterm"
+    host.process:wait_stderr "finishing what is in flight"
+    held.session:notify "notifications/tools/list_changed"
+    assert.equal("get", client:expect("notifications/tools/list_changed").stream)
+    assert.is_false(idle.get.bytes.ended)
+    held:reply '{"content":[]}'
+    assert.equal('{"content":[]}', json.at(called:wait(), "result"))
+    assert.equal(0, (host.process:wait_exit()))
+    for _, c in ipairs { client, idle } do
+      loop.wait(function() return c.get.bytes.ended end, "the stream's end")
+      assert.equal("0\r\n\r\n", c.get.bytes:all():sub(-5))
+    end
+  end)
+end)
+
 describe("many sessions", function()
   after_each(lunette.finish)
 

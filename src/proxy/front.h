@@ -42,7 +42,10 @@ struct ln_front_http;
 int ln_front_http_start(struct ln_host *h, const char *host, uint16_t port,
                         struct ln_front_http **out, const char **why) LN_CHECK;
 uint16_t ln_front_http_port(const struct ln_front_http *f);
+/* No more connections, and no more sessions; those there are served. */
 void ln_front_http_drain(struct ln_front_http *f);
+/* Ends the streams that clients listen on, in order. */
+void ln_front_http_hang_up(struct ln_front_http *f);
 void ln_front_http_close(struct ln_front_http *f, void (*closed)(void *arg), void *arg);
 
 /* An exchange's headers as a JSON object with lower-case names. */

@@ -294,12 +294,14 @@ uint16_t ln_front_http_port(const struct ln_front_http *f) {
 
 void ln_front_http_drain(struct ln_front_http *f) {
   f->draining = true;
-  /* A listening stream would keep its connection for ever; that of HTTP+SSE brings responses. */
+  ln_http_server_drain(f->server);
+}
+
+void ln_front_http_hang_up(struct ln_front_http *f) {
   LN_LIST_EACH(l, &f->sessions) {
     struct ln_front_session *fs = LN_CONTAINER(l, struct ln_front_session, link);
-    if (fs->get && !fs->sse) ln_pipe_hang_up(fs->get);
+    if (fs->get) ln_pipe_hang_up(fs->get);
   }
-  ln_http_server_drain(f->server);
 }
 
 static void server_closed(void *arg) {

@@ -19,6 +19,7 @@ struct serve {
   struct ln_front_stdio *stdio;
   struct ln_front_http *http;
   bool ending;   /* no new work */
+  bool hung_up;  /* clients that listen were told, and have a moment to hear it */
   bool closing;  /* the fronts are being closed */
   size_t fronts; /* not yet closed */
   struct ln_timer poll;
@@ -58,6 +59,13 @@ static void poll_drained(struct ln_timer *t) {
   size_t left = ln_host_in_flight(s->host);
   bool late = ln_loop_now(s->host->loop) >= s->give_up_at;
   if (left && !late) {
+    ln_timer_start(s->host->loop, &s->poll, POLL_MS, poll_drained);
+    return;
+  }
+  /* Last: whoever's stream ends comes back at once, a few times, and then no more. */
+  if (s->http && !s->hung_up) {
+    s->hung_up = true;
+    ln_front_http_hang_up(s->http);
     ln_timer_start(s->host->loop, &s->poll, POLL_MS, poll_drained);
     return;
   }
