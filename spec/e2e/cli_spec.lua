@@ -174,6 +174,17 @@ describe("lunette", function()
       assert.falsy(result.stdout:find("hidden", 1, true), result.stdout)
     end)
 
+    it("says once of a server that it is down, explained or not", function()
+      local path = lunette.policy('local lunette = require "lunette"\nlunette.upstream("dead", { command = "/no/such/program" })')
+      for _, more in ipairs { "--json", "--explain", "--raw" } do
+        local result = lunette.cli { "list", more, path }
+        assert.equal(1, result.code)
+        assert.equal(1, select(2, result.stderr:gsub("\n", "")), result.stderr)
+        assert.truthy(result.stderr:find("/no/such/program: no such file or directory", 1, true), result.stderr)
+      end
+      assert.truthy(lunette.cli({ "list", "--log-level", "debug", path }).stderr:find("debug upstream dead: /no/such", 1, true))
+    end)
+
     it("--explain tells the whole way of everything", function()
       local policy = lunette.bare(server { name = "a" }, server { name = "b" }) .. "\n" .. [[
 lunette.tools.add { name = "now", handler = print }
@@ -390,7 +401,7 @@ Rules and handlers that do nothing here
         client:initialize()
         client:result("tools/list", "{}")
       end
-      local _, count = host.process.err:all():gsub('its tool "write" is not shown: that of files comes first', "")
+      local _, count = host.process.err:all():gsub('two of its tools are called "write": its "read" is shown, its "write" is not', "")
       assert.equal(1, count, host.process.err:all())
     end)
 

@@ -330,6 +330,7 @@ static int l_app_connect(lua_State *L) {
   /* What is asked once can't hear later of a server that was late: only their own deadlines count.
    */
   a->host.settings.start_timeout_ms = 3600 * 1000;
+  a->host.asked_once = true;
   a->local = ln_local_new(&a->host);
   if (!a->local) return fail(L, "out of memory");
   struct ln_msg *reply =

@@ -68,6 +68,7 @@ struct ln_host {
                              const struct ln_channel_events *events, void *owner, const char **why);
   void *dial_arg;
 
+  bool asked_once; /* by a command that says itself which servers failed it */
   bool closing;
   void (*closed)(void *arg);
   void *closed_arg;

@@ -50,6 +50,7 @@ static void note_failure(struct ln_usession *us, const char *why) {
   u->retry_at = now + pause_after(u->failures);
   u->rest_until = us->state == LN_US_READY ? 0 : now + LN_MAX(now - us->opened_at, REST_MS);
   if (why != u->last_error) snprintf(u->last_error, sizeof u->last_error, "%s", why);
+  ln_log_write(log_of(us), u->host->asked_once ? LN_LOG_DEBUG : LN_LOG_ERROR, us->topic, "%s", why);
 }
 
 /* --- opening --- */
@@ -91,7 +92,6 @@ static struct ln_usession *open_session(struct ln_upstream *u, struct ln_session
   if (!us->channel) {
     snprintf(u->last_error, sizeof u->last_error, "%s", *why);
     *why = u->last_error;
-    LN_LOG(h->log, ERROR, us->topic, "%s", u->last_error);
     note_failure(us, u->last_error);
     ln_map_deinit(&us->requests);
     ln_upstream_unref(u);
@@ -267,7 +267,6 @@ static void on_initialized(void *arg, struct ln_msg *reply) {
   return;
 fail:
   note_failure(us, why);
-  LN_LOG(log_of(us), ERROR, us->topic, "%s", why);
   ln_msg_unref(reply);
   ln_usession_close(us, why);
 }
@@ -455,7 +454,6 @@ static void channel_lost(void *arg, const char *why) {
   if (us->state == LN_US_CLOSING) return;
   note_failure(us, why);
   note_lost(us);
-  LN_LOG(log_of(us), ERROR, us->topic, "%s", why);
   ln_usession_close(us, why);
 }
 
@@ -466,7 +464,6 @@ static void channel_closed(void *arg, int err, const char *why) {
   if (us->state != LN_US_CLOSING) {
     if (err) {
       note_failure(us, why);
-      LN_LOG(h->log, ERROR, us->topic, "%s", why);
     }
     note_lost(us);
     us->state = LN_US_CLOSING;
@@ -525,7 +522,6 @@ static void channel_failed(void *arg, uint64_t tag, int err, int status, const c
   if (err == LN_ENOTFOUND && status == 404 && retry_elsewhere(us, r)) return;
   if (us->state == LN_US_INITIALIZING) {
     note_failure(us, why);
-    LN_LOG(log_of(us), ERROR, us->topic, "%s", why);
     ln_usession_close(us, why);
     return;
   }

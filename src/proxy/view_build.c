@@ -201,6 +201,22 @@ static void tell_long_name(const struct ln_view *v, const struct ln_entry *e) {
       LN_STR_ARG(str_of(e->key)), e->key->len, MODEL_API_NAME_MAX);
 }
 
+static void tell_shadowed(struct ln_view *v, const struct ln_entry *e,
+                          const struct ln_entry *first) {
+  const char *noun = ln_kind_rows[v->kind].noun;
+  struct ln_str key = str_of(e->key);
+  if (e->upstream && e->upstream == first->upstream)
+    ln_generation_tell(
+        v->gen, e->upstream->conf->name,
+        "two of its %ss are called \"%.*s\": its \"%.*s\" is shown, its \"%.*s\" is not", noun,
+        LN_STR_ARG(key), LN_STR_ARG(str_of(first->item->key)), LN_STR_ARG(str_of(e->item->key)));
+  else
+    ln_generation_tell(v->gen, e->upstream ? e->upstream->conf->name : "policy",
+                       "its %s \"%.*s\" is not shown: that of %s comes first", noun,
+                       LN_STR_ARG(key),
+                       first->upstream ? first->upstream->conf->name : "the policy");
+}
+
 static int index_entries(struct ln_view *v) {
   const struct ln_entry *first;
   for (size_t i = 0; i < v->n_entries; i++) {
@@ -212,10 +228,7 @@ static int index_entries(struct ln_view *v) {
                !(first->upstream && set_apart(v, e))) {
       /* What the policy has itself stands in the place of what servers have. */
       e->shadowed_by = first;
-      ln_generation_tell(v->gen, e->upstream ? e->upstream->conf->name : "policy",
-                         "its %s \"%.*s\" is not shown: that of %s comes first",
-                         ln_kind_rows[v->kind].noun, LN_STR_ARG(str_of(e->key)),
-                         first->upstream ? first->upstream->conf->name : "the policy");
+      tell_shadowed(v, e, first);
     } else {
       tell_long_name(v, e);
       /* A name set apart above is indexed here too: there is one of it. */

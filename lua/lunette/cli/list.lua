@@ -33,17 +33,21 @@ end
 
 -- --- what there is ------------------------------------------------------------------------------
 
--- Sections are { kind =, rows = … }; what could not be had is reported and left out.
-local function report(kind, why, state)
-  output.err("lunette: ", text.clean(("%s: %s"):format(kind.list, why)), "\n")
+-- Sections are { kind =, rows = … }; what could not be had is reported and left out. That a server is down is said
+-- once, at the end, not for each kind.
+local function report(client, kind, why, state)
   state.failed = true
+  for _, server in ipairs(client.app:servers()) do
+    if server.state == "down" and server.error and why:find(server.error, 1, true) then return end
+  end
+  output.err("lunette: ", text.clean(("%s: %s"):format(kind.list, why)), "\n")
 end
 
 local function presented(client, state)
   local sections = {}
   for _, kind in ipairs(session.KINDS) do
     local items, err = client:items(kind)
-    if not items then report(kind, session.describe_error("the server says", err), state) end
+    if not items then report(client, kind, session.describe_error("the server says", err), state) end
     sections[#sections + 1] = { kind = kind, rows = items or {} }
   end
   return sections
@@ -53,7 +57,7 @@ local function explained(client, state)
   local sections = {}
   for _, kind in ipairs(session.KINDS) do
     local entries, why = client.app:explain(kind.id)
-    if not entries then report(kind, why, state) end
+    if not entries then report(client, kind, why, state) end
     sections[#sections + 1] = { kind = kind, rows = entries or {} }
   end
   return sections
