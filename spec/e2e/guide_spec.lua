@@ -40,7 +40,7 @@ describe("lua/README.md", function()
   for _, block in ipairs(blocks()) do
     if not block.text:find("lunette.test", 1, true) then
       it(("has a policy that loads in line %d"):format(block.line), function()
-        local result = lunette.cli({ "check", lunette.policy(whole(block.text)) }, { env = { TICKETS_TOKEN = "t" } })
+        local result = lunette.cli({ "check", lunette.policy(whole(block.text)) }, { env = { TICKETS_TOKEN = "t", TEAM_TOKEN = "t" } })
         assert.equal(0, result.code, result.stderr)
       end)
     end
@@ -69,6 +69,22 @@ describe("lua/README.md", function()
     local blue = host.client { headers = { "X-Team: blue" } }
     blue:initialize()
     assert.equal('{"team":"blue"}', policy.call(blue, "read", "{}"))
+  end)
+
+  recipe("Over HTTP only with a token", {
+    way = { "http", "stdio" }, env = { TEAM_TOKEN = "sesame" }, headers = { "Authorization: Bearer sesame" },
+  }, function(client, up, host)
+    assert.same({ "read", "write", "delete" }, policy.seen(client))
+    up:on("tools/call", function(req)
+      req:notify("notifications/message", '{"level":"info","data":"has no headers"}')
+      req:reply '{"content":[]}'
+    end)
+    client:result("tools/call", '{"name":"read"}')
+    client:expect "notifications/message"
+    local stranger = host.client { headers = { "Authorization: Bearer simsim" } }
+    local hello = '{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"x","version":"1"}}'
+    assert.equal("a token is needed", stranger:failure("initialize", hello).message)
+    assert.equal(1, up:count "initialize")
   end)
 
   recipe("A person says yes first", { capabilities = '{"elicitation":{}}' }, function(client, up)

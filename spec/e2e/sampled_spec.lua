@@ -159,7 +159,7 @@ describe("the ready policy sample_with", function()
   it("tells a server that the model can't be asked, and the log why", function()
     local port = http.free_port()
     local cases = {
-      { api('{"error":{"message":"bad key sk-1"}}', 401).url, "The model can't be asked: status 401", "401 {\"error\":{\"message\":\"bad key sk-1\"}}" },
+      { api('{"error":{"message":"bad key sk-1"}}', 401).url, "The model can't be asked: status 401", "answered 401: {\"error\":{\"message\":\"bad" },
       { "http://127.0.0.1:" .. port, "The model can't be asked", "connection refused" },
       { api("<html>").url, "policy error", "the body is not JSON" },
       { api("{}").url, "policy error", "openai.lua" },

@@ -166,7 +166,7 @@ end
 
 --- Lunette between one client and one scripted server (its options, or one that exists already):
 --- returns the client, not initialized, the server, and for HTTP the host. options.policy: text after
---- the upstream's line; options.extra: further fields of the upstream.
+--- the upstream's line; options.extra: further fields of the upstream; options.headers: an HTTP client's.
 function M.between(way, server, options)
   options = options or {}
   local up = server.on and server or upstream.new(server)
@@ -177,7 +177,7 @@ function M.between(way, server, options)
     return M.stdio { policy = policy, flags = options.flags, step = options.step, env = options.env }, up
   end
   local host = M.http { policy = policy, flags = options.flags, env = options.env }
-  return host.client { step = options.step }, up, host
+  return host.client { step = options.step, headers = options.headers }, up, host
 end
 
 --- For after_each (or teardown): ends everything and checks that nothing is left.

@@ -43,12 +43,12 @@ function M.server(options)
 end
 
 --- A client behind `policy`: client, server, host (HTTP). options: way, capabilities (of the client, raw), version,
--- env, flags, and those of server().
+-- env, flags, headers, and those of server().
 function M.with(policy, options)
   options = options or {}
   local up = options.up or M.server(options)
   local client, _, host = lunette.between(options.way or { "stdio", "stdio" }, up,
-    { policy = policy, env = options.env, flags = options.flags, extra = options.extra })
+    { policy = policy, env = options.env, flags = options.flags, extra = options.extra, headers = options.headers })
   client:initialize { capabilities = options.capabilities, version = options.version, info = options.info }
   return client, up, host
 end

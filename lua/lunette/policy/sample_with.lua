@@ -60,7 +60,9 @@ return options.policy("sample_with", {
     local ok, response = pcall(lunette.http, ask)
     if not ok or response.status ~= 200 then
       -- The log gets it all; a server need not know whom the policy asks with which key.
-      lunette.log.error(("%s: %s"):format(what, ok and response.status .. " " .. response.body:sub(1, 500) or response))
+      local why = not ok and response
+        or ("%s answered %d: %s"):format(url:match "^[^?]*", response.status, response.body:sub(1, 500))
+      lunette.log.error(("%s: %s"):format(what, why))
       lunette.error(-32603, "The model can't be asked" .. (ok and ": status " .. response.status or ""))
     end
     local blocks, reason, model = api.answer(response:json())
