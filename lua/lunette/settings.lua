@@ -16,6 +16,7 @@ local known = {
   watchdog = { "time", 10, 0, YEAR },
   memory_limit = { "limit", 256 * 1024 * 1024, 8 * 1024 * 1024, 64 * 1024 ^ 3 },
   drain_timeout = { "time", 5, 0, YEAR },
+  list_max_age = { "time", 10, 0, YEAR },
   session_timeout = { "time", 1800, 0.001, YEAR },
   session_key_file = { "file" }, -- none: in the user's state folder
   http_timeout = { "time", 30, 0.001, YEAR },

@@ -341,6 +341,7 @@ function Prompts.get(name, args, ctx) end
 ---@field watchdog? number seconds after that until what can't be stopped ends the process; 0: never (10)
 ---@field memory_limit? integer bytes of memory of the policy's Lua; 0: no limit (256 MiB)
 ---@field drain_timeout? number seconds that requests get to finish at the end (5)
+---@field list_max_age? number seconds after which a list whose changes an HTTP server can't tell is asked for anew (10)
 ---@field session_timeout? number seconds an HTTP session may be idle (1800)
 ---@field session_key_file? string holds the secret that lets HTTP sessions outlive a restart; read when Lunette starts
 ---@field http_timeout? number seconds of a lunette.http that doesn't say (30)

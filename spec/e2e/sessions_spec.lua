@@ -361,10 +361,10 @@ describe("a list that changes while clients share it", function()
 
   local before, after = '[{"name":"work","inputSchema":{"type":"object"}}]', '[{"name":"labour","inputSchema":{"type":"object"}}]'
 
-  local function start(kind, options)
+  local function start(kind, options, policy)
     local up = upstream.new(options)
     up:on("tools/call", function() return '{"content":[]}' end)
-    local host = lunette.http { policy = ("lunette.upstream('up', %s)"):format((kind == "http" and up:http() or up):lua()) }
+    local host = lunette.http { policy = (policy or "") .. ("\nlunette.upstream('up', %s)"):format((kind == "http" and up:http() or up):lua()) }
     local function client(capabilities)
       local c = host.client()
       c:initialize { capabilities = capabilities }
@@ -446,5 +446,37 @@ describe("a list that changes while clients share it", function()
     awake:expect "notifications/resources/list_changed"
     assert.equal('[][{"uriTemplate":"x://{n}","name":"n"}]', seen(awake))
     assert.equal(was, seen(asleep))
+  end)
+
+  for what, options in pairs { ["does not announce changes"] = { capabilities = '{"tools":{}}' }, ["has no sessions"] = { session = false },
+    ["has no stream to listen to"] = { no_get = true } } do
+    it("over HTTP, of a server that " .. what .. ", is asked for anew when it is old", function()
+      options.tools = before
+      local up, client = start("http", options, "lunette.configure { list_max_age = 0.3 }")
+      local first, second = client(), client()
+      for _, c in ipairs { first, second } do assert.same({ "work" }, names(c)) end
+      first:result("tools/call", work)
+      options.tools = after
+      assert.same({ "work" }, names(second))
+      assert.equal(1, up:count "tools/list")
+      loop.sleep(300)
+      assert.same({ "labour" }, names(second))
+      for _, c in ipairs { first, client() } do assert.same({ "labour" }, names(c)) end
+      assert.equal(2, up:count "tools/list")
+      -- What can't be had anew is as it was.
+      up:on("tools/list", function(req) req:fail(-32603, "not now") end)
+      loop.sleep(300)
+      assert.same({ "labour" }, names(first))
+      assert.equal(3, up:count "tools/list")
+    end)
+  end
+
+  it("over HTTP is asked for once where a client hears what changes", function()
+    local up, client = start("http", { tools = before }, "lunette.configure { list_max_age = 0 }")
+    local c = client()
+    assert.same({ "work" }, names(c))
+    c:result("tools/call", work)
+    for _ = 1, 3 do assert.same({ "work" }, names(c)) end
+    assert.equal(1, up:count "tools/list")
   end)
 end)

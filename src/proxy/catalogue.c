@@ -105,6 +105,8 @@ struct fetch {
   struct ln_usession *us;     /* who began it: compared, never followed; it may have gone */
   struct ln_shelf *shelf;
   struct ln_bytes *cursor;
+  const struct ln_session
+      *asker;     /* on whose list's behalf; compared only. NULL: a change was told */
   bool restarted; /* the server was started again: what others were shown is out of date for all */
   void (*done)(struct fetch *f, struct ln_shelf *shelf, const char *why);
   struct ln_catalogue *catalogue; /* counted */
@@ -377,19 +379,22 @@ static struct ln_catalogue *fork_catalogue(const struct ln_catalogue *c) {
   struct ln_catalogue *own = catalogue_alloc(c->upstream, c->offered, c->hello);
   if (!own) return NULL;
   own->own = true;
-  for (int k = 0; k < LN_KINDS; k++)
+  for (int k = 0; k < LN_KINDS; k++) {
     own->shelves[k] = c->shelves[k] ? ln_shelf_ref(c->shelves[k]) : NULL;
+    own->asked_at[k] = c->asked_at[k];
+  }
   return own;
 }
 
 /* The sessions that share c and have none with the server itself, where the change was told: they
  * hear of it, and share next from now on. */
-static void tell_sleepers(struct ln_catalogue *c, enum ln_kind kind, struct ln_catalogue *next) {
+static void tell_sleepers(struct ln_catalogue *c, enum ln_kind kind, struct ln_catalogue *next,
+                          const struct ln_session *but) {
   struct ln_upstream *u = c->upstream;
   LN_LIST_EACH(l, &u->host->sessions) {
     struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
     const struct ln_usession *us = ln_session_usession(s, u);
-    if (ln_session_catalogue(s, u) != c || (us && us->state == LN_US_READY)) continue;
+    if (s == but || ln_session_catalogue(s, u) != c || (us && us->state == LN_US_READY)) continue;
     if (next == c || ln_session_set_catalogue(s, u, next) == LN_OK) ln_router_unheard(s, u, kind);
   }
 }
@@ -411,7 +416,7 @@ static void doubt(struct ln_upstream *u, const struct ln_shelf *shelf) {
     next->shelves[shelf->kind] = NULL;
     ln_list_remove(l); /* its reference is ours now */
     ln_list_push(&u->catalogues, &next->link);
-    tell_sleepers(c, shelf->kind, next);
+    tell_sleepers(c, shelf->kind, next, NULL);
     ln_catalogue_unref(c);
   }
 }
@@ -429,7 +434,7 @@ static void refetched(struct fetch *f, struct ln_shelf *shelf, const char *why) 
     ln_shelf_unref(shelf);
   } else {
     differs = true;
-    bool everybody = !s || c->maker == f->us || c->own;
+    bool everybody = !s || f->asker || c->maker == f->us || c->own;
     if (!everybody && s->state != LN_SESSION_GONE && now == c) {
       struct ln_catalogue *own = fork_catalogue(c);
       if (own && ln_session_set_catalogue(s, u, own) == LN_OK) c = own;
@@ -438,8 +443,8 @@ static void refetched(struct fetch *f, struct ln_shelf *shelf, const char *why) 
     }
     ln_shelf_unref(c->shelves[shelf->kind]);
     c->shelves[shelf->kind] = shelf;
-    if (s && u->pool) {
-      if (!c->own) tell_sleepers(c, shelf->kind, c);
+    if (u->pool && (s || f->asker)) {
+      if (!c->own) tell_sleepers(c, shelf->kind, c, f->asker);
       doubt(u, shelf);
     }
   }
@@ -467,4 +472,37 @@ void ln_catalogue_changed(struct ln_usession *us, enum ln_kind kind,
   f->changed = done;
   f->arg = arg;
   fetch_page(f, us, LN_STR_NONE);
+}
+
+/* --- changes that nobody tells --- */
+
+static bool told_of_changes(const struct ln_catalogue *c, enum ln_kind kind) {
+  struct ln_json_item of, told;
+  if (!ln_json_get(c->capabilities, ln_kind_rows[kind].capability, &of) ||
+      !ln_json_get(of.value, "listChanged", &told) || !ln_str_is(told.value, "true"))
+    return false;
+  LN_LIST_EACH(l, &c->upstream->usessions) {
+    const struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, link);
+    if (us->state == LN_US_READY && !us->channel->deaf) return true;
+  }
+  return false;
+}
+
+bool ln_catalogue_refresh(struct ln_session *s, struct ln_upstream *u, enum ln_kind kind,
+                          void (*done)(void *arg, bool differs), void *arg) {
+  struct ln_catalogue *c = ln_session_catalogue(s, u);
+  if (!u->pool || !c || !c->shelves[kind] || !c->shelves[kind]->n_pages || c->fetching[kind] ||
+      now_of(c) - c->asked_at[kind] < u->host->settings.list_max_age_ms ||
+      told_of_changes(c, kind) || ln_upstream_rests(u))
+    return false;
+  const char *why;
+  struct ln_usession *us = ln_usession_for(s, u, &why);
+  struct fetch *f = us ? fetch_new(c, kind, us, refetched) : NULL;
+  if (!f) return false;
+  f->asker = s;
+  f->changed = done;
+  f->arg = arg;
+  c->asked_at[kind] = now_of(c);
+  fetch_page(f, us, LN_STR_NONE);
+  return true;
 }

@@ -6,9 +6,10 @@
  * announces to the session that fetched the list before that session used anything belongs to
  * everybody: servers complete their lists when they learn of the client.) An HTTP server is one for
  * all: what was shared is then asked for anew by whoever lists next, and clients whose sessions
- * with it are not open, so that they can't have heard, are told. A server that was started again,
- * or that says it is of another version, is asked anew: sessions that come from then on share what
- * it lists now. */
+ * with it are not open, so that they can't have heard, are told. Where no open one would hear, or
+ * the server has no way to tell, its lists are good for list_max_age. A server that was started
+ * again, or that says it is of another version, is asked anew: sessions that come from then on
+ * share what it lists now. */
 #ifndef LN_PROXY_CATALOGUE_H
 #define LN_PROXY_CATALOGUE_H
 
@@ -70,6 +71,13 @@ void ln_catalogue_shelf(struct ln_session *s, struct ln_upstream *u, enum ln_kin
 /* The server said list_changed in this usession: fetches again what had been fetched, then calls
  * done. */
 void ln_catalogue_changed(struct ln_usession *us, enum ln_kind kind,
+                          void (*done)(void *arg, bool differs), void *arg);
+
+/* A client lists: asks an HTTP server for the list again, where what is indexed is older than
+ * list_max_age and no open session with the server would be told of changes. False: nothing is
+ * asked. Else done is called, from the loop or at once; what was indexed stays until then, and also
+ * when the server fails. */
+bool ln_catalogue_refresh(struct ln_session *s, struct ln_upstream *u, enum ln_kind kind,
                           void (*done)(void *arg, bool differs), void *arg);
 
 /* The list can't be had soon: it has been asked for for longer than clients are made to wait, or,

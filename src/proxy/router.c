@@ -10,6 +10,7 @@
 #include "mcp/template.h"
 #include "mcp/uri.h"
 #include "proxy/catalogue.h"
+#include "proxy/freshen.h"
 #include "proxy/handshake.h"
 #include "proxy/hooks.h"
 #include "proxy/resolve.h"
@@ -207,6 +208,11 @@ static bool list_unoffered(const struct ln_session *s, enum ln_kind kind) {
   return !own;
 }
 
+static void list_fresh(void *arg) {
+  struct listing *l = arg;
+  ln_view_get(l->x->session, l->x->method->kind, l->x, list_view, l);
+}
+
 static void list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   if (list_unoffered(x->session, x->method->kind)) {
     send_only(x, msg, done, arg);
@@ -219,7 +225,11 @@ static void list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, vo
   }
   ln_exchange_ref(x);
   *l = (struct listing){.x = x, .msg = ln_msg_ref(msg), .done = done, .arg = arg};
-  ln_view_get(x->session, x->method->kind, x, list_view, l);
+  struct ln_json_item cursor;
+  if (msg->params.p && ln_json_get(msg->params, "cursor", &cursor))
+    list_fresh(l); /* a further page of what the client has seen the beginning of */
+  else
+    ln_freshen(x, x->method->kind, list_fresh, l);
 }
 
 /* --- the rest

@@ -179,6 +179,7 @@ static void read_settings(lua_State *L, struct ln_policy *p) {
   s->watchdog_ms = field_ms(L, "watchdog");
   s->memory_limit = (size_t)field_number(L, "memory_limit");
   s->drain_timeout_ms = field_ms(L, "drain_timeout");
+  s->list_max_age_ms = field_ms(L, "list_max_age");
   s->session_timeout_ms = field_ms(L, "session_timeout");
   s->max_message_bytes = (size_t)field_number(L, "max_message_bytes");
   s->max_depth = (unsigned)field_number(L, "max_depth");

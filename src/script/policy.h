@@ -71,6 +71,7 @@ struct ln_settings {
   uint64_t watchdog_ms;      /* after that, until what can't be stopped ends the process: 10,000 */
   size_t memory_limit;       /* bytes of Lua's; 0: none. 256 MiB */
   uint64_t drain_timeout_ms; /* 5,000 */
+  uint64_t list_max_age_ms;  /* of a list whose changes nobody hears: 10,000 */
   uint64_t session_timeout_ms;  /* an idle HTTP session: 1,800,000 */
   size_t max_message_bytes;     /* 4 MiB */
   unsigned max_depth;           /* 128 */

@@ -71,6 +71,9 @@ struct ln_channel {
   /* Messages come on streams of their own: related 0 says that one belongs to no request. Else (a
    * child, HTTP+SSE) it says nothing. May change until the first message. */
   bool streams;
+  /* HTTP, once initialized: what belongs to no request can't reach us, for the server has no
+   * session or no stream for it. */
+  bool deaf;
 };
 
 #ifndef LN_FFI

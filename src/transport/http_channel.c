@@ -351,6 +351,7 @@ static void channel_initialized(struct ln_channel *base, const char *version, bo
   ln_http_channel_stale(c);
   c->expects = true;
   c->listens = listen && !c->sse;
+  c->base.deaf = !c->session && !c->sse;
 }
 
 /* The rest of a response is read for a moment: it is mostly just the end, and a connection that

@@ -156,6 +156,7 @@ void ln_http_stream_data(struct ln_http_post *p, struct ln_str data) {
 
 static void stop_listening(struct ln_http_post *p, const char *why) {
   log_stop(p, why);
+  p->c->base.deaf = true;
   ln_http_post_done(p, false);
 }
 

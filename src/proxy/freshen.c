@@ -1,0 +1,53 @@
+/* Asks servers for lists again; see freshen.h. It lives until the last of them has answered, also
+ * when nobody waits any more. */
+#include "proxy/freshen.h"
+
+#include <stdlib.h>
+
+#include "proxy/catalogue.h"
+
+struct freshening {
+  void (*then)(void *arg);
+  void *arg;
+  struct ln_timer patience;
+  size_t pending; /* answers, and one while they are being asked */
+  bool over;
+};
+
+static void go_on(struct freshening *f) {
+  if (f->over) return;
+  f->over = true;
+  ln_timer_stop(&f->patience);
+  f->then(f->arg);
+}
+
+static void answered(void *arg, bool differs) {
+  struct freshening *f = arg;
+  (void)differs;
+  if (--f->pending) return;
+  go_on(f);
+  free(f);
+}
+
+static void out_of_patience(struct ln_timer *t) {
+  go_on(LN_CONTAINER(t, struct freshening, patience));
+}
+
+void ln_freshen(struct ln_exchange *x, enum ln_kind kind, void (*then)(void *arg), void *arg) {
+  struct ln_host *h = x->session->host;
+  const struct ln_generation *g = x->gen;
+  struct freshening *f = calloc(1, sizeof *f);
+  if (!f) { /* what is known will do */
+    then(arg);
+    return;
+  }
+  *f = (struct freshening){.then = then, .arg = arg, .pending = 1};
+  ln_timer_init(&f->patience);
+  for (size_t i = 0; i < g->n_upstreams; i++) {
+    f->pending++;
+    if (!ln_catalogue_refresh(x->session, g->upstreams[i], kind, answered, f)) f->pending--;
+  }
+  if (f->pending > 1 && g->n_upstreams > 1)
+    ln_timer_start(h->loop, &f->patience, h->settings.start_timeout_ms, out_of_patience);
+  answered(f, false);
+}

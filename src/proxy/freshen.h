@@ -1,0 +1,13 @@
+/* What is done before a client is shown a list: servers whose lists may have changed without
+ * anybody having been told are asked again. */
+#ifndef LN_PROXY_FRESHEN_H
+#define LN_PROXY_FRESHEN_H
+
+#include "proxy/session.h"
+
+/* then is called once the lists of that kind are as new as they can be had: at once when there is
+ * nothing to ask. With several servers none is waited for longer than start_timeout. x: the
+ * client's list request, which lives until then. */
+void ln_freshen(struct ln_exchange *x, enum ln_kind kind, void (*then)(void *arg), void *arg);
+
+#endif
