@@ -148,7 +148,7 @@ static bool comes_again(const struct ln_shelf *sh, struct ln_str cursor) {
 static void fetch_reply(void *arg, struct ln_msg *reply) {
   struct fetch *f = arg;
   struct ln_json_item it;
-  char why[512];
+  char why[LN_WHY_MAX + 128];
   if (reply->kind == LN_MSG_ERROR) {
     bool none = ln_json_get(reply->error, "code", &it) && ln_str_is(it.value, "-32601");
     ln_msg_error_words(reply, why, sizeof why);

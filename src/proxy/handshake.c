@@ -334,7 +334,7 @@ static void server_known(struct ln_watcher *w, struct ln_usession *us, bool read
   struct hello *h = LN_CONTAINER(w, struct wait, watch)->hello;
   struct ln_session *s = h->x->session;
   if (!ready)
-    snprintf(h->why, sizeof h->why, "Server \"%s\": %s", us->upstream->conf->name, why);
+    ln_upstream_blame(us->upstream, why, h->why, sizeof h->why);
   else if (!ln_session_catalogue(s, us->upstream) && us->catalogue &&
            ln_session_set_catalogue(s, us->upstream, us->catalogue))
     snprintf(h->why, sizeof h->why, "out of memory");
@@ -359,7 +359,7 @@ static void ask_server(struct hello *h, size_t i) {
   const char *why;
   struct ln_usession *us = ln_usession_for(s, u, &why);
   if (!us) {
-    snprintf(h->why, sizeof h->why, "Server \"%s\": %s", u->conf->name, why);
+    ln_upstream_blame(u, why, h->why, sizeof h->why);
     return;
   }
   h->pending++;

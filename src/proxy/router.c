@@ -50,7 +50,7 @@ void ln_router_send(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg 
     if (ln_usession_request(us, msg, name_at, name_with, x, done, arg)) return;
   }
   char text[LN_WHY_MAX + 128];
-  snprintf(text, sizeof text, "Server \"%s\": %s", u->conf->name, why);
+  ln_upstream_blame(u, why, text, sizeof text);
   fail(done, arg, -32603, text);
 }
 
@@ -161,7 +161,7 @@ struct listing {
   ln_reply_fn done;
   void *arg;
   struct ln_view *view; /* counted: once it is there */
-  char why[200];
+  char why[LN_WHY_MAX + 128];
 };
 
 static void list_end(struct listing *l) {

@@ -218,7 +218,7 @@ static bool tell(struct topic *t, int value, struct waiter *w) {
   }
   if (w) {
     char text[LN_WHY_MAX + 128];
-    snprintf(text, sizeof text, "Server \"%s\": %s", t->upstream->conf->name, why);
+    ln_upstream_blame(t->upstream, why, text, sizeof text);
     settle(t, w, ln_msg_error(-32603, text, LN_STR_NONE));
   }
   return false;

@@ -58,8 +58,8 @@ static void to_server(struct ln_exchange *x, struct ln_msg *msg, struct ln_usess
   if (!us) us = ln_usession_for_request(x->session, x->upstream, &why);
   if (us && ln_usession_request(us, msg, native ? msg->task_id : LN_STR_NONE, native, x, done, arg))
     return;
-  char text[700];
-  snprintf(text, sizeof text, "Server \"%s\": %s", x->upstream->conf->name, why);
+  char text[LN_WHY_MAX + 128];
+  ln_upstream_blame(x->upstream, why, text, sizeof text);
   fail(done, arg, -32603, text);
 }
 

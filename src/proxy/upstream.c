@@ -174,6 +174,13 @@ bool ln_upstream_rests(const struct ln_upstream *u) {
   return u->health == LN_UPSTREAM_DOWN && ln_loop_now(u->host->loop) < u->rest_until;
 }
 
+void ln_upstream_blame(const struct ln_upstream *u, const char *why, char *out, size_t size) {
+  int n = snprintf(out, size, "Server \"%s\": ", u->conf->name);
+  size_t lead = n > 0 && (size_t)n < size ? (size_t)n : 0;
+  bool said = lead && strncmp(why, out, lead) == 0;
+  snprintf(out + lead, size - lead, "%s", said ? why + lead : why);
+}
+
 bool ln_upstream_late(const struct ln_upstream *u) {
   uint64_t now = ln_loop_now(u->host->loop), patience = u->host->settings.start_timeout_ms;
   LN_LIST_EACH(l, &u->usessions) {

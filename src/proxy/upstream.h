@@ -105,6 +105,8 @@ void ln_upstream_retire(struct ln_upstream *u);
 /* It failed a moment ago (no longer than it took to fail, and at least a second): what asks all
  * servers for something, as a list does, should do without it. */
 bool ln_upstream_rests(const struct ln_upstream *u);
+/* Says that it was this server ("Server \"NAME\": why"), once: why may say so already. */
+void ln_upstream_blame(const struct ln_upstream *u, const char *why, char *out, size_t size);
 /* Some session with it has been starting for longer than clients are made to wait. */
 bool ln_upstream_late(const struct ln_upstream *u);
 
@@ -144,6 +146,8 @@ void ln_usession_notify(struct ln_usession *us, struct ln_msg *msg);
 void ln_usession_respond(struct ln_usession *us, struct ln_str id, struct ln_msg *reply);
 /* The client has said notifications/initialized (its own message, or NULL for one of ours). */
 void ln_usession_client_open(struct ln_usession *us, struct ln_msg *initialized);
+/* Its start has come to nothing: held against the server, logged, and it ends. */
+void ln_usession_give_up(struct ln_usession *us, const char *why);
 /* Ends it; what is under way fails with why. */
 void ln_usession_close(struct ln_usession *us, const char *why);
 void ln_usession_pause(struct ln_usession *us, bool pause);

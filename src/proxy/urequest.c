@@ -59,7 +59,11 @@ void ln_urequest_end(struct ln_urequest *r, struct ln_msg *reply) {
 void ln_urequest_fail(struct ln_urequest *r, const char *fmt, const char *why) {
   char text[LN_WHY_MAX + 128], whole[sizeof text + 128];
   snprintf(text, sizeof text, fmt, why);
-  snprintf(whole, sizeof whole, "Server \"%s\": %s", r->usession->upstream->conf->name, text);
+  if (r->id && r->usession->state == LN_US_INITIALIZING) { /* no other has an id by then */
+    ln_usession_give_up(r->usession, text);
+    return;
+  }
+  ln_upstream_blame(r->usession->upstream, text, whole, sizeof whole);
   ln_urequest_end(r, ln_msg_error(-32603, whole, LN_STR_NONE));
 }
 
@@ -119,13 +123,13 @@ static void on_deadline(struct ln_timer *t) {
     reply(arg, ln_msg_error(-32603, "The server made no task of the request in time", LN_STR_NONE));
     return;
   }
-  bool initialize = us->state != LN_US_READY;
-  if (r->id && !initialize) {
+  bool starts = us->state != LN_US_READY;
+  if (r->id && !starts) {
     tell_cancelled(us, r->id, "timed out");
     ln_channel_abandon(us->channel, (uint64_t)r->id);
   }
   LN_LOG(log_of(us), WARN, us->topic, "no answer to %.*s in time", LN_STR_ARG(r->msg->method));
-  ln_urequest_fail(r, "no answer to %s in time", initialize ? "initialize" : "the request");
+  ln_urequest_fail(r, "no answer to %s in time", starts ? "initialize" : "the request");
 }
 
 void ln_urequest_send(struct ln_usession *us, struct ln_urequest *r) {

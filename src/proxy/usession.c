@@ -227,6 +227,11 @@ void ln_usession_pause(struct ln_usession *us, bool pause) {
 
 /* --- the handshake --- */
 
+void ln_usession_give_up(struct ln_usession *us, const char *why) {
+  note_failure(us, why);
+  ln_usession_close(us, why);
+}
+
 static void on_initialized(void *arg, struct ln_msg *reply) {
   struct ln_usession *us = arg;
   struct ln_upstream *u = us->upstream;
@@ -266,9 +271,8 @@ static void on_initialized(void *arg, struct ln_msg *reply) {
   if (us->probe) ln_usession_close(us, "it was asked for nothing but whether it is there");
   return;
 fail:
-  note_failure(us, why);
   ln_msg_unref(reply);
-  ln_usession_close(us, why);
+  ln_usession_give_up(us, why);
 }
 
 static void channel_ready(void *arg) {
@@ -520,11 +524,6 @@ static void channel_failed(void *arg, uint64_t tag, int err, int status, const c
     return;
   }
   if (err == LN_ENOTFOUND && status == 404 && retry_elsewhere(us, r)) return;
-  if (us->state == LN_US_INITIALIZING) {
-    note_failure(us, why);
-    ln_usession_close(us, why);
-    return;
-  }
   ln_urequest_fail(r, "%s", why);
 }
 

@@ -136,9 +136,7 @@ static void got_shelf(void *arg, struct ln_shelf *shelf, const char *why) {
   struct getter *g = a->g;
   if (!g->done) {
     g->shelves[a->index] = shelf ? ln_shelf_ref(shelf) : NULL;
-    if (!shelf)
-      snprintf(g->why, sizeof g->why, "Server \"%s\": %s", g->gen->upstreams[a->index]->conf->name,
-               why);
+    if (!shelf) ln_upstream_blame(g->gen->upstreams[a->index], why, g->why, sizeof g->why);
     if (--g->missing == 0) getter_finish(g);
   }
   getter_unref(g);

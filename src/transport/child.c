@@ -198,7 +198,6 @@ static void tell_lost(struct child *c, int err) {
              c->conf->max_message);
   else
     snprintf(why, sizeof why, "a message of the server was dropped: %s", ln_err_text(err));
-  LN_LOG(ln_loop_log(c->loop), WARN, c->topic, "%s", why);
   if (c->channel.events->failed) c->channel.events->failed(c->channel.arg, 0, err, 0, why);
 }
 
