@@ -92,13 +92,12 @@ for _, kind in ipairs { "stdio", "http" } do
       assert.equal(5, #levels(up))
     end)
 
-    it("hear of the log what their own level lets through, whatever the others set", function()
+    it("hear of the log what their own level lets through, whatever the others set, before anybody has made a call", function()
       start()
       local loud, quiet, unset = client(), client(), client()
-      for _, c in ipairs { loud, quiet, unset } do c:result("tools/call", work) end
-      stream_upstream()
       level(loud, "debug")
       level(quiet, "error")
+      stream_upstream()
       for _, name in ipairs { "debug", "info", "error", "emergency" } do log(name) end
       assert.same({ "debug", "info", "error", "emergency" }, heard(loud, 4))
       assert.same({ "error", "emergency" }, heard(quiet, 2))
@@ -108,6 +107,21 @@ for _, kind in ipairs { "stdio", "http" } do
       assert.same({ "info", "emergency" }, heard(quiet, 2))
       assert.same({ "emergency" }, heard(loud, 1))
       assert.is_nil(unset:maybe("notifications/message", 50))
+    end)
+
+    -- What it says may be of any one's call.
+    it("hear nothing of the log that can't be told to be their own, whatever they set", function()
+      start()
+      local loud, quiet, unset = client(), client(), client()
+      for _, c in ipairs { loud, quiet, unset } do c:result("tools/call", work) end
+      stream_upstream()
+      level(loud, "debug")
+      level(quiet, "error")
+      for _, name in ipairs { "debug", "info", "error", "emergency" } do log(name) end
+      for _, c in ipairs { loud, quiet, unset } do
+        c:result("tools/call", work)
+        assert.is_nil(c:maybe("notifications/message", 20))
+      end
     end)
 
     it("hear the log of their own call: who set no level all of it, who did at that level", function()
@@ -141,9 +155,8 @@ for _, kind in ipairs { "stdio", "http" } do
     it("are refused a level that there is none of, and keep the one they had when the server refuses", function()
       start()
       local a, b = client(), client()
-      a:result("tools/call", work)
-      stream_upstream()
       level(a, "error")
+      stream_upstream()
       assert.equal(-32602, a:failure("logging/setLevel", '{"level":"loud"}').code)
       up:on("logging/setLevel", function(req) req:fail(-32000, "not now") end)
       assert.equal("not now", b:failure("logging/setLevel", '{"level":"debug"}').message)

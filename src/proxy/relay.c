@@ -245,13 +245,14 @@ static bool too_quiet(const struct ln_usession *us, const struct ln_session *s,
   return level >= 0 && level < s->level;
 }
 
-/* A shared server's word that nobody can tell whose it is: a log message is for those who have
- * asked for its log by setting a level, or for the only one who has used it. */
+/* A shared server's word that nobody can tell whose it is: a log message is for the only one who
+ * has used it, or for who set a level before anybody has. Of several nobody hears it: it may be of
+ * another's call. */
 static void to_listeners(struct ln_usession *us, struct ln_msg *msg) {
   bool log = shared(us) && ln_str_is(msg->method, "notifications/message"), told = false;
   LN_LIST_EACH(l, &us->upstream->host->sessions) {
     struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
-    bool wants = s->level >= 0 || (!us->mixed && us->user == s->key);
+    bool wants = us->user ? !us->mixed && us->user == s->key : s->level >= 0;
     if (!log || !wants || s->state != LN_SESSION_OPEN || !ln_session_catalogue(s, us->upstream))
       continue;
     told = true;
