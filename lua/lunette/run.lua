@@ -132,9 +132,9 @@ end
 -- The result that what a handler returned stands for.
 local function result_of(value, who, method, params, forwarded, definition)
   if value == nil then
-    local hint = forwarded and "return forward(request)'s result"
-      or "return a result, lunette.deny(…) or forward(request)'s result"
-    error(("%s: the handler of %s returned nothing; %s"):format(who.where, method, hint), 0)
+    local hint = forwarded and "return %s's result" or "return a result, lunette.deny(…) or %s's result"
+    local text = "%s: the handler of %s returned nothing; " .. hint
+    error(text:format(who.where, method, who.call and "forward(args)" or "forward(request)"), 0)
   end
   local shorthand, ok = shorthands[method], true
   if shorthand then
@@ -174,6 +174,9 @@ local function check_request(request, method)
   if type(request) ~= "table" then
     error(("%s: forward wants the request, not %s"):format(core.where(), type(request)), 0)
   end
+  if request.method == nil then
+    error(core.where() .. ": forward wants the whole request, not a table without its method", 0)
+  end
   if request.method ~= method then
     error(
       ("%s: a handler can't turn %s into %s; use ctx:call_tool and its kin"):format(
@@ -208,6 +211,10 @@ local function run_hook(index, wants)
   end
   local value = hook.fn(request, forward, ctx)
   if not wants or value == untouched then return core.finish_reply() end
+  if value == request then
+    local text = "%s: the handler of %s returned the request; return forward(request)'s result"
+    error(text:format(hook.where, method), 0)
+  end
   finish(value, hook, method, params, forwarded)
 end
 

@@ -111,6 +111,7 @@ describe("a server that, in a call,", function()
         assert.equal(-32603, err.code)
         assert.truthy(err.message:find('Server "bad": ', 1, true), err.message)
         assert.truthy(err.message:find(case[3], 1, true), err.message)
+        assert.falsy(case.hangs and err.message:find("refused", 1, true), err.message)
         if case.tail then assert.truthy(err.message:find("first words\nlast words", 1, true), err.message) end
       else
         assert.equal('{"content":[]}', json.at(raw, "result"), raw)

@@ -242,9 +242,13 @@ static void on_initialized(void *arg, struct ln_msg *reply) {
     return;
   }
   if (reply->kind == LN_MSG_ERROR) {
-    char words[400];
+    char words[400], ours[128];
     ln_msg_error_words(reply, words, sizeof words);
-    snprintf(why, sizeof why, "refused initialize: %s", words);
+    /* What ln_urequest_fail made was not the server's refusal. */
+    size_t n = LN_MIN((size_t)snprintf(ours, sizeof ours, "Server \"%s\": ", u->conf->name),
+                      sizeof ours - 1);
+    bool own = strncmp(words, ours, n) == 0;
+    snprintf(why, sizeof why, "%s%s", own ? "" : "refused initialize: ", words + (own ? n : 0));
     goto fail;
   }
   if (!ln_json_get(reply->result, "protocolVersion", &it) || it.type != LN_JSON_STRING ||
