@@ -1,5 +1,6 @@
--- Files of servers as Claude Desktop, Cursor, FastMCP (`mcpServers`) and VS Code (`servers`) write them:
--- lunette.upstreams, and targets that are *.json. What such a file says of tools becomes rules (config_tools.lua).
+-- Files of servers as Claude Desktop, Cursor, FastMCP (`mcpServers`), VS Code (`servers`) and Zed (`context_servers`)
+-- write them: lunette.upstreams, and targets that are *.json. What such a file says of tools becomes rules
+-- (config_tools.lua).
 --
 -- What is wrong with a server is an error with file and key; a key that nobody knows is warned of, with file and
 -- line: other programs write theirs.
@@ -159,12 +160,22 @@ local keys = {}
 local function plain(entry, key, value) entry.options[key] = expand_all(entry.file, entry.what, key, value) end
 local function theirs() end
 
-for name in ("command args env cwd url headers"):gmatch "%S+" do
+for name in ("args env cwd url headers"):gmatch "%S+" do
   keys[name] = plain
 end
 for name in ([[disabled enabled description icon name version authentication keep_alive sse_read_timeout trust
-  alwaysAllow autoApprove gallery dev tools include_tags exclude_tags]]):gmatch "%S+" do
+  alwaysAllow autoApprove gallery dev source settings tools include_tags exclude_tags includeTools excludeTools
+  disabledTools]]):gmatch "%S+" do
   keys[name] = theirs
+end
+
+-- Zed may have its arguments and environment in it, too.
+function keys.command(entry, key, value)
+  if type(value) ~= "table" or value.path == nil then return plain(entry, key, value) end
+  plain(entry, key, value.path)
+  for _, name in ipairs { "args", "env" } do
+    if value[name] ~= nil and value[name] ~= core.null then plain(entry, name, value[name]) end
+  end
 end
 
 function keys.serverUrl(entry, key, value)
@@ -247,6 +258,9 @@ local function read_entry(file, where, name, text)
     fail(what, "must be an object, not %s", check.describe(values))
   end
   if values.disabled == true or values.enabled == false then return end
+  if values.source == "extension" or values.settings and not values.command and not values.url then
+    return check.warn(text:at(1), what .. ": only Zed can start its extension: passed over")
+  end
   local entry = { file = file, what = what, values = values, options = {}, where = {} }
   for _, member in ipairs(text:members()) do
     local key, value = member.name, values[member.name]
@@ -297,7 +311,7 @@ function M.read(path)
   local ok, config = pcall(core.decode, text)
   if not ok then malformed(path, text, (tostring(config):gsub("^.-:%d+: ", ""):gsub("^%?: ", ""))) end
   local member
-  for _, candidate in ipairs { "mcpServers", "servers" } do
+  for _, candidate in ipairs { "mcpServers", "servers", "context_servers" } do
     if type(config) == "table" and type(config[candidate]) == "table" then member = member or candidate end
   end
   if not member then

@@ -1,7 +1,7 @@
--- What an mcpServers file says of a server's tools, as FastMCP writes it: `tools` (other names, descriptions and
--- arguments by the tool's own name), `include_tags` and `exclude_tags`. Each becomes a rule like a policy's, at
--- the place in the file. An unknown key is warned of; a value of the wrong type is an error, since a rule that
--- is not applied could show what it was to hide.
+-- What an mcpServers file says of a server's tools: FastMCP's `tools` (other names, descriptions and arguments by the
+-- tool's own name), `include_tags` and `exclude_tags`, and what editors have for whole tools, `includeTools`,
+-- `excludeTools` and `disabledTools`. Each becomes a rule like a policy's, at the place in the file. An unknown key is
+-- warned of; a value of the wrong type is an error, since a rule that is not applied could show what it was to hide.
 local core = require "lunette.core"
 local check = require "lunette.check"
 local rules = require "lunette.rules"
@@ -88,7 +88,7 @@ local function read_tool(what, server, member)
   }
 end
 
--- --- tags ------------------------------------------------------------------------------------------------
+-- --- some of them ------------------------------------------------------------------------------------------------
 
 -- A component's tags are in its _meta, under FastMCP's name.
 local function any_tag(item, wanted)
@@ -102,17 +102,30 @@ local function any_tag(item, wanted)
   return false
 end
 
-local function filter_by(what, server, member, include)
+local function own_name(item, wanted) return wanted[item.native_name] == true end
+
+-- What only lets some through, or some not: which components it is about, and by what.
+local filters = {
+  include_tags = { has = any_tag, include = true },
+  exclude_tags = { has = any_tag, include = false },
+  includeTools = { tools_only = true, has = own_name, include = true },
+  excludeTools = { tools_only = true, has = own_name, include = false },
+  disabledTools = { tools_only = true, has = own_name, include = false },
+}
+
+local function filter_by(what, server, member, how)
   local list, wanted = texts(what, member.part:value()), {}
-  for _, tag in ipairs(list) do
-    wanted[tag] = true
+  for _, text in ipairs(list) do
+    wanted[text] = true
   end
   for _, kind in ipairs(state.KINDS) do
-    rules.filter_as(kind, {
-      where = member.where,
-      text = ("%s %s"):format(member.name, table.concat(list, " ")),
-      fn = function(item) return item.upstream ~= server or any_tag(item, wanted) == include end,
-    })
+    if kind.verb == "tools" or not how.tools_only then
+      rules.filter_as(kind, {
+        where = member.where,
+        text = ("%s %s"):format(member.name, table.concat(list, " ")),
+        fn = function(item) return item.upstream ~= server or how.has(item, wanted) == how.include end,
+      })
+    end
   end
 end
 
@@ -130,8 +143,8 @@ function M.declare(what, server, members)
     end
   end
   -- Last: the tags are those that the tools have by now.
-  for key, include in pairs { include_tags = true, exclude_tags = false } do
-    if by_name[key] then filter_by(what .. "." .. key, server, by_name[key], include) end
+  for _, key in ipairs(check.sorted(filters)) do
+    if by_name[key] then filter_by(what .. "." .. key, server, by_name[key], filters[key]) end
   end
 end
 

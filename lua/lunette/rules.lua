@@ -28,15 +28,15 @@ end
 
 -- --- items -------------------------------------------------------------------------------------
 
--- The definition as a table, with the name it has by now. `upstream` can be asked of it too, but is no
--- member.
+-- The definition as a table, with the name it has by now. `upstream` and the server's own name can be asked of it
+-- too, but are no members.
 local function value_of(item, kind)
   local value = item.value
   if not value then
     value = item.text and core.decode(item.text) or core.item(item.index)
     item.native = value[kind.key]
     value[kind.key] = item.name
-    setmetatable(value, { __index = { upstream = item.upstream } })
+    setmetatable(value, { __index = { upstream = item.upstream, native_name = item.native } })
     item.value = value
   end
   return value

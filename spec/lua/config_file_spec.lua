@@ -93,6 +93,27 @@ describe("a key of a server's", function()
   end)
 end)
 
+describe("Zed's settings", function()
+  it("have servers with their command in one or in parts, and some that it alone can start", function()
+    local f = assert(load [[{ "theme": "x", // and more
+      "context_servers": {
+        "new": { "source": "custom", "command": "a", "args": ["1"], "env": { "K": "v" } },
+        "old": { "command": { "path": "${HOME}/b", "args": ["2"], "env": null }, "settings": {} },
+        "far": { "url": "http://127.0.0.1:1/mcp" },
+        "extension": { "source": "extension", "settings": { "token": "t" } },
+        "early": { "settings": {} },
+      } }]])
+    assert.equal(3, tonumber(f.decls.n_upstreams))
+    local old = f.decls.upstreams[1]
+    assert.same({ "old", os.getenv "HOME" .. "/b", "2" }, { ffi.string(old.name), ffi.string(old.command), list(old.args)[1] })
+    assert.equal("1", list(f.decls.upstreams[0].args)[1])
+    local log = f:log()
+    assert.truthy(log:find("mcp.json: context_servers.extension: only Zed can start", 1, true), log)
+    assert.truthy(log:find("mcp.json:7: ", 1, true) and log:find("context_servers.early", 1, true), log)
+    f:free()
+  end)
+end)
+
 describe("VS Code's ${input:…}", function()
   local function file(input) return '{"inputs":[' .. input .. '],"servers":{"s":{"command":"x","args":["${input:spec-key}"]}}}' end
 
@@ -173,6 +194,22 @@ describe("a file's tools", function()
     assert.is_table(presented('{"command":"x","include_tags":["none"]}', { upstream = "other" }).read)
   end)
 
+  it("are those that an editor's lists leave, by the server's own names", function()
+    local function left(entry)
+      local out = presented(entry, { prefix = "s_" })
+      local names = {}
+      for _, name in ipairs { "s_read", "s_write", "s_plain", "s_load" } do
+        if out[name] then names[#names + 1] = name end
+      end
+      return table.concat(names, " ")
+    end
+    assert.equal("s_read s_plain", left '{"command":"x","includeTools":["read","plain","other"]}')
+    assert.equal("s_read s_plain", left '{"command":"x","excludeTools":["write","s_read"]}')
+    assert.equal("s_plain", left '{"command":"x","disabledTools":["read"],"includeTools":["read","plain"]}')
+    assert.equal("s_load", left '{"command":"x","includeTools":["read"],"tools":{"read":{"name":"load"}}}')
+    assert.equal("", left '{"command":"x","includeTools":[]}')
+  end)
+
   it("are tagged where the server keeps its tags", function()
     local out = presented '{"command":"x","tools":{"read":{"tags":["a"]}}}'
     assert.same({ _fastmcp = { tags = { "a" } } }, out.read._meta)
@@ -208,6 +245,7 @@ describe("a file's tools", function()
       ['"tools":{"t":{"arguments":{"a":{"hide":true,"required":true}}}}'] = "an argument can't be hidden and required",
       ['"tools":{"t":{"name":""}}'] = "mcpServers.s.tools.t.name must not be empty",
       ['"tools":{"t":{"tags":["a",5]}}'] = "mcpServers.s.tools.t.tags[2] must be a string, not 5",
+      ['"disabledTools":[1]'] = "mcpServers.s.disabledTools[1] must be a string, not 1",
       ['"include_tags":"a"'] = 'mcpServers.s.include_tags must be a table, not "a"',
     } do
       local f, why = load('{"mcpServers":{"s":{"command":"x",' .. text .. "}}}")
