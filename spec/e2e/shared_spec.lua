@@ -196,6 +196,42 @@ for _, kind in ipairs { "stdio", "http" } do
       assert.equal(2, up.sessions[2]:count "resources/subscribe")
     end)
 
+    it("75: find them again after a restart that a second one cut short", function()
+      start()
+      local c = client()
+      level(c, "info")
+      listen(c, "x://1")
+      local held = {}
+      local function hold(req) if req.session.number == 2 then held[#held + 1] = req else return "{}" end end
+      up:on("resources/subscribe", hold):on("logging/setLevel", hold)
+      local function restart()
+        local n = #up.sessions
+        if kind == "stdio" then up.sessions[n]:exit(0) else up:forget() end
+        loop.wait(function() return json.at(c:request("tools/call", work), "result") and up.sessions[n + 1] end, "the server to be back")
+      end
+      restart()
+      loop.wait(function() return #held == 2 end, "what it is told again")
+      restart()
+      assert.equal("x://1", up.sessions[3]:wait "resources/subscribe":value "uri")
+      assert.equal("info", up.sessions[3]:wait "logging/setLevel":value "level")
+    end)
+
+    it("that are refused an unsubscription stay subscribed", function()
+      start()
+      local c = client()
+      listen(c, "x://1")
+      up:on("resources/unsubscribe", function(req) req:fail(-32000, "not now") end)
+      assert.equal("not now", c:failure("resources/unsubscribe", '{"uri":"x://1"}').message)
+      stream_upstream()
+      updated "x://1"
+      assert.same({ "x://1" }, heard(c, 1))
+      up:on("resources/unsubscribe", function() return "{}" end)
+      ignore(c, "x://1")
+      updated "x://1"
+      c:result "ping"
+      assert.equal(0, #c.inbox)
+    end)
+
     it("subscribe for themselves: the server hears of the first and of the last", function()
       start()
       local a, b, c = client(), client(), client()

@@ -23,7 +23,8 @@ struct topic {
   bool busy;                   /* such a request is under way, or a reply is being given */
   bool starting;               /* it is being made … */
   struct ln_msg *early;        /* … and has been answered */
-  struct ln_usession *through; /* whom it was made to; compared, never followed */
+  struct ln_urequest *request; /* the one under way … */
+  struct ln_usession *through; /* … and whom it was made to; compared, never followed */
 };
 
 struct waiter {
@@ -33,7 +34,8 @@ struct waiter {
   ln_reply_fn done;
   void *arg;
   int value;
-  bool sent; /* the request under way is this one's */
+  bool sent;    /* the request under way is this one's */
+  bool retried; /* once, where the session ended under it: to say it again harms nothing */
 };
 
 struct ln_share {
@@ -146,9 +148,19 @@ static int most_verbose(const struct ln_host *h) {
   return UNTOLD;
 }
 
+/* Somebody else than this session listens. */
+static bool others_listen(const struct topic *t, const struct ln_session *s) {
+  LN_LIST_EACH(l, &t->listeners) {
+    if (LN_CONTAINER(l, struct ln_subscription, topic_link)->session != s) return true;
+  }
+  return false;
+}
+
+/* What is right once w has what it waits for. */
 static int wanted(const struct topic *t, const struct waiter *w) {
   if (!t->key) return most_verbose(t->upstream->host);
-  return !ln_list_empty(&t->listeners) || (w && w->value == ON) ? ON : OFF;
+  if (w && w->value == ON) return ON;
+  return others_listen(t, w ? w->x->session : NULL) ? ON : OFF;
 }
 
 static struct ln_msg *words_for(const struct topic *t, int value) {
@@ -171,11 +183,13 @@ static void take(struct topic *t, struct ln_msg *reply) {
   struct waiter *w = first(t);
   if (w && !w->sent) w = NULL;
   t->busy = false;
+  t->request = NULL;
   bool done = reply->kind == LN_MSG_RESULT;
-  if (done && t->through != u->share->knows) {
-    /* A session that is no more has heard it; the one after it has not. */
+  if (t->through != u->share->knows) {
+    /* A session that is no more: the one after it has heard nothing. */
+    t->told = t->key ? OFF : UNTOLD;
     if (w) w->sent = false;
-    w = NULL;
+    if (done) w = NULL;
   } else if (done || !w) {
     t->told = t->telling; /* refused, with nobody to hear so: not tried again and again */
   }
@@ -207,7 +221,8 @@ static bool tell(struct topic *t, int value, struct waiter *w) {
     t->busy = true;
     if (w) w->sent = true;
     t->starting = true;
-    bool ok = ln_usession_request(us, m, LN_STR_NONE, NULL, NULL, replied, t) != NULL;
+    t->request = ln_usession_request(us, m, LN_STR_NONE, NULL, NULL, replied, t);
+    bool ok = t->request != NULL;
     t->starting = false;
     ln_msg_unref(m);
     struct ln_msg *early = t->early;
@@ -230,15 +245,6 @@ static void pump(struct topic *t) {
   struct waiter *w;
   int want;
   while (!t->busy && (prune(t), w = first(t))) {
-    if (t->key && w->value == OFF) {
-      t->busy = true;
-      int rc = ln_session_subscribed(w->x->session, u, w->msg, false);
-      t->busy = false;
-      if (rc) {
-        settle(t, w, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
-        continue;
-      }
-    }
     want = wanted(t, w);
     if (want == t->told || want == UNTOLD)
       settle(t, w, ln_msg_result(LN_STR_LIT("{}")));
@@ -321,22 +327,57 @@ void ln_share_ready(struct ln_usession *us) {
   sh->knows = us;
   struct topic **list = all_topics(sh, &n);
   bool logs = ln_json_get(us->catalogue->capabilities, "logging", &it);
-  for (size_t i = 0; i < n; i++)
-    if (list[i]->key || logs) pump(list[i]);
+  for (size_t i = 0; i < n; i++) {
+    struct topic *t = list[i];
+    if (t->request && t->request->usession == us) t->through = us; /* it came from another */
+    if (t->key || logs) pump(t);
+  }
   free(list);
+}
+
+/* Its request is to us, and nobody will wait for it any more. (One that is being taken to another
+ * session by itself has no id.) */
+static bool strands(const struct topic *t, const struct ln_usession *us) {
+  const struct ln_urequest *r = t->request;
+  return r && r->usession == us && !(r->retried && !r->id);
+}
+
+static struct topic *stranded(struct ln_share *sh, const struct ln_usession *us) {
+  struct ln_map_slot *slot;
+  if (strands(&sh->level, us)) return &sh->level;
+  for (size_t i = 0; ln_map_next(&sh->resources, &i, &slot);)
+    if (strands(slot->value, us)) return slot->value;
+  return NULL;
+}
+
+static void withdraw(struct topic *t) {
+  struct ln_urequest *r = t->request;
+  t->request = NULL;
+  ln_urequest_drop(r, NULL);
+  t->busy = false;
+  struct waiter *w = first(t);
+  if (!w || !w->sent) return;
+  w->sent = false;
+  if (w->retried)
+    settle(t, w, ln_msg_error(-32603, "The server ended before it answered", LN_STR_NONE));
+  else
+    w->retried = true;
 }
 
 void ln_share_lost(struct ln_usession *us) {
   struct ln_share *sh = us->upstream->share;
-  size_t n = 0;
+  struct ln_map_slot *slot;
+  struct topic *t;
   if (!sh) return;
   sh->knows = NULL;
-  struct topic **list = all_topics(sh, &n);
-  for (size_t i = 0; i < n; i++) {
-    list[i]->told = list[i]->key ? OFF : UNTOLD;
-    pump(list[i]);
+  sh->level.told = UNTOLD;
+  for (size_t i = 0; ln_map_next(&sh->resources, &i, &slot);)
+    ((struct topic *)slot->value)->told = OFF;
+  /* Looked for anew each time: a reply may do anything. */
+  while ((t = stranded(sh, us))) {
+    withdraw(t);
+    pump(t);
   }
-  free(list);
 }
 
 /* A resource, or what belongs to it. */
