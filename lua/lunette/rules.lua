@@ -138,7 +138,9 @@ function apply.only(rule, item, kind, ctx)
 end
 
 function apply.filter(rule, item, kind, ctx)
-  if not rule.fn(value_of(item, kind), ctx) then hide(item, rule, "%s", rule.text or "filter") end
+  local keeps = rule.fn(value_of(item, kind), ctx)
+  rule.asked, rule.gave = true, rule.gave or keeps ~= nil
+  if not keeps then hide(item, rule, "%s", rule.text or "filter") end
 end
 
 function apply.rename(rule, item, kind, ctx)

@@ -1,6 +1,6 @@
--- Rules and handlers that chose nothing of a list that is known as a whole: told once in the log, each at its
--- place, as what is probably a mistake. What a function decides, or may decide otherwise for another client, is
--- left alone; so are lists with nothing in them.
+-- Rules and handlers that chose nothing of a list that is known as a whole, and filters that left nothing of it for
+-- want of a return: told once in the log, each at its place, as what is probably a mistake. What a function decides,
+-- or may decide otherwise for another client, is left alone; so are lists with nothing in them.
 --
 -- A rule's selectors note what they chose while the rules are applied (`hit`, in rules.lua). That lasts as long
 -- as the policy: what was chosen once, in whoever's list, is none.
@@ -111,7 +111,16 @@ local function look_at_selectors(view, rule, list)
   end
 end
 
+-- A filter without a return hides all.
+local function look_at_filter(view, rule)
+  if not rule.asked or rule.gave or rule.looked_at then return end
+  rule.looked_at = true
+  local text = "%s: its function returned nothing for any %s, and so hides them all"
+  tell(rule.where, text:format(view.verb(rule), view.kind.thing), view.quietly)
+end
+
 local function look_at_rule(view, rule)
+  if rule.verb == "filter" then return look_at_filter(view, rule) end
   if rule.selectors then return look_at_selectors(view, rule, rule.selectors) end
   if rule.selector then return look_at_selectors(view, rule, { rule.selector }) end
   for _, old in ipairs(rule.names and check.sorted(rule.names) or {}) do
