@@ -60,6 +60,9 @@ describe("a policy", function()
   it("misspells", function()
     test.run { polcy = "none.lua" }
   end)
+  it("fails in the policy", function()
+    test.connect { text = "require 'lunette'.on('ping', function(r) return r.no.such end)" }:request "ping"
+  end)
 end)]]
     local result = run(path)
     assert.equal(1, result.code)
@@ -68,6 +71,8 @@ end)]]
     has(result.stdout, path .. ":11: what never comes did not come within 0.05 seconds")
     has(result.stdout, path .. ":14: there is no file none.lua beside the spec or here")
     has(result.stdout, path .. ":17: test.run: unknown option polcy; did you mean policy?")
+    has(result.stdout, path .. ":20: ping answered with error -32603: policy error (the log, on stderr, says why)")
+    has(result.stderr, "policy:1: attempt to index field 'no' (a nil value)")
   end)
 
   it("runs several, folders too, and of them those that a filter lets through", function()

@@ -89,11 +89,12 @@ end
 local rpc = { __name = "JSON-RPC error" }
 rpc.__index = rpc
 function rpc.__tostring(e)
-  return ("%s%s answered with error %s: %s"):format(
+  return ("%s%s answered with error %s: %s%s"):format(
     e.where and e.where .. ": " or "",
     e.method,
     tostring(e.code),
-    tostring(e.message)
+    tostring(e.message),
+    e.message == "policy error" and " (the log, on stderr, says why)" or ""
   )
 end
 
