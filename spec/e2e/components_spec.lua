@@ -167,6 +167,16 @@ describe("of the policy's own", function()
     assert.equal(0, up:count "tools/call")
   end)
 
+  it("are what rules hold for, also those written before them", function()
+    local client = with [[
+      lunette.tools.only("read", "mine")
+      lunette.tools.rename { mine = "ours" }
+      for _, name in ipairs { "mine", "other" } do lunette.tools.add { name = name, handler = function() return name end } end]]
+    assert.same({ "ours", "read" }, seen(client))
+    assert.equal("mine", policy.says(client, "ours"))
+    assert.equal(-32602, client:failure("tools/call", '{"name":"other"}').code)
+  end)
+
   it("have no prefix beside several servers", function()
     local a, b = policy.server(), policy.server()
     a.name, b.name = "a", "b"
