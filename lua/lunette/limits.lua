@@ -24,6 +24,15 @@ for _, name in ipairs { "sethook", "getregistry", "debug" } do
   end
 end
 
+-- A metatable of texts, numbers, functions and so on is that of all there are.
+local set = debug.setmetatable
+function debug.setmetatable(value, ...) -- luacheck: ignore 122
+  if type(value) ~= "table" and type(value) ~= "userdata" then
+    check.fail("debug.setmetatable of a %s would change every other, Lunette's own among them", type(value))
+  end
+  return set(value, ...)
+end
+
 -- What Lunette's own functions and C's stand on would lead there too.
 local getinfo = debug.getinfo
 for _, name in ipairs { "getupvalue", "setupvalue", "upvalueid", "upvaluejoin" } do

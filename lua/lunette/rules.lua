@@ -9,6 +9,7 @@ local core = require "lunette.core"
 local check = require "lunette.check"
 local components = require "lunette.components"
 local contexts = require "lunette.ctx"
+local errors = require "lunette.errors"
 local frames = require "lunette.frames"
 local selector = require "lunette.selector"
 local state = require "lunette.state"
@@ -416,8 +417,8 @@ end
 -- An item that a rule could not be applied to. The first one of a list is told with all that there is to say;
 -- the others, of which there may be a thousand, are counted in failures, by rule.
 local function withhold(item, rule, kind, why, failures)
-  local cant = type(why) == "table" and why.cant
-  local whole = cant or core.whole_name(tostring(why))
+  local cant = type(why) == "table" and rawget(why, "cant")
+  local whole = cant or core.whole_name(errors.told(why))
   local short = whole:match "^[^\n]*"
   hide(item, rule, cant and "%s can't hold: %s" or "%s failed: %s", rule.verb, short)
   local text = cant and ("%s: the %s of %s can't hold, so it is withheld: "):format(rule.where, rule.verb, item.name)

@@ -298,26 +298,11 @@ local function whose(kind, index)
   return ("%s at %s"):format(component.key, component.where)
 end
 
--- A table without a __tostring is told by its message, or by what is in it.
-local function text_of(err)
-  local mt = debug.getmetatable(err)
-  if type(err) ~= "table" or (type(mt) == "table" and mt.__tostring) then
-    local ok, told = pcall(tostring, err)
-    if ok and type(told) == "string" then return told end
-    if ok then return "an error whose __tostring gives a " .. type(told) end
-    return "an error whose __tostring fails: " .. (type(told) == "string" and told or "with a " .. type(told))
-  end
-  local said, code = rawget(err, "message"), rawget(err, "code")
-  if type(said) == "string" then return code == nil and said or ("%s (code %s)"):format(said, tostring(code)) end
-  local ok, text = pcall(core.encode, err, "error")
-  return "an error without a message: " .. (ok and text:sub(1, 500) or "a table")
-end
-
 -- A message of any length, of which the log keeps what comes before it and after.
 local MOST = 1500
 
 local function explain(err)
-  local text = text_of(err)
+  local text = errors.told(err)
   if #text > MOST then text = ("%s … (%d bytes in all)"):format(text:sub(1, MOST), #text) end
   if text:find "not enough memory$" then
     return ("%s (lunette.configure { memory_limit = … } is %g MB)"):format(text, state.settings.memory_limit / 1e6)

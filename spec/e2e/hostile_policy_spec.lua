@@ -129,6 +129,8 @@ local groups = {
     { "io.stdin", "return io.stdin:read '*l' or 'fine'", false },
     { "io.write", "io.write 'no frame\\n' io.stdout:write 'nor this\\n' print 'nor that' return 'fine'", false },
     { "io.stdout:close", "pcall(io.stdout.close, io.stdout) pcall(io.close) return 'fine'", false },
+    { "debug.setmetatable of a text", "debug.setmetatable('', nil)", "debug.setmetatable of a string would change every other" },
+    { "debug.setmetatable of a table", "debug.setmetatable({}, {}) return 'fine'", false },
     { "debug.sethook", "debug.sethook()", "debug.sethook is not for policies" },
     { "jit.on", "jit.on()", "jit.on would take the time limit off" },
     { "os.setlocale", "os.setlocale 'de_DE.UTF-8'", "os.setlocale would change" },
@@ -338,6 +340,8 @@ describe("a handler that", function()
     for _, rule in ipairs {
       "lunette.tools.filter(function(tool) if tool.name == 'work' then error(nil) end return true end)",
       "lunette.tools.filter(function(tool) if tool.name == 'work' then while true do end end return true end)",
+      "lunette.tools.filter(function(tool) if tool.name == 'work' then error(setmetatable({}, { __index = error, __tostring = error })) end return true end)",
+      "lunette.tools.filter(function(tool) if tool.name == 'work' then lunette.log.info(setmetatable({}, { __tostring = error })) end return true end)",
       "lunette.tools.rename(function(name) if name == 'work' then return {} end end)",
       "lunette.tools.transform('work', function() return 1 end)",
       "lunette.tools.transform('work', function(tool) tool.inputSchema = print return tool end)",
@@ -348,6 +352,8 @@ describe("a handler that", function()
       local client, other, _, host = under(rule)
       local list = client:request("tools/list", "{}")
       assert.is_nil(list:find('"name":"work"', 1, true), rule .. list)
+      local stopped = rule:find "while true" or rule:find "1e9"
+      assert.truthy(stopped or list:find('"name":"good"', 1, true), rule .. list)
       assert.truthy(host.process.err:all():find "error policy: [^\n]*policy%d+%.lua:2", host.process.err:all())
       other:result "ping"
       lunette.finish()

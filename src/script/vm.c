@@ -66,13 +66,22 @@ static void push_told(lua_State *L) {
   lua_concat(L, 2);
 }
 
+/* Pushes what the __tostring of the error at 1 says of it, if it says something. */
+static bool push_own_words(lua_State *L) {
+  if (!luaL_getmetafield(L, 1, "__tostring")) return false;
+  lua_pushvalue(L, 1);
+  if (lua_pcall(L, 1, 1, 0) == 0 && lua_type(L, -1) == LUA_TSTRING) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
 /* Runs where the error was raised, so that the stack is still there. Tables (JSON-RPC errors) are
  * told by their __tostring. */
 static int l_vm_traceback(lua_State *L) {
-  if (!lua_isstring(L, 1) && !luaL_callmeta(L, 1, "__tostring"))
+  if (lua_isstring(L, 1))
+    lua_pushvalue(L, 1);
+  else if (!push_own_words(L))
     push_told(L);
-  else
-    lua_pushvalue(L, lua_isstring(L, 1) ? 1 : -1);
   ln_vm_whole_name(L, ln_vm_of(L));
   luaL_traceback(L, L, lua_tostring(L, -1), 1);
   return 1;
