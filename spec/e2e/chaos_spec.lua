@@ -50,12 +50,12 @@ local acts = {
   talk = function(req, token, act)
     for i = 1, dice(5) do
       if req:at("_meta", "progressToken") then req:progress(('"progress":%d,"message":%s'):format(i, json.quote(token))) end
-      req:notify("notifications/message", act.log(token))
+      req:notify("notifications/message", ('{"level":"info","data":%s}'):format(json.quote(token)))
     end
     act.answer(req, token)
   end,
   flood = function(req, token, act)
-    for _ = 1, 100 do req:notify("notifications/message", act.log(token)) end
+    for _ = 1, 100 do req:notify("notifications/message", ('{"level":"info","data":%s}'):format(json.quote(token))) end
     act.answer(req, token)
   end,
   ask = function(req, token, act)
@@ -114,12 +114,9 @@ table.sort(names)
 
 local function server(name)
   local up = upstream.new { name = name, tools = tools, resources = '[{"uri":"x://1","name":"1"}]', prompts = '[{"name":"p"}]' }
-  local own = setmetatable({ log = function(token)
-    return ('{"level":"info","logger":"%s","data":%s}'):format(name, json.quote(token))
-  end }, { __index = acts })
   up:on("tools/call", function(req)
     local token, act = req:value("arguments", "token") or "?", req:value("arguments", "act")
-    acts[acts[act] and act or "answer"](req, token, own)
+    acts[acts[act] and act or "answer"](req, token, acts)
   end)
   up:on("resources/read", function() return '{"contents":[]}' end)
   up:on("prompts/get", function() return '{"messages":[]}' end)
@@ -133,13 +130,12 @@ local Client = {}
 Client.__index = Client
 
 local function new_client(host, number)
-  return setmetatable({ host = host, name = ("client-%d-"):format(number), calls = 0, conns = {}, sessions = {}, curious = {}, unheard = 0 },
+  return setmetatable({ host = host, name = ("client-%d-"):format(number), calls = 0, conns = {}, sessions = {}, unheard = 0 },
     Client)
 end
 
--- Whatever a client hears must be its own. Only the log of a child that several share has no owner: it is for
--- the sessions that have set a level.
-function Client:hear(raw, session)
+-- Whatever a client hears must be its own.
+function Client:hear(raw)
   local ok, message = pcall(json.decode, raw)
   if not ok then return suspect("%s heard what is no JSON: %s", self.name, raw:sub(1, 200)) end
   if message[1] ~= nil then return end
@@ -148,8 +144,7 @@ function Client:hear(raw, session)
     or message.method == "notifications/progress" and message.params.message
     or message.result and type(message.result) == "table" and message.result.content and message.result.content[1]
       and message.result.content[1].text
-  local shared = message.method == "notifications/message" and message.params.logger == "pool" and self.curious[session]
-  if type(text) == "string" and not shared and text:find "^client%-" and text:sub(1, #self.name) ~= self.name then
+  if type(text) == "string" and text:find "^client%-" and text:sub(1, #self.name) ~= self.name then
     suspect("%s heard what is another's: %s", self.name, raw:sub(1, 200))
   end
   if not message.method and type(message.id) == "string" and message.id:sub(1, #self.name) ~= self.name then
@@ -164,9 +159,8 @@ function Client:send(method, body, options)
   options = options or {}
   local conn = http.connect(self.host.port)
   self.conns[#self.conns + 1] = conn
-  local session = not options.path and self.session or nil
   local lines = { "Host: 127.0.0.1", "Content-Type: application/json", "Accept: application/json, text/event-stream" }
-  if session then lines[#lines + 1] = "Mcp-Session-Id: " .. session end
+  if self.session and not options.path then lines[#lines + 1] = "Mcp-Session-Id: " .. self.session end
   for _, line in ipairs(options.headers or {}) do lines[#lines + 1] = line end
   local seen = 1
   conn.on_data = loop.guard(function()
@@ -178,7 +172,7 @@ function Client:send(method, body, options)
       if options.on_head then options.on_head(conn.answer) end
       if not conn.answer:find "text/event%-stream" then
         local text = data:sub(at + 4)
-        if text:sub(1, 1) == "{" and tonumber(conn.answer:match "Content%-Length: (%d+)") == #text then self:hear(text, session) end
+        if text:sub(1, 1) == "{" and tonumber(conn.answer:match "Content%-Length: (%d+)") == #text then self:hear(text) end
       end
     end
     if conn.answer:find "text/event%-stream" then
@@ -186,7 +180,7 @@ function Client:send(method, body, options)
         local from, to, event = data:find("data: (%b{})\n\n", seen)
         if not from then break end
         seen = to + 1
-        self:hear(event, session)
+        self:hear(event)
       end
       if options.on_event then options.on_event(data) end
       self.event = data:match ".*\nid: ([^\n]+)\n" or self.event
@@ -271,7 +265,6 @@ function deeds.other(c)
   local what = one_of { { "resources/read", '{"uri":"x://1"}' }, { "prompts/get", '{"name":"kid_p"}' }, { "ping", "{}" },
     { "logging/setLevel", '{"level":"debug"}' }, { "resources/subscribe", '{"uri":"x://1"}' }, { "tools/call", '{"name":"kid_hidden"}' },
     { "completion/complete", '{"ref":{"type":"ref/prompt","name":"net_p"},"argument":{"name":"a","value":""}}' } }
-  if what[1] == "logging/setLevel" then c.curious[c.session] = true end
   c:send("POST", c:request(what[1], what[2]))
 end
 function deeds.answer(c)
