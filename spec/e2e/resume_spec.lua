@@ -507,7 +507,6 @@ describe("a server that would rather be asked again", function()
         return true
       elseif request.method == "GET" and request.headers["last-event-id"] then
         polls[#polls + 1] = request.headers["last-event-id"]
-        conn:send(upstream.sse_head:format "")
         again(up, conn, #polls)
         return true
       end
@@ -518,6 +517,7 @@ describe("a server that would rather be asked again", function()
   end
 
   local function answer(up, conn)
+    conn:send(upstream.sse_head:format "")
     upstream.chunk(conn, ('id: e9\ndata: {"jsonrpc":"2.0","id":%s,"result":{"content":[]}}\n\n'):format(up.id))
     conn:send "0\r\n\r\n"
   end
@@ -544,6 +544,7 @@ describe("a server that would rather be asked again", function()
     it("39: lets the client go too, with the same time to wait, " .. name, function()
       local client, polls = polled(nil, function(up, conn, n)
         if n == 1 then
+          conn:send(upstream.sse_head:format "")
           upstream.chunk(conn, "id: e2\nretry: 60\ndata: \n\n")
           conn:send "0\r\n\r\n"
         else
@@ -585,6 +586,25 @@ describe("a server that would rather be asked again", function()
     local again = get(client, prime.id)
     assert.equal('{"jsonrpc":"2.0","id":"q","result":{"content":[]}}', again:event().data)
     assert.is_nil(again:event())
+  end)
+
+  -- It had begun with the call: done again, it could be done twice.
+  it("and has forgotten the session by then is not given the call once more", function()
+    local server
+    local client, polls = polled("2025-06-18", function(up, conn)
+      server = up
+      up:forget()
+      upstream.plain(conn, "404 Not Found", "")
+    end)
+    local body = post(client):response().body
+    assert.equal("-32603", json.at(body, "error", "code"))
+    assert.truthy(json.value(body, "error", "message"):find("knows this session no more", 1, true), body)
+    assert.same({ "e1" }, polls)
+    local calls = 0
+    for _, request in ipairs(server.requests) do
+      if request.body:find('"tools/call"', 1, true) then calls = calls + 1 end
+    end
+    assert.equal(1, calls)
   end)
 end)
 

@@ -416,6 +416,13 @@ describe("a server that speaks HTTP+SSE", function()
     end
   end)
 
+  it("may not send us elsewhere where it was found out, either, and that is what is told", function()
+    local client, up = between { endpoint = "//evil.example/x", refusal = "405 Method Not Allowed" }
+    local raw = client:request("initialize", '{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"x","version":"1"}}')
+    assert.truthy(json.value(raw, "error", "message"):find("endpoint is on another origin", 1, true), raw)
+    assert.equal(0, up:count())
+  end)
+
   it("may be slow with its endpoint, and say other things before and after it", function()
     local client, up = between({ endpoint = "" }, explicit, { policy = "lunette.configure { start_timeout = 20 }" })
     up.on_session = function(session)

@@ -215,7 +215,9 @@ void ln_http_stream_refused(struct ln_http_post *p) {
   } else if (again && p->tries < LN_CHANNEL_TRIES) {
     get_later(p);
   } else if (!listening) {
-    ln_http_post_fail(p, err == LN_ENOTFOUND ? err : LN_ECLOSED, status, why);
+    /* Not LN_ENOTFOUND, that is to say "nothing was done": the server had begun with it. */
+    c->lost |= err == LN_ENOTFOUND;
+    ln_http_post_fail(p, LN_ECLOSED, status, why);
   } else if (err == LN_ENOTFOUND && p->opened) {
     /* What was a stream and is unknown now: the session ended, and no request may tell. */
     stop_listening(p, why);

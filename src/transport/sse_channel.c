@@ -101,6 +101,14 @@ static void begin(struct ln_http_channel *c) {
   }
 }
 
+/* What the refused initialize was refused for is no news then. */
+static void bad_endpoint(struct ln_http_post *p, const char *why) {
+  struct ln_http_post *undecided = p->c->undecided;
+  p->c->undecided = NULL;
+  ln_sse_lost(p, LN_EPROTOCOL, why);
+  if (undecided) ln_http_post_fail(undecided, LN_EPROTOCOL, 0, why);
+}
+
 /* Nothing but the endpoint counts until that is there, and it is there once. */
 static void take(struct ln_http_post *p, const struct ln_sse_event *event) {
   struct ln_http_channel *c = p->c;
@@ -112,7 +120,7 @@ static void take(struct ln_http_post *p, const struct ln_sse_event *event) {
   const char *bad = endpoint ? take_endpoint(p, event->data) : NULL;
   ln_bytes_unref(event->data);
   if (bad)
-    ln_sse_lost(p, LN_EPROTOCOL, bad);
+    bad_endpoint(p, bad);
   else if (endpoint)
     begin(c);
 }
