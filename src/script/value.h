@@ -25,6 +25,7 @@ struct ln_value_step {
   const char *key;
   size_t len;
   size_t index;
+  int table; /* the container's place on the Lua stack; 0: its spellings don't count */
 };
 
 /* A member or element of a source container while it is merged. */
@@ -53,6 +54,8 @@ struct ln_codec {
   size_t max_bytes;
   int array_mt;        /* registry reference of the array metatable */
   int origins;         /* and of the weak table of origins, see value_origin.c */
+  int spellings;       /* and of that of spellings, see value_spelling.c */
+  bool spelt;          /* there was one ever */
   struct ln_str whole; /* the root of what is decoded or merged */
   double mark;         /* of whole, when marked */
   bool marked;
@@ -119,6 +122,16 @@ LN_THROWS void ln_origin_note(struct lua_State *L, struct ln_codec *c, const cha
 LN_THROWS bool ln_origin_is_object(struct lua_State *L, const struct ln_codec *c, int idx);
 /* Where in c->whole the table at idx was decoded from; NULL when that is not known. */
 LN_THROWS const char *ln_origin_in_whole(struct lua_State *L, struct ln_codec *c, int idx);
+/* Remembers how a number is spelt that was decoded and is on top: below it are its name and its
+ * object, or its array when it has an index. True when it would be spelt otherwise. */
+LN_THROWS bool ln_spelling_note(struct lua_State *L, struct ln_codec *c, struct ln_str raw,
+                                int index);
+/* The array on top, of whose elements one was noted, is whole. */
+LN_THROWS void ln_spelling_seal(struct lua_State *L, const struct ln_codec *c);
+/* Whether the array at idx, of n elements, has spellings and is what it was. */
+LN_THROWS bool ln_spelling_counts(struct lua_State *L, const struct ln_codec *c, int idx, size_t n);
+/* How the member that the path leads to, which is d, was spelt; absent when not known. */
+LN_THROWS struct ln_str ln_spelling_of(struct lua_State *L, struct ln_codec *c, double d);
 double ln_value_number(struct ln_codec *c, struct ln_str raw);
 void ln_value_begin(struct ln_codec *c, const char *root);
 /* LN_OK or LN_ESCRIPT; an error that has no sentence yet gets one. */

@@ -198,7 +198,7 @@ static void align(lua_State *L, struct ln_codec *c, const struct arrays *a, size
 /* --- putting in --- */
 
 static int append_element(lua_State *L, struct ln_codec *c, const struct arrays *a, size_t k) {
-  int rc = ln_value_enter(c, (struct ln_value_step){NULL, 0, k});
+  int rc = ln_value_enter(c, (struct ln_value_step){NULL, 0, k, 0});
   if (rc) return rc;
   size_t s = source_of(L, c, a, k);
   lua_rawgeti(L, a->idx, (int)k);
@@ -235,7 +235,7 @@ static int merge_element(lua_State *L, struct ln_codec *c, struct ln_value_membe
     if (rc == LN_OK) rc = ln_walk_edit(c, m.value.p, m.value.p, off);
   }
   if (rc || m.same) return rc;
-  rc = ln_value_enter(c, (struct ln_value_step){NULL, 0, m.at});
+  rc = ln_value_enter(c, (struct ln_value_step){NULL, 0, m.at, 0});
   if (rc) return rc;
   lua_rawgeti(L, a->idx, (int)m.at);
   rc = ln_walk_merge(L, c, m.value, m.type, lua_gettop(L));

@@ -9,7 +9,8 @@
 enum { SCRATCH_MAX = 1 << 30 };
 
 void ln_codec_init(struct ln_codec *c, size_t max_bytes) {
-  *c = (struct ln_codec){.max_bytes = max_bytes, .array_mt = LUA_NOREF, .origins = LUA_NOREF};
+  *c = (struct ln_codec){
+      .max_bytes = max_bytes, .array_mt = LUA_NOREF, .origins = LUA_NOREF, .spellings = LUA_NOREF};
   ln_buf_init(&c->text, max_bytes);
   ln_buf_init(&c->scratch, SCRATCH_MAX);
   ln_buf_init(&c->keys, SCRATCH_MAX);
@@ -56,6 +57,7 @@ static void push_object(lua_State *L, struct ln_codec *c, struct ln_json_cur *cu
   while (ln_json_step(cur, &item)) {
     ln_value_push_string(L, c, (struct ln_str){item.key.p - 1, item.key.n + 2});
     push(L, c, cur, &item, depth + 1);
+    if (item.type == LN_JSON_NUMBER) ln_spelling_note(L, c, item.value, 0);
     lua_rawset(L, -3); /* of twins the last stays */
     empty = false;
   }
@@ -65,14 +67,17 @@ static void push_object(lua_State *L, struct ln_codec *c, struct ln_json_cur *cu
 
 static void push_array(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur, unsigned depth) {
   struct ln_json_item item;
+  bool spelt = false;
   lua_newtable(L);
   for (int i = 1; ln_json_step(cur, &item); i++) {
     push(L, c, cur, &item, depth + 1);
+    if (item.type == LN_JSON_NUMBER) spelt |= ln_spelling_note(L, c, item.value, i);
     if (item.type == LN_JSON_OBJECT || item.type == LN_JSON_ARRAY)
       ln_origin_note(L, c, item.value.p, item.type == LN_JSON_OBJECT);
     lua_rawseti(L, -2, i);
   }
   ln_json_leave(cur);
+  if (spelt) ln_spelling_seal(L, c);
   lua_rawgeti(L, LUA_REGISTRYINDEX, c->array_mt);
   lua_setmetatable(L, -2);
 }

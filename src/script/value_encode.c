@@ -154,7 +154,7 @@ static int append_object(lua_State *L, struct ln_codec *c, int idx) {
     if (i) rc = ln_buf_append(&c->text, ",", 1);
     if (rc == LN_OK) rc = ln_json_quote(&c->text, key);
     if (rc == LN_OK) rc = ln_buf_append(&c->text, ":", 1);
-    if (rc == LN_OK) rc = ln_value_enter(c, (struct ln_value_step){key.p, key.n, 0});
+    if (rc == LN_OK) rc = ln_value_enter(c, (struct ln_value_step){key.p, key.n, 0, idx});
     if (rc) break;
     lua_pushlstring(L, key.p, key.n);
     lua_rawget(L, idx);
@@ -168,9 +168,10 @@ static int append_object(lua_State *L, struct ln_codec *c, int idx) {
 
 static int append_array(lua_State *L, struct ln_codec *c, int idx, size_t n) {
   int rc = ln_buf_append(&c->text, "[", 1);
+  int table = ln_spelling_counts(L, c, idx, n) ? idx : 0;
   for (size_t i = 1; i <= n && rc == LN_OK; i++) {
     if (i > 1) rc = ln_buf_append(&c->text, ",", 1);
-    if (rc == LN_OK) rc = ln_value_enter(c, (struct ln_value_step){NULL, 0, i});
+    if (rc == LN_OK) rc = ln_value_enter(c, (struct ln_value_step){NULL, 0, i, table});
     if (rc) break;
     lua_rawgeti(L, idx, (int)i);
     rc = ln_value_append(L, c, lua_gettop(L), false);
@@ -191,7 +192,9 @@ static int append_table(lua_State *L, struct ln_codec *c, int idx, bool like_arr
   return LN_ESCRIPT;
 }
 
-static int append_number(struct ln_codec *c, double d) {
+static int append_number(lua_State *L, struct ln_codec *c, double d) {
+  struct ln_str spelt = ln_spelling_of(L, c, d);
+  if (spelt.p) return ln_buf_append_str(&c->text, spelt);
   if (isnan(d)) return ln_value_fault(c, "not a number (NaN) can't be sent");
   if (isinf(d)) return ln_value_fault(c, "an infinite number can't be sent");
   return ln_json_number(&c->text, d);
@@ -205,7 +208,7 @@ LN_THROWS int ln_value_append(struct lua_State *L, struct ln_codec *c, int idx, 
     case LUA_TBOOLEAN:
       rc = ln_buf_append_c(&c->text, lua_toboolean(L, idx) ? "true" : "false");
       break;
-    case LUA_TNUMBER: rc = append_number(c, lua_tonumber(L, idx)); break;
+    case LUA_TNUMBER: rc = append_number(L, c, lua_tonumber(L, idx)); break;
     case LUA_TSTRING:
       s.p = lua_tolstring(L, idx, &s.n);
       rc = ln_json_quote(&c->text, s);

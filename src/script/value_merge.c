@@ -122,7 +122,7 @@ static int append_new(lua_State *L, struct ln_codec *c, size_t base, size_t n, i
       comma = true;
       if (rc == LN_OK) rc = ln_json_quote(&c->text, key);
       if (rc == LN_OK) rc = ln_buf_append(&c->text, ":", 1);
-      if (rc == LN_OK) rc = ln_value_enter(c, (struct ln_value_step){key.p, key.n, 0});
+      if (rc == LN_OK) rc = ln_value_enter(c, (struct ln_value_step){key.p, key.n, 0, idx});
       if (rc == LN_OK) rc = ln_value_append(L, c, lua_gettop(L), false);
       if (rc == LN_OK) ln_value_leave(c);
     }
@@ -134,7 +134,7 @@ static int append_new(lua_State *L, struct ln_codec *c, size_t base, size_t n, i
 
 static int merge_member(lua_State *L, struct ln_codec *c, struct ln_value_member m, int idx) {
   if (m.same) return LN_OK;
-  int rc = ln_value_enter(c, (struct ln_value_step){m.name.p, m.name.n, 0});
+  int rc = ln_value_enter(c, (struct ln_value_step){m.name.p, m.name.n, 0, idx});
   if (rc) return rc;
   ln_walk_push_name(L, c, m.name);
   lua_rawget(L, idx);
@@ -260,7 +260,7 @@ static int merge_plain(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur
     *plain = n < in_table && is_plain(L, c, &item, seen, n, key);
     if (*plain) {
       seen[n] = key;
-      rc = ln_value_enter(c, (struct ln_value_step){item.key.p, item.key.n, 0});
+      rc = ln_value_enter(c, (struct ln_value_step){item.key.p, item.key.n, 0, idx});
       if (rc == LN_OK) rc = merge_item(L, c, cur, &item, lua_gettop(L));
       if (rc == LN_OK) ln_value_leave(c);
     }
@@ -299,14 +299,22 @@ static bool same_string(lua_State *L, struct ln_codec *c, struct ln_str value, i
          ln_str_eq(ln_buf_str(&c->scratch), have);
 }
 
+/* Of two that are one double, a table that was put here may have the other. */
+static bool same_number(lua_State *L, struct ln_codec *c, struct ln_str value, int idx) {
+  if (lua_type(L, idx) != LUA_TNUMBER) return false;
+  double d = lua_tonumber(L, idx);
+  if (d != ln_value_number(c, value)) return false;
+  struct ln_str spelt = ln_spelling_of(L, c, d);
+  return !spelt.p || ln_str_eq(spelt, value);
+}
+
 static bool same_scalar(lua_State *L, struct ln_codec *c, struct ln_str value,
                         enum ln_json_type type, int idx) {
   switch (type) {
     case LN_JSON_FALSE:
     case LN_JSON_TRUE:
       return lua_isboolean(L, idx) && lua_toboolean(L, idx) == (type == LN_JSON_TRUE);
-    case LN_JSON_NUMBER:
-      return lua_type(L, idx) == LUA_TNUMBER && lua_tonumber(L, idx) == ln_value_number(c, value);
+    case LN_JSON_NUMBER: return same_number(L, c, value, idx);
     case LN_JSON_STRING: return same_string(L, c, value, idx);
     case LN_JSON_NULL: return lua_islightuserdata(L, idx) && !lua_touserdata(L, idx);
     default: return false;

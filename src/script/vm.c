@@ -110,6 +110,16 @@ static int l_vm_door(lua_State *L) {
   return 0;
 }
 
+/* A reference to a table whose keys may go. */
+static int weak_table(lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
 static int l_vm_open(lua_State *L) {
   struct ln_vm *vm = lua_touserdata(L, 1);
   lua_pushlightuserdata(L, (void *)(uintptr_t)&vm_key);
@@ -127,12 +137,8 @@ static int l_vm_open(lua_State *L) {
   lua_pushliteral(L, "array");
   lua_setfield(L, -2, "__name");
   vm->codec.array_mt = luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  vm->codec.origins = luaL_ref(L, LUA_REGISTRYINDEX);
+  vm->codec.origins = weak_table(L);
+  vm->codec.spellings = weak_table(L);
   ln_require_install(L);
   vm->open(L, vm);
   ln_guard_install(L);

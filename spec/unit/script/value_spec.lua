@@ -182,7 +182,7 @@ describe("an edited value over its source", function()
       "local k = {} for _, x in ipairs(v.c) do if x.n > 1 then k[#k + 1] = x end end v.c = k",
       '{"c":[{"n":2.0,"v":{}}, {"n":3,"v":[]}]}' },
     ["another text's elements"] = {
-      '[{"n":1.0},{"n":2.0}]', [[v = json.decode '[{"n":2e0},{"n":1e0}]']], '[{"n":2},{"n":1}]' },
+      '[{"n":1.0},{"n":2.0}]', [[v = json.decode '[{"n":2e0},{"n":1e0}]']], '[{"n":2e0},{"n":1e0}]' },
     ["a copy without metatables"] = {
       '{"a":[{"n":1.0,"v":[]},{"n":2.0,"v":{}},[]],"b":[]}',
       "local function copy(t) if type(t) ~= 'table' then return t end local r = {} for k, x in pairs(t) do r[k] = copy(x) end return r end "
@@ -190,7 +190,19 @@ describe("an edited value over its source", function()
     ["an object where an array was, both empty"] = { '{"a":[],"b":{}}', "v.a = v.b", '{"a":{},"b":{}}' },
     ["a decoded empty object that becomes an array"] = { '{"b":{}}', "v.b[1] = 1", '{"b":[1]}' },
     ["an object emptied in its array"] = { '[{"n":1},[1]]', "v[1].n = nil v[1], v[2] = v[2], v[1]", '[[1],{}]' },
-    ["a copied member"] = { '{"a":{"n":[1.0,[]]}}', "v.b = v.a", '{"a":{"n":[1.0,[]]},"b":{"n":[1,[]]}}' },
+    ["a copied member"] = { '{"a":{"n":[1.0,[]]}}', "v.b = v.a", '{"a":{"n":[1.0,[]]},"b":{"n":[1.0,[]]}}' },
+    ["moved to another member"] = {
+      '{"a":{"i":12345678901234567890,"f":1.0,"e":1E2,"z":-0,"d":0.10,"n":5,"x":-7},"b":2}', "v.b, v.a = v.a, nil",
+      '{"b":{"d":0.10,"e":1E2,"f":1.0,"i":12345678901234567890,"n":5,"x":-7,"z":-0}}' },
+    ["swapped, of one double"] = {
+      '{"a":{"i":12345678901234567890},"b":{"i":12345678901234567891}}', "v.a, v.b = v.b, v.a",
+      '{"a":{"i":12345678901234567891},"b":{"i":12345678901234567890}}' },
+    ["moved, and its numbers changed"] = {
+      '{"a":{"f":1.0,"g":2.0,"l":[1.0,2.0]}}', "v.b, v.a = v.a, nil v.b.f = 3 v.b.l[2] = 4", '{"b":{"f":3,"g":2.0,"l":[1,4]}}' },
+    ["a moved array that lost an element"] = {
+      '{"a":[12345678901234567890,12345678901234567891,1.0]}', "v.b, v.a = v.a, nil table.remove(v.b, 1) v.b[3] = 2",
+      '{"b":[12345678901234567000,1,2]}' },
+    ["another text's member"] = { '{"a":1}', [[v.b = json.decode '{"n":1.0,"l":[2.50]}']], '{"a":1,"b":{"l":[2.50],"n":1.0}}' },
   }
   for what, case in pairs(cases) do
     it(what, function()
