@@ -57,19 +57,32 @@ static const struct ln_process_ops ops = {.on_stdout = on_out,
                                           .on_drain = on_drain,
                                           .on_exit = on_gone};
 
-static void start(struct child *c, struct ln_loop *l, const char *command,
-                  const char *const *args) {
+static void spawn(struct child *c, struct ln_loop *l, const struct ln_process_opts *o,
+                  const struct ln_process_ops *told) {
   const char *why = NULL;
-  struct ln_process_opts o = {
-      .command = command, .args = args, .term_after_ms = 150, .kill_after_ms = 150};
   memset(c, 0, sizeof *c);
   c->l = l;
   ln_timer_init(&c->timer);
-  int rc = ln_process_spawn(l, &o, &ops, c, &c->p, &why);
+  int rc = ln_process_spawn(l, o, told, c, &c->p, &why);
   if (rc) fprintf(stderr, "driver: %s\n", why);
   CHECK(rc == LN_OK);
   c->group = ln_process_pid(c->p);
   c->begun = now_ms();
+}
+
+static void start(struct child *c, struct ln_loop *l, const char *command,
+                  const char *const *args) {
+  const struct ln_process_opts o = {
+      .command = command, .args = args, .term_after_ms = 150, .kill_after_ms = 150};
+  spawn(c, l, &o, &ops);
+}
+
+/* With all the time it needs to end by itself, however busy the machine is. */
+static void start_patient(struct child *c, struct ln_loop *l, const struct ln_process_ops *told,
+                          const char *script) {
+  const struct ln_process_opts o = {
+      .command = "sh", .args = (const char *const[]){"-c", script, NULL}, .term_after_ms = 60000};
+  spawn(c, l, &o, told);
 }
 
 static void start_sh(struct child *c, struct ln_loop *l, const char *script) {
@@ -210,7 +223,7 @@ static void process_fails(char **args) {
 static void process_slow(char **args) {
   (void)args;
   struct ln_loop *l = begin_loop();
-  start_sh(&c, l, "sleep 0.05; wc -c");
+  start_patient(&c, l, &ops, "sleep 0.05; wc -c");
   static char block[50000];
   struct ln_iov part = {block, sizeof block, NULL};
   memset(block, 'x', sizeof block);
@@ -239,15 +252,9 @@ static void on_drain_end(void *arg) {
 static void process_drain(char **args) {
   (void)args;
   struct ln_loop *l = begin_loop();
-  const char *why = NULL;
   struct ln_process_ops o2 = ops;
   o2.on_drain = on_drain_end;
-  struct ln_process_opts o = {.command = "sh",
-                              .args = (const char *const[]){"-c", "sleep 0.2; wc -c", NULL}};
-  c.l = l;
-  ln_timer_init(&c.timer);
-  CHECK(ln_process_spawn(l, &o, &o2, &c, &c.p, &why) == LN_OK);
-  c.group = ln_process_pid(c.p);
+  start_patient(&c, l, &o2, "sleep 0.2; wc -c");
   static char block[50000];
   struct ln_iov part = {block, sizeof block, NULL};
   memset(block, 'x', sizeof block);
