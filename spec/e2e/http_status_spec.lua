@@ -272,7 +272,20 @@ describe("Streamable HTTP", function()
       assert.is_nil(nested.body:find('"result"', 1, true))
       assert.truthy(nested.body:find("-32600", 1, true))
       assert.equal(400, send("POST", { accept, content }, "[" .. init:format(1, "2025-03-26", "") .. "]").status)
+      local begun = send("POST", { accept, content, of(c) }, "[" .. init:format(1, "2025-03-26", "") .. "]")
+      assert.equal("initialize can't be part of a batch", rpc_error(begun).message)
     end)
+  end)
+
+  it("31: batches are refused in the same words over stdio", function()
+    for version, words in pairs { ["2025-11-25"] = "Batches are for protocol version 2025-03-26 only",
+      ["2025-03-26"] = "Not a batch of 1 to 100 messages" } do
+      local client = lunette.stdio { policy = "" }
+      client:initialize { version = version }
+      client:send "[]"
+      loop.wait(function() return client.process.out:all():find('"error"', 1, true) end, "the refusal")
+      assert.truthy(client.process.out:all():find(('{"jsonrpc":"2.0","error":{"code":-32600,"message":"%s"}}'):format(words), 1, true))
+    end
   end)
 
   describe("Origin and Host", function()

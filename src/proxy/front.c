@@ -2,6 +2,7 @@
 #include "proxy/front.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proxy/router.h"
@@ -91,33 +92,45 @@ static void batch_fault(struct batch *b, struct ln_msg_fault *f) {
   (void)rc; /* over the limit the array goes out without it */
 }
 
-/* Messages only, no array inside, and no initialize: it begins a session alone. */
-static bool batch_ok(struct ln_str text) {
+/* NULL, or why this array is no batch: messages only, no array inside, and no initialize, which
+ * begins a session alone. */
+static const char *batch_flaw(const struct ln_session *s, struct ln_str text) {
+  if (!ln_str_is(s->version, "2025-03-26"))
+    return "Batches are for protocol version 2025-03-26 only";
+  size_t n = ln_json_count(text);
   struct ln_json_cur cur = ln_json_enter(text);
   struct ln_json_item it, method;
-  while (ln_json_next(&cur, &it)) {
-    if (it.type == LN_JSON_ARRAY) return false;
+  bool whole = n > 0 && n <= MAX_BATCH;
+  while (whole && ln_json_next(&cur, &it)) {
+    whole = it.type != LN_JSON_ARRAY;
     if (ln_json_get(it.value, "method", &method) && ln_str_is(method.value, "\"initialize\""))
-      return false;
+      return "initialize can't be part of a batch";
   }
-  return true;
+  return whole ? NULL : "Not a batch of 1 to 100 messages";
 }
 
 int ln_front_batch(struct ln_session *s, struct ln_bytes *bytes, struct ln_str text,
                    struct ln_sink *outer, struct ln_bytes *headers, size_t *requests,
                    struct ln_msg_fault *fault) {
-  *fault = (struct ln_msg_fault){.code = -32600, .text = "Not a batch of 1 to 100 messages"};
+  *fault = (struct ln_msg_fault){.code = -32700};
   *requests = 0;
   struct ln_msg_limits limits = ln_front_limits(s->host);
   struct ln_json_info info;
   if (ln_json_scan(text, &limits.json, &info) || info.type != LN_JSON_ARRAY) {
-    fault->code = -32700;
+    snprintf(fault->text, sizeof fault->text, "Parse error at byte %zu", info.error_at);
     return LN_EINVALID;
   }
-  size_t n = ln_json_count(text);
-  if (n == 0 || n > MAX_BATCH || !batch_ok(text)) return LN_EINVALID;
+  const char *flaw = batch_flaw(s, text);
+  if (flaw) {
+    fault->code = -32600;
+    snprintf(fault->text, sizeof fault->text, "%s", flaw);
+    return LN_EINVALID;
+  }
   struct batch *b = calloc(1, sizeof *b);
-  if (!b) return LN_ENOMEM;
+  if (!b) {
+    *fault = (struct ln_msg_fault){.code = -32603, .text = "Out of memory"};
+    return LN_ENOMEM;
+  }
   b->sink = (struct ln_sink){&batch_ops, 1, true};
   b->outer = ln_sink_ref(outer);
   ln_buf_init(&b->array, limits.json.max_bytes * 2);

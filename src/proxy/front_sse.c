@@ -72,14 +72,9 @@ static struct ln_str query_id(struct ln_str target) {
 
 static void post_batch(struct ln_http_request *r, struct ln_front_session *fs, struct ln_str text,
                        struct ln_bytes *headers) {
-  struct ln_msg_fault fault = {.code = -32600,
-                               .text = "Batches are for protocol version 2025-03-26 only"};
-  struct ln_session *s = fs->session;
+  struct ln_msg_fault fault;
   size_t requests;
-  int rc = LN_EINVALID;
-  if (ln_str_is(s->version, "2025-03-26"))
-    rc = ln_front_batch(s, r->body, text, &fs->get->sink, headers, &requests, &fault);
-  if (rc)
+  if (ln_front_batch(fs->session, r->body, text, &fs->get->sink, headers, &requests, &fault))
     ln_front_reply_fault(r, 400, &fault);
   else
     ln_front_reply(r, 202, NULL, NULL, LN_STR_NONE);

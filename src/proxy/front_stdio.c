@@ -99,7 +99,7 @@ static void message_in(struct ln_front_stdio *f, struct ln_bytes *bytes) {
   struct ln_str text = ln_json_trim((struct ln_str){bytes->data, bytes->len});
   if (!text.n) return;
   struct ln_msg_fault fault;
-  if (text.p[0] == '[' && ln_str_is(s->version, "2025-03-26")) {
+  if (text.p[0] == '[') {
     size_t requests;
     if (ln_front_batch(s, bytes, text, &f->sink, NULL, &requests, &fault)) answer_fault(f, &fault);
     return;

@@ -76,8 +76,7 @@ static struct ln_session *session_of(struct ln_usession *us, struct ln_exchange 
   return us->owner ? us->owner : t ? t->session : cause ? cause->session : NULL;
 }
 
-/* --- requests
- * -------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 static void ask_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   if (x->method->route == LN_ROUTE_PING) { /* each hop answers its own */
@@ -173,8 +172,7 @@ static void cancelled_in(struct ln_usession *us, struct ln_msg *msg) {
   }
 }
 
-/* --- notifications
- * ------------------------------------------------------------------------------------ */
+/* --- notifications --- */
 
 static void notify(struct ln_session *s, struct ln_exchange *cause, struct ln_msg *msg) {
   struct ln_exchange *root = root_of(cause);
@@ -356,8 +354,7 @@ static void elicitation_done_in(struct ln_usession *us, struct ln_msg *msg,
   ln_bytes_unref(id);
 }
 
-/* --- changed lists
- * --------------------------------------------------------------------------------------- */
+/* --- changed lists --- */
 
 struct change {
   struct ln_upstream *upstream;

@@ -152,8 +152,7 @@ static void use(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, voi
     use_native(x, msg, done, arg);
 }
 
-/* --- lists
- * ----------------------------------------------------------------------------------------- */
+/* --- lists --- */
 
 struct listing {
   struct ln_exchange *x; /* counted */
@@ -232,8 +231,7 @@ static void list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, vo
     ln_freshen(x, x->method->kind, list_fresh, l);
 }
 
-/* --- the rest
- * ---------------------------------------------------------------------------------------- */
+/* --- the rest --- */
 
 /* What a handler forwards may name something else than the client did: found anew, by the same
  * rules. */
@@ -315,8 +313,7 @@ static void start(struct ln_exchange *x) {
   }
 }
 
-/* --- gates
- * ------------------------------------------------------------------------------------------- */
+/* --- gates --- */
 
 static void request_in(struct ln_session *s, struct ln_msg *msg, struct ln_sink *sink,
                        struct ln_bytes *headers) {

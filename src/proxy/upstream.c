@@ -83,8 +83,7 @@ bool ln_upstream_same(const struct ln_upstream *u, const struct ln_upstream_conf
          same_list(a->headers, b->headers);
 }
 
-/* --- life
- * ----------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static bool set_way(struct ln_upstream *u, const char **why) {
   const struct ln_upstream_conf *conf = u->conf;
