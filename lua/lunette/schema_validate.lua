@@ -336,44 +336,42 @@ function objects.required(self, names, value, at)
   return ok
 end
 
-function objects.properties(self, schemas, value, at, _, scope, seen)
+-- Applies to each member the schema that schema_of(name) gives for it, if any. none: what a schema of false says then.
+local function members(self, value, at, scope, seen, schema_of, none)
   local ok = true
-  for _, name in ipairs(sorted_keys(schemas)) do
-    if value[name] ~= nil then
-      ok = apply(self, schemas[name], value[name], member(at, name), scope) and ok
-      if seen then seen.names[name] = true end
+  for _, name in ipairs(sorted_keys(value)) do
+    local schema = schema_of(name)
+    if schema == false and none then
+      ok = wrong(self, at, none, name)
+    elseif schema ~= nil then
+      ok = apply(self, schema, value[name], member(at, name), scope) and ok
     end
+    if schema ~= nil and seen then seen.names[name] = true end
   end
   return ok
+end
+
+function objects.properties(self, schemas, value, at, _, scope, seen)
+  return members(self, value, at, scope, seen, function(name) return schemas[name] end)
 end
 
 function objects.patternProperties(self, schemas, value, at, _, scope, seen)
   local ok = true
   for _, pattern in ipairs(sorted_keys(schemas)) do
     local matches = name_matcher(self, pattern)
-    for _, name in ipairs(sorted_keys(value)) do
-      if matches(name) then
-        ok = apply(self, schemas[pattern], value[name], member(at, name), scope) and ok
-        if seen then seen.names[name] = true end
-      end
+    local function schema_of(name)
+      if matches(name) then return schemas[pattern] end
     end
+    ok = members(self, value, at, scope, seen, schema_of) and ok
   end
   return ok
 end
 
 local function rest(self, schema, value, at, scope, seen, named)
-  local ok = true
-  for _, name in ipairs(sorted_keys(value)) do
-    if not named(name) then
-      if schema == false then
-        ok = wrong(self, at, "has no member %s", name)
-      else
-        ok = apply(self, schema, value[name], member(at, name), scope) and ok
-      end
-      if seen then seen.names[name] = true end
-    end
+  local function schema_of(name)
+    if not named(name) then return schema end
   end
-  return ok
+  return members(self, value, at, scope, seen, schema_of, "has no member %s")
 end
 
 function objects.additionalProperties(self, inner, value, at, schema, scope, seen)

@@ -292,6 +292,13 @@ describe("a handler that", function()
     end
   end)
 
+  it("takes all away that Lunette's own Lua stands on still has its place told", function()
+    local client, other, _, host = under("lunette.tools.transform('work', { call = function() for k in pairs(_G) do _G[k] = nil end return 1 end })")
+    assert.equal(-32603, client:failure("tools/call", call "work").code)
+    assert.truthy(logged(host.process, "handler at "):find "policy%d+%.lua:2", host.process.err:all())
+    other:result "ping"
+  end)
+
   it("breaks what everybody uses breaks itself alone", function()
     local client, other, _, host = under([[lunette.on("tools/call", "work", function(request, forward)
       for _, name in ipairs { "error", "type", "tostring", "pairs", "ipairs", "pcall", "setmetatable", "rawget", "next" } do _G[name] = nil end

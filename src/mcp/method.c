@@ -32,8 +32,8 @@ const struct ln_method *ln_method_find(struct ln_str name, unsigned from) {
   return &other;
 }
 
-const char *ln_method_case_twin(struct ln_str name) {
-  for (size_t i = 0; i < LN_COUNT(rows); i++)
+const char *ln_method_case_twin(const struct ln_method *m, struct ln_str name) {
+  for (size_t i = 0; i < LN_COUNT(rows) && m == &other; i++)
     if (ln_str_iis(name, rows[i].name) && !ln_str_is(name, rows[i].name)) return rows[i].name;
   return NULL;
 }

@@ -79,9 +79,9 @@ struct ln_method {
  * NULL. */
 const struct ln_method *ln_method_find(struct ln_str name, unsigned from);
 
-/* The name in the table that this one differs from by case alone, whichever side it may come from,
- * or NULL: some servers match methods without case. */
-const char *ln_method_case_twin(struct ln_str name);
+/* The name in the table that one without a row (m: what was found for it) differs from by case
+ * alone, whichever side it may come from, or NULL: some servers match methods without case. */
+const char *ln_method_case_twin(const struct ln_method *m, struct ln_str name);
 
 /* True for the rows of requests; false for notifications and for what is not in the table. */
 bool ln_method_is_request(const struct ln_method *m);

@@ -337,7 +337,7 @@ static void request_in(struct ln_session *s, struct ln_msg *msg, struct ln_sink 
   x->counted = true;
   s->in_flight++;
   char text[640];
-  const char *cased = method->name_len ? NULL : ln_method_case_twin(msg->method);
+  const char *cased = ln_method_case_twin(method, msg->method);
   if (cased) {
     snprintf(text, sizeof text, "method \"%.*s\" differs from \"%s\" only by case",
              LN_STR_ARG(msg->method), cased);
@@ -447,7 +447,7 @@ static void notification_in(struct ln_session *s, struct ln_msg *msg, struct ln_
   s->host->count.notifications++;
   if (s->state == LN_SESSION_NEW) return;
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_CLIENT);
-  if (ln_method_is_request(method) || (!method->name_len && ln_method_case_twin(msg->method))) {
+  if (ln_method_is_request(method) || ln_method_case_twin(method, msg->method)) {
     /* A server that looks at the method alone, or matches it without case, would carry it out, and
      * no rule would have seen it. */
     LN_LOG_RATIONED(s->host->log, &s->ration, ln_loop_now(s->host->loop), WARN, s->id,

@@ -42,6 +42,7 @@ struct ln_transform {
   struct ln_policy *policy; /* not counted */
   int chain;                /* registry reference */
   size_t layers;            /* in it */
+  char *where;              /* FILE:LINE of the last written, or NULL */
 };
 
 struct ln_policy {

@@ -41,6 +41,7 @@ size_t ln_transform_layers(const struct ln_transform *t) {
 void ln_transform_unref(struct ln_transform *t) {
   if (!t || --t->refs) return;
   luaL_unref(t->policy->vm->L, LUA_REGISTRYINDEX, t->chain);
+  free(t->where);
   free(t);
 }
 
@@ -149,7 +150,12 @@ static void take_transform(lua_State *L, struct ln_policy *p, struct ln_view_ite
       luaL_error(L, "not enough memory");
       return; /* not reached */
     }
-    *item->transform = (struct ln_transform){1, p, LUA_NOREF, lua_objlen(L, -1)};
+    *item->transform = (struct ln_transform){1, p, LUA_NOREF, lua_objlen(L, -1), NULL};
+    lua_rawgeti(L, -1, (int)item->transform->layers);
+    lua_getfield(L, -1, "rule");
+    lua_getfield(L, -1, "where");
+    item->transform->where = strdup(lua_tostring(L, -1));
+    lua_pop(L, 3);
     lua_pushvalue(L, -1);
     item->transform->chain = luaL_ref(L, LUA_REGISTRYINDEX);
   }

@@ -18,6 +18,7 @@ const char *ln_run_place(const struct ln_run *run) {
   const struct ln_policy_decls *d = &run->policy->decls;
   if (run->kind == LN_RUN_HOOK) return d->hooks[run->index].where;
   if (run->kind == LN_RUN_COMPONENT) return d->components[run->index].where;
+  if (run->kind == LN_RUN_TRANSFORM) return run->transform->where;
   return NULL;
 }
 

@@ -5,17 +5,12 @@ local wire = require "lunette.test.wire"
 
 local M = {}
 
-local known = {
-  name = "string",
-  version = "string",
-  protocol_version = "string",
+local known = wire.options {
   transport = "string",
   headers = "table",
-  capabilities = "table",
   elicit = "function|table",
   sample = "function|table",
   roots = "function|table",
-  methods = "table",
 }
 
 local Client = {}

@@ -8,12 +8,8 @@ local wire = require "lunette.test.wire"
 
 local M = {}
 
-local known = {
-  name = "string",
-  version = "string",
+local known = wire.options {
   instructions = "string",
-  protocol_version = "string",
-  capabilities = "table",
   page_size = "number",
   down = "string",
   tools = "table",
@@ -21,7 +17,6 @@ local known = {
   resource_templates = "table",
   prompts = "table",
   complete = "function|table",
-  methods = "table",
 }
 
 -- Lunette's own words in a definition: what a call gives.

@@ -14,6 +14,13 @@ function M.fail(format, ...)
   error(where == "?" and text or where .. ": " .. text, 0)
 end
 
+--- The options of either side, and some of one's own: for check.
+function M.options(own)
+  own.name, own.version, own.protocol_version = "string", "string", "string"
+  own.capabilities, own.methods = "table", "table"
+  return own
+end
+
 --- Raises unless the options are known ones of the right types. known: name → type, or several "a|b".
 function M.check(what, options, known)
   local check = require "lunette.check"
