@@ -123,9 +123,10 @@ LN_THROWS bool ln_origin_is_object(struct lua_State *L, const struct ln_codec *c
 /* Where in c->whole the table at idx was decoded from; NULL when that is not known. */
 LN_THROWS const char *ln_origin_in_whole(struct lua_State *L, struct ln_codec *c, int idx);
 /* Remembers how a number is spelt that was decoded and is on top: below it are its name and its
- * object, or its array when it has an index. True when it would be spelt otherwise. */
+ * object, or its array when it has an index. twins: its name may have been
+ * there before. True when it would be spelt otherwise. */
 LN_THROWS bool ln_spelling_note(struct lua_State *L, struct ln_codec *c, struct ln_str raw,
-                                int index);
+                                int index, bool twins);
 /* The array on top, of whose elements one was noted, is whole. */
 LN_THROWS void ln_spelling_seal(struct lua_State *L, const struct ln_codec *c);
 /* Whether the array at idx, of n elements, has spellings and is what it was. */

@@ -53,11 +53,11 @@ static void push_object(lua_State *L, struct ln_codec *c, struct ln_json_cur *cu
                         unsigned depth) {
   struct ln_json_item item;
   lua_createtable(L, 0, 4);
-  bool empty = true;
+  bool empty = true, spelt = false;
   while (ln_json_step(cur, &item)) {
     ln_value_push_string(L, c, (struct ln_str){item.key.p - 1, item.key.n + 2});
     push(L, c, cur, &item, depth + 1);
-    if (item.type == LN_JSON_NUMBER) ln_spelling_note(L, c, item.value, 0);
+    if (item.type == LN_JSON_NUMBER) spelt |= ln_spelling_note(L, c, item.value, 0, spelt);
     lua_rawset(L, -3); /* of twins the last stays */
     empty = false;
   }
@@ -71,7 +71,7 @@ static void push_array(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur
   lua_newtable(L);
   for (int i = 1; ln_json_step(cur, &item); i++) {
     push(L, c, cur, &item, depth + 1);
-    if (item.type == LN_JSON_NUMBER) spelt |= ln_spelling_note(L, c, item.value, i);
+    if (item.type == LN_JSON_NUMBER) spelt |= ln_spelling_note(L, c, item.value, i, false);
     if (item.type == LN_JSON_OBJECT || item.type == LN_JSON_ARRAY)
       ln_origin_note(L, c, item.value.p, item.type == LN_JSON_OBJECT);
     lua_rawseti(L, -2, i);

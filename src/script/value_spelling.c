@@ -36,9 +36,17 @@ static bool push_entry(lua_State *L, const struct ln_codec *c, int idx) {
 }
 
 LN_THROWS bool ln_spelling_note(struct lua_State *L, struct ln_codec *c, struct ln_str raw,
-                                int index) {
-  if (!is_odd(c, raw)) return false;
+                                int index, bool twins) {
   int number = lua_gettop(L), container = index ? number - 1 : number - 2;
+  if (!is_odd(c, raw)) {
+    if (twins && push_entry(L, c, container)) { /* of twins the last counts */
+      lua_pushvalue(L, number - 1);
+      lua_pushnil(L);
+      lua_rawset(L, -3);
+    }
+    lua_settop(L, number);
+    return false;
+  }
   c->spelt = true;
   if (!push_entry(L, c, container)) {
     lua_settop(L, number);

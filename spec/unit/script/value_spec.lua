@@ -153,6 +153,7 @@ describe("an edited value over its source", function()
     ["removed and another changed"] = { "[1.0,2.0,3.0]", "table.remove(v, 1) v[2] = 'x'", '[2.0,"x"]' },
     ["a scalar root"] = { ' "a" ', "v = 'b'", ' "b" ' },
     ["twins, not edited"] = { '{"a":1,"b":2,"a":1}', "", '{"a":1,"b":2,"a":1}' },
+    ["twins of one number, spelt otherwise"] = { '{"a":1.0,"a":1,"b":2.50,"b":2.5}', "", '{"a":1.0,"a":1,"b":2.50,"b":2.5}' },
     ["twins, edited elsewhere"] = { '{"a":1,"b":2,"a":3}', "v.b = 4", '{"b":4,"a":3}' },
     ["twins, themselves edited"] = { '{"a":1,"b":2,"a":3}', "v.a = 4", '{"b":2,"a":4}' },
     ["twins, removed"] = { '{"a":1,"b":2,"a":3}', "v.a = nil", '{"b":2}' },
