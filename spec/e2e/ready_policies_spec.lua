@@ -3,6 +3,7 @@
 local json = require "spec.support.json"
 local loop = require "spec.support.loop"
 local lunette = require "spec.support.lunette"
+local process = require "spec.support.process"
 local upstream = require "spec.support.upstream"
 
 local tools = '[{"name":"read","description":"Reads a file","inputSchema":{"type":"object","properties":'
@@ -370,16 +371,22 @@ describe("the ready policy", function()
       assert.equal("[redacted]", up:wait("tools/call"):value("arguments", "path", "deep", 1))
     end)
 
+    -- The CPU time that Lunette takes for one result with so many bytes of that, in ms.
+    local function cost(part, bytes)
+      local client = with('lunette.configure { hook_timeout = 60 } require "lunette.policy.redact" { personal = true }',
+        answer(('{"content":[{"type":"text","text":"%s"}]}'):format(part:rep(math.floor(bytes / #part)))))
+      local before = process.cpu_ms(client.process.pid)
+      call(client, "read")
+      local ms = process.cpu_ms(client.process.pid) - before
+      lunette.finish()
+      return ms
+    end
+
     it("takes linear time for what tries its patterns", function()
       for _, part in ipairs { "eyJ-", "eyJa.", "a", "a@", "@a", "1", "1 ", "+1", "AB12 ", "sk-", "-----BEGIN ", "Bearer ", "." } do
-        local long = part:rep(math.floor(500000 / #part))
-        local client = with('lunette.configure { hook_timeout = 10 } require "lunette.policy.redact" { personal = true }',
-          answer(('{"content":[{"type":"text","text":"%s"}]}'):format(long)))
-        local began = loop.uv.hrtime()
-        call(client, "read")
-        local ms = (loop.uv.hrtime() - began) / 1e6
-        assert.is_true(ms < (lunette.sanitized and 20000 or 2000), ("%q took %d ms"):format(part, ms))
-        lunette.finish()
+        -- Four times the text: four times the work, or sixteen times if each byte were held against each.
+        local small, large = cost(part, 125000), cost(part, 500000)
+        assert.is_true(large < 8 * small, ("%q: %.1f ms, and %.1f of four times as much"):format(part, small, large))
       end
     end)
   end)

@@ -146,6 +146,11 @@ local function slurp(path)
   return text
 end
 
+--- Milliseconds of CPU time that the process's first thread has had.
+function M.cpu_ms(pid)
+  return tonumber(slurp(("/proc/%d/schedstat"):format(pid)):match "^%d+") / 1e6
+end
+
 --- True while a process with that pid exists and isn't a zombie.
 function M.alive(pid)
   local stat = slurp(("/proc/%d/stat"):format(pid))
