@@ -321,6 +321,43 @@ for _, kind in ipairs { "stdio", "http" } do
       assert.equal(0, #a.inbox)
     end)
 
+    it("that ask for the same at once are refused at once, also when the first has given up", function()
+      start()
+      local held
+      up:on("resources/subscribe", function(req) held = req end)
+      local a, b, c = client(), client(), client()
+      a:start("resources/subscribe", '{"uri":"x://9"}', "77")
+      loop.wait(function() return held end, "the subscription")
+      local second, third = b:start("resources/subscribe", '{"uri":"x://9"}'), c:start("resources/subscribe", '{"uri":"x://9"}')
+      a:notify("notifications/cancelled", '{"requestId":77}')
+      for _, each in ipairs { a, b, c } do each:result "ping" end
+      held:fail(-32002, "no such resource")
+      assert.equal("-32002", json.at(second:wait(), "error", "code"))
+      assert.equal("-32002", json.at(third:wait(), "error", "code"))
+      assert.same({ "+x://9" }, listened(up))
+    end)
+
+    it("that ask and give up are asked for only so often", function()
+      start(nil, "lunette.configure { max_in_flight = 3 }")
+      local held = {}
+      up:on("resources/subscribe", function(req) held[#held + 1] = req end)
+      local a = client()
+      for i = 1, 3 do
+        a:start("resources/subscribe", ('{"uri":"x://9/%d"}'):format(i), tostring(100 + i))
+        loop.wait(function() return #held == i end, "the subscription")
+        a:notify("notifications/cancelled", ('{"requestId":%d}'):format(100 + i))
+        a:result "ping"
+      end
+      assert.equal("Too many requests at once", a:failure("resources/subscribe", '{"uri":"x://1"}').message)
+      held[1]:reply "{}"
+      loop.wait(function() return #listened(up) == 4 end, "the end of what nobody wants")
+      a:result("tools/call", work) -- by then the server's answer is in, too
+      local last = a:start("resources/subscribe", '{"uri":"x://1"}')
+      loop.wait(function() return #held == 4 end, "the subscription")
+      held[4]:reply "{}"
+      assert.equal("{}", json.at(last:wait(), "result"))
+    end)
+
     it("that change their minds often end where they said last", function()
       start()
       local a, b = client(), client()

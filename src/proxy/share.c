@@ -34,13 +34,14 @@ struct waiter {
   ln_reply_fn done;
   void *arg;
   int value;
-  bool sent;    /* the request under way is this one's */
+  bool sent;    /* the request under way is this one's, or answers it too */
   bool retried; /* once, where the session ended under it: to say it again harms nothing */
 };
 
 struct ln_share {
   struct topic level;
   struct ln_map resources;   /* struct topic, by key */
+  size_t under_way;          /* requests to the server */
   struct ln_usession *knows; /* the session that has been told; compared, never followed */
 };
 
@@ -177,23 +178,35 @@ static struct ln_msg *words_for(const struct topic *t, int value) {
   return m;
 }
 
+/* Who has come meanwhile to ask the same is refused, too: asked about one by one, a server that
+ * never answers would have the last of them wait for all the others' time. */
+static void refuse_all(struct topic *t) {
+  LN_LIST_EACH(l, &t->waiters) {
+    struct waiter *w = LN_CONTAINER(l, struct waiter, link);
+    if (!w->sent && (w->value != t->telling || (t->key && w->value == OFF))) break;
+    w->sent = true;
+  }
+}
+
 /* The request has been answered; it was the first waiter's if that is marked so. */
 static void take(struct topic *t, struct ln_msg *reply) {
   struct ln_upstream *u = t->upstream;
   struct waiter *w = first(t);
-  if (w && !w->sent) w = NULL;
   t->busy = false;
   t->request = NULL;
-  bool done = reply->kind == LN_MSG_RESULT;
-  if (t->through != u->share->knows) {
+  u->share->under_way--;
+  bool done = reply->kind == LN_MSG_RESULT, there = t->through == u->share->knows;
+  if (!there) {
     /* A session that is no more: the one after it has heard nothing. */
     t->told = t->key ? OFF : UNTOLD;
-    if (w) w->sent = false;
-    if (done) w = NULL;
+    if (w && done) w->sent = false;
   } else if (done || !w) {
     t->told = t->telling; /* refused, with nobody to hear so: not tried again and again */
+  } else {
+    refuse_all(t);
   }
-  if (w) settle(t, w, ln_rewrite_message(w->x->session, u, reply)); /* it knows the URI */
+  while ((w = first(t)) && w->sent)
+    settle(t, w, ln_rewrite_message(w->x->session, u, reply)); /* it knows the URI */
   ln_msg_unref(reply);
 }
 
@@ -219,6 +232,7 @@ static bool tell(struct topic *t, int value, struct waiter *w) {
     t->telling = value;
     t->through = us;
     t->busy = true;
+    t->upstream->share->under_way++;
     if (w) w->sent = true;
     t->starting = true;
     t->request = ln_usession_request(us, m, LN_STR_NONE, NULL, NULL, replied, t);
@@ -230,6 +244,7 @@ static bool tell(struct topic *t, int value, struct waiter *w) {
     if (early) take(t, early);
     if (ok) return true;
     t->busy = false;
+    t->upstream->share->under_way--;
   }
   if (w) {
     char text[LN_WHY_MAX + 128];
@@ -261,9 +276,31 @@ static void pump(struct topic *t) {
 
 /* --- from clients --- */
 
+/* The server is being asked for nobody: whoever wanted it has been called off. */
+static bool forsaken(const struct topic *t) {
+  LN_LIST_EACH(l, &t->waiters) {
+    if (!LN_CONTAINER(l, struct waiter, link)->x->ended) return false;
+  }
+  return t->busy && ln_list_empty(&t->listeners);
+}
+
+/* Who asks and calls off, asks and calls off, gets no more memory for it than one session may. */
+static bool overrun(const struct ln_upstream *u) {
+  const struct ln_share *sh = u->share;
+  size_t max = u->host->settings.max_in_flight, n = 0;
+  struct ln_map_slot *slot;
+  if (!sh || sh->under_way < max) return false;
+  for (size_t i = 0; ln_map_next(&sh->resources, &i, &slot);) n += forsaken(slot->value);
+  return n >= max;
+}
+
 void ln_share_request(struct ln_upstream *u, struct ln_exchange *x, struct ln_msg *msg,
                       ln_reply_fn done, void *arg) {
   bool level = x->method->route == LN_ROUTE_SET_LEVEL;
+  if (!level && overrun(u)) {
+    done(arg, ln_msg_error(-32603, "Too many requests at once", LN_STR_NONE));
+    return;
+  }
   struct ln_bytes *key = level || !msg->uri.p ? NULL : ln_resolve_key(msg->uri);
   struct topic *t = level         ? (share_of(u) ? &u->share->level : NULL)
                     : key != NULL ? topic_of(u, key)
@@ -353,6 +390,7 @@ static struct topic *stranded(struct ln_share *sh, const struct ln_usession *us)
 static void withdraw(struct topic *t) {
   struct ln_urequest *r = t->request;
   t->request = NULL;
+  t->upstream->share->under_way--;
   ln_urequest_drop(r, NULL);
   t->busy = false;
   struct waiter *w = first(t);
