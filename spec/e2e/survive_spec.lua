@@ -342,6 +342,16 @@ describe("a session", function()
       headers = { "Content-Type: application/json" }, body = ping }).status)
   end)
 
+  it("does not come back for what is no message", function()
+    local host = start(who)
+    local client = open(host)
+    host = restart(host, who, "sigterm")
+    for _, body in ipairs { "{", "[", "[{]", "[1" } do assert.equal(400, send(client, "POST", body).status) end
+    local metrics = http.request { port = host.port, path = "/metrics" }.body
+    assert.truthy(metrics:find("\nlunette_sessions 0\n", 1, true), metrics)
+    assert.equal(1, json.value(call(client, "who"), 6))
+  end)
+
   it("of a client that says much of itself is remembered by what matters, and of one that says too much not at all", function()
     local host = start(who)
     local icon = ('{"src":"data:%s"}'):format(("x"):rep(4000))

@@ -41,18 +41,22 @@ static void post_batch(struct ln_front_http *f, struct ln_http_request *r, struc
                        struct ln_bytes *headers) {
   struct ln_msg_fault fault = {.code = -32600,
                                .text = "Batches are for protocol version 2025-03-26 only"};
-  struct ln_gate gate = {0};
-  struct ln_front_session *fs = session_of(f, r, &gate);
   struct ln_json_info info;
   struct ln_json_limits limits = ln_front_limits(f->host).json;
   if (ln_json_scan(text, &limits, &info)) {
     fault.code = -32700;
     snprintf(fault.text, sizeof fault.text, "Parse error at byte %zu", info.error_at);
-  } else if (gate.status && gate.status != 400) {
+    ln_front_reply_fault(r, 400, &fault);
+    return;
+  }
+  /* Only now: a request that waits for its session has no other answer. */
+  struct ln_gate gate = {0};
+  struct ln_front_session *fs = session_of(f, r, &gate);
+  if (gate.status && gate.status != 400) {
     ln_front_refuse(f, r, gate);
     return;
   }
-  if (fault.code == -32700 || !fs || !ln_str_is(fs->session->version, "2025-03-26")) {
+  if (!fs || !ln_str_is(fs->session->version, "2025-03-26")) {
     ln_front_reply_fault(r, 400, &fault);
     return;
   }
