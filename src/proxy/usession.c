@@ -505,6 +505,10 @@ static bool retry_elsewhere(struct ln_usession *us, struct ln_urequest *r) {
   struct ln_usession *fresh = ln_usession_for(s, u, &why);
   r->usession = fresh ? fresh : us;
   if (fresh) {
+    if (r->x) { /* what the server says now may be of this */
+      fresh->mixed |= fresh->user && fresh->user != r->x->session->key;
+      fresh->user = r->x->session->key;
+    }
     ln_list_push(&fresh->waiting, &r->link);
     if (fresh->state == LN_US_READY) ln_usession_flush(fresh);
   } else {
