@@ -152,7 +152,8 @@ const memory = async (t) => {
   await t.sleep(150);
 };
 
-// The tasks of server-everything, in both directions. How often the SDK polls meanwhile is chance.
+// The tasks of server-everything, in both directions. How often the SDK polls meanwhile, and if it
+// has to at all, is chance.
 // `prefix`: what the server's tools have before their names.
 const tasks = async (t) => {
   const prefix = t.set.prefix ?? '';
@@ -160,7 +161,7 @@ const tasks = async (t) => {
   const follow = (label, args) => t.record(label, async () => {
     const seen = {};
     for await (const message of t.client.experimental.tasks.callToolStream({ name, arguments: args })) {
-      seen[message.type] = message.type === 'taskStatus' ? true : message;
+      if (message.type !== 'taskStatus') seen[message.type] = message;
     }
     return seen;
   });
