@@ -133,10 +133,13 @@ describe("HTTP+SSE", function()
       [reply(400, "text/plain", "bad day")] = "failed 0 1 EPROTOCOL 400 the server answered 400 Bad Request: bad day",
       [reply(400, "application/json", '{"id":1,"error":{}}')] = 'message 0 1 {"id":1,"error":{}}',
     }
-    local gets = { reply(405), reply(200, "application/json", "{}"), sse_head() .. last_chunk,
-      sse_head() .. chunk "event: endpoint\ndata: http://evil.example/\n\n", sse_head() .. chunk "data: x\n\n" .. last_chunk }
-    for refusal, told in pairs(answers) do
-      for _, get in ipairs(gets) do
+    local gets = { reply(405), reply(200, "application/json", "{}"), sse_head() .. last_chunk, sse_head() .. chunk "data: x\n\n" .. last_chunk }
+    local elsewhere = sse_head() .. chunk "event: endpoint\ndata: http://evil.example/\n\n"
+    -- This one has it, and that is what is wrong there.
+    local not_followed = "failed 0 1 EPROTOCOL 0 the server's endpoint is on another origin, which is not followed"
+    for refusal, first in pairs(answers) do
+      for _, get in ipairs { elsewhere, unpack(gets) } do
+        local told = get == elsewhere and not_followed or first
         local server = support.listen(function(request, conn) conn:send(request.method == "GET" and get or refusal) end)
         local driver = start(server, { sse = false })
         driver:expect "ready 0"
