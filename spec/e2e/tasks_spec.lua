@@ -518,6 +518,71 @@ describe("tasks of requests with a session each", function()
   end)
 end)
 
+-- What Lunette never gave anybody: tasks without a token, numbers in between, what is no token.
+local never_given = { "0", "-0", "-1", "1.5", "1e0", "2.0", "999", "9223372036854775807", "-9223372036854775808",
+  "18446744073709551616", "1e400", '""', '"0"', '"1"', '"t1"', "null", "true", "{}", "[0]" }
+
+describe("progress under a token that was never given", function()
+  after_each(lunette.finish)
+
+  local function tell(peer)
+    for _, token in ipairs(never_given) do
+      peer:notify("notifications/progress", ('{"progressToken":%s,"progress":1}'):format(token))
+    end
+    peer:notify("notifications/progress", '{"progress":1}')
+  end
+
+  for _, mode in ipairs { "client", "shared", "request" } do
+    it("is nobody's: of a server that is " .. mode .. "'s, whose tasks have none", function()
+      local up = server "up"
+      local host = lunette.http { policy = ('lunette.upstream("up", %s)'):format(up:lua('session = "' .. mode .. '"')) }
+      local client = host.client()
+      client:initialize()
+      client:listen()
+      client:result("tools/call", call "slow")
+      client:result("tools/call", call("slow", ',"_meta":{"progressToken":"mine"}'))
+      for _, made in ipairs(up.made) do tell(made.session) end
+      -- Its own comes after those, by the same way.
+      up.made[2].session:notify("notifications/progress",
+        ('{"progressToken":%s,"progress":1}'):format(up.made[2]:at("_meta", "progressToken")))
+      assert.equal('{"progressToken":"mine","progress":1}', client:expect("notifications/progress").params)
+      assert.is_nil(client:maybe("notifications/progress", 20))
+      assert.equal(task "t1", client:result("tasks/get", about "t1"))
+    end)
+  end
+
+  it("is nobody's: of a client that a handler has not asked yet", function()
+    local up = server "up"
+    local client = lunette.stdio { policy = ('lunette.upstream("up", %s)\n'):format(up:lua()) .. [[
+      lunette.on("sampling/createMessage", function(request, forward)
+        lunette.shared.set("held", true)
+        while not lunette.shared.get "go" do lunette.sleep(0.005) end
+        return forward(request)
+      end)
+      lunette.on("ping", function(request, forward)
+        while not lunette.shared.get "held" do lunette.sleep(0.005) end
+        return forward(request)
+      end)
+      lunette.on("prompts/list", function() lunette.shared.set("go", true) return { prompts = {} } end)]] }
+    client:initialize { capabilities = both }
+    up:on("tools/call", function(req)
+      req:ask("sampling/createMessage", '{"messages":[],"maxTokens":1,"_meta":{"progressToken":"st"}}',
+        function(answer) req:reply('{"content":[],"answer":' .. answer.result .. "}") end)
+    end)
+    local running = client:start("tools/call", '{"name":"slow"}')
+    client:result "ping"
+    tell(client)
+    client:result "prompts/list"
+    local question = client:expect "sampling/createMessage"
+    client:notify("notifications/progress",
+      ('{"progressToken":%s,"progress":2}'):format(json.at(question.params, "_meta", "progressToken")))
+    client:answer(question, '{"role":"assistant","model":"m","content":{"type":"text","text":"x"}}')
+    running:wait()
+    assert.equal('{"progressToken":"st","progress":2}', up:wait("notifications/progress").params)
+    assert.equal(1, up:count "notifications/progress")
+  end)
+end)
+
 describe("ready policies see what a task gives in the end:", function()
   after_each(lunette.finish)
 

@@ -370,10 +370,10 @@ static void cancelled_in(struct ln_session *s, struct ln_msg *msg) {
   ln_exchange_abort(x);
 }
 
-/* A client's progress on what a server asked of it, under the token that we gave. */
+/* A client's progress on what a server asked of it, under the token that we gave; none is 0. */
 static void progress_in(struct ln_session *s, struct ln_msg *msg) {
   int64_t token;
-  if (!msg->progress_token.p || !ln_json_int(msg->progress_token, &token)) return;
+  if (!msg->progress_token.p || !ln_json_int(msg->progress_token, &token) || !token) return;
   LN_LIST_EACH(l, &s->exchanges) {
     struct ln_exchange *x = LN_CONTAINER(l, struct ln_exchange, link);
     if (!x->from_server || !x->asker || x->ask_id != token || !x->msg->progress_token.p) continue;
@@ -385,7 +385,7 @@ static void progress_in(struct ln_session *s, struct ln_msg *msg) {
   }
   LN_LIST_EACH(l, &s->tasks) { /* a request that became a task */
     struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, link);
-    if (!t->of_client || t->over || !t->usession || !t->token || t->token != token) continue;
+    if (!t->of_client || t->over || !t->usession || t->token != token) continue;
     struct ln_str asked = str_of(t->asked_token);
     struct ln_msg *m = ln_msg_edit(msg, &(struct ln_edit){msg->progress_token, asked}, 1);
     if (m) ln_usession_notify(t->usession, m);

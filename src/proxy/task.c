@@ -183,6 +183,7 @@ struct ln_tracked *ln_task_related(const struct ln_usession *us, const struct ln
 }
 
 struct ln_tracked *ln_task_by_token(const struct ln_list *tasks, int64_t token) {
+  if (!token) return NULL; /* what tasks have that were asked for without one */
   LN_LIST_EACH(l, tasks) {
     struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, us_link);
     if (!t->of_client && t->token == token) return t;
