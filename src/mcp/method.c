@@ -46,6 +46,10 @@ bool ln_method_is_request(const struct ln_method *m) {
 const char *const ln_level_names[LN_LEVELS] = {"debug", "info",     "notice", "warning",
                                                "error", "critical", "alert",  "emergency"};
 
+bool ln_capability(struct ln_str capabilities, const char *name, struct ln_json_item *it) {
+  return ln_json_get(capabilities, name, it) && it->type == LN_JSON_OBJECT;
+}
+
 int ln_level_of(struct ln_str params) {
   struct ln_json_item it;
   if (!params.p || !ln_json_get(params, "level", &it)) return -1;

@@ -4,6 +4,7 @@
 #define LN_MCP_METHOD_H
 
 #include "base/base.h"
+#include "json/json.h"
 #include "mcp/kind.h"
 
 /* How the router treats a message. */
@@ -103,6 +104,11 @@ enum { LN_LEVELS = 8 }; /* of RFC 5424, from debug to emergency */
 /* The place of params.level among them, 0 for debug; -1: it names none. params may be absent. */
 int ln_level_of(struct ln_str params);
 extern const char *const ln_level_names[LN_LEVELS];
+
+/* --- capabilities --- */
+
+/* What initialize declares under this name. Anything but an object declares nothing. */
+bool ln_capability(struct ln_str capabilities, const char *name, struct ln_json_item *it);
 
 /* --- versions --- */
 

@@ -38,7 +38,7 @@ static struct ln_catalogue *catalogue_alloc(struct ln_upstream *u, struct ln_byt
   c->offered = ln_bytes_ref(offered);
   c->hello = ln_msg_ref(hello);
   struct ln_json_item it;
-  c->capabilities = ln_json_get(hello->result, "capabilities", &it) ? it.value : LN_STR_LIT("{}");
+  c->capabilities = ln_capability(hello->result, "capabilities", &it) ? it.value : LN_STR_LIT("{}");
   for (int k = 0; k < LN_KINDS; k++) ln_list_init(&c->fetches[k]);
   ln_list_init(&c->link);
   return c;
@@ -81,8 +81,7 @@ void ln_catalogue_unref(struct ln_catalogue *c) {
 
 bool ln_catalogue_offers(const struct ln_catalogue *c, enum ln_kind kind) {
   struct ln_json_item it;
-  return ln_json_get(c->capabilities, ln_kind_rows[kind].capability, &it) &&
-         it.type == LN_JSON_OBJECT;
+  return ln_capability(c->capabilities, ln_kind_rows[kind].capability, &it);
 }
 
 static uint64_t now_of(const struct ln_catalogue *c) {
@@ -478,7 +477,7 @@ void ln_catalogue_changed(struct ln_usession *us, enum ln_kind kind,
 
 static bool told_of_changes(const struct ln_catalogue *c, enum ln_kind kind) {
   struct ln_json_item of, told;
-  if (!ln_json_get(c->capabilities, ln_kind_rows[kind].capability, &of) ||
+  if (!ln_capability(c->capabilities, ln_kind_rows[kind].capability, &of) ||
       !ln_json_get(of.value, "listChanged", &told) || !ln_str_is(told.value, "true"))
     return false;
   LN_LIST_EACH(l, &c->upstream->usessions) {

@@ -20,20 +20,45 @@ static const struct {
 
 /* --- towards servers --- */
 
+/* Gives the object this member, in the place of one that it has. */
+static int put_member(struct ln_buf *object, const char *name, struct ln_str value) {
+  struct ln_str old = ln_buf_str(object);
+  struct ln_json_item it;
+  bool there = ln_json_get(old, name, &it);
+  struct ln_str at = there ? it.value : (struct ln_str){old.p + old.n - 1, 0};
+  const char *rest = at.p + at.n;
+  struct ln_buf b;
+  ln_buf_init(&b, object->max);
+  int rc = ln_buf_append(&b, old.p, (size_t)(at.p - old.p));
+  if (!rc && !there) rc = ln_buf_printf(&b, "%s\"%s\":", ln_json_count(old) ? "," : "", name);
+  if (!rc) rc = ln_buf_append_str(&b, value);
+  if (!rc) rc = ln_buf_append(&b, rest, (size_t)(old.p + old.n - rest));
+  if (!rc) {
+    struct ln_buf gone = *object;
+    *object = b;
+    b = gone;
+  }
+  ln_buf_deinit(&b);
+  return rc;
+}
+
+/* The message with the slice `at` as text says; the message itself where nothing differs. */
+static struct ln_msg *with_text(struct ln_msg *m, struct ln_str at, const struct ln_buf *text) {
+  struct ln_edit edit = {at, {text->data, text->len}};
+  return ln_str_eq(edit.at, edit.with) ? ln_msg_ref(m) : ln_msg_edit(m, &edit, 1);
+}
+
 /* The capabilities offered to servers: the client's own bytes plus what handlers add. */
 static struct ln_bytes *offered(const struct ln_policy *p, struct ln_str own) {
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
   struct ln_json_item it;
-  bool empty = ln_json_count(own) == 0;
-  int rc = ln_buf_append(&b, own.p, own.n - 1); /* all but the closing brace */
+  int rc = ln_buf_append_str(&b, own);
   for (size_t i = 0; i < LN_COUNT(answerable) && !rc; i++) {
     const char *offer = ln_policy_offers(p, ln_str_c(answerable[i].method));
-    if (!offer || ln_json_get(own, answerable[i].capability, &it)) continue;
-    rc = ln_buf_printf(&b, "%s\"%s\":%s", empty ? "" : ",", answerable[i].capability, offer);
-    empty = false;
+    if (offer && !ln_capability(own, answerable[i].capability, &it))
+      rc = put_member(&b, answerable[i].capability, ln_str_c(offer));
   }
-  if (!rc) rc = ln_buf_append_c(&b, "}");
   struct ln_bytes *out = rc ? NULL : ln_buf_take(&b);
   ln_buf_deinit(&b);
   return out;
@@ -167,12 +192,12 @@ static int write_tasks(const struct ln_exchange *x, struct ln_buf *b, const char
   for (size_t i = 0; i < x->gen->n_upstreams; i++) {
     struct ln_json_item tasks, it;
     const struct ln_catalogue *c = ln_session_catalogue(x->session, x->gen->upstreams[i]);
-    if (!c || !ln_json_get(c->capabilities, "tasks", &tasks)) continue;
+    if (!c || !ln_capability(c->capabilities, "tasks", &tasks)) continue;
     any = true;
-    list |= ln_json_get(tasks.value, "list", &it);
-    cancel |= ln_json_get(tasks.value, "cancel", &it);
-    call |= ln_json_get(tasks.value, "requests", &it) && ln_json_get(it.value, "tools", &it) &&
-            ln_json_get(it.value, "call", &it);
+    list |= ln_capability(tasks.value, "list", &it);
+    cancel |= ln_capability(tasks.value, "cancel", &it);
+    call |= ln_capability(tasks.value, "requests", &it) && ln_capability(it.value, "tools", &it) &&
+            ln_capability(it.value, "call", &it);
   }
   if (!any) return LN_OK;
   return ln_buf_printf(b, "%s\"tasks\":{%s%s%s%s%s}", comma, list ? "\"list\":{}" : "",
@@ -193,7 +218,7 @@ static int write_capabilities(const struct ln_exchange *x, struct ln_buf *b) {
     bool any = false;
     for (size_t i = 0; i < h->n_upstreams; i++) {
       const struct ln_catalogue *c = ln_session_catalogue(s, h->upstreams[i]);
-      any |= c && ln_json_get(c->capabilities, plain[k], &it);
+      any |= c && ln_capability(c->capabilities, plain[k], &it);
     }
     if (any) rc = ln_buf_printf(b, "%s\"%s\":{}", comma, plain[k]), comma = ",";
   }
@@ -204,7 +229,7 @@ static int write_capabilities(const struct ln_exchange *x, struct ln_buf *b) {
       const struct ln_catalogue *c = ln_session_catalogue(s, h->upstreams[i]);
       if (!c) {
         any = changed = true;
-      } else if (ln_json_get(c->capabilities, lists[k], &it)) {
+      } else if (ln_capability(c->capabilities, lists[k], &it)) {
         any = true;
         changed |= flag(it.value, "listChanged");
         subscribe |= flag(it.value, "subscribe");
@@ -264,38 +289,36 @@ static struct ln_msg *merged_reply(const struct ln_exchange *x) {
   return m;
 }
 
+/* What the server offers and the policy's components add. */
+static int add_components(const struct ln_exchange *x, const struct ln_catalogue *c,
+                          struct ln_buf *b) {
+  struct ln_json_item it;
+  int rc = ln_buf_append_str(b, c->capabilities);
+  for (size_t k = 0; k < LN_COUNT(lists) && !rc; k++)
+    if (own_components(x->gen, k) && !ln_capability(c->capabilities, lists[k], &it))
+      rc = put_member(b, lists[k], LN_STR_LIT("{\"listChanged\":true}"));
+  return rc;
+}
+
 /* One server's own answer, with our version and what the policy's components add. */
 static struct ln_msg *mirrored_reply(const struct ln_exchange *x, const struct ln_catalogue *c) {
-  const struct ln_session *s = x->session;
-  struct ln_edit edits[2];
-  size_t n = 0;
+  struct ln_str own = c->hello->result;
   struct ln_json_item it;
+  struct ln_buf result, caps;
   char version[24];
-  if (ln_json_get(c->hello->result, "protocolVersion", &it) &&
-      !ln_str_eq(ln_json_inside(it.value), s->version)) {
-    int len = snprintf(version, sizeof version, "\"%.*s\"", LN_STR_ARG(s->version));
-    edits[n++] = (struct ln_edit){it.value, {version, (size_t)len}};
-  }
-  struct ln_buf add;
-  ln_buf_init(&add, 4096);
-  bool empty = ln_json_count(c->capabilities) == 0;
-  int rc = LN_OK;
-  for (size_t k = 0; k < LN_COUNT(lists) && !rc; k++) {
-    if (!own_components(x->gen, k) || ln_json_get(c->capabilities, lists[k], &it)) continue;
-    rc = ln_buf_printf(&add, "%s\"%s\":{\"listChanged\":true}", empty ? "" : ",", lists[k]);
-    empty = false;
-  }
-  bool inside = c->capabilities.p >= c->hello->text.p &&
-                c->capabilities.p < c->hello->text.p + c->hello->text.n;
-  if (add.len && inside)
-    edits[n++] = (struct ln_edit){{c->capabilities.p + c->capabilities.n - 1, 0}, ln_buf_str(&add)};
-  if (n == 2 && edits[0].at.p > edits[1].at.p) {
-    struct ln_edit first = edits[1];
-    edits[1] = edits[0];
-    edits[0] = first;
-  }
-  struct ln_msg *m = rc ? NULL : n ? ln_msg_edit(c->hello, edits, n) : ln_msg_ref(c->hello);
-  ln_buf_deinit(&add);
+  int len = snprintf(version, sizeof version, "\"%.*s\"", LN_STR_ARG(x->session->version));
+  ln_buf_init(&result, SIZE_MAX / 2);
+  ln_buf_init(&caps, SIZE_MAX / 2);
+  int rc = ln_buf_append_str(&result, own);
+  if (!rc) rc = add_components(x, c, &caps);
+  if (!rc && !ln_str_eq(ln_buf_str(&caps), c->capabilities))
+    rc = put_member(&result, "capabilities", ln_buf_str(&caps));
+  if (!rc && ln_json_get(own, "protocolVersion", &it) &&
+      !ln_str_eq(ln_json_inside(it.value), x->session->version))
+    rc = put_member(&result, "protocolVersion", (struct ln_str){version, (size_t)len});
+  struct ln_msg *m = rc ? NULL : with_text(c->hello, own, &result);
+  ln_buf_deinit(&caps);
+  ln_buf_deinit(&result);
   return m;
 }
 
@@ -368,30 +391,24 @@ static void ask_server(struct hello *h, size_t i) {
 
 int ln_handshake_offer(struct ln_session *s) {
   struct ln_msg *msg = s->hello;
-  struct ln_json_item version, caps;
+  struct ln_json_item version;
   if (!msg) return LN_OK;
   struct ln_bytes *fresh = offered(s->gen->policy, s->capabilities);
   if (!fresh) return LN_ENOMEM;
   ln_bytes_unref(s->offered);
   s->offered = fresh;
-  bool has_caps = ln_json_get(msg->params, "capabilities", &caps);
+  struct ln_str offer = {fresh->data, fresh->len};
   if (!ln_json_get(msg->params, "protocolVersion", &version)) return LN_EINVALID;
-
   /* The client's own words go on, but for what must differ. */
-  struct ln_edit edits[2];
-  size_t n = 0;
-  char latest[] = "\"" LN_VERSION_LATEST "\"";
-  if (!ln_version_known(ln_json_inside(version.value)))
-    edits[n++] = (struct ln_edit){version.value, {latest, sizeof latest - 1}};
-  if (has_caps && s->offered->len != caps.value.n)
-    edits[n++] = (struct ln_edit){caps.value, {s->offered->data, s->offered->len}};
-  if (n == 2 && edits[0].at.p > edits[1].at.p) {
-    struct ln_edit first = edits[1];
-    edits[1] = edits[0];
-    edits[0] = first;
-  }
+  struct ln_buf params;
+  ln_buf_init(&params, SIZE_MAX / 2);
+  int rc = ln_buf_append_str(&params, msg->params);
+  if (!rc && !ln_version_known(ln_json_inside(version.value)))
+    rc = put_member(&params, "protocolVersion", LN_STR_LIT("\"" LN_VERSION_LATEST "\""));
+  if (!rc && !ln_str_eq(offer, s->capabilities)) rc = put_member(&params, "capabilities", offer);
   ln_msg_unref(s->hello_up);
-  s->hello_up = n ? ln_msg_edit(msg, edits, n) : ln_msg_ref(msg);
+  s->hello_up = rc ? NULL : with_text(msg, msg->params, &params);
+  ln_buf_deinit(&params);
   return s->hello_up ? LN_OK : LN_ENOMEM;
 }
 

@@ -350,7 +350,7 @@ const char *ln_session_lacks(const struct ln_session *s, struct ln_str method) {
                                          {"roots/list", "roots"}};
   struct ln_json_item it;
   for (size_t i = 0; i < LN_COUNT(needs); i++)
-    if (ln_str_is(method, needs[i][0]) && !ln_json_get(s->capabilities, needs[i][1], &it))
+    if (ln_str_is(method, needs[i][0]) && !ln_capability(s->capabilities, needs[i][1], &it))
       return needs[i][1];
   return NULL;
 }

@@ -363,7 +363,7 @@ void ln_share_ready(struct ln_usession *us) {
   if (!sh) return;
   sh->knows = us;
   struct topic **list = all_topics(sh, &n);
-  bool logs = ln_json_get(us->catalogue->capabilities, "logging", &it);
+  bool logs = ln_capability(us->catalogue->capabilities, "logging", &it);
   for (size_t i = 0; i < n; i++) {
     struct topic *t = list[i];
     if (t->request && t->request->usession == us) t->through = us; /* it came from another */

@@ -54,7 +54,7 @@ bool ln_state_some_have(const struct ln_session *s, const char *capability) {
   bool any = false;
   for (size_t i = 0; i < s->gen->n_upstreams; i++) {
     const struct ln_catalogue *c = ln_session_catalogue(s, s->gen->upstreams[i]);
-    any |= !c || ln_json_get(c->capabilities, capability, &it);
+    any |= !c || ln_capability(c->capabilities, capability, &it);
   }
   return any;
 }
@@ -105,7 +105,7 @@ static void spread_level(struct fan *f, struct ln_msg *msg, bool alone) {
     struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, owner_link);
     bool lasting = alone && !us->single;
     if (!lasting && (us->state != LN_US_READY ||
-                     !ln_json_get(us->catalogue->capabilities, "logging", &logging)))
+                     !ln_capability(us->catalogue->capabilities, "logging", &logging)))
       continue;
     f->pending++;
     if (!ln_usession_request(us, msg, LN_STR_NONE, NULL, x, fan_reply, f)) f->pending--;
@@ -114,7 +114,7 @@ static void spread_level(struct fan *f, struct ln_msg *msg, bool alone) {
     struct ln_upstream *u = x->gen->upstreams[i];
     const struct ln_usession *us = u->shared;
     if (!us || (!alone && (us->state != LN_US_READY ||
-                           !ln_json_get(us->catalogue->capabilities, "logging", &logging))))
+                           !ln_capability(us->catalogue->capabilities, "logging", &logging))))
       continue;
     f->pending++;
     ln_share_request(u, x, msg, fan_reply, f);

@@ -246,8 +246,8 @@ bool ln_task_room(struct ln_session *s, const struct ln_upstream *u) {
 
 bool ln_task_wanted(const struct ln_usession *us, const struct ln_msg *msg) {
   struct ln_json_item it;
-  return msg->task.p && us->catalogue && ln_json_get(us->catalogue->capabilities, "tasks", &it) &&
-         ln_json_get(it.value, "requests", &it);
+  return msg->task.p && us->catalogue && ln_capability(us->catalogue->capabilities, "tasks", &it) &&
+         ln_capability(it.value, "requests", &it);
 }
 
 void ln_task_orphaned(struct ln_usession *us, const struct ln_msg *reply) {

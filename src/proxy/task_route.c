@@ -24,8 +24,8 @@ static void no_method(ln_reply_fn done, void *arg, const struct ln_msg *msg) {
 static bool offers(const struct ln_session *s, const struct ln_upstream *u, const char *what) {
   const struct ln_catalogue *c = ln_session_catalogue(s, u);
   struct ln_json_item it;
-  return c && ln_json_get(c->capabilities, "tasks", &it) &&
-         (!what || ln_json_get(it.value, what, &it));
+  return c && ln_capability(c->capabilities, "tasks", &it) &&
+         (!what || ln_capability(it.value, what, &it));
 }
 
 static bool some_offer(const struct ln_session *s) {

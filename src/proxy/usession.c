@@ -188,7 +188,7 @@ static void restore_state(struct ln_usession *us) {
   struct ln_json_item logging;
   if (us->upstream->shared == us) ln_share_ready(us);
   if (!s) return;
-  if (s->set_level && ln_json_get(us->catalogue->capabilities, "logging", &logging))
+  if (s->set_level && ln_capability(us->catalogue->capabilities, "logging", &logging))
     ln_usession_request(us, s->set_level, LN_STR_NONE, NULL, NULL, ln_reply_ignore, NULL);
   if (us->single) return;
   LN_LIST_EACH(l, &s->subscriptions) {
