@@ -241,6 +241,33 @@ describe("a handler that", function()
     { "has a default that fails", "lunette.tools.transform('work', { arguments = { a = { hide = true, default = function() error 'default' end } } })",
       "default", '[{"name":"work","inputSchema":{"type":"object","properties":{"a":{"type":"string"}}}}]' },
   }
+  -- What is Lunette's own, in wrong hands: the reply's place is never left empty, and what is no JSON goes nowhere.
+  local CORE = "local core = require 'lunette.core' "
+  for name, body in pairs {
+    ["ends without an answer"] = "core.finish_reply()",
+    ["gives what stands for an answer"] = "return core.untouched()",
+    ["ends without an answer in a coroutine"] = "coroutine.wrap(core.finish_reply)()",
+  } do
+    cases[#cases + 1] = { name, CORE .. "lunette.on('tools/call', 'work', function() " .. body .. " end)",
+      "nothing was forwarded that could be the answer" }
+    cases[#cases + 1] = { name .. ", of a tool", CORE .. tool("work", (body:gsub("return core.untouched", "core.finish_reply"))),
+      "nothing was forwarded that could be the answer", "[]" }
+    cases[#cases + 1] = { name .. ", of a transform", CORE .. "lunette.tools.transform('work', { call = function() " .. body .. " end })",
+      "nothing was forwarded that could be the answer" }
+  end
+  for _, text in ipairs { '{"x', "", "[1]", "1", '{"a":1},"b":{}', '{"a":\\"\\0"}' } do
+    cases[#cases + 1] = { "forwards arguments that are " .. text,
+      CORE .. ("lunette.tools.transform('work', { call = function() core.forward_arguments('%s') end })"):format(text),
+      (text == "[1]" or text == "1") and "arguments are a JSON object" or "at byte" }
+  end
+  cases[#cases + 1] = { "asks what is no method", CORE .. [[lunette.on('tools/call', 'work', function() core.request('x","y":"') end)]], "no method's name" }
+  cases[#cases + 1] = { "asks the client what is no method", CORE .. [[lunette.on('tools/call', 'work', function() core.ask('a\nb') end)]], "no method's name" }
+  cases[#cases + 1] = { "tells the client what is no method",
+    CORE .. [[lunette.on('tools/call', 'work', function() core.notify(core.whom(), 'a"', {}) end)]], "no method's name" }
+  cases[#cases + 1] = { "sends a header that is a number", CORE
+    .. "lunette.on('tools/call', 'work', function() core.http_start('GET', 'http://127.0.0.1:1/', { 5 }, nil, 1, 0, false, 9) end)", "string expected" }
+  cases[#cases + 1] = { "takes a negative number of bytes", CORE
+    .. "lunette.on('tools/call', 'work', function() core.http_start('GET', 'http://127.0.0.1:1/', {}, nil, 1, 0, false, -1) end)", "no such size" }
   for _, case in ipairs(cases) do
     it(case[1], function()
       local client, other, _, host = under(case[2], case[4] and { tools = case[4] })
@@ -292,6 +319,23 @@ describe("a handler that", function()
           end)]]
       end
     end
+  end)
+
+  it("ends another's response is told so", function()
+    local slow = http.listen(function() end) -- answers nobody
+    local client, other, _, host = under(([[
+      local core = require "lunette.core"
+      local theirs
+      lunette.on("tools/call", "work", function()
+        if theirs then return core.http_close(theirs) end
+        theirs = core.http_start("GET", "http://127.0.0.1:%d/", {}, nil, 60, 0, false, 100)
+        core.http_wait(theirs)
+      end)]]):format(slow.port))
+    client:start("tools/call", call "work")
+    client:result "ping"
+    assert.equal(-32603, other:failure("tools/call", call "work").code)
+    assert.truthy(logged(host.process, "the response is another handler's"), host.process.err:all())
+    fine(other)
   end)
 
   it("takes all away that Lunette's own Lua stands on still has its place told", function()

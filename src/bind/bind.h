@@ -27,9 +27,14 @@ extern const luaL_Reg ln_bind_host[];
 static inline struct ln_vm *ln_bind_vm(lua_State *L) {
   return lua_touserdata(L, lua_upvalueindex(1));
 }
-/* The run whose coroutine calls: an error anywhere else, and in coroutines of the handler's own. */
+/* The run whose coroutine calls: an error anywhere else, in coroutines of the handler's own, and
+ * when it has ended. */
 LN_THROWS struct ln_run *ln_bind_waiter(lua_State *L);
 LN_THROWS struct ln_str ln_bind_str(lua_State *L, int idx);
+/* A string that can stand in a message as its method. */
+LN_THROWS struct ln_str ln_bind_method(lua_State *L, int idx);
+/* A string that is proven to be JSON; raises with the byte that is wrong. */
+LN_THROWS struct ln_str ln_bind_json_text(lua_State *L, int idx);
 /* Pushes "FILE:LINE" of the nearest caller that is not Lunette's own Lua; "?" when there is none.
  */
 LN_THROWS void ln_bind_where(lua_State *L);

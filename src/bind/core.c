@@ -1,4 +1,5 @@
 /* The core module itself: one table of all topics, with what they share. */
+#include "base/utf8.h"
 #include "bind/bind.h"
 
 /* Its address is the registry key of the errors' metatable. */
@@ -7,6 +8,15 @@ static const char error_mt_key;
 LN_THROWS struct ln_str ln_bind_str(lua_State *L, int idx) {
   struct ln_str s;
   s.p = luaL_checklstring(L, idx, &s.n);
+  return s;
+}
+
+LN_THROWS struct ln_str ln_bind_method(lua_State *L, int idx) {
+  struct ln_str s = ln_bind_str(L, idx);
+  bool ok = ln_utf8_valid(s);
+  for (size_t i = 0; i < s.n; i++)
+    ok &= (unsigned char)s.p[i] > ' ' && s.p[i] != '"' && s.p[i] != '\\' && s.p[i] != 0x7f;
+  if (!ok) ln_bind_error(L, "that is no method's name");
   return s;
 }
 

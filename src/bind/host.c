@@ -13,8 +13,8 @@ static const struct ln_policy_host *host_of(lua_State *L) {
 
 /* NULL for "nobody in particular"; an error when the request is over. */
 static const struct ln_whom *check_whom_of(lua_State *L, int idx, const char *what) {
-  const struct ln_whom *w = lua_touserdata(L, idx);
-  if (!w || lua_objlen(L, idx) != sizeof *w) {
+  const struct ln_whom *w = ln_whom_at(L, idx);
+  if (!w) {
     ln_bind_error(L, "not a ctx");
     return NULL;
   }
@@ -78,7 +78,7 @@ static int l_host_session_key(lua_State *L) {
 static int l_host_notify(lua_State *L) {
   const struct ln_policy_host *h = host_of(L);
   struct ln_exchange *x = check_whom(L, 1);
-  const char *method = luaL_checkstring(L, 2);
+  const char *method = ln_bind_method(L, 2).p;
   struct ln_codec *c = &ln_bind_vm(L)->codec;
   struct ln_str params;
   luaL_checktype(L, 3, LUA_TTABLE);

@@ -7,6 +7,7 @@
 #define RESPONSE "lunette.http response"
 
 enum { MAX_SECONDS = 31 * 86400 };
+#define MAX_BYTES 1e15
 
 /* The response at index 1, of the run whose coroutine calls. */
 static struct ln_run_http *check_response(lua_State *L) {
@@ -45,7 +46,8 @@ static const char *const *check_lines(lua_State *L, int idx) {
   const char **lines = lua_newuserdata(L, (n + 1) * sizeof *lines);
   for (size_t i = 0; i < n; i++) {
     lua_rawgeti(L, idx, (int)i + 1);
-    lines[i] = luaL_checkstring(L, -1); /* the list keeps it */
+    luaL_checktype(L, -1, LUA_TSTRING);
+    lines[i] = lua_tostring(L, -1); /* the list keeps it */
     lua_pop(L, 1);
   }
   lines[n] = NULL;
@@ -67,7 +69,9 @@ static int l_http_start(lua_State *L) {
       .redirects = (unsigned)luaL_checkinteger(L, 6),
   };
   bool stream = lua_toboolean(L, 7);
-  size_t max = (size_t)luaL_checknumber(L, 8);
+  lua_Number most = luaL_checknumber(L, 8);
+  if (!(most >= 0 && most <= MAX_BYTES)) return luaL_argerror(L, 8, "no such size");
+  size_t max = (size_t)most;
   const char *why = ln_run_http_new(run, &conf, stream, max, push_response(L));
   if (!why) return 1;
   lua_pushnil(L);
@@ -139,8 +143,11 @@ static int l_http_take(lua_State *L) {
   return 1;
 }
 
-/* http_close(response) */
+/* http_close(response): once is enough */
 static int l_http_close(lua_State *L) {
+  struct ln_run_http **holder = luaL_checkudata(L, 1, RESPONSE);
+  if (*holder && (*holder)->run != ln_bind_vm(L)->current)
+    return ln_bind_error(L, "the response is another handler's");
   return l_http_gc(L);
 }
 

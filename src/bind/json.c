@@ -1,8 +1,8 @@
 /* core: JSON text to values and back, with the difference between [] and {} kept. */
 #include "bind/bind.h"
 
-/* A string that is proven to be JSON; raises with the byte that is wrong. */
-static struct ln_str check_json(lua_State *L, struct ln_vm *vm, int idx) {
+LN_THROWS struct ln_str ln_bind_json_text(lua_State *L, int idx) {
+  const struct ln_vm *vm = ln_bind_vm(L);
   struct ln_str text = ln_bind_str(L, idx);
   struct ln_json_limits limits = {
       .max_bytes = vm->codec.max_bytes, .max_depth = LN_VALUE_DEPTH - 1, .max_members = 0};
@@ -15,7 +15,7 @@ static struct ln_str check_json(lua_State *L, struct ln_vm *vm, int idx) {
 /* decode(text) -> value */
 static int l_json_decode(lua_State *L) {
   struct ln_vm *vm = ln_bind_vm(L);
-  ln_value_push(L, &vm->codec, check_json(L, vm, 1));
+  ln_value_push(L, &vm->codec, ln_bind_json_text(L, 1));
   return 1;
 }
 
@@ -33,7 +33,7 @@ static int l_json_encode(lua_State *L) {
 /* parts(text) -> { {name, text}… } of an object, or { {number, text}… } of an array, in order */
 static int l_json_parts(lua_State *L) {
   struct ln_vm *vm = ln_bind_vm(L);
-  struct ln_json_cur cur = ln_json_enter(check_json(L, vm, 1));
+  struct ln_json_cur cur = ln_json_enter(ln_bind_json_text(L, 1));
   struct ln_json_item item;
   lua_newtable(L);
   for (int i = 1; ln_json_next(&cur, &item); i++) {
@@ -59,7 +59,7 @@ static void set_place(lua_State *L, const char *name, struct ln_str text, const 
  * elements: no name): the item is text:sub(from, to), its value text:sub(at, to) */
 static int l_json_spans(lua_State *L) {
   struct ln_vm *vm = ln_bind_vm(L);
-  struct ln_str text = check_json(L, vm, 1);
+  struct ln_str text = ln_bind_json_text(L, 1);
   struct ln_json_cur cur = ln_json_enter(text);
   struct ln_json_item item;
   lua_newtable(L);
@@ -82,7 +82,7 @@ static int l_json_spans(lua_State *L) {
 static int l_json_merge(lua_State *L) {
   struct ln_vm *vm = ln_bind_vm(L);
   struct ln_codec *c = &vm->codec;
-  struct ln_str source = check_json(L, vm, 1);
+  struct ln_str source = ln_bind_json_text(L, 1);
   luaL_checkany(L, 2);
   struct ln_merge m;
   if (ln_value_merge(L, c, 2, "", source, luaL_optstring(L, 3, NULL), &m))

@@ -14,12 +14,25 @@ static struct ln_run *check_run(lua_State *L) {
   return run;
 }
 
+static void check_going(lua_State *L, const struct ln_run *run) {
+  if (run->ended) ln_bind_error(L, "the handler has ended already");
+}
+
 LN_THROWS struct ln_run *ln_bind_waiter(lua_State *L) {
   struct ln_run *run = check_run(L);
   if (L != run->co)
     ln_bind_error(L,
                   "this waits for an answer, which a coroutine made by the handler can't do; call "
                   "it from the handler itself");
+  check_going(L, run);
+  return run;
+}
+
+/* The run that its caller is about to end. */
+static struct ln_run *check_ending(lua_State *L, bool with_reply) {
+  struct ln_run *run = check_run(L);
+  check_going(L, run);
+  if (with_reply && !ln_run_is_request(run)) ln_bind_error(L, "nobody waits for an answer here");
   return run;
 }
 
@@ -82,8 +95,7 @@ static int l_run_shown(lua_State *L) {
 /* whom() -> the userdata that facts are asked with */
 static int l_run_whom(lua_State *L) {
   struct ln_run *run = check_run(L);
-  struct ln_whom *w = lua_newuserdata(L, sizeof *w);
-  *w = (struct ln_whom){&run->serial, run->serial, run->x};
+  ln_whom_push(L, (struct ln_whom){&run->serial, run->serial, run->x});
   return 1;
 }
 
@@ -121,6 +133,7 @@ static int l_run_forward(lua_State *L) {
   if (run->kind != LN_RUN_HOOK && run->kind != LN_RUN_TRANSFORM)
     return ln_bind_error(L, "there is nothing to forward here");
   run->forward_ms = check_ms(L);
+  run->left = 0;
   if (lua_isnoneornil(L, 1)) {
     run->out = ln_msg_ref(run->msg);
   } else {
@@ -151,7 +164,6 @@ static int l_run_arguments(lua_State *L) {
 /* The message with these arguments; one reference. NULL: out of memory. */
 static struct ln_msg *with_arguments(struct ln_msg *m, struct ln_str text) {
   struct ln_buf member;
-  if (ln_str_eq(m->arguments, text)) return ln_msg_ref(m);
   if (m->arguments.p) return ln_msg_edit(m, &(struct ln_edit){m->arguments, text}, 1);
   /* A call has a name at least, and so something before the comma. */
   struct ln_str end = {m->params.p + m->params.n - 1, 0};
@@ -172,8 +184,11 @@ static int l_run_forward_arguments(lua_State *L) {
   run->forward_ms = check_ms(L);
   lua_Integer left = luaL_optinteger(L, 3, 0);
   run->left = left > 0 && (size_t)left < run->transform->layers ? (size_t)left : 0;
-  run->out =
-      lua_isnoneornil(L, 1) ? ln_msg_ref(run->msg) : with_arguments(run->msg, ln_bind_str(L, 1));
+  bool same = lua_isnoneornil(L, 1) || ln_str_eq(run->msg->arguments, ln_bind_str(L, 1));
+  struct ln_str text = same ? LN_STR_NONE : ln_bind_json_text(L, 1);
+  if (!same && ln_json_type_of(text) != LN_JSON_OBJECT)
+    return ln_bind_error(L, "arguments are a JSON object");
+  run->out = same ? ln_msg_ref(run->msg) : with_arguments(run->msg, text);
   if (!run->out) return ln_bind_error(L, "not enough memory");
   run->op = LN_OP_FORWARD;
   return lua_yield(L, 0);
@@ -182,7 +197,7 @@ static int l_run_forward_arguments(lua_State *L) {
 static int ask(lua_State *L, enum ln_run_op op) {
   struct ln_run *run = check_waiter(L);
   struct ln_codec *c = &ln_bind_vm(L)->codec;
-  struct ln_str method = ln_bind_str(L, 1), text;
+  struct ln_str method = ln_bind_method(L, 1), text;
   if (method.n >= sizeof run->method)
     return ln_bind_error(L, "a method's name of %d bytes", (int)method.n);
   if (!run->x) return ln_bind_error(L, "there is no client here to ask for");
@@ -276,7 +291,7 @@ static int l_run_untouched(lua_State *L) {
 
 /* finish(result): laid over the last forwarded reply's result, if there was one */
 static int l_run_finish(lua_State *L) {
-  struct ln_run *run = check_run(L);
+  struct ln_run *run = check_ending(L, true);
   struct ln_codec *c = &ln_bind_vm(L)->codec;
   struct ln_msg *base = run->base, *reply;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -297,7 +312,7 @@ static int l_run_finish(lua_State *L) {
 
 /* finish_error(table): laid over the last forwarded reply's error, if there was one */
 static int l_run_finish_error(lua_State *L) {
-  struct ln_run *run = check_run(L);
+  struct ln_run *run = check_ending(L, true);
   struct ln_codec *c = &ln_bind_vm(L)->codec;
   struct ln_msg *base = run->base, *reply;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -316,10 +331,14 @@ static int l_run_finish_error(lua_State *L) {
   return 0;
 }
 
-/* finish_reply(): ends with the last forwarded reply as it is, or without one */
+/* finish_reply(): ends with the last forwarded reply as it is; without one where none is expected
+ */
 static int l_run_finish_reply(lua_State *L) {
-  struct ln_run *run = check_run(L);
-  ln_run_end(run, run->base && ln_run_is_request(run) ? ln_msg_ref(run->base) : NULL);
+  struct ln_run *run = check_ending(L, false);
+  bool request = ln_run_is_request(run);
+  if (request && !run->base)
+    return ln_bind_error(L, "nothing was forwarded that could be the answer");
+  ln_run_end(run, request ? ln_msg_ref(run->base) : NULL);
   return 0;
 }
 

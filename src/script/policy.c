@@ -142,8 +142,8 @@ void ln_policy_unref(struct ln_policy *p) {
   LN_ASSERT(p->n_runs == 0);
   ln_list_remove(&p->link);
   ln_policy_stop_timers(p);
-  ln_run_free_idle(p);
   ln_vm_free(p->vm);
+  ln_run_free_idle(p); /* what finalizers hold may still ask whose it was */
   ln_policy_free_decls(p);
   ln_shared_unref(p->shared);
   free(p);

@@ -35,6 +35,9 @@ struct ln_whom {
   uint64_t then;
   struct ln_exchange *x;
 };
+/* As a userdata; and the one at idx, NULL when it is none. */
+LN_THROWS void ln_whom_push(struct lua_State *L, struct ln_whom whom);
+LN_THROWS const struct ln_whom *ln_whom_at(struct lua_State *L, int idx);
 
 /* A chain of the Lua side's (lunette/transform.lua). */
 struct ln_transform {

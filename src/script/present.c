@@ -240,8 +240,7 @@ static void job_present(lua_State *L, void *arg) {
   push_items(L, p);
   lua_pushvalue(L, -1);
   lua_insert(L, -4); /* the items stay below the call */
-  struct ln_whom *whom = lua_newuserdata(L, sizeof *whom);
-  *whom = (struct ln_whom){&p->presented, p->presented, job->x};
+  ln_whom_push(L, (struct ln_whom){&p->presented, p->presented, job->x});
   lua_pushboolean(L, (job->how & LN_PRESENT_EXPLAIN) != 0);
   lua_pushboolean(L, (job->how & LN_PRESENT_COMPLETE) != 0);
   lua_pushboolean(L, (job->how & LN_PRESENT_TRIAL) != 0);

@@ -22,6 +22,26 @@ const char *ln_run_place(const struct ln_run *run) {
   return NULL;
 }
 
+/* --- whom a ctx speaks for --- */
+
+static const char whom_type[] = "lunette ctx";
+
+LN_THROWS void ln_whom_push(struct lua_State *L, struct ln_whom whom) {
+  struct ln_whom *w = lua_newuserdata(L, sizeof *w);
+  *w = whom;
+  luaL_newmetatable(L, whom_type);
+  lua_setmetatable(L, -2);
+}
+
+LN_THROWS const struct ln_whom *ln_whom_at(struct lua_State *L, int idx) {
+  const struct ln_whom *w = lua_touserdata(L, idx);
+  if (!w || lua_objlen(L, idx) != sizeof *w || !lua_getmetatable(L, idx)) return NULL;
+  luaL_getmetatable(L, whom_type);
+  bool ours = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return ours ? w : NULL;
+}
+
 /* --- making and ending --- */
 
 static void job_collect(lua_State *L, void *arg) {
@@ -120,9 +140,7 @@ static void recycle(struct ln_run *run) {
 void ln_run_free_idle(struct ln_policy *p) {
   struct ln_list *link;
   while ((link = ln_list_shift(&p->idle))) {
-    struct ln_run *run = LN_CONTAINER(link, struct ln_run, link);
-    drop_coroutine(run);
-    free(run);
+    free(LN_CONTAINER(link, struct ln_run, link));
   }
   p->n_idle = 0;
 }
@@ -182,6 +200,8 @@ static void fail(struct ln_run *run, const char *text) {
   struct ln_run *outer = vm->current;
   struct failure f = {run, text};
   char *why;
+  ln_run_end(run, NULL); /* not what it had ended with, if it had */
+  run->ended = false;
   vm->current = run;
   struct ln_guard_mark mark = ln_guard_enter(&vm->guard, ln_policy_limit(p), ln_policy_limit(p));
   vm->guard.heap.spare = SPARE_BYTES; /* the run may have failed for memory */

@@ -68,7 +68,7 @@ void ln_run_begin(struct ln_run *run);
 void ln_run_cancel(struct ln_run *run);
 /* The outcome, once; reply is the run's now. */
 void ln_run_end(struct ln_run *run, struct ln_msg *reply);
-/* Frees the pool; no run may be under way. */
+/* Frees the pool, after the Lua state: no run may be under way. */
 void ln_run_free_idle(struct ln_policy *p);
 /* Where its handler, component or transform was declared, "FILE:LINE"; NULL for others. */
 const char *ln_run_place(const struct ln_run *run);
