@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HOST_MAX = 253, LABEL_MAX = 63 };
+#include "wire/http_host.h"
+
+enum { HOST_MAX = 253 }; /* ln_http_host_name_ok's */
 
 static bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -49,40 +51,10 @@ static struct ln_str from(struct ln_str s, size_t at) {
   return (struct ln_str){s.p + at, s.n - at};
 }
 
-/* A host whose last label is a number is an address to some and a name to others; only the
- * plain dotted form passes. */
-static bool looks_numeric(struct ln_str last) {
-  bool digits = true;
-  for (size_t i = 0; i < last.n; i++) digits = digits && is_digit(last.p[i]);
-  return digits || (last.n >= 2 && last.p[0] == '0' && (last.p[1] == 'x' || last.p[1] == 'X'));
-}
-
-static bool name_ok(struct ln_str host) {
-  size_t label = 0;
-  if (host.n == 0 || host.n > HOST_MAX) return false;
-  for (size_t i = 0; i <= host.n; i++) {
-    if (i == host.n || host.p[i] == '.') {
-      if (i == label || i - label > LABEL_MAX || host.p[label] == '-' || host.p[i - 1] == '-') {
-        return false;
-      }
-      if (i < host.n) label = i + 1;
-    } else if (!is_alnum(host.p[i]) && host.p[i] != '-' && host.p[i] != '_') {
-      return false;
-    }
-  }
-  if (!looks_numeric(from(host, label))) return true;
-  char text[INET_ADDRSTRLEN];
-  struct in_addr addr;
-  if (host.n >= sizeof text) return false;
-  memcpy(text, host.p, host.n);
-  text[host.n] = 0;
-  return inet_pton(AF_INET, text, &addr) == 1;
-}
-
 /* Writes the normal form of a host to out; its length, 0 when it is none. */
 static size_t normal_host(struct ln_str host, bool ipv6, char *out, size_t size) {
   if (!ipv6) {
-    if (!name_ok(host)) return 0;
+    if (!ln_http_host_name_ok(host)) return 0;
     for (size_t i = 0; i < host.n; i++) out[i] = lower(host.p[i]);
     return host.n;
   }

@@ -30,6 +30,9 @@ static inline bool ln_http_is(char c, uint8_t classes) {
 /* True when every byte is of one of the classes, and there is one. */
 bool ln_http_all(struct ln_str s, uint8_t classes);
 
+/* Digits, at most 65535. */
+bool ln_http_is_port(struct ln_str s);
+
 /* Ends the parsing. */
 enum ln_http_event ln_http_fail(struct ln_http *h, int err, int status, const char *why);
 /* Reads on in a head: MORE, HEAD (all fields of h->head are set), ERROR. */

@@ -12,7 +12,7 @@ static size_t bracketed(struct ln_str s) {
   return i > 1 && i < s.n && s.p[i] == ']' ? i + 1 : 0;
 }
 
-static bool is_port(struct ln_str s) {
+bool ln_http_is_port(struct ln_str s) {
   unsigned port = 0;
   if (s.n > 5 || !ln_http_all(s, LN_HTTP_DIGIT)) return false;
   for (size_t i = 0; i < s.n; i++) port = port * 10 + (unsigned)(s.p[i] - '0');
@@ -28,7 +28,7 @@ static bool is_authority(struct ln_str s, bool need_port) {
     while (n < s.n && ln_http_is(s.p[n], LN_HTTP_HOST)) n++;
   if (!n) return false;
   if (n == s.n) return !need_port;
-  return s.p[n] == ':' && is_port((struct ln_str){s.p + n + 1, s.n - n - 1});
+  return s.p[n] == ':' && ln_http_is_port((struct ln_str){s.p + n + 1, s.n - n - 1});
 }
 
 /* An authority found in the target must be the one that Host names. */
