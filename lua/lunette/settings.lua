@@ -1,4 +1,5 @@
 -- lunette.configure: the policy's settings. Times are in seconds.
+local core = require "lunette.core"
 local check = require "lunette.check"
 local state = require "lunette.state"
 local upstreams = require "lunette.upstreams"
@@ -7,7 +8,7 @@ local M = {}
 
 local YEAR = 366 * 86400
 
--- kind: "time", "count", "limit" (a count, or 0 for none), "flag" or "file"; the bounds are inclusive.
+-- kind: "time", "count", "limit" (a count, or 0 for none), "flag", "file" or "hosts"; the bounds are inclusive.
 local known = {
   start_timeout = { "time", 2, 0, YEAR },
   request_timeout = { "time", 60, 0.001, YEAR },
@@ -19,6 +20,7 @@ local known = {
   list_max_age = { "time", 10, 0, YEAR },
   session_timeout = { "time", 1800, 0.001, YEAR },
   session_key_file = { "file" }, -- none: in the user's state folder
+  hosts = { "hosts" }, -- none: addresses and the machine's name
   http_timeout = { "time", 30, 0.001, YEAR },
   max_http_timeout = { "time", 600, 0.001, 31 * 86400 },
   max_http_bytes = { "count", 16 * 1024 * 1024, 1024, 1024 * 1024 * 1024 },
@@ -35,6 +37,21 @@ for name, row in pairs(known) do
   state.settings[name] = row[2]
 end
 
+-- Each as Host has it: an IPv6 address in brackets.
+local function check_hosts(what, list)
+  local hosts = {}
+  if #check.list(what, list) == 0 then check.fail("%s must name one at least", what) end
+  for i, host in ipairs(list) do
+    local which = ("%s[%d]"):format(what, i)
+    check.type(which, host, "string")
+    hosts[i] = host:find ":.*:" and not host:find "^%[" and "[" .. host .. "]" or host
+    if not core.host(hosts[i]) then
+      check.fail("%s must be a host name or an IP address, without scheme, port and wildcards, not %q", which, host)
+    end
+  end
+  return hosts
+end
+
 local function check_value(name, value)
   local kind, least, most = known[name][1], known[name][3], known[name][4]
   local what = "lunette.configure: " .. name
@@ -44,6 +61,7 @@ local function check_value(name, value)
     if value == "" or value:find "%z" then check.fail("%s must be the name of a file", what) end
     return upstreams.expand_home(value)
   end
+  if kind == "hosts" then return check_hosts(what, value) end
   check.type(what, value, "number")
   if kind == "limit" and value == 0 then return value end
   if not (value >= least and value <= most) then

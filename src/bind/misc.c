@@ -1,10 +1,11 @@
-/* core: globs, URIs, the clock, the log, files. */
+/* core: globs, URIs, hosts, the clock, the log, files. */
 #include <time.h>
 
 #include "bind/bind.h"
 #include "mcp/template.h"
 #include "mcp/uri.h"
 #include "script/modules.h"
+#include "wire/http_host.h"
 
 static int l_misc_glob(lua_State *L) {
   const char *glob = luaL_checkstring(L, 1);
@@ -91,6 +92,13 @@ static int l_misc_uri(lua_State *L) {
   return 1;
 }
 
+/* host(s) -> whether it is a name or an address as Host has them, without a port */
+static int l_misc_host(lua_State *L) {
+  struct ln_http_host host;
+  lua_pushboolean(L, ln_http_host_read(ln_bind_str(L, 1), &host) && !host.has_port);
+  return 1;
+}
+
 /* template_split(template, uri) -> { expression, what it stands for, … }, or nil */
 static int l_misc_template_split(lua_State *L) {
   struct ln_template_parts parts;
@@ -122,5 +130,6 @@ const luaL_Reg ln_bind_misc[] = {{"glob", l_misc_glob},
                                  {"expired", l_misc_expired},
                                  {"note_file", l_misc_note_file},
                                  {"uri", l_misc_uri},
+                                 {"host", l_misc_host},
                                  {"modules", l_misc_modules},
                                  {NULL, NULL}};

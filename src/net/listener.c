@@ -23,19 +23,34 @@ struct ln_listener {
   void *closed_arg;
   int fd;
   uint16_t port;
-  bool paused; /* and has said so in the log */
+  unsigned char address[16]; /* bound to; IPv4 is mapped */
+  bool paused;               /* and has said so in the log */
   bool closing;
 };
 
 static void on_readable(uv_poll_t *h, int status, int events);
 
-/* The socket, listening, with *port set to what it got; or a negative libuv error. */
-static int open_socket(const struct sockaddr *addr, uint16_t *port) {
-  union {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-  } got = {.v6 = {0}};
+union address {
+  struct sockaddr any;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+};
+
+/* What the socket is bound to. */
+static void note_bound(struct ln_listener *n, const union address *got) {
+  if (got->any.sa_family == AF_INET) {
+    n->port = ntohs(got->v4.sin_port);
+    n->address[10] = n->address[11] = 0xff;
+    memcpy(n->address + 12, &got->v4.sin_addr, 4);
+  } else {
+    n->port = ntohs(got->v6.sin6_port);
+    memcpy(n->address, &got->v6.sin6_addr, sizeof n->address);
+  }
+}
+
+/* The socket, listening; or a negative libuv error. */
+static int open_socket(struct ln_listener *n, const struct sockaddr *addr) {
+  union address got = {.v6 = {0}};
   socklen_t len =
       addr->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
   int one = 1, idle = KEEPALIVE_S;
@@ -48,7 +63,7 @@ static int open_socket(const struct sockaddr *addr, uint16_t *port) {
   if (bind(fd, addr, len) || listen(fd, BACKLOG)) goto fail;
   len = sizeof got;
   if (getsockname(fd, &got.any, &len)) goto fail;
-  *port = ntohs(got.any.sa_family == AF_INET ? got.v4.sin_port : got.v6.sin6_port);
+  note_bound(n, &got);
   return fd;
 fail:;
   int err = uv_translate_sys_error(errno);
@@ -74,7 +89,7 @@ int ln_listen(struct ln_loop *l, const char *host, uint16_t port,
   n->on_accept = on_accept;
   n->arg = arg;
   ln_timer_init(&n->resume);
-  int rc = n->fd = open_socket((struct sockaddr *)&addr, &n->port);
+  int rc = n->fd = open_socket(n, (struct sockaddr *)&addr);
   if (rc >= 0 && (rc = uv_poll_init(&l->uv, &n->poll, n->fd)) < 0) close(n->fd);
   if (rc < 0) {
     *why = ln_loop_why(l, "can't listen on %s:%u: %s", host, port, uv_strerror(rc));
@@ -89,6 +104,10 @@ int ln_listen(struct ln_loop *l, const char *host, uint16_t port,
 
 uint16_t ln_listener_port(const struct ln_listener *l) {
   return l->port;
+}
+
+void ln_listener_address(const struct ln_listener *l, unsigned char address[16]) {
+  memcpy(address, l->address, sizeof l->address);
 }
 
 /* --- accepting --- */

@@ -95,6 +95,8 @@ int ln_listen(struct ln_loop *l, const char *host, uint16_t port,
               void (*on_accept)(void *arg, struct ln_stream *s), void *arg,
               struct ln_listener **out, const char **why) LN_CHECK;
 uint16_t ln_listener_port(const struct ln_listener *l);
+/* Where it really listens; an IPv4 address as its mapped IPv6 address. */
+void ln_listener_address(const struct ln_listener *l, unsigned char address[16]);
 void ln_listener_close(struct ln_listener *l, void (*closed)(void *arg), void *arg);
 
 #endif

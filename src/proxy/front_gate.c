@@ -1,30 +1,51 @@
 /* What an HTTP request must be before its body counts for anything. */
 #include <ctype.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "proxy/front_http.h"
 
 static const struct ln_gate pass = {0, 0, NULL, NULL};
 
-/* "host", "host:port" or "[v6]:port" names this machine's loopback. */
-static bool is_loopback(struct ln_str host) {
-  static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
-  for (size_t i = 0; i < LN_COUNT(names); i++) {
-    size_t n = strlen(names[i]);
-    if (host.n < n || !ln_str_iis((struct ln_str){host.p, n}, names[i])) continue;
-    if (host.n == n) return true;
-    if (host.p[n] != ':') continue;
-    size_t k = n + 1;
-    while (k < host.n && isdigit((unsigned char)host.p[k])) k++;
-    if (k == host.n) return true;
-  }
-  return false;
+void ln_gate_init(struct ln_front_http *f) {
+  f->hosts.loopback = ln_http_server_on_loopback(f->server);
+  if (gethostname(f->own_name, sizeof f->own_name - 1)) f->own_name[0] = 0;
+  f->hosts.own = f->own_name;
 }
 
-struct ln_gate ln_gate_origin(const struct ln_http_head *head, bool loopback) {
-  if (loopback && head->authority.p && !is_loopback(head->authority))
-    return (struct ln_gate){403, -32600, "The Host header names another machine", NULL};
+/* Nearly every request names the host that the one before did. */
+static bool serves(struct ln_front_http *f, struct ln_str host) {
+  uint64_t now = f->host->reloads;
+  struct ln_str last = {f->last_host, f->last_host_n};
+  if (last.n && f->last_host_under == now && ln_str_eq(host, last)) return true;
+  f->hosts.listed = f->host->settings.hosts;
+  if (!ln_http_host_served(host, &f->hosts)) return false;
+  if (host.n > sizeof f->last_host) return true;
+  memcpy(f->last_host, host.p, host.n);
+  f->last_host_n = host.n;
+  f->last_host_under = now;
+  return true;
+}
+
+static struct ln_gate gate_host(struct ln_front_http *f, struct ln_str host) {
+  if (!host.p || serves(f, host)) return pass;
+  snprintf(
+      f->why, sizeof f->why,
+      "Unknown Host, to be listed in lunette.configure { hosts = … } if it is this server's: %.*s",
+      LN_STR_ARG(host));
+  return (struct ln_gate){403, -32600, f->why, NULL};
+}
+
+static bool names_loopback(struct ln_str authority) {
+  struct ln_http_host host;
+  return ln_http_host_read(authority, &host) && ln_http_host_is_loopback(&host);
+}
+
+struct ln_gate ln_gate_origin(struct ln_front_http *f, const struct ln_http_head *head) {
+  struct ln_gate gate = gate_host(f, head->authority);
+  if (gate.status) return gate;
   unsigned count;
   struct ln_str origin = ln_http_header(head, "origin", &count);
   if (!count) return pass;
@@ -35,8 +56,8 @@ struct ln_gate ln_gate_origin(const struct ln_http_head *head, bool loopback) {
     host.p += 8, host.n -= 8;
   else
     host.n = 0;
-  bool same = !loopback && head->authority.p && ln_str_ieq(host, head->authority);
-  if (count == 1 && (is_loopback(host) || same)) return pass;
+  bool same = head->authority.p && ln_str_ieq(host, head->authority);
+  if (count == 1 && (names_loopback(host) || same)) return pass;
   return (struct ln_gate){403, -32600, "This Origin is not allowed", NULL};
 }
 

@@ -196,7 +196,7 @@ static const struct {
 static void on_request(void *arg, struct ln_http_request *r) {
   struct ln_front_http *f = arg;
   r->data = NULL;
-  struct ln_gate gate = ln_gate_origin(r->head, f->loopback);
+  struct ln_gate gate = ln_gate_origin(f, r->head);
   struct ln_str path = r->head->target;
   const char *query = path.p ? memchr(path.p, '?', path.n) : NULL;
   if (query) path.n = (size_t)(query - path.p);
@@ -263,7 +263,6 @@ int ln_front_http_start(struct ln_host *h, const char *host, uint16_t port,
     return LN_ENOMEM;
   }
   f->host = h;
-  f->loopback = strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
   ln_map_init(&f->by_id);
   ln_list_init(&f->sessions);
   ln_list_init(&f->waiting);
@@ -283,6 +282,7 @@ int ln_front_http_start(struct ln_host *h, const char *host, uint16_t port,
     free(f);
     return rc;
   }
+  ln_gate_init(f);
   ln_timer_start(h->loop, &f->tick, tick_ms(f), on_tick);
   *out = f;
   return LN_OK;

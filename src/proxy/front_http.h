@@ -19,6 +19,7 @@
 #include "proxy/front_replay.h"
 #include "proxy/front_ticket.h"
 #include "transport/http_server.h"
+#include "wire/http_host.h"
 
 /* Why a request is turned away. status 0: it is not. */
 struct ln_gate {
@@ -59,7 +60,13 @@ struct ln_front_http {
   unsigned char key[LN_SEAL_KEY]; /* of session ids */
   struct ln_ended ended;
   struct ln_timer tick; /* keep-alives, idle sessions, streams to forget */
-  bool loopback, draining;
+  struct ln_http_hosts hosts;
+  char own_name[256]; /* the machine's */
+  char last_host[64]; /* that was served … */
+  size_t last_host_n;
+  uint64_t last_host_under; /* … by a policy: host->reloads then */
+  char why[160];            /* see ln_gate_origin */
+  bool draining;
   void (*closed)(void *arg);
   void *closed_arg;
 };
@@ -103,9 +110,11 @@ struct ln_bytes *ln_front_headers(struct ln_front_http *f, const struct ln_http_
  * ------------------------------------------------------------------------------------------------------
  */
 
-/* Origin and Host (DNS rebinding): what browsers send from elsewhere is refused. loopback: the
- * server listens on a loopback address. */
-struct ln_gate ln_gate_origin(const struct ln_http_head *head, bool loopback);
+/* Once f->server listens: by what hosts it goes. */
+void ln_gate_init(struct ln_front_http *f);
+/* Origin and Host (DNS rebinding): what browsers send from elsewhere is refused. Why is in words
+ * that hold until the next call. */
+struct ln_gate ln_gate_origin(struct ln_front_http *f, const struct ln_http_head *head);
 /* Whether a POST would rather be answered by a stream than by plain JSON, going by Accept (its
  * first line). */
 bool ln_gate_wants_stream(const struct ln_http_head *head);

@@ -45,6 +45,7 @@ struct ln_host {
   struct ln_log *log;
   struct ln_generation *gen;   /* in force; counted */
   struct ln_settings settings; /* the policy's; the command line waits longer */
+  uint64_t reloads;            /* policies that came into force after the first */
 
   struct ln_fetcher *fetcher;   /* lunette.http's connections; NULL: gone, or no memory for it */
   struct ln_list policies;      /* all that live, those of older generations among them */

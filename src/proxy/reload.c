@@ -292,6 +292,7 @@ int ln_host_reload(struct ln_host *h, struct ln_policy *policy, char *why, size_
     return rc;
   }
   h->gen = g;
+  h->reloads++;
   adopt_declarations(g);
   tell_prefixes(g, old);
   LN_LIST_EACH(l, &plans) {

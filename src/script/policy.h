@@ -80,6 +80,7 @@ struct ln_settings {
   unsigned max_connections;     /* 10,000 */
   unsigned page_size;           /* items a list page; 0: everything in one. 1,000 */
   const char *session_key_file; /* NULL: in the user's state folder. The policy's memory */
+  const char *const *hosts; /* that clients may call us by, and a NULL; NULL: not set. As above */
 };
 
 struct ln_policy_decls {

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "transport/http_connection.h"
+#include "wire/http_host.h"
 
 static void on_accept(void *arg, struct ln_stream *stream);
 static void on_refused_closed(void *arg);
@@ -55,6 +56,12 @@ int ln_http_server_start(struct ln_loop *l, const struct ln_http_server_conf *co
 
 uint16_t ln_http_server_port(const struct ln_http_server *s) {
   return s->port;
+}
+
+bool ln_http_server_on_loopback(const struct ln_http_server *s) {
+  unsigned char address[16];
+  ln_listener_address(s->listener, address);
+  return ln_http_address_is_loopback(address);
 }
 
 size_t ln_http_server_connections(const struct ln_http_server *s) {

@@ -43,6 +43,8 @@ int ln_http_server_start(struct ln_loop *l, const struct ln_http_server_conf *co
                          const struct ln_http_server_ops *ops, void *arg,
                          struct ln_http_server **out, const char **why) LN_CHECK;
 uint16_t ln_http_server_port(const struct ln_http_server *s);
+/* Whether it listens on a loopback address, however that was written. While it listens. */
+bool ln_http_server_on_loopback(const struct ln_http_server *s);
 size_t ln_http_server_connections(const struct ln_http_server *s);
 /* Stops accepting; idle connections close now, the others after their request. */
 void ln_http_server_drain(struct ln_http_server *s);
