@@ -170,3 +170,19 @@ describe("Host", function()
     assert.truthy(long:find('"message":"' .. why .. "aaaa", 1, true), long)
   end)
 end)
+
+describe("the path of the endpoint", function()
+  after_each(lunette.finish)
+
+  it("may end in a slash", function()
+    local self = serve("127.0.0.1", "127.0.0.1")
+    local function post(path)
+      return (ask(self, "localhost", { method = "POST", path = path, headers = { "Accept: application/json, text/event-stream",
+        "Content-Type: application/json" }, body = '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":'
+        .. '"2025-11-25","capabilities":{},"clientInfo":{"name":"spec","version":"1"}}}' }))
+    end
+    for path, code in pairs { ["/mcp"] = 200, ["/mcp/"] = 200, ["/mcp/?x=1"] = 200, ["/mcp//"] = 404, ["//mcp"] = 404, ["/mcp/x"] = 404 } do
+      assert.equal(code, post(path), path)
+    end
+  end)
+end)

@@ -188,9 +188,10 @@ static const struct {
   void (*serve)(struct ln_front_http *f, struct ln_http_request *r);
   bool read_only;
 } pages[] = {
-    {"/mcp", ln_front_mcp, false},           {"/sse", ln_front_sse, false},
-    {"/messages", ln_front_messages, false}, {"/healthz", page_health, true},
-    {"/readyz", page_ready, true},           {"/metrics", page_metrics, true},
+    {"/mcp", ln_front_mcp, false},    {"/mcp/", ln_front_mcp, false},
+    {"/sse", ln_front_sse, false},    {"/messages", ln_front_messages, false},
+    {"/healthz", page_health, true},  {"/readyz", page_ready, true},
+    {"/metrics", page_metrics, true},
 };
 
 static void on_request(void *arg, struct ln_http_request *r) {
