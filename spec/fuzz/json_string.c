@@ -57,6 +57,7 @@ static void quotes(struct ln_str s) {
   struct ln_buf small;
   ln_buf_init(&small, quoted.len ? quoted.len - 1 : 0);
   MUST(ln_json_quote(&small, s) == LN_ELIMIT && small.len == 0);
+  ln_buf_clear(&small);
   small.max = quoted.len;
   MUST(ln_json_quote(&small, s) == LN_OK && ln_str_eq(ln_buf_str(&small), text));
   ln_buf_deinit(&small);

@@ -50,10 +50,10 @@ void ln_buf_deinit(struct ln_buf *b) {
   ln_buf_init(b, b->max);
 }
 
-int ln_buf_reserve(struct ln_buf *b, size_t n) {
+static int grow(struct ln_buf *b, size_t n) {
+  if (b->err) return b->err;
   if (n > b->max - b->len) return LN_ELIMIT;
   size_t need = b->len + n;
-  if (need <= b->cap) return LN_OK;
   size_t cap = b->cap ? b->cap : 256;
   while (cap < need) cap = cap > SIZE_MAX / 2 ? need : cap * 2;
   if (cap > b->max) cap = b->max;
@@ -72,11 +72,19 @@ int ln_buf_reserve(struct ln_buf *b, size_t n) {
   return LN_OK;
 }
 
+int ln_buf_reserve(struct ln_buf *b, size_t n) {
+  return LN_LIKELY(n <= b->cap - b->len) ? b->err : grow(b, n);
+}
+
+int ln_buf_fail(struct ln_buf *b, int rc) {
+  if (!b->err) b->err = rc;
+  return b->err;
+}
+
 int ln_buf_append(struct ln_buf *b, const char *p, size_t n) {
-  if (n == 0) return LN_OK;
-  int rc = ln_buf_reserve(b, n);
-  if (rc) return rc;
-  memcpy(b->data + b->len, p, n);
+  int rc = LN_LIKELY(n <= b->cap - b->len) ? b->err : grow(b, n);
+  if (LN_UNLIKELY(rc)) return ln_buf_fail(b, rc);
+  if (n) memcpy(b->data + b->len, p, n);
   b->len += n;
   return LN_OK;
 }
@@ -101,7 +109,13 @@ int ln_buf_printf(struct ln_buf *b, const char *fmt, ...) {
     b->len += (size_t)n;
   }
   va_end(again);
-  return rc;
+  return ln_buf_fail(b, rc);
+}
+
+void ln_buf_truncate(struct ln_buf *b, size_t len) {
+  LN_ASSERT(len <= b->len);
+  b->len = len;
+  b->err = LN_OK;
 }
 
 void ln_buf_consume(struct ln_buf *b, size_t n) {
@@ -111,7 +125,7 @@ void ln_buf_consume(struct ln_buf *b, size_t n) {
 }
 
 struct ln_bytes *ln_buf_take(struct ln_buf *b) {
-  if (!b->len) return NULL;
+  if (b->err || !b->len) return NULL;
   struct ln_bytes *block = b->block;
   size_t len = b->len;
   /* Growth by doubling leaves slack; give it back where it is worth a realloc. */
@@ -121,5 +135,11 @@ struct ln_bytes *ln_buf_take(struct ln_buf *b) {
   }
   block->len = len;
   ln_buf_init(b, b->max);
+  return block;
+}
+
+struct ln_bytes *ln_buf_finish(struct ln_buf *b) {
+  struct ln_bytes *block = ln_buf_take(b);
+  ln_buf_deinit(b);
   return block;
 }

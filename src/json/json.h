@@ -2,8 +2,9 @@
  * cursors that walk the proven bytes without building a tree, string helpers, and splicing.
  *
  * Ownership: everything is slices into the caller's bytes; nothing is allocated unless a
- * function takes an ln_buf. Cursors and getters may be used on proven text only: they trust
- * it and check no syntax. */
+ * function takes an ln_buf. Whatever goes wrong then the buffer remembers, as of its own appends
+ * (base/buf.h). Cursors and getters may be used on proven text only: they trust it and check no
+ * syntax. */
 #ifndef LN_JSON_JSON_H
 #define LN_JSON_JSON_H
 
@@ -95,18 +96,18 @@ bool ln_json_str_eq(struct ln_str raw_a, struct ln_str raw_b);
 struct ln_str ln_json_inside(struct ln_str value);
 /* Appends raw unescaped as UTF-8. A lone surrogate becomes U+FFFD when lossy is set, else
  * LN_EUTF8 (what was appended stays). */
-int ln_json_unescape(struct ln_str raw, bool lossy, struct ln_buf *out) LN_CHECK;
+int ln_json_unescape(struct ln_str raw, bool lossy, struct ln_buf *out);
 /* raw unescaped; raw itself, nothing copied, when it has no escape, else a slice of scratch
  * (cleared first). LN_EUTF8 on a lone surrogate. */
 int ln_json_plain(struct ln_str raw, struct ln_buf *scratch, struct ln_str *plain) LN_CHECK;
 /* Appends s quoted. s must be UTF-8: bytes that are not become U+FFFD. '/' is not escaped;
  * control characters are, in the shortest form. On an error nothing is appended. */
-int ln_json_quote(struct ln_buf *out, struct ln_str s) LN_CHECK;
+int ln_json_quote(struct ln_buf *out, struct ln_str s);
 /* True when s is UTF-8 (no overlong forms, no surrogates, at most U+10FFFF). */
 bool ln_utf8_valid(struct ln_str s);
 /* Appends the shortest decimal that reads back as d; integers up to 2^53 without exponent or
  * fraction, -0 as "-0". No locale changes it. LN_EINVALID for NaN and infinities. */
-int ln_json_number(struct ln_buf *out, double d) LN_CHECK;
+int ln_json_number(struct ln_buf *out, double d);
 /* An integer literal (no fraction, no exponent, no "-0") that fits; false otherwise. */
 bool ln_json_int(struct ln_str raw, int64_t *out);
 /* A number literal as a double, whatever the locale. scratch: room for one of any length; NULL:
@@ -137,6 +138,6 @@ size_t ln_json_cut_all(struct ln_str container, const struct ln_json_item *items
                        struct ln_edit *edits);
 /* Appends text with every raw CR and LF between and around tokens dropped: one line, nothing
  * else changed. text is proven. */
-int ln_json_one_line(struct ln_str text, struct ln_buf *out) LN_CHECK;
+int ln_json_one_line(struct ln_str text, struct ln_buf *out);
 
 #endif

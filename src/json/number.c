@@ -84,7 +84,7 @@ static size_t layout(const struct decimal *dec, char *out) {
 }
 
 int ln_json_number(struct ln_buf *out, double d) {
-  if (!isfinite(d)) return LN_EINVALID;
+  if (!isfinite(d)) return ln_buf_fail(out, LN_EINVALID);
   char text[48];
   size_t n = 0;
   if (signbit(d)) text[n++] = '-';

@@ -143,16 +143,17 @@ struct ln_str ln_json_inside(struct ln_str value) {
 }
 
 int ln_json_unescape(struct ln_str raw, bool lossy, struct ln_buf *out) {
-  if (!raw.n) return LN_OK;
+  if (!raw.n) return ln_buf_error(out);
   enum lone lone = lossy ? LONE_REPLACE : LONE_REFUSE;
   bool refused = false;
   int rc = ln_buf_reserve(out, raw.n);
   /* The buffer's maximum is about the result, which may be shorter. */
   if (rc == LN_ELIMIT) rc = ln_buf_reserve(out, flatten(raw, lone, NULL, 0, &refused));
-  if (rc) return rc;
-  if (!out->data) return refused ? LN_EUTF8 : LN_OK; /* nothing to write, no store yet */
-  out->len += flatten(raw, lone, out->data + out->len, out->cap - out->len, &refused);
-  return refused ? LN_EUTF8 : LN_OK;
+  /* Nothing to write makes no store. */
+  if (!rc && out->data)
+    out->len += flatten(raw, lone, out->data + out->len, out->cap - out->len, &refused);
+  if (!rc && refused) rc = LN_EUTF8;
+  return ln_buf_fail(out, rc);
 }
 
 int ln_json_plain(struct ln_str raw, struct ln_buf *scratch, struct ln_str *plain) {
@@ -208,7 +209,7 @@ int ln_json_quote(struct ln_buf *out, struct ln_str s) {
   const char *p = s.p ? s.p : "", *end = p + s.n;
   size_t before = out->len;
   int rc = s.n > SIZE_MAX - 2 ? LN_ELIMIT : ln_buf_reserve(out, s.n + 2);
-  if (rc) return rc;
+  if (rc) return ln_buf_fail(out, rc);
   out->data[out->len++] = '"';
   while (rc == LN_OK && p < end) {
     size_t run = ln_json_copy_ascii(out->data + out->len, p, end);
@@ -220,7 +221,7 @@ int ln_json_quote(struct ln_buf *out, struct ln_str s) {
     out->len = before; /* half a string is of no use to anyone */
   else
     out->data[out->len++] = '"';
-  return rc;
+  return ln_buf_fail(out, rc);
 }
 
 bool ln_utf8_valid(struct ln_str s) {

@@ -15,7 +15,7 @@ static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 static int encode(const unsigned char *p, size_t n, struct ln_buf *out) {
   size_t len = n / 3 * 4 + (n % 3 ? n % 3 + 1 : 0);
   int rc = ln_buf_reserve(out, len);
-  if (rc) return rc;
+  if (rc) return ln_buf_fail(out, rc);
   char *to = out->data + out->len;
   uint32_t bits = 0;
   unsigned held = 0;

@@ -44,8 +44,11 @@ struct batch {
 };
 
 static int batch_add(struct batch *b, const struct ln_iov *parts, size_t n) {
-  int rc = ln_buf_append_c(&b->array, b->array.len ? "," : "[");
-  for (size_t i = 0; i < n && !rc; i++) rc = ln_buf_append(&b->array, parts[i].p, parts[i].n);
+  size_t before = b->array.len;
+  ln_buf_append_c(&b->array, before ? "," : "[");
+  for (size_t i = 0; i < n; i++) ln_buf_append(&b->array, parts[i].p, parts[i].n);
+  int rc = ln_buf_error(&b->array);
+  if (rc) ln_buf_truncate(&b->array, before); /* the others go out without it */
   return rc;
 }
 

@@ -58,15 +58,14 @@ struct resolve {
 };
 
 /* A server that is down could have known it. Said of every unknown name alike: it must not tell a
- * hidden one from one that isn't there. */
-static int say_missing(const struct ln_generation *g, struct ln_buf *text) {
-  int rc = LN_OK;
-  for (size_t i = 0; i < g->n_upstreams && !rc; i++) {
+ * hidden one from one that isn't there. Those that there is no room for are left out. */
+static void say_missing(const struct ln_generation *g, struct ln_buf *text) {
+  for (size_t i = 0; i < g->n_upstreams; i++) {
     const struct ln_upstream *u = g->upstreams[i];
     if (u->health == LN_UPSTREAM_DOWN)
-      rc = ln_buf_printf(text, "; server \"%s\" is down: %s", u->conf->name, u->last_error);
+      ln_buf_printf(text, "; server \"%s\" is down: %s", u->conf->name, u->last_error);
   }
-  return rc;
+  if (ln_buf_error(text) == LN_ELIMIT) ln_buf_truncate(text, text->len);
 }
 
 static struct ln_msg *unknown(const struct resolve *r, enum ln_kind kind) {
@@ -77,8 +76,7 @@ static struct ln_msg *unknown(const struct resolve *r, enum ln_kind kind) {
   struct ln_msg *m = NULL;
   bool uri = kind == LN_KIND_RESOURCE || kind == LN_KIND_TEMPLATE;
   int rc = ln_buf_printf(&text, "Unknown %s: %.*s", ln_kind_rows[kind].noun, LN_STR_ARG(key));
-  if (!rc && say_missing(r->x->gen, &text) == LN_ENOMEM)
-    rc = LN_ENOMEM; /* past the limit it is cut */
+  if (!rc) say_missing(r->x->gen, &text);
   if (!rc) rc = ln_buf_append(&text, "", 1);
   if (!rc && uri) {
     rc = ln_buf_append_c(&data, "{\"uri\":");

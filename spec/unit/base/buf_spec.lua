@@ -113,9 +113,102 @@ describe("blocks and buffers", function()
       assert.are.equal("ELIMIT", B.err(lib.ln_buf_append_c(b, "def")))
       assert.are.equal("ELIMIT", B.err(lib.ln_buf_printf(b, "%s", "def")))
       assert.are.equal("abc", held(b))
-      assert.are.equal(0, lib.ln_buf_append_c(b, "de"))
+      lib.ln_buf_deinit(b)
+    end)
+
+    describe("once an append has failed", function()
+      local forms = {
+        append = function(b) return lib.ln_buf_append(b, "d", 1) end,
+        ["an append of nothing"] = function(b) return lib.ln_buf_append(b, "", 0) end,
+        append_str = function(b) return lib.ln_buf_append_str(b, (B.str "d")) end,
+        append_c = function(b) return lib.ln_buf_append_c(b, "d") end,
+        printf = function(b) return lib.ln_buf_printf(b, "d") end,
+        reserve = function(b) return lib.ln_buf_reserve(b, 1) end,
+        ["a reserve within its store"] = function(b) return lib.ln_buf_reserve(b, 0) end,
+      }
+      local function failed()
+        local b = buf(5)
+        assert.are.equal(0, lib.ln_buf_append_c(b, "abc"))
+        assert.are.equal("ELIMIT", B.err(lib.ln_buf_append_c(b, "def")))
+        return b
+      end
+
+      for name, form in pairs(forms) do
+        it("refuses what would fit: " .. name, function()
+          local b = failed()
+          assert.are.equal("ELIMIT", B.err(form(b)))
+          assert.are.equal("ELIMIT", B.err(b.err))
+          assert.are.equal("abc", held(b))
+          lib.ln_buf_deinit(b)
+        end)
+      end
+
+      it("keeps the first error", function()
+        local b = buf(5)
+        assert.are.equal(0, lib.ln_buf_fail(b, 0))
+        assert.are.equal("EINVALID", B.err(lib.ln_buf_fail(b, -7)))
+        assert.are.equal("EINVALID", B.err(lib.ln_buf_append_c(b, "far too long")))
+        assert.are.equal("EINVALID", B.err(lib.ln_buf_fail(b, -1)))
+        assert.are.equal("EINVALID", B.err(lib.ln_buf_fail(b, 0)))
+        assert.are.equal("", held(b))
+        lib.ln_buf_deinit(b)
+      end)
+
+      it("hands nothing over, though it holds something", function()
+        local b = failed()
+        assert.is_true(lib.ln_buf_take(b) == nil)
+        assert.are.equal("abc", held(b))
+        assert.are.equal(live + 1, lib.ln_bytes_live())
+        assert.is_true(lib.ln_buf_finish(b) == nil)
+        assert.are.equal(live, lib.ln_bytes_live())
+      end)
+
+      it("is refused even where bytes were dropped from the front", function()
+        local b = failed()
+        lib.ln_buf_consume(b, 2)
+        assert.are.equal("ELIMIT", B.err(lib.ln_buf_append_c(b, "d")))
+        assert.are.equal("c", held(b))
+        lib.ln_buf_deinit(b)
+      end)
+
+      it("goes on after deinit", function()
+        local b = failed()
+        lib.ln_buf_deinit(b)
+        assert.are.equal(0, lib.ln_buf_append_c(b, "abcde"))
+        assert.are.equal("abcde", held(b))
+        lib.ln_buf_deinit(b)
+      end)
+
+      it("goes on from where it is truncated", function()
+        local b = failed()
+        lib.ln_buf_truncate(b, 3)
+        assert.are.equal(0, lib.ln_buf_append_c(b, "d"))
+        assert.are.equal("abcd", held(b))
+        lib.ln_buf_truncate(b, 1)
+        assert.are.equal(0, lib.ln_buf_append_c(b, "z"))
+        assert.are.equal("az", held(b))
+        lib.ln_buf_truncate(b, 0)
+        assert.is_true(lib.ln_buf_finish(b) == nil)
+      end)
+    end)
+
+    it("does not fail by asking for room", function()
+      local b = buf(5)
+      assert.are.equal("ELIMIT", B.err(lib.ln_buf_reserve(b, 6)))
+      assert.are.equal(0, b.err)
+      assert.are.equal(0, lib.ln_buf_append_c(b, "abcde"))
       assert.are.equal("abcde", held(b))
       lib.ln_buf_deinit(b)
+    end)
+
+    it("ends with its contents as a block", function()
+      local b = buf(100)
+      assert.are.equal(0, lib.ln_buf_append_c(b, "abc"))
+      local block = lib.ln_buf_finish(b)
+      assert.are.equal("abc", ffi.string(block.data, block.len))
+      assert.are.same({ 0, 0, 100 }, { tonumber(b.len), tonumber(b.cap), tonumber(b.max) })
+      lib.ln_bytes_unref(block)
+      assert.is_true(lib.ln_buf_finish(b) == nil)
     end)
 
     it("prints to the last byte of its maximum", function()
