@@ -78,6 +78,10 @@ struct ln_bytes *ln_buf_take(struct ln_buf *b);
 struct ln_bytes *ln_buf_finish(struct ln_buf *b);
 
 #ifndef LN_FFI
+/* Its bytes; absent when b is NULL. */
+static inline struct ln_str ln_bytes_str(const struct ln_bytes *b) {
+  return b ? (struct ln_str){b->data, b->len} : LN_STR_NONE;
+}
 /* The error of the first append that failed, or LN_OK. */
 static inline LN_CHECK int ln_buf_error(const struct ln_buf *b) {
   return b->err;

@@ -348,7 +348,7 @@ static struct ln_msg *reparse(struct ln_buf *b) {
       .json = {.max_bytes = SIZE_MAX, .max_depth = 100000, .max_members = UINT32_MAX}};
   struct ln_msg *m = NULL;
   struct ln_msg_fault fault;
-  int rc = ln_msg_parse(bytes, (struct ln_str){bytes->data, bytes->len}, &limits, &m, &fault);
+  int rc = ln_msg_parse(bytes, ln_bytes_str(bytes), &limits, &m, &fault);
   ln_bytes_unref(fault.id_bytes);
   ln_bytes_unref(bytes);
   return rc ? NULL : m;
@@ -491,7 +491,7 @@ static struct ln_msg *edited(const struct ln_msg *m, const struct ln_edit *edits
     return out;
   }
   struct ln_msg_fault fault = {0};
-  struct ln_str text = {bytes->data, bytes->len};
+  struct ln_str text = ln_bytes_str(bytes);
   if (index_text(bytes, text, newlines, false, &out, &fault)) out = NULL;
   ln_bytes_unref(fault.id_bytes);
   return out;

@@ -270,8 +270,7 @@ static int divert(struct ln_fetch *x, const char **why) {
   if (rc) return rc;
   x->id = ++f->last_id;
   ln_list_push(&f->diverted, &x->link);
-  f->asked(f->asked_arg, x->id, ln_buf_str(&x->head),
-           x->body ? (struct ln_str){x->body->data, x->body->len} : LN_STR_NONE);
+  f->asked(f->asked_arg, x->id, ln_buf_str(&x->head), ln_bytes_str(x->body));
   return LN_OK;
 }
 

@@ -43,9 +43,7 @@ static int append_header(struct ln_buf *b, const char *name, struct ln_str value
 }
 
 static int append_session(struct ln_http_channel *c, struct ln_buf *b) {
-  struct ln_str id = LN_STR_NONE;
-  if (c->session) id = (struct ln_str){c->session->data, c->session->len};
-  int rc = append_header(b, "Mcp-Session-Id: ", id);
+  int rc = append_header(b, "Mcp-Session-Id: ", ln_bytes_str(c->session));
   return rc ? rc : append_header(b, "MCP-Protocol-Version: ", ln_str_c(c->version));
 }
 

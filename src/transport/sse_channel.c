@@ -72,7 +72,7 @@ static const char *take_endpoint(struct ln_http_post *p, const struct ln_bytes *
   struct ln_url *url = malloc(sizeof *url);
   const char *bad;
   if (!url) return ln_err_text(LN_ENOMEM);
-  if (!data->len || ln_url_resolve(url, base, (struct ln_str){data->data, data->len}, &bad)) {
+  if (!data->len || ln_url_resolve(url, base, ln_bytes_str(data), &bad)) {
     free(url);
     return "the server's endpoint event holds no URL";
   }
