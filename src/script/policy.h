@@ -13,7 +13,7 @@
 #include "base/source.h"
 #include "mcp/kind.h"
 #include "net/loop.h"
-#include "rpc/message.h"
+#include "rpc/reply.h"
 
 struct ln_policy;
 struct ln_run;
@@ -112,10 +112,6 @@ enum ln_fact {
   LN_FACT_REQUEST_ID,       /* JSON: the id as the peer gave it */
   LN_FACT_DEADLINE,         /* text: milliseconds left, a decimal; absent without one */
 };
-
-/* A reply: a message of kind RESULT or ERROR, the receiver's to unref; its id is anybody's and is
- * replaced on the way out. Never NULL: what failed is an ERROR message. */
-typedef void (*ln_reply_fn)(void *arg, struct ln_msg *reply);
 
 struct ln_exchange; /* the proxy's: one message under way, with its session */
 
