@@ -100,6 +100,9 @@ int ln_json_unescape(struct ln_str raw, bool lossy, struct ln_buf *out);
 /* raw unescaped; raw itself, nothing copied, when it has no escape, else a slice of scratch
  * (cleared first). LN_EUTF8 on a lone surrogate. */
 int ln_json_plain(struct ln_str raw, struct ln_buf *scratch, struct ln_str *plain) LN_CHECK;
+/* A string value as a text of its own, unescaped (lossy). One reference; NULL when value is no
+ * string or memory is out. */
+struct ln_bytes *ln_json_text(struct ln_str value);
 /* Appends s quoted. s must be UTF-8: bytes that are not become U+FFFD. '/' is not escaped;
  * control characters are, in the shortest form. On an error nothing is appended. */
 int ln_json_quote(struct ln_buf *out, struct ln_str s);

@@ -1,7 +1,8 @@
 -- What the specs of src/mcp share.
 local R = require "spec.unit.rpc.support"
 local T = require "spec.support.ffi"
-for _, header in ipairs { "mcp/method.h", "mcp/uri.h", "mcp/template.h", "mcp/content.h" } do T.include(header) end
+for _, header in ipairs { "mcp/method.h", "mcp/uri.h", "mcp/template.h", "mcp/content.h", "mcp/subject.h", "mcp/apps.h",
+  "mcp/progress.h" } do T.include(header) end
 
 local lib = R.lib
 local M = { R = R, J = R.J, lib = lib, ffi = R.ffi }
