@@ -130,10 +130,9 @@ void ln_task_cancel(struct ln_task *t) {
 static void run_tasks(struct ln_loop *l) {
   if (!uv_is_active((uv_handle_t *)&l->idle)) return;
   uv_idle_stop(&l->idle);
-  struct ln_list *n;
-  while ((n = ln_list_shift(&l->tasks))) ln_list_push(&l->tasks_taken, n);
-  while ((n = ln_list_shift(&l->tasks_taken))) {
-    struct ln_task *t = LN_CONTAINER(n, struct ln_task, link);
+  ln_list_move(&l->tasks_taken, &l->tasks);
+  LN_LIST_DRAIN(it, &l->tasks_taken) {
+    struct ln_task *t = LN_CONTAINER(it, struct ln_task, link);
     t->fn(t);
   }
 }

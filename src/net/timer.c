@@ -123,15 +123,15 @@ void ln_wheel_arm(struct ln_loop *l) {
 /* Moves everything due by the tick `until` to w->due, earliest first. */
 static void advance(struct ln_wheel *w, uint64_t until) {
   uint64_t begins;
-  struct ln_list *slot, *n;
+  struct ln_list *slot;
   while ((slot = earliest(w, &begins)) && begins <= until) {
     w->now = begins;
     size_t i = (size_t)(slot - &w->slots[0][0]);
     w->used[i / LN_WHEEL_SLOTS] &= ~(1ULL << (i % LN_WHEEL_SLOTS));
-    while ((n = ln_list_shift(slot))) {
-      struct ln_timer *t = LN_CONTAINER(n, struct ln_timer, link);
+    LN_LIST_DRAIN(it, slot) {
+      struct ln_timer *t = LN_CONTAINER(it, struct ln_timer, link);
       if (t->due <= begins)
-        ln_list_push(&w->due, n);
+        ln_list_push(&w->due, it);
       else
         place(w, t);
     }
@@ -142,10 +142,9 @@ static void advance(struct ln_wheel *w, uint64_t until) {
 static void on_wake(uv_timer_t *h) {
   struct ln_loop *l = h->loop->data;
   struct ln_wheel *w = &l->wheel;
-  struct ln_list *n;
   advance(w, (uv_now(&l->uv) - w->base_ms) / LN_TICK_MS);
-  while ((n = ln_list_shift(&w->due))) {
-    struct ln_timer *t = LN_CONTAINER(n, struct ln_timer, link);
+  LN_LIST_DRAIN(it, &w->due) {
+    struct ln_timer *t = LN_CONTAINER(it, struct ln_timer, link);
     if (--w->running == 0) uv_unref((uv_handle_t *)&l->wake);
     t->fn(t);
   }

@@ -191,8 +191,7 @@ void ln_http_post_free(struct ln_http_post *p) {
 
 /* What waited for the session to be open goes out in its order. */
 static void release_held(struct ln_http_channel *c) {
-  struct ln_list *it;
-  while ((it = ln_list_shift(&c->held))) {
+  LN_LIST_DRAIN(it, &c->held) {
     struct ln_http_call *x = LN_CONTAINER(it, struct ln_http_call, link);
     LN_CONTAINER(x, struct ln_http_post, call)->held = false;
     ln_http_pool_submit(c->pool, x);

@@ -198,10 +198,10 @@ static void free_pool(struct ln_http_pool *p) {
 /* What can't happen inside a call: ends that were known at once, and the pool's own. */
 static void on_task(struct ln_task *t) {
   struct ln_http_pool *p = LN_CONTAINER(t, struct ln_http_pool, task);
-  struct ln_list now, *it;
-  ln_list_init(&now); /* what is submitted again and fails again waits for the next turn */
-  while ((it = ln_list_shift(&p->failed))) ln_list_push(&now, it);
-  while ((it = ln_list_shift(&now))) {
+  struct ln_list now; /* what is submitted again and fails again waits for the next turn */
+  ln_list_init(&now);
+  ln_list_move(&now, &p->failed);
+  LN_LIST_DRAIN(it, &now) {
     struct ln_http_call *x = LN_CONTAINER(it, struct ln_http_call, link);
     x->state = LN_CALL_NONE;
     x->ops->end(x, x->err, ln_err_text(x->err));
@@ -392,8 +392,7 @@ void ln_http_pool_unreachable(struct ln_http_pool *p, struct ln_http_client *c, 
       if (!all) break;
     }
   }
-  struct ln_list *it;
-  while ((it = ln_list_shift(&ends))) {
+  LN_LIST_DRAIN(it, &ends) {
     struct ln_http_call *x = LN_CONTAINER(it, struct ln_http_call, link);
     x->state = LN_CALL_NONE;
     x->ops->end(x, err, text);
