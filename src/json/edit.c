@@ -83,11 +83,10 @@ struct ln_edit ln_json_cut(struct ln_str container, const struct ln_json_item *i
 int ln_json_one_line(struct ln_str text, struct ln_buf *out) {
   /* No string holds a raw line break, so all of them are between tokens. */
   const char *p = text.p, *end = p + text.n;
-  int rc = LN_OK;
-  while (rc == LN_OK && p < end) {
+  while (p < end) {
     const char *stop = ln_json_run_until(p, end, '\n', '\r');
-    rc = ln_buf_append(out, p, (size_t)(stop - p));
+    ln_buf_append(out, p, (size_t)(stop - p));
     p = stop < end ? stop + 1 : end;
   }
-  return rc;
+  return ln_buf_error(out);
 }

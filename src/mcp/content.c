@@ -28,67 +28,65 @@ struct work {
   struct ln_buf text;
 };
 
-static int describe(struct ln_str block, size_t kind, struct ln_buf *out) {
+static void describe(struct ln_str block, size_t kind, struct ln_buf *out) {
   struct ln_buf words;
   ln_buf_init(&words, SIZE_MAX / 2);
-  int rc = ln_buf_printf(&words, "[%s", kinds[kind].what);
-  for (size_t i = 0; i < LN_COUNT(kinds[kind].members) && !rc; i++) {
+  ln_buf_printf(&words, "[%s", kinds[kind].what);
+  for (size_t i = 0; i < LN_COUNT(kinds[kind].members); i++) {
     struct ln_json_item it;
     if (!kinds[kind].members[i] || !ln_json_get(block, kinds[kind].members[i], &it) ||
         it.type != LN_JSON_STRING)
       continue;
-    rc = ln_buf_append_c(&words, i ? " " : ": ");
-    if (!rc) rc = ln_json_unescape(ln_json_inside(it.value), true, &words);
+    ln_buf_append_c(&words, i ? " " : ": ");
+    ln_json_unescape(ln_json_inside(it.value), true, &words);
   }
-  if (!rc) rc = ln_buf_append_c(&words, "]");
-  if (!rc) rc = ln_buf_append_c(out, "{\"type\":\"text\",\"text\":");
-  if (!rc) rc = ln_json_quote(out, ln_buf_str(&words));
-  if (!rc) rc = ln_buf_append_c(out, "}");
+  ln_buf_append_c(&words, "]");
+  ln_buf_append_c(out, "{\"type\":\"text\",\"text\":");
+  ln_json_quote(out, ln_buf_str(&words));
+  ln_buf_append_c(out, "}");
+  ln_buf_fail(out, ln_buf_error(&words));
   ln_buf_deinit(&words);
-  return rc;
 }
 
-static int block(struct work *w, struct ln_str value, struct ln_str version) {
+/* Past the limit the rest stays as it is: better than nothing at all. */
+static void block(struct work *w, struct ln_str value, struct ln_str version) {
   struct ln_json_item type;
-  if (!ln_json_get(value, "type", &type)) return LN_OK;
+  if (w->n == MAX_EDITS || !ln_json_get(value, "type", &type)) return;
   for (size_t k = 0; k < LN_COUNT(kinds); k++) {
     if (!older(version, kinds[k].since) ||
         !ln_json_str_is(ln_json_inside(type.value), kinds[k].type))
       continue;
-    if (w->n == MAX_EDITS) return LN_ELIMIT;
     w->texts[w->n] = w->text.len;
     w->edits[w->n++].at = value;
-    return describe(value, k, &w->text);
+    describe(value, k, &w->text);
+    return;
   }
-  return LN_OK;
 }
 
-static int collect(struct work *w, struct ln_str result, struct ln_str version) {
+static void collect(struct work *w, struct ln_str result, struct ln_str version) {
   struct ln_json_item list, it, content;
   struct ln_json_cur cur;
-  int rc = LN_OK;
   if (ln_json_get(result, "content", &list) && list.type == LN_JSON_ARRAY) {
     cur = ln_json_enter(list.value);
-    while (!rc && ln_json_next(&cur, &it)) rc = block(w, it.value, version);
+    while (ln_json_next(&cur, &it)) block(w, it.value, version);
   } else if (ln_json_get(result, "messages", &list) && list.type == LN_JSON_ARRAY) {
     cur = ln_json_enter(list.value);
-    while (!rc && ln_json_next(&cur, &it))
-      if (ln_json_get(it.value, "content", &content)) rc = block(w, content.value, version);
+    while (ln_json_next(&cur, &it))
+      if (ln_json_get(it.value, "content", &content)) block(w, content.value, version);
   }
-  return rc;
 }
 
 struct ln_msg *ln_content_for_version(struct ln_msg *reply, struct ln_str version) {
   if (reply->kind != LN_MSG_RESULT || !ln_content_version_lacks(version)) return reply;
   struct work w = {.n = 0};
   ln_buf_init(&w.text, SIZE_MAX / 2);
-  int rc = collect(&w, reply->result, version);
+  collect(&w, reply->result, version);
   for (size_t i = 0; i < w.n; i++) {
     size_t end = i + 1 < w.n ? w.texts[i + 1] : w.text.len;
     w.edits[i].with = (struct ln_str){w.text.data + w.texts[i], end - w.texts[i]};
   }
-  /* Past the limit the rest stays as it is: better than nothing at all. */
-  struct ln_msg *out = w.n && rc != LN_ENOMEM ? ln_msg_edit(reply, w.edits, w.n) : NULL;
+  bool changed = w.n && !ln_buf_error(&w.text);
+  struct ln_msg *out = changed ? ln_msg_edit(reply, w.edits, w.n) : NULL;
   ln_buf_deinit(&w.text);
   if (!out) return reply;
   ln_msg_unref(reply);

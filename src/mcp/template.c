@@ -213,13 +213,12 @@ int ln_template_convert(struct ln_str from, struct ln_str to, struct ln_str uri,
   struct piece pieces[MAX_PIECES];
   size_t n = read_pieces(to, pieces);
   if ((!n && to.n) || !ln_template_split(from, uri, &parts)) return LN_ENOTFOUND;
-  int rc = LN_OK;
-  for (size_t k = 0; k < n && !rc; k++) {
+  for (size_t k = 0; k < n; k++) {
     struct ln_str text = pieces[k].at, expr = {text.p + 1, text.n - 2};
     size_t i = 0;
     while (!pieces[k].text && i < parts.n && !ln_str_eq(parts.part[i].expr, expr)) i++;
     if (!pieces[k].text && i == parts.n) return LN_ENOTFOUND;
-    rc = ln_buf_append_str(out, pieces[k].text ? text : parts.part[i].text);
+    ln_buf_append_str(out, pieces[k].text ? text : parts.part[i].text);
   }
-  return rc;
+  return ln_buf_error(out);
 }

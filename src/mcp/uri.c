@@ -84,12 +84,11 @@ static int strip(struct ln_str *u, struct ln_buf *copy) {
   if (i == u->n) return LN_OK;
   for (i = 0; i <= u->n; i++) {
     if (i < u->n && !one_of(u->p[i], "\t\r\n")) continue;
-    int rc = ln_buf_append(copy, u->p + start, i - start);
-    if (rc) return rc;
+    ln_buf_append(copy, u->p + start, i - start);
     start = i + 1;
   }
   *u = ln_buf_str(copy);
-  return LN_OK;
+  return ln_buf_error(copy);
 }
 
 static bool slash(const struct parts *p, char c) {
@@ -138,7 +137,7 @@ static bool split(struct ln_str uri, struct parts *p) {
 /* What may stand in a part besides unreserved characters, as it is. */
 #define SUB_DELIMS "!$&'()*+,;=:@"
 
-static int append_part(struct ln_str s, const char *allowed, bool lower_case, struct ln_buf *out) {
+static void append_part(struct ln_str s, const char *allowed, bool lower_case, struct ln_buf *out) {
   static const char digits[] = "0123456789ABCDEF";
   for (size_t i = 0; i < s.n; i++) {
     int c = escaped(s, i);
@@ -147,11 +146,19 @@ static int append_part(struct ln_str s, const char *allowed, bool lower_case, st
     if (lower_case) plain = lower(plain);
     unsigned char u = (unsigned char)plain;
     const char escape[3] = {'%', digits[u >> 4], digits[u & 15]};
-    int rc = as_it_is ? ln_buf_append(out, &plain, 1) : ln_buf_append(out, escape, 3);
-    if (rc) return rc;
+    if (as_it_is)
+      ln_buf_append(out, &plain, 1);
+    else
+      ln_buf_append(out, escape, 3);
     if (c >= 0) i += 2;
   }
-  return LN_OK;
+}
+
+static void insert(struct ln_buf *out, size_t at, const char *text) {
+  size_t n = strlen(text), behind = out->len - at;
+  if (ln_buf_append(out, text, n)) return;
+  memmove(out->data + at + n, out->data + at, behind);
+  memcpy(out->data + at, text, n);
 }
 
 /* "." and ".." segments of the absolute path at out->data + at are carried out; with merge, empty
@@ -192,88 +199,84 @@ static struct ln_str take_port(struct ln_str *host) {
   return port;
 }
 
-static int append_file_host(struct ln_str host, struct ln_buf *out) {
+static void append_file_host(struct ln_str host, struct ln_buf *out) {
   size_t start = out->len;
-  int rc = append_part(host, SUB_DELIMS "[]", true, out);
-  if (rc) return rc;
+  append_part(host, SUB_DELIMS "[]", true, out);
   struct ln_str got = from(ln_buf_str(out), start);
   if (ln_str_is(got, "localhost")) out->len = start;
   /* A drive where a host would be. */
-  if (got.n != 2 || !alpha(got.p[0]) || got.p[1] != ':') return LN_OK;
+  if (got.n != 2 || !alpha(got.p[0]) || got.p[1] != ':') return;
   const char path[3] = {'/', got.p[0], ':'};
   out->len = start;
-  return ln_buf_append(out, path, sizeof path);
+  ln_buf_append(out, path, sizeof path);
 }
 
-static int append_authority(const struct parts *p, struct ln_buf *out) {
+static void append_web_host(const struct parts *p, struct ln_buf *out) {
   struct ln_str all = p->authority;
-  if (!p->special) return append_part(all, SUB_DELIMS "[]", false, out);
-  if (!p->special->port) return append_file_host(all, out);
   size_t start = out->len, at = all.n;
   while (at > 0 && all.p[at - 1] != '@') at--;
   struct ln_str user = {all.p, at ? at - 1 : 0};
-  int rc = LN_OK;
   if (user.n && !ln_str_is(user, ":")) {
-    rc = append_part(user, "!$&'()*+,;=:", false, out);
-    if (!rc) rc = ln_buf_append_c(out, "@");
+    append_part(user, "!$&'()*+,;=:", false, out);
+    ln_buf_append_c(out, "@");
   }
   size_t host_at = out->len;
-  if (!rc) rc = append_part(from(all, at), SUB_DELIMS "[]", true, out);
-  if (rc) return rc;
+  append_part(from(all, at), SUB_DELIMS "[]", true, out);
   struct ln_str host = from(ln_buf_str(out), host_at), port = take_port(&host);
   if (!host.n) { /* no URL any more: as it is */
     out->len = start;
-    return append_part(all, SUB_DELIMS "[]", false, out);
+    append_part(all, SUB_DELIMS "[]", false, out);
+    return;
   }
-  if (!port.p) return LN_OK;
+  if (!port.p) return;
   bool given = port.n && !ln_str_is(port, p->special->port);
   size_t end = host_at + host.n;
   if (given) memmove(out->data + end + 1, port.p, port.n);
   out->len = given ? end + 1 + port.n : end;
-  return LN_OK;
+}
+
+static void append_authority(const struct parts *p, struct ln_buf *out) {
+  if (!p->special)
+    append_part(p->authority, SUB_DELIMS "[]", false, out);
+  else if (!p->special->port)
+    append_file_host(p->authority, out);
+  else
+    append_web_host(p, out);
 }
 
 /* What is done about dot segments. */
 enum dots { DOTS_REMOVE, DOTS_KEEP };
 
 /* climbs: NULL, or told whether there were any. */
-static int append_path(const struct parts *p, enum dots dots, bool *climbs, struct ln_buf *out) {
+static void append_path(const struct parts *p, enum dots dots, bool *climbs, struct ln_buf *out) {
   size_t start = out->len;
-  int rc = LN_OK;
   bool rooted = p->path.n && slash(p, p->path.p[0]);
-  if (p->special && !rooted) rc = ln_buf_append_c(out, "/");
-  for (size_t i = 0, end; !rc && i < p->path.n; i = end) {
+  if (p->special && !rooted) ln_buf_append_c(out, "/");
+  for (size_t i = 0, end; i < p->path.n; i = end) {
     for (end = i; end < p->path.n && !slash(p, p->path.p[end]); end++) continue;
-    rc = append_part((struct ln_str){p->path.p + i, end - i}, SUB_DELIMS, false, out);
-    if (!rc && end < p->path.n) rc = ln_buf_append_c(out, "/"), end++;
+    append_part((struct ln_str){p->path.p + i, end - i}, SUB_DELIMS, false, out);
+    if (end < p->path.n) ln_buf_append_c(out, "/"), end++;
   }
-  if (rc || dots == DOTS_KEEP || out->len == start || out->data[start] != '/') return rc;
+  if (ln_buf_error(out) || dots == DOTS_KEEP) return;
+  if (out->len == start || out->data[start] != '/') return;
   size_t whole = out->len;
   remove_dots(out, start, false);
   if (climbs) *climbs = out->len < whole;
   /* Two slashes in front would be read as an authority: RFC 3986 §4.2's way out. */
   bool ambiguous = !p->authority.p && out->len - start > 1 && out->data[start + 1] == '/';
-  if (!ambiguous) return LN_OK;
-  if ((rc = ln_buf_reserve(out, 2))) return rc;
-  memmove(out->data + start + 2, out->data + start, out->len - start);
-  memcpy(out->data + start, "/.", 2);
-  out->len += 2;
-  return LN_OK;
+  if (ambiguous) insert(out, start, "/.");
 }
 
-static int append_tail(const struct parts *p, struct ln_buf *out) {
-  int rc = LN_OK;
-  if (p->query.p) rc = ln_buf_append_c(out, "?");
-  if (!rc && p->query.p) rc = append_part(p->query, SUB_DELIMS "/?", false, out);
-  if (!rc && p->fragment.p) rc = ln_buf_append_c(out, "#");
-  if (!rc && p->fragment.p) rc = append_part(p->fragment, SUB_DELIMS "/?", false, out);
-  return rc;
+static void append_tail(const struct parts *p, struct ln_buf *out) {
+  if (p->query.p) ln_buf_append_c(out, "?");
+  append_part(p->query, SUB_DELIMS "/?", false, out);
+  if (p->fragment.p) ln_buf_append_c(out, "#");
+  append_part(p->fragment, SUB_DELIMS "/?", false, out);
 }
 
-static int append_scheme(const struct parts *p, struct ln_buf *out) {
-  int rc = append_part(p->scheme, "+", true, out);
-  if (!rc) rc = ln_buf_append_c(out, ":");
-  return rc || !p->authority.p ? rc : ln_buf_append_c(out, "//");
+static void append_scheme(const struct parts *p, struct ln_buf *out) {
+  append_part(p->scheme, "+", true, out);
+  ln_buf_append_c(out, p->authority.p ? "://" : ":");
 }
 
 static int normal(struct ln_str uri, enum dots dots, bool *climbs, struct ln_buf *out) {
@@ -282,16 +285,18 @@ static int normal(struct ln_str uri, enum dots dots, bool *climbs, struct ln_buf
   struct ln_str clean = uri;
   struct parts p;
   int rc = strip(&clean, &copy);
-  if (!rc && !split(clean, &p)) {
-    rc = ln_buf_append_str(out, uri);
-  } else if (!rc) {
-    rc = append_scheme(&p, out);
-    if (!rc && p.authority.p) rc = append_authority(&p, out);
-    if (!rc) rc = append_path(&p, dots, climbs, out);
-    if (!rc) rc = append_tail(&p, out);
+  if (rc) {
+    ln_buf_fail(out, rc);
+  } else if (!split(clean, &p)) {
+    ln_buf_append_str(out, uri);
+  } else {
+    append_scheme(&p, out);
+    if (p.authority.p) append_authority(&p, out);
+    append_path(&p, dots, climbs, out);
+    append_tail(&p, out);
   }
   ln_buf_deinit(&copy);
-  return rc;
+  return ln_buf_error(out);
 }
 
 int ln_uri_normal(struct ln_str uri, struct ln_buf *out) {
@@ -309,37 +314,30 @@ bool ln_uri_climbs(struct ln_str uri) {
 
 /* --- the loose form --- */
 
-static int append_decoded(struct ln_str s, struct ln_buf *out) {
+static void append_decoded(struct ln_str s, struct ln_buf *out) {
   for (size_t i = 0; i < s.n; i++) {
     int c = escaped(s, i);
     char plain = c < 0 ? s.p[i] : (char)c;
-    int rc = ln_buf_append(out, &plain, 1);
-    if (rc) return rc;
+    ln_buf_append(out, &plain, 1);
     if (c >= 0) i += 2;
   }
-  return LN_OK;
 }
 
-static int append_loose_path(const struct parts *p, struct ln_buf *out) {
+static void append_loose_path(const struct parts *p, struct ln_buf *out) {
   size_t start = out->len;
-  int rc = append_decoded(p->path, out);
-  for (size_t i = start; !rc && i < out->len; i++)
+  append_decoded(p->path, out);
+  for (size_t i = start; i < out->len; i++)
     if (out->data[i] == '\\') out->data[i] = '/';
-  if (rc || out->len == start) return rc;
+  if (out->len == start) return;
   bool rooted = out->data[start] == '/';
-  if (!rooted) { /* as if it had a root; the slash goes again */
-    if ((rc = ln_buf_reserve(out, 1))) return rc;
-    memmove(out->data + start + 1, out->data + start, out->len - start);
-    out->data[start] = '/';
-    out->len++;
-  }
+  if (!rooted) insert(out, start, "/"); /* as if it had a root; the slash goes again */
+  if (ln_buf_error(out)) return;
   remove_dots(out, start, true);
   size_t n = out->len - start;
   if (n > 1 && out->data[start + n - 1] == '/') out->len--;
-  if (rooted) return LN_OK;
+  if (rooted) return;
   memmove(out->data + start, out->data + start + 1, out->len - start - 1);
   out->len--;
-  return LN_OK;
 }
 
 /* The user in front of a host of the web and any host of a file are nothing to some servers. */
@@ -362,19 +360,21 @@ int ln_uri_loose(struct ln_str uri, struct ln_buf *out) {
   /* Some servers merge slashes before they look at dots, others don't: the latter's reading is the
    * normal form. */
   int rc = normal(uri, DOTS_KEEP, NULL, &plain);
-  if (!rc && !split(ln_buf_str(&plain), &p)) {
-    rc = ln_buf_append_str(out, uri);
-  } else if (!rc) {
-    rc = append_scheme(&p, out);
+  if (rc) {
+    ln_buf_fail(out, rc);
+  } else if (!split(ln_buf_str(&plain), &p)) {
+    ln_buf_append_str(out, uri);
+  } else {
+    append_scheme(&p, out);
     size_t host = out->len;
-    if (!rc) rc = append_decoded(loose_host(&p), out);
+    append_decoded(loose_host(&p), out);
     if (p.special && out->len > host && out->data[out->len - 1] == '.') out->len--;
     for (size_t i = host; i < out->len; i++) out->data[i] = lower(out->data[i]);
-    if (!rc) rc = append_loose_path(&p, out);
+    append_loose_path(&p, out);
     bool file = p.special && !p.special->port;
-    if (!rc && p.query.n && !file) rc = ln_buf_append_c(out, "?");
-    if (!rc && p.query.n && !file) rc = append_decoded(p.query, out);
+    if (p.query.n && !file) ln_buf_append_c(out, "?");
+    if (!file) append_decoded(p.query, out);
   }
   ln_buf_deinit(&plain);
-  return rc;
+  return ln_buf_error(out);
 }

@@ -29,9 +29,9 @@ static int executable(int dir, const char *path) {
 
 static int put_path(struct ln_buf *path, const char *dir, size_t dir_n, const char *name) {
   ln_buf_clear(path);
-  int rc = ln_buf_append(path, dir, dir_n);
-  if (!rc && dir_n) rc = ln_buf_append_c(path, "/");
-  return rc ? rc : ln_buf_append(path, name, strlen(name) + 1);
+  ln_buf_append(path, dir, dir_n);
+  if (dir_n) ln_buf_append_c(path, "/");
+  return ln_buf_append(path, name, strlen(name) + 1);
 }
 
 /* LN_OK with *err 0: found. LN_OK otherwise: the best reason why not is in *err. */
@@ -75,8 +75,7 @@ int ln_command_find(const char *command, const char *const *env, const char *cwd
   if (dir != AT_FDCWD) close(dir);
   if (rc) {
     /* The reason is short even when memory is. */
-    int unused = explain(why, "the command", ln_err_text(rc));
-    (void)unused;
+    ln_buf_printf(why, "the command: %s", ln_err_text(rc));
     return rc;
   }
   if (!err) return LN_OK;

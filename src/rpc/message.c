@@ -342,7 +342,7 @@ int ln_msg_parse(struct ln_bytes *bytes, struct ln_str text, const struct ln_msg
 /* What we made ourselves, or edited out of what was proven, parses; else a caller gave us text
  * that is no JSON. */
 static struct ln_msg *reparse(struct ln_buf *b) {
-  struct ln_bytes *bytes = ln_buf_take(b);
+  struct ln_bytes *bytes = ln_buf_finish(b);
   if (!bytes) return NULL;
   const struct ln_msg_limits limits = {
       .json = {.max_bytes = SIZE_MAX, .max_depth = 100000, .max_members = UINT32_MAX}};
@@ -360,11 +360,9 @@ static struct ln_msg *build(const struct ln_str *parts, size_t n) {
   ln_buf_init(&b, SIZE_MAX / 2);
   size_t total = 0;
   for (size_t i = 0; i < n; i++) total += parts[i].n;
-  int rc = ln_buf_reserve(&b, total);
-  for (size_t i = 0; i < n && !rc; i++) rc = ln_buf_append_str(&b, parts[i]);
-  struct ln_msg *m = rc ? NULL : reparse(&b);
-  ln_buf_deinit(&b);
-  return m;
+  ln_buf_fail(&b, ln_buf_reserve(&b, total));
+  for (size_t i = 0; i < n; i++) ln_buf_append_str(&b, parts[i]);
+  return reparse(&b);
 }
 
 struct ln_msg *ln_msg_result(struct ln_str result) {
@@ -382,13 +380,12 @@ struct ln_msg *ln_msg_error_raw(struct ln_str error) {
 struct ln_msg *ln_msg_error(int code, const char *message, struct ln_str data) {
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
-  struct ln_msg *m = NULL;
-  if (ln_buf_printf(&b, "{\"code\":%d,\"message\":", code)) goto done;
-  if (ln_json_quote(&b, ln_str_c(message))) goto done;
-  if (data.p && (ln_buf_append_c(&b, ",\"data\":") || ln_buf_append_str(&b, data))) goto done;
-  if (ln_buf_append_c(&b, "}")) goto done;
-  m = ln_msg_error_raw(ln_buf_str(&b));
-done:
+  ln_buf_printf(&b, "{\"code\":%d,\"message\":", code);
+  ln_json_quote(&b, ln_str_c(message));
+  if (data.p) ln_buf_append_c(&b, ",\"data\":");
+  ln_buf_append_str(&b, data);
+  ln_buf_append_c(&b, "}");
+  struct ln_msg *m = ln_buf_error(&b) ? NULL : ln_msg_error_raw(ln_buf_str(&b));
   ln_buf_deinit(&b);
   return m;
 }

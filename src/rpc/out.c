@@ -33,17 +33,15 @@ static int flatten(struct ln_out *o) {
   struct ln_buf whole, flat;
   ln_buf_init(&whole, SIZE_MAX / 2);
   ln_buf_init(&flat, SIZE_MAX / 2);
-  int rc = LN_OK;
-  for (size_t i = 0; i < o->n && !rc; i++) rc = ln_buf_append(&whole, o->parts[i].p, o->parts[i].n);
-  if (!rc) rc = ln_json_one_line(ln_buf_str(&whole), &flat);
-  if (!rc && !(o->flat = ln_buf_take(&flat))) rc = LN_ENOMEM;
-  if (!rc) {
-    o->parts[0] = (struct ln_iov){o->flat->data, o->flat->len, o->flat};
-    o->n = 1;
-  }
+  for (size_t i = 0; i < o->n; i++) ln_buf_append(&whole, o->parts[i].p, o->parts[i].n);
+  ln_buf_fail(&flat, ln_buf_error(&whole));
+  ln_json_one_line(ln_buf_str(&whole), &flat);
   ln_buf_deinit(&whole);
-  ln_buf_deinit(&flat);
-  return rc;
+  o->flat = ln_buf_finish(&flat);
+  if (!o->flat) return LN_ENOMEM;
+  o->parts[0] = (struct ln_iov){o->flat->data, o->flat->len, o->flat};
+  o->n = 1;
+  return LN_OK;
 }
 
 int ln_out_finish(struct ln_out *o, bool one_line) {

@@ -113,11 +113,11 @@ static struct ln_str last_words(const struct child *c, size_t room) {
 }
 
 /* The end of its stderr, and the NUL. */
-static int say_words(struct child *c, struct ln_buf *why) {
+static void say_words(struct child *c, struct ln_buf *why) {
   static const char lead[] = "; the end of its stderr:\n";
   struct ln_str words = last_words(c, LN_WHY_MAX - why->len - sizeof lead - 1);
-  int rc = words.n ? ln_buf_printf(why, "%s%.*s", lead, LN_STR_ARG(words)) : LN_OK;
-  return rc ? rc : ln_buf_append(why, "", 1);
+  if (words.n) ln_buf_printf(why, "%s%.*s", lead, LN_STR_ARG(words));
+  ln_buf_append(why, "", 1);
 }
 
 static void out_of_patience(struct ln_timer *t) {
@@ -125,9 +125,10 @@ static void out_of_patience(struct ln_timer *t) {
   if (c->closing || !c->channel.events->lost) return;
   struct ln_buf why;
   ln_buf_init(&why, LN_WHY_MAX);
-  int rc = ln_buf_printf(&why, "the server closed its %s", c->closed_pipe);
-  if (!rc) rc = say_words(c, &why);
-  c->channel.events->lost(c->channel.arg, rc ? "the server can't answer any more" : why.data);
+  ln_buf_printf(&why, "the server closed its %s", c->closed_pipe);
+  say_words(c, &why);
+  c->channel.events->lost(c->channel.arg,
+                          ln_buf_error(&why) ? "the server can't answer any more" : why.data);
   ln_buf_deinit(&why);
 }
 
@@ -242,15 +243,14 @@ static void on_drain(void *arg) {
 
 /* --- the end --- */
 
-static int say_end(struct child *c, struct ln_buf *why, int status, int signum) {
-  int rc;
+static void say_end(struct child *c, struct ln_buf *why, int status, int signum) {
   if (c->closed_pipe && ln_process_signalled(c->process))
-    rc = ln_buf_printf(why, "the server closed its %s and was ended", c->closed_pipe);
+    ln_buf_printf(why, "the server closed its %s and was ended", c->closed_pipe);
   else if (signum)
-    rc = ln_buf_printf(why, "the server was killed by signal %d (%s)", signum, strsignal(signum));
+    ln_buf_printf(why, "the server was killed by signal %d (%s)", signum, strsignal(signum));
   else
-    rc = ln_buf_printf(why, "the server exited with status %d", status);
-  return rc ? rc : say_words(c, why);
+    ln_buf_printf(why, "the server exited with status %d", status);
+  say_words(c, why);
 }
 
 static void on_child_exit(void *arg, int status, int signum) {
@@ -260,12 +260,11 @@ static void on_child_exit(void *arg, int status, int signum) {
   struct ln_buf why;
   ln_buf_init(&why, LN_WHY_MAX);
   ln_tail_end(&c->tail, on_stderr_line, c);
+  say_end(c, &why, status, signum);
   if (c->closing)
     events->closed(owner, LN_OK, "the server was ended");
-  else if (say_end(c, &why, status, signum))
-    events->closed(owner, LN_ECLOSED, "the server ended");
   else
-    events->closed(owner, LN_ECLOSED, why.data);
+    events->closed(owner, LN_ECLOSED, ln_buf_error(&why) ? "the server ended" : why.data);
   ln_buf_deinit(&why);
   child_free(c);
 }

@@ -216,34 +216,34 @@ static int append_lines(struct ln_fetch *x, const char *const *headers, const ch
   return LN_OK;
 }
 
-static int append_defaults(const struct ln_fetch *x, struct ln_buf *out) {
+static void append_defaults(const struct ln_fetch *x, struct ln_buf *out) {
   static const char *const defaults[][2] = {
       {"Accept", "*/*"}, {"Accept-Encoding", "identity"}, {"User-Agent", "lunette/" LN_VERSION}};
   for (size_t i = 0; i < LN_COUNT(defaults); i++) {
     if (has_line(&x->lines[LINE_PLAIN], defaults[i][0])) continue;
-    int rc = ln_buf_printf(out, "%s: %s\r\n", defaults[i][0], defaults[i][1]);
-    if (rc) return rc;
+    ln_buf_printf(out, "%s: %s\r\n", defaults[i][0], defaults[i][1]);
   }
-  return LN_OK;
+}
+
+static void append_given(const struct ln_fetch *x, struct ln_buf *out) {
+  for (size_t i = 0; i < LINE_CLASSES; i++) ln_buf_append_str(out, ln_buf_str(&x->lines[i]));
 }
 
 static int build_head(struct ln_fetch *x) {
   struct ln_buf *out = &x->head;
   const struct ln_http_route *route = &x->origin->pool->route;
   ln_buf_clear(out);
-  int rc = ln_http_route_line(route, x->method, &x->url, out);
-  if (!rc) rc = ln_buf_append_c(out, "Host: ");
-  if (!rc) rc = ln_url_authority(&x->url, false, out);
-  if (!rc) rc = ln_buf_append_c(out, "\r\n");
-  if (!rc) rc = ln_buf_append_str(out, ln_buf_str(&route->proxy_auth));
-  if (!rc) rc = append_defaults(x, out);
-  for (size_t i = 0; i < LINE_CLASSES && !rc; i++)
-    rc = ln_buf_append_str(out, ln_buf_str(&x->lines[i]));
+  ln_http_route_line(route, x->method, &x->url, out);
+  ln_buf_append_c(out, "Host: ");
+  ln_url_authority(&x->url, false, out);
+  ln_buf_append_c(out, "\r\n");
+  ln_buf_append_str(out, ln_buf_str(&route->proxy_auth));
+  append_defaults(x, out);
+  append_given(x, out);
   bool expected = strcmp(x->method, "POST") == 0 || strcmp(x->method, "PUT") == 0 ||
                   strcmp(x->method, "PATCH") == 0;
-  if (!rc && (x->body || expected))
-    rc = ln_buf_printf(out, "Content-Length: %zu\r\n", x->body ? x->body->len : 0);
-  return rc ? rc : ln_buf_append_c(out, "\r\n");
+  if (x->body || expected) ln_buf_printf(out, "Content-Length: %zu\r\n", ln_bytes_str(x->body).n);
+  return ln_buf_append_c(out, "\r\n");
 }
 
 /* --- on its way --- */
@@ -260,12 +260,12 @@ static bool harmless_twice(const char *method) {
 static int divert(struct ln_fetch *x, const char **why) {
   struct ln_fetcher *f = x->fetcher;
   ln_buf_clear(&x->head);
-  int rc = ln_buf_printf(&x->head, "%s ", x->method);
-  if (!rc) rc = ln_url_origin(&x->url, &x->head);
-  if (!rc) rc = ln_buf_append_str(&x->head, x->url.target);
-  if (!rc) rc = ln_buf_append_c(&x->head, "\r\n");
-  for (size_t i = 0; i < LINE_CLASSES && !rc; i++)
-    rc = ln_buf_append_str(&x->head, ln_buf_str(&x->lines[i]));
+  ln_buf_printf(&x->head, "%s ", x->method);
+  ln_url_origin(&x->url, &x->head);
+  ln_buf_append_str(&x->head, x->url.target);
+  ln_buf_append_c(&x->head, "\r\n");
+  append_given(x, &x->head);
+  int rc = ln_buf_error(&x->head);
   *why = "out of memory";
   if (rc) return rc;
   x->id = ++f->last_id;

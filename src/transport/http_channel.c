@@ -35,22 +35,16 @@ static struct ln_http_channel *of(struct ln_channel *base) {
 
 /* --- heads --- */
 
-static int append_header(struct ln_buf *b, const char *name, struct ln_str value) {
-  if (!value.n) return LN_OK;
-  int rc = ln_buf_append_c(b, name);
-  if (!rc) rc = ln_buf_append_str(b, value);
-  return rc ? rc : ln_buf_append_c(b, "\r\n");
+static void append_header(struct ln_buf *b, const char *name, struct ln_str value) {
+  if (!value.n) return;
+  ln_buf_append_c(b, name);
+  ln_buf_append_str(b, value);
+  ln_buf_append_c(b, "\r\n");
 }
 
-static int append_session(struct ln_http_channel *c, struct ln_buf *b) {
-  int rc = append_header(b, "Mcp-Session-Id: ", ln_bytes_str(c->session));
-  return rc ? rc : append_header(b, "MCP-Protocol-Version: ", ln_str_c(c->version));
-}
-
-static struct ln_bytes *take(struct ln_buf *b, int rc) {
-  struct ln_bytes *block = rc ? NULL : ln_buf_take(b);
-  ln_buf_deinit(b);
-  return block;
+static void append_session(struct ln_http_channel *c, struct ln_buf *b) {
+  append_header(b, "Mcp-Session-Id: ", ln_bytes_str(c->session));
+  append_header(b, "MCP-Protocol-Version: ", ln_str_c(c->version));
 }
 
 const struct ln_url *ln_http_channel_url(const struct ln_http_channel *c) {
@@ -60,17 +54,15 @@ const struct ln_url *ln_http_channel_url(const struct ln_http_channel *c) {
 static int build_post_head(struct ln_http_channel *c) {
   struct ln_buf b;
   ln_buf_init(&b, 2 * LN_POOL_HEAD);
-  int rc = ln_http_route_line(&c->pool->route, "POST", ln_http_channel_url(c), &b);
+  ln_http_route_line(&c->pool->route, "POST", ln_http_channel_url(c), &b);
   c->line = b.len;
-  if (!rc) rc = ln_buf_append_str(&b, ln_buf_str(&c->pool->common));
-  if (!rc) {
-    rc = ln_buf_append_c(&b,
-                         "Content-Type: application/json\r\n"
-                         "Accept: application/json, text/event-stream\r\n");
-  }
-  if (!rc) rc = append_session(c, &b);
-  if (!rc) rc = ln_buf_append_c(&b, "Content-Length: ");
-  c->head = take(&b, rc);
+  ln_buf_append_str(&b, ln_buf_str(&c->pool->common));
+  ln_buf_append_c(&b,
+                  "Content-Type: application/json\r\n"
+                  "Accept: application/json, text/event-stream\r\n");
+  append_session(c, &b);
+  ln_buf_append_c(&b, "Content-Length: ");
+  c->head = ln_buf_finish(&b);
   return c->head ? LN_OK : LN_ENOMEM;
 }
 
@@ -78,23 +70,20 @@ struct ln_bytes *ln_http_channel_head(struct ln_http_channel *c, const char *met
                                       const struct ln_url *url, struct ln_str last_id) {
   struct ln_buf b;
   ln_buf_init(&b, 2 * LN_POOL_HEAD);
-  int rc = ln_http_route_line(&c->pool->route, method, url, &b);
-  if (!rc) rc = ln_buf_append_str(&b, ln_buf_str(&c->pool->common));
-  if (!rc) {
-    bool get = strcmp(method, "GET") == 0;
-    rc = ln_buf_append_c(&b, get ? "Accept: text/event-stream\r\n" : "");
-  }
-  if (!rc) rc = append_session(c, &b);
-  if (!rc) rc = append_header(&b, "Last-Event-ID: ", last_id);
-  if (!rc) rc = ln_buf_append_c(&b, "\r\n");
-  return take(&b, rc);
+  ln_http_route_line(&c->pool->route, method, url, &b);
+  ln_buf_append_str(&b, ln_buf_str(&c->pool->common));
+  if (strcmp(method, "GET") == 0) ln_buf_append_c(&b, "Accept: text/event-stream\r\n");
+  append_session(c, &b);
+  append_header(&b, "Last-Event-ID: ", last_id);
+  ln_buf_append_c(&b, "\r\n");
+  return ln_buf_finish(&b);
 }
 
 struct ln_bytes *ln_http_channel_line(struct ln_http_channel *c, const struct ln_url *url) {
   struct ln_buf b;
   ln_buf_init(&b, 2 * LN_POOL_HEAD);
-  int rc = ln_http_route_line(&c->pool->route, "POST", url, &b);
-  return take(&b, rc);
+  ln_http_route_line(&c->pool->route, "POST", url, &b);
+  return ln_buf_finish(&b);
 }
 
 void ln_http_channel_stale(struct ln_http_channel *c) {

@@ -39,7 +39,7 @@ void ln_http_route_deinit(struct ln_http_route *r);
 bool ln_http_no_proxy(struct ln_str list, const struct ln_url *url);
 /* "POST /mcp HTTP/1.1\r\n", in absolute form where a proxy reads it. */
 int ln_http_route_line(const struct ln_http_route *r, const char *method, const struct ln_url *url,
-                       struct ln_buf *out) LN_CHECK;
+                       struct ln_buf *out);
 
 /* --- a request and its response --- */
 /* What may be under way at once, so that nothing waits for what waits for it: requests that have no

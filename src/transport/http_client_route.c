@@ -110,7 +110,7 @@ static int append_auth(struct ln_buf *out, struct ln_str userinfo) {
   size_t n = 0;
   bool colon = false;
   if (!userinfo.p) return LN_OK;
-  if (userinfo.n > PASSWORD_MAX - 1) return LN_ELIMIT;
+  if (userinfo.n > PASSWORD_MAX - 1) return ln_buf_fail(out, LN_ELIMIT);
   for (size_t i = 0; i < userinfo.n; i++) {
     char ch = userinfo.p[i];
     colon = colon || ch == ':';
@@ -126,13 +126,13 @@ static int append_auth(struct ln_buf *out, struct ln_str userinfo) {
 }
 
 static int build_connect(struct ln_http_route *r) {
-  int rc = ln_buf_append_c(&r->connect, "CONNECT ");
-  if (!rc) rc = ln_url_authority(&r->url, true, &r->connect);
-  if (!rc) rc = ln_buf_append_c(&r->connect, " HTTP/1.1\r\nHost: ");
-  if (!rc) rc = ln_url_authority(&r->url, true, &r->connect);
-  if (!rc) rc = ln_buf_append_c(&r->connect, "\r\n");
-  if (!rc) rc = append_auth(&r->connect, r->proxy.userinfo);
-  return rc ? rc : ln_buf_append_c(&r->connect, "\r\n");
+  ln_buf_append_c(&r->connect, "CONNECT ");
+  ln_url_authority(&r->url, true, &r->connect);
+  ln_buf_append_c(&r->connect, " HTTP/1.1\r\nHost: ");
+  ln_url_authority(&r->url, true, &r->connect);
+  ln_buf_append_c(&r->connect, "\r\n");
+  append_auth(&r->connect, r->proxy.userinfo);
+  return ln_buf_append_c(&r->connect, "\r\n");
 }
 
 static int use_proxy(struct ln_http_route *r, const char *proxy, const char **why) {
@@ -156,11 +156,12 @@ static int use_proxy(struct ln_http_route *r, const char *proxy, const char **wh
 static int name_route(struct ln_http_route *r) {
   struct ln_buf name;
   ln_buf_init(&name, sizeof r->name - 1);
-  int rc = ln_url_origin(&r->url, &name);
-  if (!rc && r->proxy.text) {
-    rc = ln_buf_append_c(&name, " through ");
-    if (!rc) rc = ln_url_authority(&r->proxy, true, &name);
+  ln_url_origin(&r->url, &name);
+  if (r->proxy.text) {
+    ln_buf_append_c(&name, " through ");
+    ln_url_authority(&r->proxy, true, &name);
   }
+  int rc = ln_buf_error(&name);
   memcpy(r->name, ln_buf_str(&name).p, name.len); /* cut where it is too long */
   r->name[name.len] = 0;
   ln_buf_deinit(&name);
@@ -191,9 +192,9 @@ void ln_http_route_deinit(struct ln_http_route *r) {
 
 int ln_http_route_line(const struct ln_http_route *r, const char *method, const struct ln_url *url,
                        struct ln_buf *out) {
-  int rc = ln_buf_append_c(out, method);
-  if (!rc) rc = ln_buf_append_c(out, " ");
-  if (!rc && r->proxy.text && !r->tunnel) rc = ln_url_origin(url, out);
-  if (!rc) rc = ln_buf_append_str(out, url->target);
-  return rc ? rc : ln_buf_append_c(out, " HTTP/1.1\r\n");
+  ln_buf_append_c(out, method);
+  ln_buf_append_c(out, " ");
+  if (r->proxy.text && !r->tunnel) ln_url_origin(url, out);
+  ln_buf_append_str(out, url->target);
+  return ln_buf_append_c(out, " HTTP/1.1\r\n");
 }

@@ -61,12 +61,12 @@ int ln_http_append_line(struct ln_buf *out, struct ln_str line, bool mcp, const 
   } else if (!ln_http_value_ok((struct ln_str){colon + 1, line.n - name.n - 1})) {
     *why = "a header's value holds a control character";
   }
-  if (*why) return LN_EINVALID;
+  if (*why) return ln_buf_fail(out, LN_EINVALID);
   struct ln_str value = ln_str_trim((struct ln_str){colon + 1, line.n - name.n - 1});
-  int rc = ln_buf_append_str(out, name);
-  if (!rc) rc = ln_buf_append_c(out, ": ");
-  if (!rc) rc = ln_buf_append_str(out, value);
-  if (!rc) rc = ln_buf_append_c(out, "\r\n");
+  ln_buf_append_str(out, name);
+  ln_buf_append_c(out, ": ");
+  ln_buf_append_str(out, value);
+  int rc = ln_buf_append_c(out, "\r\n");
   if (rc) *why = "the headers are too long";
   return rc;
 }
@@ -75,18 +75,19 @@ int ln_http_append_line(struct ln_buf *out, struct ln_str line, bool mcp, const 
 static int build_common(struct ln_http_pool *p, const char **why) {
   const char *const *h = p->conf->headers;
   bool agent = false;
-  *why = "out of memory";
-  int rc = ln_buf_append_c(&p->common, "Host: ");
-  if (!rc) rc = ln_url_authority(&p->route.url, false, &p->common);
-  if (!rc) rc = ln_buf_append_c(&p->common, "\r\nAccept-Encoding: identity\r\n");
-  if (!rc) rc = ln_buf_append_str(&p->common, ln_buf_str(&p->route.proxy_auth));
-  for (; !rc && h && *h; h++) {
+  ln_buf_append_c(&p->common, "Host: ");
+  ln_url_authority(&p->route.url, false, &p->common);
+  ln_buf_append_c(&p->common, "\r\nAccept-Encoding: identity\r\n");
+  ln_buf_append_str(&p->common, ln_buf_str(&p->route.proxy_auth));
+  for (; h && *h; h++) {
     struct ln_str line = ln_str_c(*h);
     agent = agent || ln_str_iis((struct ln_str){line.p, LN_MIN(line.n, 11)}, "user-agent:");
-    rc = ln_http_append_line(&p->common, line, true, why);
+    int rc = ln_http_append_line(&p->common, line, true, why);
+    if (rc) return rc;
   }
-  if (rc || agent) return rc;
-  return ln_buf_append_c(&p->common, "User-Agent: lunette/" LN_VERSION "\r\n");
+  if (!agent) ln_buf_append_c(&p->common, "User-Agent: lunette/" LN_VERSION "\r\n");
+  *why = "the headers are too long";
+  return ln_buf_error(&p->common);
 }
 
 struct ln_http_pool *ln_http_pool_new(struct ln_loop *l, const struct ln_http_conf *conf,

@@ -95,9 +95,9 @@ int ln_http_sse_start(struct ln_http_request *r, const char *headers) {
   put_connection(c, &h);
 
   /* The first event usually follows in the same breath, and takes the head along. */
-  int rc = ln_buf_append(&c->cork, h.p, h.n);
-  if (!rc && headers) rc = ln_buf_append_c(&c->cork, headers);
-  if (!rc) rc = ln_buf_append(&c->cork, "\r\n", 2);
+  ln_buf_append(&c->cork, h.p, h.n);
+  if (headers) ln_buf_append_c(&c->cork, headers);
+  int rc = ln_buf_append(&c->cork, "\r\n", 2);
   if (rc) {
     ln_buf_deinit(&c->cork);
     return rc;

@@ -175,7 +175,7 @@ void ln_url_deinit(struct ln_url *url) {
 }
 
 /* Appends path with its dot segments resolved; a query follows by itself. */
-static int append_path(struct ln_buf *out, struct ln_str path) {
+static void append_path(struct ln_buf *out, struct ln_str path) {
   size_t start = out->len, i = 0;
   while (i < path.n) { /* path[i] is a slash */
     size_t end = i + 1;
@@ -185,38 +185,35 @@ static int append_path(struct ln_buf *out, struct ln_str path) {
     if (up) {
       while (out->len > start && out->data[--out->len] != '/') continue;
     }
-    int rc = LN_OK;
     if (!up && !here)
-      rc = ln_buf_append_str(out, segment);
+      ln_buf_append_str(out, segment);
     else if (end == path.n)
-      rc = ln_buf_append_c(out, "/");
-    if (rc) return rc;
+      ln_buf_append_c(out, "/");
     i = end;
   }
-  return LN_OK;
 }
 
 /* Path and query of a reference without scheme and authority. */
-static int append_target(struct ln_buf *out, const struct ln_url *base, struct ln_str ref) {
+static void append_target(struct ln_buf *out, const struct ln_url *base, struct ln_str ref) {
   size_t query = find(ref, "?");
   struct ln_str path = {ref.p, query};
   struct ln_str base_path = {base->target.p, find(base->target, "?")};
   if (path.n == 0) {
-    int rc = ln_buf_append_str(out, ref.n ? base_path : base->target);
-    return rc ? rc : ln_buf_append_str(out, ref);
+    ln_buf_append_str(out, ref.n ? base_path : base->target);
+    ln_buf_append_str(out, ref);
+    return;
   }
   struct ln_buf whole;
   ln_buf_init(&whole, 2 * LN_URL_MAX);
-  int rc = LN_OK;
   if (path.p[0] != '/') {
     while (base_path.n && base_path.p[base_path.n - 1] != '/') base_path.n--;
-    rc = ln_buf_append_str(&whole, base_path);
+    ln_buf_append_str(&whole, base_path);
   }
-  if (!rc) rc = ln_buf_append_str(&whole, path);
-  if (!rc) rc = append_path(out, ln_buf_str(&whole));
-  if (!rc) rc = ln_buf_append_str(out, from(ref, query));
+  ln_buf_append_str(&whole, path);
+  ln_buf_fail(out, ln_buf_error(&whole));
+  append_path(out, ln_buf_str(&whole));
+  ln_buf_append_str(out, from(ref, query));
   ln_buf_deinit(&whole);
-  return rc;
 }
 
 int ln_url_resolve(struct ln_url *out, const struct ln_url *base, struct ln_str ref,
@@ -228,16 +225,16 @@ int ln_url_resolve(struct ln_url *out, const struct ln_url *base, struct ln_str 
   }
   struct ln_buf text;
   ln_buf_init(&text, 3 * LN_URL_MAX);
-  int rc = LN_OK;
   if (ref.n > LN_URL_MAX) {
-    rc = LN_ELIMIT;
+    ln_buf_fail(&text, LN_ELIMIT);
   } else if (ln_str_starts(ref, "//")) {
-    rc = ln_buf_append_c(&text, base->tls ? "https:" : "http:");
-    if (!rc) rc = ln_buf_append_str(&text, ref);
+    ln_buf_append_c(&text, base->tls ? "https:" : "http:");
+    ln_buf_append_str(&text, ref);
   } else {
-    rc = ln_url_origin(base, &text);
-    if (!rc) rc = append_target(&text, base, ref);
+    ln_url_origin(base, &text);
+    append_target(&text, base, ref);
   }
+  int rc = ln_buf_error(&text);
   if (rc == LN_OK) {
     rc = ln_url_parse(out, ln_buf_str(&text), 0, why);
   } else {
@@ -253,16 +250,15 @@ bool ln_url_same_origin(const struct ln_url *a, const struct ln_url *b) {
 }
 
 int ln_url_authority(const struct ln_url *url, bool with_port, struct ln_buf *out) {
-  int rc = ln_buf_append_c(out, url->ipv6 ? "[" : "");
-  if (!rc) rc = ln_buf_append_str(out, url->host);
-  if (!rc) rc = ln_buf_append_c(out, url->ipv6 ? "]" : "");
-  if (rc || (!with_port && url->port == (url->tls ? 443 : 80))) return rc;
-  char port[8];
-  snprintf(port, sizeof port, ":%u", url->port);
-  return ln_buf_append_c(out, port);
+  ln_buf_append_c(out, url->ipv6 ? "[" : "");
+  ln_buf_append_str(out, url->host);
+  ln_buf_append_c(out, url->ipv6 ? "]" : "");
+  bool usual = url->port == (url->tls ? 443 : 80);
+  if (with_port || !usual) ln_buf_printf(out, ":%u", url->port);
+  return ln_buf_error(out);
 }
 
 int ln_url_origin(const struct ln_url *url, struct ln_buf *out) {
-  int rc = ln_buf_append_c(out, url->tls ? "https://" : "http://");
-  return rc ? rc : ln_url_authority(url, false, out);
+  ln_buf_append_c(out, url->tls ? "https://" : "http://");
+  return ln_url_authority(url, false, out);
 }

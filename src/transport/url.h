@@ -40,8 +40,8 @@ int ln_url_resolve(struct ln_url *out, const struct ln_url *base, struct ln_str 
                    const char **why) LN_CHECK;
 bool ln_url_same_origin(const struct ln_url *a, const struct ln_url *b);
 /* "host", "host:8080", "[::1]:8080": the port when it isn't the scheme's, or always. */
-int ln_url_authority(const struct ln_url *url, bool with_port, struct ln_buf *out) LN_CHECK;
+int ln_url_authority(const struct ln_url *url, bool with_port, struct ln_buf *out);
 /* "https://host:8080" */
-int ln_url_origin(const struct ln_url *url, struct ln_buf *out) LN_CHECK;
+int ln_url_origin(const struct ln_url *url, struct ln_buf *out);
 
 #endif

@@ -209,20 +209,19 @@ static bool one_line(struct ln_str s) {
 }
 
 int ln_sse_head(struct ln_buf *out, struct ln_str type, struct ln_str id) {
-  if (!one_line(type) || !one_line(id)) return LN_EINVALID;
+  if (!one_line(type) || !one_line(id)) return ln_buf_fail(out, LN_EINVALID);
   size_t before = out->len;
-  int rc = LN_OK;
   if (type.p) {
-    rc = ln_buf_append_c(out, "event: ");
-    if (!rc) rc = ln_buf_append_str(out, type);
-    if (!rc) rc = ln_buf_append_c(out, "\n");
+    ln_buf_append_c(out, "event: ");
+    ln_buf_append_str(out, type);
+    ln_buf_append_c(out, "\n");
   }
-  if (!rc && id.p) {
-    rc = ln_buf_append_c(out, "id: ");
-    if (!rc) rc = ln_buf_append_str(out, id);
-    if (!rc) rc = ln_buf_append_c(out, "\n");
+  if (id.p) {
+    ln_buf_append_c(out, "id: ");
+    ln_buf_append_str(out, id);
+    ln_buf_append_c(out, "\n");
   }
-  if (!rc) rc = ln_buf_append_c(out, "data: ");
+  int rc = ln_buf_append_c(out, "data: ");
   if (rc) out->len = before;
   return rc;
 }
