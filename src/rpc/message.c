@@ -1,4 +1,4 @@
-/* Parsing of messages and the making of new ones; see message.h.
+/* Parsing of messages; see message.h.
  *
  * One scan proves the text; a cursor over the envelope and one over params pick out the
  * slices. Values that routing doesn't read are skipped, not looked into. */
@@ -9,9 +9,19 @@
 #include <stdlib.h>
 
 #include "base/utf8.h"
+#include "rpc/message_impl.h"
 
 /* A count for the tests only. */
 static _Thread_local size_t live;
+
+struct ln_msg *ln_msg_alloc(struct ln_bytes *bytes) {
+  struct ln_msg *m = calloc(1, sizeof *m);
+  if (!m) return NULL;
+  live++;
+  m->refs = 1;
+  m->bytes = ln_bytes_ref(bytes);
+  return m;
+}
 
 struct ln_msg *ln_msg_ref(struct ln_msg *m) {
   m->refs++;
@@ -297,14 +307,10 @@ static struct ln_bytes *id_among_twins(struct ln_str text, struct ln_json_limits
   return asks && id.p && id_ok(id) ? ln_bytes_copy(id.p, id.n) : NULL;
 }
 
-/* Picks the slices out of proven text, an object. */
-static int index_text(struct ln_bytes *bytes, struct ln_str text, bool newlines, bool strict,
-                      struct ln_msg **out, struct ln_msg_fault *fault) {
-  struct ln_msg *m = calloc(1, sizeof *m);
+int ln_msg_index(struct ln_bytes *bytes, struct ln_str text, bool newlines, bool strict,
+                 struct ln_msg **out, struct ln_msg_fault *fault) {
+  struct ln_msg *m = ln_msg_alloc(bytes);
   if (!m) return LN_ENOMEM;
-  live++;
-  m->refs = 1;
-  m->bytes = ln_bytes_ref(bytes);
   m->newlines = newlines;
   m->text = ln_json_trim(text);
 
@@ -334,60 +340,7 @@ int ln_msg_parse(struct ln_bytes *bytes, struct ln_str text, const struct ln_msg
   if (rc == LN_EDUPLICATE) fault->id_bytes = id_among_twins(text, json);
   if (rc) return scan_fault(fault, rc, &info);
   if (info.type != LN_JSON_OBJECT) return fault_set(fault, -32600, "a message is a JSON object");
-  return index_text(bytes, text, info.newlines, limits->strict, out, fault);
-}
-
-/* --- messages of our own --- */
-
-/* What we made ourselves, or edited out of what was proven, parses; else a caller gave us text
- * that is no JSON. */
-static struct ln_msg *reparse(struct ln_buf *b) {
-  struct ln_bytes *bytes = ln_buf_finish(b);
-  if (!bytes) return NULL;
-  const struct ln_msg_limits limits = {
-      .json = {.max_bytes = SIZE_MAX, .max_depth = 100000, .max_members = UINT32_MAX}};
-  struct ln_msg *m = NULL;
-  struct ln_msg_fault fault;
-  int rc = ln_msg_parse(bytes, ln_bytes_str(bytes), &limits, &m, &fault);
-  ln_bytes_unref(fault.id_bytes);
-  ln_bytes_unref(bytes);
-  return rc ? NULL : m;
-}
-
-/* The concatenation of n strings as a message. */
-static struct ln_msg *build(const struct ln_str *parts, size_t n) {
-  struct ln_buf b;
-  ln_buf_init(&b, SIZE_MAX / 2);
-  size_t total = 0;
-  for (size_t i = 0; i < n; i++) total += parts[i].n;
-  ln_buf_fail(&b, ln_buf_reserve(&b, total));
-  for (size_t i = 0; i < n; i++) ln_buf_append_str(&b, parts[i]);
-  return reparse(&b);
-}
-
-struct ln_msg *ln_msg_result(struct ln_str result) {
-  const struct ln_str parts[] = {LN_STR_LIT("{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":"), result,
-                                 LN_STR_LIT("}")};
-  return build(parts, LN_COUNT(parts));
-}
-
-struct ln_msg *ln_msg_error_raw(struct ln_str error) {
-  const struct ln_str parts[] = {LN_STR_LIT("{\"jsonrpc\":\"2.0\",\"id\":0,\"error\":"), error,
-                                 LN_STR_LIT("}")};
-  return build(parts, LN_COUNT(parts));
-}
-
-struct ln_msg *ln_msg_error(int code, const char *message, struct ln_str data) {
-  struct ln_buf b;
-  ln_buf_init(&b, SIZE_MAX / 2);
-  ln_buf_printf(&b, "{\"code\":%d,\"message\":", code);
-  ln_json_quote(&b, ln_str_c(message));
-  if (data.p) ln_buf_append_c(&b, ",\"data\":");
-  ln_buf_append_str(&b, data);
-  ln_buf_append_c(&b, "}");
-  struct ln_msg *m = ln_buf_error(&b) ? NULL : ln_msg_error_raw(ln_buf_str(&b));
-  ln_buf_deinit(&b);
-  return m;
+  return ln_msg_index(bytes, text, info.newlines, limits->strict, out, fault);
 }
 
 void ln_msg_error_words(const struct ln_msg *m, char *out, size_t max) {
@@ -406,119 +359,4 @@ void ln_msg_error_words(const struct ln_msg *m, char *out, size_t max) {
   }
   out[n] = 0;
   ln_buf_deinit(&b);
-}
-
-static struct ln_msg *outgoing(struct ln_str head, const char *method, struct ln_str params) {
-  const struct ln_str parts[] = {head, ln_str_c(method),
-                                 params.p ? LN_STR_LIT("\",\"params\":") : LN_STR_LIT("\""), params,
-                                 LN_STR_LIT("}")};
-  return build(parts, LN_COUNT(parts));
-}
-
-struct ln_msg *ln_msg_request(const char *method, struct ln_str params) {
-  return outgoing(LN_STR_LIT("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\""), method, params);
-}
-
-struct ln_msg *ln_msg_notification(const char *method, struct ln_str params) {
-  return outgoing(LN_STR_LIT("{\"jsonrpc\":\"2.0\",\"method\":\""), method, params);
-}
-
-/* --- editing --- */
-
-enum { FEW_EDITS = 8 };
-
-/* Every slice of a message. */
-#define SLOT(member) offsetof(struct ln_msg, member)
-static const size_t slots[] = {
-    SLOT(text),   SLOT(jsonrpc),   SLOT(id),           SLOT(method),
-    SLOT(params), SLOT(result),    SLOT(error),        SLOT(name),
-    SLOT(uri),    SLOT(arguments), SLOT(meta),         SLOT(ref),
-    SLOT(task),   SLOT(task_id),   SLOT(related_task), SLOT(progress_token),
-};
-_Static_assert(LN_COUNT(slots) * sizeof(struct ln_str) == sizeof(struct ln_msg) - SLOT(text),
-               "a slice of ln_msg has no row");
-
-/* Whether all edits lie in a value that has no slices of its own, and leave it a container: then
- * the slices are where they were but for what the edits move. */
-static bool is_inside(const struct ln_msg *m, const struct ln_edit *edits, size_t n) {
-  struct ln_str whole = m->arguments.p ? m->arguments : m->result;
-  if (!n || n > FEW_EDITS || whole.n < 2 || (*whole.p != '{' && *whole.p != '[')) return false;
-  struct ln_str last = edits[n - 1].at;
-  return edits[0].at.p > whole.p && last.p + last.n < whole.p + whole.n;
-}
-
-/* The message with its slices in the edited text at p. */
-static struct ln_msg *moved(const struct ln_msg *m, const struct ln_edit *edits, size_t n,
-                            struct ln_bytes *bytes) {
-  struct ln_msg *out = malloc(sizeof *out);
-  if (!out) return NULL;
-  live++;
-  *out = *m;
-  out->refs = 1;
-  out->bytes = ln_bytes_ref(bytes);
-  for (size_t i = 0; i < LN_COUNT(slots); i++) {
-    struct ln_str *s = (struct ln_str *)(void *)((char *)out + slots[i]);
-    if (!s->p) continue;
-    const char *from = s->p, *to = s->p + s->n;
-    size_t before = 0, within = 0; /* modulo SIZE_MAX + 1: they may be negative */
-    for (size_t k = 0; k < n; k++) {
-      size_t grown = edits[k].with.n - edits[k].at.n;
-      if (edits[k].at.p < from)
-        before += grown;
-      else if (edits[k].at.p < to)
-        within += grown;
-    }
-    *s = (struct ln_str){bytes->data + (from - m->text.p) + before, s->n + within};
-  }
-  return out;
-}
-
-/* The edited text's message. Proven text with valid values put in is proven; a value may bring line
- * breaks along. */
-static struct ln_msg *edited(const struct ln_msg *m, const struct ln_edit *edits, size_t n,
-                             struct ln_bytes *bytes) {
-  struct ln_msg *out = NULL;
-  bool newlines = m->newlines;
-  for (size_t i = 0; i < n && !newlines; i++)
-    newlines = edits[i].with.n && (memchr(edits[i].with.p, '\n', edits[i].with.n) ||
-                                   memchr(edits[i].with.p, '\r', edits[i].with.n));
-  if (is_inside(m, edits, n)) {
-    out = moved(m, edits, n, bytes);
-    if (out) out->newlines = newlines;
-    return out;
-  }
-  struct ln_msg_fault fault = {0};
-  struct ln_str text = ln_bytes_str(bytes);
-  if (index_text(bytes, text, newlines, false, &out, &fault)) out = NULL;
-  ln_bytes_unref(fault.id_bytes);
-  return out;
-}
-
-struct ln_msg *ln_msg_edit(const struct ln_msg *m, const struct ln_edit *edits, size_t n) {
-  struct ln_iov small[16], *parts = small;
-  size_t max = n * 2 + 1;
-  if (max > LN_COUNT(small) && !(parts = calloc(max, sizeof *parts))) return NULL;
-  struct ln_msg *out = NULL;
-  int got = ln_json_splice(m->text, NULL, edits, n, parts, max);
-  size_t total = 0;
-  for (int i = 0; i < got; i++) total += parts[i].n;
-  struct ln_bytes *bytes = got < 0 ? NULL : ln_bytes_new(total);
-  if (bytes) {
-    char *p = bytes->data;
-    for (int i = 0; i < got; i++) {
-      memcpy(p, parts[i].p, parts[i].n);
-      p += parts[i].n;
-    }
-    out = edited(m, edits, n, bytes);
-    ln_bytes_unref(bytes);
-  }
-  if (parts != small) free(parts);
-  return out;
-}
-
-struct ln_msg *ln_msg_with_params(const struct ln_msg *m, struct ln_str params) {
-  if (m->params.p) return ln_msg_edit(m, &(struct ln_edit){m->params, params}, 1);
-  const struct ln_str parts[] = {
-      {m->text.p, m->text.n - 1}, LN_STR_LIT(",\"params\":"), params, LN_STR_LIT("}")};
-  return build(parts, LN_COUNT(parts));
 }
