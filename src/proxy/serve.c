@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "net/strays.h"
+#include "net/orphans.h"
 #include "net/watch.h"
 #include "proxy/front.h"
 #include "proxy/reload.h"
@@ -133,7 +133,7 @@ static void on_signal(void *arg, int signum) {
   }
   /* The guard process ends the servers when we are gone. */
   if (s->ending && signum == SIGINT) {
-    ln_strays_end();
+    ln_orphans_end();
     _exit(130);
   }
   LN_LOG(s->host->log, INFO, "serve", "ending: finishing what is in flight");

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "net/strays.h"
+#include "net/orphans.h"
 #include "script/vm.h"
 
 enum { IDLE_MS = 1000, AGAIN_MS = 1000, TELL_MS = 500, STEP_MS = 5 };
@@ -71,7 +71,7 @@ static void bite(struct ln_watchdog *w) {
                "%s: can't be stopped and holds everybody up: ending the process (a pattern that "
                "takes ages, reading a pipe, a finalizer without end?)",
                known ? w->place : "a policy");
-  ln_strays_end();
+  ln_orphans_end();
   _exit(LN_EXIT_STUCK);
 }
 

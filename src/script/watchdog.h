@@ -4,7 +4,7 @@
  * ages, a pipe that is read from), nor in finalizers, nor in compiled loops. Then nobody is served
  * any more, so a process that says where and ends, for its supervisor to start again, is
  * better than one that hangs. Its servers are ended by net/guard.c, as ever, and what the policy
- * itself has started by net/strays.c.
+ * itself has started by net/orphans.c.
  *
  * A thread of its own looks now and then at until when whoever is in Lua should be out again: one
  * store on the way in and one on the way out. Overdue twice in a row (the process may just
