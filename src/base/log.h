@@ -38,7 +38,7 @@ struct ln_log_ration {
   unsigned written, left_out;
 };
 /* True when one more line may be written: LN_LOG_RATION of them a second. What was left out before
- * is told by a line of its own. now: ms of any clock that does not go back. */
+ * is counted in a line of its own. now: ms of any clock that does not go back. */
 enum { LN_LOG_RATION = 200 };
 bool ln_log_ration_take(struct ln_log *log, struct ln_log_ration *r, uint64_t now,
                         const char *topic);

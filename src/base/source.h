@@ -1,4 +1,4 @@
-/* Files that were read, and what was in them: how the watcher tells a change from a file that was
+/* Files that were read, and what was in them: how the watcher knows a change from a file that was
  * only written again. */
 #ifndef LN_BASE_SOURCE_H
 #define LN_BASE_SOURCE_H

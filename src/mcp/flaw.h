@@ -1,6 +1,6 @@
 /* What official clients refuse a whole result for: their schemas check that binary content is
  * base64 and that lastModified is a date, and drop everything else in the message along with what
- * is not. Lunette passes it all on as it came; that is said in the log, for nobody else says it. */
+ * is not. Lunette passes it all on as it came, and logs it, for nothing else would say why. */
 #ifndef LN_MCP_FLAW_H
 #define LN_MCP_FLAW_H
 

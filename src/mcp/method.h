@@ -25,7 +25,7 @@ enum ln_route {
   LN_ROUTE_LIST_CHANGED,
   LN_ROUTE_RELAY,    /* a server's notification to the client, related or not */
   LN_ROUTE_UPDATED,  /* a resource: to those who listen to it */
-  LN_ROUTE_ELICITED, /* to whom it was that was asked */
+  LN_ROUTE_ELICITED, /* to the client that was asked */
   LN_ROUTE_TASK,     /* about one task, to whoever works at it */
   LN_ROUTE_TASK_LIST,
   LN_ROUTE_TASK_STATUS, /* from whoever works at it */

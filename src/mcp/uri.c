@@ -247,7 +247,7 @@ static void append_authority(const struct parts *p, struct ln_buf *out) {
 /* What is done about dot segments. */
 enum dots { DOTS_REMOVE, DOTS_KEEP };
 
-/* climbs: NULL, or told whether there were any. */
+/* climbs: NULL, or set to whether there were any. */
 static void append_path(const struct parts *p, enum dots dots, bool *climbs, struct ln_buf *out) {
   size_t start = out->len;
   bool rooted = p->path.n && slash(p, p->path.p[0]);
@@ -309,7 +309,7 @@ bool ln_uri_climbs(struct ln_str uri) {
   bool climbs = false;
   int rc = normal(uri, DOTS_REMOVE, &climbs, &scratch);
   ln_buf_deinit(&scratch);
-  return rc || climbs; /* what can't be told may be */
+  return rc || climbs; /* out of memory: it may */
 }
 
 /* --- the loose form --- */

@@ -1,4 +1,4 @@
-/* Finding the program that a command names, the way a shell would, with an error that tells what
+/* Finding the program that a command names, the way a shell would, with an error that says what
  * is wrong instead of a bare ENOENT from a child that never was. */
 #ifndef LN_NET_COMMAND_H
 #define LN_NET_COMMAND_H

@@ -64,7 +64,7 @@ static void on_fs_read(uv_fs_t *req) {
   }
   if (s->flushing) return;
   if (n <= 0) {
-    ln_stream_tell_end(s, n ? ln_stream_uv_err((int)n) : LN_OK);
+    ln_stream_report_end(s, n ? ln_stream_uv_err((int)n) : LN_OK);
     return;
   }
   /* Even when reading was stopped meanwhile: these bytes are read, there is no putting back. */

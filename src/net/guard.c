@@ -59,7 +59,7 @@ static void be_deaf(void) {
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Signals every group of the set, drops those that are gone, and tells whether any is left. */
+/* Signals every group of the set, drops those that are gone; whether any is left. */
 static bool signal_groups(struct set *set, int signum) {
   bool left = false;
   for (size_t i = 0; i < LN_COUNT(set->bits); i++) {
@@ -76,7 +76,7 @@ static bool signal_groups(struct set *set, int signum) {
 
 static void end_groups(struct set *set) {
   if (!signal_groups(set, SIGTERM)) return;
-  signal_groups(set, SIGCONT); /* one that is stopped can't heed the other */
+  signal_groups(set, SIGCONT); /* a stopped process gets the other signal only then */
   for (int waited = 0; waited < TERM_MS; waited += STEP_MS) {
     poll(NULL, 0, STEP_MS);
     if (!signal_groups(set, 0)) return;
@@ -117,7 +117,7 @@ static void send_group(struct ln_guard *g, int32_t m) {
   do n = send(g->fd, &m, sizeof m, MSG_NOSIGNAL);
   while (n < 0 && errno == EINTR);
   if (n < 0) {
-    /* Somebody killed it. The next child starts a new one, which is told of all groups. */
+    /* It was killed. The next child starts a new one, which gets all groups. */
     close(g->fd);
     g->fd = -1;
   }

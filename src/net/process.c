@@ -308,7 +308,7 @@ static void send_term(struct ln_process *p) {
   if (p->termed) return;
   p->termed = true;
   signal_group(p, SIGTERM);
-  signal_group(p, SIGCONT); /* one that is stopped can't heed the other */
+  signal_group(p, SIGCONT); /* a stopped process gets the other signal only then */
 }
 
 static void on_kill_time(struct ln_timer *t) {

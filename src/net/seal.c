@@ -110,7 +110,7 @@ int ln_seal_read(const unsigned char key[LN_SEAL_KEY], struct ln_str context, st
   int rc = decode(text, sealed) ? LN_OK : LN_EINVALID;
   if (!rc) rc = ln_buf_reserve(out, n_plain + 1);
   if (!rc) rc = decrypt(key, context, sealed, n_plain, (unsigned char *)out->data + out->len);
-  if (!rc) out->len += n_plain; /* before, it is nobody's to read */
+  if (!rc) out->len += n_plain; /* before, it is not authentic */
   free(sealed);
   return rc;
 }

@@ -157,7 +157,7 @@ static void on_uv_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf) {
     if (s->tls && n == UV_EOF && !s->flushing)
       ln_tls_eof(s);
     else
-      ln_stream_tell_end(s, n == UV_EOF ? LN_OK : ln_stream_uv_err((int)n));
+      ln_stream_report_end(s, n == UV_EOF ? LN_OK : ln_stream_uv_err((int)n));
     return;
   }
   bool handshake = s->tls && ln_tls_wants_read(s);
@@ -205,10 +205,10 @@ void ln_stream_read_stop(struct ln_stream *s) {
   ln_stream_sync_reading(s);
 }
 
-void ln_stream_tell_end(struct ln_stream *s, int err) {
-  bool first = err ? !s->told : !s->ended;
+void ln_stream_report_end(struct ln_stream *s, int err) {
+  bool first = err ? !s->failed : !s->ended;
   s->ended = true;
-  if (err) s->told = s->broken = true;
+  if (err) s->failed = s->broken = true;
   if (s->closing) return;
   ln_stream_sync_reading(s);
   if (s->connect) {
@@ -268,7 +268,7 @@ static void finish_task(struct ln_task *t) {
 
 void ln_stream_close(struct ln_stream *s) {
   if (s->closing) return;
-  if (s->tls && !s->broken && s->up) ln_tls_bye(s);
+  if (s->tls && !s->broken && s->up) ln_tls_close_notify(s);
   s->closing = true;
   ln_timer_stop(&s->timer);
   ln_task_cancel(&s->task); /* it may be the late news of a failed connect */

@@ -19,7 +19,7 @@ struct ln_stream_ops {
   /* Bytes arrived; p points into the shared buffer and holds until return. */
   void (*on_read)(void *arg, const char *p, size_t n);
   /* The peer ended its side (err 0) or the stream broke (LN_ECLOSED, LN_ESYSTEM, LN_ENOMEM). Writes
-   * may still work after err 0; should they break later, that is told too. Not called after
+   * may still work after err 0; should they break later, that is reported too. Not called after
    * ln_stream_close. */
   void (*on_end)(void *arg, int err);
   /* The queue fell below the low-water mark after having been above the high one. */
@@ -68,7 +68,7 @@ void ln_stream_read_stop(struct ln_stream *s);
 int ln_stream_write(struct ln_stream *s, const struct ln_iov *parts, size_t n) LN_CHECK;
 /* Bytes accepted and not yet given to the kernel. */
 size_t ln_stream_queued(const struct ln_stream *s);
-/* Whether the peer has sent what nobody has read yet, or has ended: asked of the kernel at once.
+/* Whether the peer has sent what is not read yet, or has ended: asks the kernel at once.
  * False for what is no socket. */
 bool ln_stream_pending(const struct ln_stream *s);
 /* Defaults: high 256 KiB, low 64 KiB, hard 64 MiB. */
@@ -82,8 +82,8 @@ void ln_stream_shield_stdio(struct ln_stream *s);
 /* Closes at once; what is queued is lost. on_closed follows. May be called again. */
 void ln_stream_close(struct ln_stream *s);
 /* Closes once the queue is written, or after the given time at the latest; over TCP only when the
- * peer has closed too, so that a reset doesn't overtake the last bytes. Nothing but on_closed is
- * told from now on. */
+ * peer has closed too, so that a reset doesn't overtake the last bytes. No event but on_closed
+ * follows. */
 void ln_stream_close_flushed(struct ln_stream *s, uint64_t timeout_ms);
 
 /* --- listening --- */

@@ -57,13 +57,13 @@ struct ln_stream {
   uint64_t turn;  /* loop time of the last read */
   bool want_read; /* the owner's wish */
   bool reading;   /* libuv's state */
-  bool ended;     /* on_end(0) or a read error was told */
+  bool ended;     /* on_end was called */
   bool broken;    /* a write failed */
-  bool told;      /* an on_end with an error was told */
-  bool full;      /* LN_EFULL was said, on_drain is due */
+  bool failed;    /* on_end was called with an error */
+  bool full;      /* LN_EFULL was returned, on_drain is due */
   bool shut;      /* ln_stream_shutdown was called */
   bool shut_sent;
-  bool flushing; /* ln_stream_close_flushed was called: only on_closed will be told */
+  bool flushing; /* ln_stream_close_flushed was called: only on_closed follows */
   bool closing;
 };
 
@@ -76,7 +76,7 @@ void ln_stream_sync_reading(struct ln_stream *s);
 /* Closes the libuv handle, not the stream. */
 void ln_stream_release(struct ln_stream *s);
 /* on_end, at most once with 0 and at most once with an error. */
-void ln_stream_tell_end(struct ln_stream *s, int err);
+void ln_stream_report_end(struct ln_stream *s, int err);
 /* Reports, when closing and nothing is left, on_closed, and frees. */
 void ln_stream_finish(struct ln_stream *s);
 int ln_stream_uv_err(int uverr);
@@ -112,7 +112,7 @@ void ln_tls_resume(struct ln_stream *s);
 int ln_tls_write(struct ln_stream *s, const struct ln_iov *parts, size_t n) LN_CHECK;
 size_t ln_tls_queued(const struct ln_stream *s);
 /* Sends close_notify. */
-void ln_tls_bye(struct ln_stream *s);
+void ln_tls_close_notify(struct ln_stream *s);
 
 /* file.c */
 int ln_file_open(struct ln_stream *s, int fd) LN_CHECK;

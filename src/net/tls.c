@@ -23,7 +23,7 @@ struct ln_tls {
   bool started;
   bool ready;
   bool raw_ended;
-  bool bye_wanted, bye_sent;
+  bool notify_wanted, notify_sent;
   char host[];
 };
 
@@ -120,14 +120,15 @@ size_t ln_tls_queued(const struct ln_stream *s) {
   return s->tls->held.bytes;
 }
 
-void ln_tls_bye(struct ln_stream *s) {
+void ln_tls_close_notify(struct ln_stream *s) {
   struct ln_tls *t = s->tls;
-  t->bye_wanted = true;
-  if (!t->ready || t->bye_sent) return;
-  t->bye_sent = true;
+  t->notify_wanted = true;
+  if (!t->ready || t->notify_sent) return;
+  t->notify_sent = true;
   ERR_clear_error();
   SSL_shutdown(t->ssl);
-  /* Who closes doesn't care whether it gets there; who ends its side hears of it otherwise. */
+  /* Whether it gets there doesn't matter on closing; after a shutdown the end is reported anyway.
+   */
   int unused = flush_out(t);
   (void)unused;
 }
@@ -162,10 +163,10 @@ static void read_out(struct ln_tls *t) {
     switch (SSL_get_error(t->ssl, n)) {
       case SSL_ERROR_WANT_READ:
         /* Without its close_notify an end may be a cut. */
-        if (t->raw_ended) ln_stream_tell_end(s, LN_ECLOSED);
+        if (t->raw_ended) ln_stream_report_end(s, LN_ECLOSED);
         break;
-      case SSL_ERROR_ZERO_RETURN: ln_stream_tell_end(s, LN_OK); break;
-      default: log_reason(t); ln_stream_tell_end(s, LN_ECLOSED);
+      case SSL_ERROR_ZERO_RETURN: ln_stream_report_end(s, LN_OK); break;
+      default: log_reason(t); ln_stream_report_end(s, LN_ECLOSED);
     }
     break;
   }
@@ -189,7 +190,7 @@ static void handshake(struct ln_tls *t) {
   if (err == SSL_ERROR_WANT_READ && !sent) return;
   if (!sent && write_held(t) == LN_OK) {
     t->ready = true;
-    if (t->bye_wanted) ln_tls_bye(s);
+    if (t->notify_wanted) ln_tls_close_notify(s);
     ln_connect_done(s);
     return;
   }
@@ -209,7 +210,7 @@ bool ln_tls_wants_read(const struct ln_stream *s) {
 void ln_tls_feed(struct ln_stream *s, const char *p, size_t n) {
   struct ln_tls *t = s->tls;
   if (BIO_write(SSL_get_rbio(t->ssl), p, (int)n) != (int)n) {
-    ln_stream_tell_end(s, LN_ENOMEM);
+    ln_stream_report_end(s, LN_ENOMEM);
     return;
   }
   if (!t->ready) handshake(t);
@@ -221,7 +222,7 @@ void ln_tls_eof(struct ln_stream *s) {
   if (s->tls->ready)
     read_out(s->tls);
   else
-    ln_stream_tell_end(s, LN_ECLOSED);
+    ln_stream_report_end(s, LN_ECLOSED);
 }
 
 static void on_resume(struct ln_task *task) {

@@ -11,7 +11,7 @@ enum { REST_MS = 15, EMPTY_MS = 250, POLL_MS = 2000 };
 enum { PATH_BYTES = 4096, MAX_LINKS = 40 };
 
 /* What a file is like from outside: any difference is reason to look into it. */
-struct sign {
+struct stamp {
   dev_t dev;
   ino_t ino;
   off_t size;
@@ -20,9 +20,9 @@ struct sign {
 
 struct file {
   char *path;
-  uint64_t content; /* as it was read, see ln_source_content */
-  struct sign told; /* when that was last found to be so, or told of */
-  struct sign seen; /* as of the last look */
+  uint64_t content;      /* as it was read, see ln_source_content */
+  struct stamp reported; /* when that was last found to be so, or a change reported */
+  struct stamp seen;     /* as of the last look */
 };
 
 struct dir {
@@ -39,13 +39,13 @@ struct ln_watch {
   struct dir **dirs;
   size_t n_dirs;
   struct ln_timer rest, poll;
-  bool asked; /* it is to be told whether or not anything changed */
+  bool forced; /* to be reported whether or not anything changed */
 };
 
-static struct sign look(const char *path) {
+static struct stamp look(const char *path) {
   struct stat st;
-  struct sign s;
-  memset(&s, 0, sizeof s); /* padding too: signs are compared as bytes */
+  struct stamp s;
+  memset(&s, 0, sizeof s); /* padding too: stamps are compared as bytes */
   if (stat(path, &st)) return s;
   s.dev = st.st_dev;
   s.ino = st.st_ino;
@@ -55,7 +55,7 @@ static struct sign look(const char *path) {
   return s;
 }
 
-static bool same(const struct sign *a, const struct sign *b) {
+static bool same(const struct stamp *a, const struct stamp *b) {
   return memcmp(a, b, sizeof *a) == 0;
 }
 
@@ -66,8 +66,8 @@ static bool look_into(struct ln_watch *w) {
   bool differs = false;
   for (size_t i = 0; i < w->n_files; i++) {
     struct file *f = &w->files[i];
-    if (same(&f->told, &f->seen)) continue;
-    f->told = f->seen;
+    if (same(&f->reported, &f->seen)) continue;
+    f->reported = f->seen;
     differs |= ln_source_content(f->path) != f->content;
   }
   return differs;
@@ -77,22 +77,22 @@ static void on_rest(struct ln_timer *t) {
   struct ln_watch *w = LN_CONTAINER(t, struct ln_watch, rest);
   bool moving = false, changed = false, empty = false;
   for (size_t i = 0; i < w->n_files; i++) {
-    struct sign now = look(w->files[i].path);
+    struct stamp now = look(w->files[i].path);
     moving |= !same(&now, &w->files[i].seen);
     w->files[i].seen = now;
-    if (same(&now, &w->files[i].told)) continue;
+    if (same(&now, &w->files[i].reported)) continue;
     changed = true;
     empty |= now.size == 0;
   }
-  if (!changed && !w->asked) return;
+  if (!changed && !w->forced) return;
   if (moving) {
     /* Nothing, or nothing yet, in it: give its writer more time. */
     ln_timer_start(w->loop, &w->rest, empty ? EMPTY_MS : REST_MS, on_rest);
     return;
   }
-  bool tell = look_into(w) || w->asked;
-  w->asked = false;
-  if (tell) w->fn(w->arg);
+  bool report = look_into(w) || w->forced;
+  w->forced = false;
+  if (report) w->fn(w->arg);
 }
 
 static void notice(struct ln_watch *w) {
@@ -100,14 +100,14 @@ static void notice(struct ln_watch *w) {
 }
 
 void ln_watch_ask(struct ln_watch *w) {
-  w->asked = true;
+  w->forced = true;
   notice(w);
 }
 
 bool ln_watch_moved(const struct ln_watch *w, const struct ln_sources *read) {
   for (size_t i = 0; i < w->n_files; i++) {
     const struct file *f = &w->files[i];
-    struct sign now = look(f->path);
+    struct stamp now = look(f->path);
     if (same(&now, &f->seen)) continue;
     for (size_t k = 0; k < read->n; k++) {
       if (strcmp(read->at[k].path, f->path) != 0) continue;
@@ -270,11 +270,11 @@ int ln_watch_set(struct ln_watch *w, const struct ln_sources *files) {
     rc = add_dirs(w, f->path);
     /* From here on changes are noticed. One that is there already has not been seen at rest: it may
      * be cut short at this moment. */
-    f->seen = f->told = look(f->path);
+    f->seen = f->reported = look(f->path);
     if (ln_source_content(f->path) == f->content) continue;
-    memset(&f->told, 0, sizeof f->told);
+    memset(&f->reported, 0, sizeof f->reported);
     memset(&f->seen, 0, sizeof f->seen);
-    f->told.size = f->seen.size = -1;
+    f->reported.size = f->seen.size = -1;
     differs = true;
   }
   if (differs) notice(w);

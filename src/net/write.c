@@ -1,4 +1,4 @@
-/* Writing: try at once, queue what is left, keep one libuv write under way, tell of the marks.
+/* Writing: try at once, queue what is left, keep one libuv write under way, report the marks.
  *
  * Invariants: while in_flight > 0 libuv points into the first in_flight bytes of the queue; a
  * stream with something queued that is up has a write under way. */
@@ -88,10 +88,10 @@ int ln_stream_send(struct ln_stream *s, const struct ln_iov *parts, size_t n) {
   return rc ? rc : push_out(s);
 }
 
-/* A failed write is no news while the reading side goes on: it may still bring the peer's last
- * words, and it will bring the end. Should it not, the owner is told after a while. */
+/* A failed write is not reported while reading goes on: that may still bring data that the peer
+ * sent before, and the end. If it doesn't, the end is reported after a while. */
 static void on_broken_grace(struct ln_timer *t) {
-  ln_stream_tell_end(LN_CONTAINER(t, struct ln_stream, timer), LN_ECLOSED);
+  ln_stream_report_end(LN_CONTAINER(t, struct ln_stream, timer), LN_ECLOSED);
 }
 
 static void break_off(struct ln_stream *s, int err) {
@@ -101,7 +101,7 @@ static void break_off(struct ln_stream *s, int err) {
   else if (s->reading && err == LN_ECLOSED && !s->connect)
     ln_timer_start(s->loop, &s->timer, BROKEN_GRACE_MS, on_broken_grace);
   else
-    ln_stream_tell_end(s, err);
+    ln_stream_report_end(s, err);
 }
 
 static void on_written(uv_write_t *req, int status) {
@@ -171,7 +171,7 @@ static void on_drained(struct ln_stream *s) {
 void ln_stream_shutdown(struct ln_stream *s) {
   if (s->closing || s->flushing || s->shut) return;
   s->shut = true;
-  if (s->tls) ln_tls_bye(s);
+  if (s->tls) ln_tls_close_notify(s);
   ln_stream_flush(s);
 }
 
@@ -185,7 +185,7 @@ void ln_stream_close_flushed(struct ln_stream *s, uint64_t timeout_ms) {
     ln_stream_close(s);
     return;
   }
-  if (s->tls && !s->shut) ln_tls_bye(s);
+  if (s->tls && !s->shut) ln_tls_close_notify(s);
   s->flushing = true;
   ln_timer_start(s->loop, &s->timer, timeout_ms, on_flush_timeout);
   ln_stream_flush(s);

@@ -268,9 +268,9 @@ static int index_params(struct ln_msg *m, bool strict, struct ln_msg_fault *f) {
   /* progressToken sits in params for the notification, in _meta for requests. */
   struct ln_str direct = m->progress_token;
   m->progress_token = LN_STR_NONE;
-  bool told = m->kind == LN_MSG_NOTIFICATION;
-  if (told) m->progress_token = direct;
-  if (m->meta.p) rc = pick(m, m->meta, told ? in_notification_meta : in_meta, strict, f);
+  bool notification = m->kind == LN_MSG_NOTIFICATION;
+  if (notification) m->progress_token = direct;
+  if (m->meta.p) rc = pick(m, m->meta, notification ? in_notification_meta : in_meta, strict, f);
   if (rc) return rc;
   if (m->progress_token.p && !id_ok(m->progress_token)) {
     if (strict) return fault_set(f, -32602, "progressToken must be a string or an integer");

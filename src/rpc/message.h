@@ -51,8 +51,7 @@ struct ln_msg_fault {
 };
 
 /* Proves and indexes a text. bytes is referenced by the message. On error fault is filled (deinit
- * not needed unless id_bytes) and one of err.h returned. Arrays are LN_EINVALID here: see
- * ln_msg_batch. */
+ * not needed unless id_bytes) and one of err.h returned. Arrays (batches) are LN_EINVALID. */
 int ln_msg_parse(struct ln_bytes *bytes, struct ln_str text, const struct ln_msg_limits *limits,
                  struct ln_msg **out, struct ln_msg_fault *fault) LN_CHECK;
 struct ln_msg *ln_msg_ref(struct ln_msg *m);

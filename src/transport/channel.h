@@ -14,8 +14,8 @@
 
 struct ln_channel;
 
-/* No `why` of a channel has more bytes, its NUL included: who keeps one needs that much room, so
- * that of a child's last words it is the last that are told. */
+/* The most bytes of a channel's `why`, its NUL included. Who copies one keeps them all: the end of
+ * a child's stderr is at its end. */
 enum { LN_WHY_MAX = 2048 };
 
 enum ln_note_kind { LN_NOTE_REQUEST, LN_NOTE_NOTIFICATION, LN_NOTE_RESPONSE };
@@ -33,9 +33,9 @@ struct ln_channel_events {
   void (*ready)(void *arg);
   /* One message text arrived (one reference, now the owner's): a line of a child, a JSON body, an
    * SSE event's data. It may be anything: it is not parsed. related is the tag of the request on
-   * whose response stream it came, 0 when the transport doesn't tell. When it is the response to
+   * whose response stream it came, 0 when the transport doesn't know. When it is the response to
    * that request, the owner calls ln_channel_abandon(c, related) from inside: an HTTP response that
-   * ends without that has failed, and is resumed or told as such. */
+   * ends without that has failed, and is resumed or reported as such. */
   void (*message)(void *arg, struct ln_bytes *text, uint64_t related);
   /* The request with this tag will get no response. err as in err.h, status the HTTP status or 0,
    * why a sentence. The channel lives on. LN_ENOTFOUND with 404: the session is gone upstream. For
@@ -47,7 +47,7 @@ struct ln_channel_events {
    * milliseconds; the channel does that by itself. May be NULL. */
   void (*parted)(void *arg, uint64_t tag, uint64_t retry_ms);
   /* The server can't answer any more (a child that closed a pipe, and takes its time to end): the
-   * owner closes the channel, and hears `closed` when it is over. May be NULL. */
+   * owner closes the channel, and gets `closed` when it is over. May be NULL. */
   void (*lost)(void *arg, const char *why);
   /* The end, asked for (err 0) or not: why says what happened, with the tail of stderr for a child
    * that died. Pending requests are the owner's to fail. */

@@ -1,9 +1,9 @@
-/* A child as a channel: one message a line on its stdin and stdout. What it says on stderr goes to
- * the log, line by line, and the last of it is kept, to say with the end why it came.
+/* A child as a channel: one message a line on its stdin and stdout. What it writes to stderr goes
+ * to the log, line by line, and its end is kept for the reason given with `closed`.
  *
- * Life: from ln_channel_child to `closed`, which is told in on_child_exit: the process's last
- * event. After ln_channel_close nothing but `closed` is told. A child that closes its stdout can't
- * answer any more and is ended; one that doesn't end at once is told of as lost. */
+ * Life: from ln_channel_child to `closed`, which comes from on_child_exit, the process's last
+ * event. After ln_channel_close no other event follows. A child that closes its stdout can't answer
+ * any more and is ended; for one that doesn't end at once there is `lost`. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,10 +24,10 @@ struct child {
   struct ln_process *process;
   struct ln_line lines;
   struct ln_tail tail;
-  struct ln_log_ration ration; /* of what it says on stderr */
+  struct ln_log_ration ration; /* of the log lines from stderr */
   struct ln_task ready;
-  struct ln_timer patience; /* from a closed pipe to `lost`: most that close one exit */
-  const char **env;         /* its strings are environ's and conf's */
+  struct ln_timer lost_timer; /* from a closed pipe to `lost`: most that close one exit */
+  const char **env;           /* its strings are environ's and conf's */
   char topic[128];
   bool closing;
   const char *closed_pipe; /* the one that it closed first; NULL: none */
@@ -62,7 +62,7 @@ static void child_free(struct child *c) {
   ln_line_deinit(&c->lines);
   ln_tail_deinit(&c->tail);
   ln_task_cancel(&c->ready);
-  ln_timer_stop(&c->patience);
+  ln_timer_stop(&c->lost_timer);
   free(c->env);
   free(c);
 }
@@ -84,7 +84,7 @@ struct ln_channel *ln_channel_child(struct ln_loop *l, const struct ln_child_con
   ln_line_init(&c->lines, conf->max_message);
   ln_tail_init(&c->tail);
   ln_task_init(&c->ready);
-  ln_timer_init(&c->patience);
+  ln_timer_init(&c->lost_timer);
   snprintf(c->topic, sizeof c->topic, "upstream %s", conf->name);
   if (conf->env && !(c->env = build_env(conf->env))) goto fail;
   struct ln_process_opts opts = {
@@ -102,7 +102,7 @@ fail:
 /* --- a pipe that it closed --- */
 
 /* As many of the last lines as there is room for, but at least the end of the last. */
-static struct ln_str last_words(const struct child *c, size_t room) {
+static struct ln_str stderr_end(const struct child *c, size_t room) {
   struct ln_str tail = ln_tail_str(&c->tail);
   if (tail.n <= room) return tail;
   struct ln_str end = {tail.p + tail.n - room, room};
@@ -113,20 +113,20 @@ static struct ln_str last_words(const struct child *c, size_t room) {
 }
 
 /* The end of its stderr, and the NUL. */
-static void say_words(struct child *c, struct ln_buf *why) {
+static void append_stderr(struct child *c, struct ln_buf *why) {
   static const char lead[] = "; the end of its stderr:\n";
-  struct ln_str words = last_words(c, LN_WHY_MAX - why->len - sizeof lead - 1);
-  if (words.n) ln_buf_printf(why, "%s%.*s", lead, LN_STR_ARG(words));
+  struct ln_str text = stderr_end(c, LN_WHY_MAX - why->len - sizeof lead - 1);
+  if (text.n) ln_buf_printf(why, "%s%.*s", lead, LN_STR_ARG(text));
   ln_buf_append(why, "", 1);
 }
 
-static void out_of_patience(struct ln_timer *t) {
-  struct child *c = LN_CONTAINER(t, struct child, patience);
+static void on_lost_timer(struct ln_timer *t) {
+  struct child *c = LN_CONTAINER(t, struct child, lost_timer);
   if (c->closing || !c->channel.events->lost) return;
   struct ln_buf why;
   ln_buf_init(&why, LN_WHY_MAX);
   ln_buf_printf(&why, "the server closed its %s", c->closed_pipe);
-  say_words(c, &why);
+  append_stderr(c, &why);
   c->channel.events->lost(c->channel.arg,
                           ln_buf_error(&why) ? "the server can't answer any more" : why.data);
   ln_buf_deinit(&why);
@@ -136,7 +136,7 @@ static void pipe_closed(struct child *c, const char *which) {
   if (c->closed_pipe) return;
   c->closed_pipe = which;
   ln_process_end(c->process);
-  ln_timer_start(c->loop, &c->patience, LOST_MS, out_of_patience);
+  ln_timer_start(c->loop, &c->lost_timer, LOST_MS, on_lost_timer);
 }
 
 /* --- to the child --- */
@@ -182,7 +182,7 @@ static void child_close(struct ln_channel *channel) {
   struct child *c = (struct child *)channel;
   if (c->closing) return;
   c->closing = true;
-  /* A pause mustn't keep its last words in the pipe, where they could keep the child too. */
+  /* A pause mustn't leave output in the pipe: the child could block on it and not end. */
   ln_process_read_start(c->process);
   ln_process_end(c->process);
 }
@@ -243,14 +243,14 @@ static void on_drain(void *arg) {
 
 /* --- the end --- */
 
-static void say_end(struct child *c, struct ln_buf *why, int status, int signum) {
+static void describe_end(struct child *c, struct ln_buf *why, int status, int signum) {
   if (c->closed_pipe && ln_process_signalled(c->process))
     ln_buf_printf(why, "the server closed its %s and was ended", c->closed_pipe);
   else if (signum)
     ln_buf_printf(why, "the server was killed by signal %d (%s)", signum, strsignal(signum));
   else
     ln_buf_printf(why, "the server exited with status %d", status);
-  say_words(c, why);
+  append_stderr(c, why);
 }
 
 static void on_child_exit(void *arg, int status, int signum) {
@@ -260,7 +260,7 @@ static void on_child_exit(void *arg, int status, int signum) {
   struct ln_buf why;
   ln_buf_init(&why, LN_WHY_MAX);
   ln_tail_end(&c->tail, on_stderr_line, c);
-  say_end(c, &why, status, signum);
+  describe_end(c, &why, status, signum);
   if (c->closing)
     events->closed(owner, LN_OK, "the server was ended");
   else

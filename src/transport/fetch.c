@@ -120,7 +120,7 @@ static struct origin *origin_new(struct ln_fetcher *f, struct ln_str text, const
   return o;
 }
 
-/* Whom the fetch's URL is of, with the fetch as a user. */
+/* Finds or makes the origin of the fetch's URL; the fetch becomes one of its users. */
 static int origin_enter(struct ln_fetch *x, const char **why) {
   struct ln_fetcher *f = x->fetcher;
   struct origin *o = NULL;
@@ -415,7 +415,7 @@ bool ln_fetcher_answer(struct ln_fetcher *f, unsigned id, struct ln_str response
   }
   struct ln_http h;
   ln_http_init(&h, LN_HTTP_RESPONSE, HEAD_MAX, 0);
-  /* What is told may end it, or send it elsewhere. */
+  /* The callbacks may end it, or send it elsewhere. */
   for (bool more = true; more && (x = find(f, id));) {
     switch (ln_http_next(&h, &response)) {
       case LN_HTTP_HEAD: take_head(x, &h.head); break;

@@ -20,7 +20,7 @@ struct ln_fetcher *ln_fetcher_new(struct ln_loop *l); /* NULL: out of memory */
 /* No fetch may be left. Closes all connections, frees itself and calls closed, from the loop. */
 void ln_fetcher_close(struct ln_fetcher *f, void (*closed)(void *arg), void *arg);
 
-/* From now on nothing is sent: asked is told of each request instead, redirects that are followed
+/* From now on nothing is sent: asked gets each request instead, redirects that are followed
  * among them, for ln_fetcher_answer. head: the request line, with the whole URL in it, and the
  * headers that the policy gave, as HTTP writes them. Valid until return; id is never used again. */
 void ln_fetcher_divert(struct ln_fetcher *f,
@@ -55,7 +55,7 @@ struct ln_fetch *ln_fetch_new(struct ln_fetcher *f, const struct ln_fetch_conf *
                               const struct ln_fetch_ops *ops, void *arg, const char **why);
 /* Back-pressure. At most what has been read already still comes. */
 void ln_fetch_pause(struct ln_fetch *x, bool paused);
-/* Always the owner's to call, before or after the end; nothing is told after it. */
+/* Always the owner's to call, before or after the end; no event follows. */
 void ln_fetch_free(struct ln_fetch *x); /* NULL is fine */
 
 #endif

@@ -357,7 +357,7 @@ static void channel_abandon(struct ln_channel *base, uint64_t tag) {
   p->abandoned = true;
   p->mode = LN_MODE_SKIP;
   if (p->call.state == LN_CALL_ACTIVE) {
-    ln_http_post_patience(p);
+    ln_http_post_skip_rest(p);
   } else if (!p->busy) {
     ln_http_post_done(p, false); /* it was never sent, or waits to be resumed */
   }
@@ -418,7 +418,7 @@ static void close_step(struct ln_http_channel *c) {
   finish(c);
 }
 
-void ln_http_channel_die(struct ln_http_channel *c, int err, const char *why) {
+void ln_http_channel_fail(struct ln_http_channel *c, int err, const char *why) {
   if (c->closing) return;
   c->closing = true;
   c->end_err = err;

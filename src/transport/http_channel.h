@@ -26,14 +26,14 @@ enum {
   LN_CHANNEL_HIGH_BYTES = 1 << 18,
   LN_CHANNEL_LOW_BYTES = 1 << 16,
   LN_CHANNEL_HARD_BYTES = 1 << 26,
-  LN_CHANNEL_CLOSE_MS = 1000,   /* for the last answers and DELETE */
-  LN_CHANNEL_PATIENCE_MS = 250, /* for the end of a response nobody needs */
-  LN_CHANNEL_LISTEN_MS = 250,   /* for the listening stream to begin before anything is asked */
-  LN_CHANNEL_SKIP = 16 * 1024,  /* and how much of it is read, to keep the connection */
-  LN_CHANNEL_TRIES = 5,         /* to resume, without an event between */
+  LN_CHANNEL_CLOSE_MS = 1000, /* for the last answers and DELETE */
+  LN_CHANNEL_SKIP_MS = 250,   /* for the rest of a response that isn't needed */
+  LN_CHANNEL_LISTEN_MS = 250, /* for the listening stream to begin before anything is asked */
+  LN_CHANNEL_SKIP_BYTES = 16 * 1024, /* and how much of it is read, to keep the connection */
+  LN_CHANNEL_TRIES = 5,              /* to resume, without an event between */
   LN_CHANNEL_REDIRECTS = 5,
   LN_CHANNEL_ID_MAX = 1024,     /* a session id, an event id */
-  LN_CHANNEL_RETRY_MS = 1000,   /* before a stream is asked for again, unless told */
+  LN_CHANNEL_RETRY_MS = 1000,   /* before a stream is asked for again, unless the server names it */
   LN_CHANNEL_BACKOFF_MS = 30000 /* the longest wait between tries */
 };
 
@@ -51,7 +51,7 @@ enum ln_http_post_mode {
   LN_MODE_NONE, /* no head yet */
   LN_MODE_JSON, /* kept: a message */
   LN_MODE_SSE,
-  LN_MODE_WORDS, /* its beginning is kept, to say what went wrong */
+  LN_MODE_ERROR_TEXT, /* its beginning is kept, to say what went wrong */
   LN_MODE_SKIP
 };
 
@@ -62,7 +62,7 @@ struct ln_http_post {
   struct ln_http_call call;
   struct ln_list link; /* in c->posts */
   struct ln_http_channel *c;
-  struct ln_timer timer; /* patience, or the wait before a GET */
+  struct ln_timer timer; /* the end of skipping, or the wait before a GET */
   uint64_t tag;
   uint8_t kind, mode, outcome;
   uint8_t redirects, tries;
@@ -83,7 +83,7 @@ struct ln_http_post {
   struct ln_url *url;     /* after a redirect */
   struct ln_bytes *whole; /* LN_MODE_JSON with a length … */
   size_t got;
-  struct ln_buf text; /* … without one; LN_MODE_WORDS; words of a failure */
+  struct ln_buf text; /* … without one; LN_MODE_ERROR_TEXT; a reason */
   struct ln_sse sse;
   struct ln_buf last_id; /* between two GETs */
   int64_t retry_ms;
@@ -98,8 +98,7 @@ struct ln_http_channel {
   struct ln_list posts;
   struct ln_list held; /* calls that wait for `opening` */
   /* notifications/initialized until the server took it, then the listening GET until it is
-   * answered: what a server asks or tells meanwhile would have no way to us, and many drop it then.
-   */
+   * answered: many servers drop requests and notifications that they can't send yet. */
   struct ln_http_post *opening;
   struct ln_http_post *delivering;
   struct ln_bytes *head; /* of every POST, up to "Content-Length: "; NULL: to be made */
@@ -116,13 +115,13 @@ struct ln_http_channel {
   bool closing;
   bool deleted;                /* DELETE was sent */
   bool open_due;               /* HTTP+SSE from the start: its stream is to be opened */
-  bool readied;                /* ready was told */
+  bool readied;                /* ready was called */
   bool sse;                    /* HTTP+SSE: messages go to the endpoint, all others come by … */
   bool detected;               /* that was tried once already */
   struct ln_http_post *stream; /* … this */
   struct ln_url *endpoint;     /* where to POST; NULL: the URL */
   struct ln_http_post *undecided; /* the initialize that was refused, until we know */
-  int end_err;                    /* why it closed, when nobody asked for that */
+  int end_err;                    /* why it closed by itself */
   char end_why[512];
   struct ln_task task;
   struct ln_timer timer;
@@ -153,21 +152,21 @@ void ln_http_channel_stale(struct ln_http_channel *c);
 const struct ln_url *ln_http_channel_url(const struct ln_http_channel *c);
 /* A refused POST goes once more, with a head made anew. */
 void ln_http_channel_resend(struct ln_http_post *p);
-/* The end that nobody asked for. */
-void ln_http_channel_die(struct ln_http_channel *c, int err, const char *why);
+/* The channel ends without having been closed. */
+void ln_http_channel_fail(struct ln_http_channel *c, int err, const char *why);
 
 /* --- http_channel_post.c --- */
 extern const struct ln_http_call_ops ln_http_post_ops;
-/* Gives the post up and tells failed(), when it is one that the owner knows. */
+/* Gives the post up and calls failed(), when it is one that the owner knows. */
 void ln_http_post_fail(struct ln_http_post *p, int err, int status, const char *why);
-/* Nobody needs the rest of the response: it may take a moment to end. */
-void ln_http_post_patience(struct ln_http_post *p);
+/* The rest of the response isn't needed: it is read for a moment, to keep the connection. */
+void ln_http_post_skip_rest(struct ln_http_post *p);
 /* What a whole response amounts to, when its end had been held back. */
 void ln_http_post_conclude(struct ln_http_post *p);
 /* err and a sentence for p->status, which is no success. */
 int ln_http_post_status(const struct ln_http_post *p, char *why, size_t size);
 /* The same for a response that was refused, whatever its status. */
-int ln_http_post_words(const struct ln_http_post *p, char *why, size_t size);
+int ln_http_post_explain(const struct ln_http_post *p, char *why, size_t size);
 
 /* --- http_channel_stream.c --- */
 /* Opens the listening stream, for which others wait. False: out of memory. */

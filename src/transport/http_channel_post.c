@@ -5,7 +5,7 @@
 
 #include "transport/http_channel.h"
 
-enum { WORDS = 300 }; /* of an error's body, at most */
+enum { ERROR_TEXT_MAX = 300 }; /* of an error's body, at most */
 
 static struct ln_http_post *of(struct ln_http_call *x) {
   return LN_CONTAINER(x, struct ln_http_post, call);
@@ -33,7 +33,7 @@ void ln_http_post_fail(struct ln_http_post *p, int err, int status, const char *
   char words[640];
   snprintf(words, sizeof words, "%s", why); /* it may lie in the post */
   ln_http_post_done(p, false);
-  if (err == LN_EPROTOCOL && status < 300) ln_http_pool_distrust(c->pool);
+  if (err == LN_EPROTOCOL && status < 300) ln_http_pool_close_idle(c->pool);
   if (tell && !c->closing) c->base.events->failed(c->base.arg, tag, err, status, words);
 }
 
@@ -41,7 +41,7 @@ void ln_http_post_fail(struct ln_http_post *p, int err, int status, const char *
 static size_t quote(const struct ln_http_post *p, char *out, size_t size) {
   size_t n = 0;
   bool space = true;
-  for (size_t i = 0; i < p->text.len && i < WORDS && n + 1 < size; i++) {
+  for (size_t i = 0; i < p->text.len && i < ERROR_TEXT_MAX && n + 1 < size; i++) {
     char ch = p->text.data[i];
     bool blank = ch == ' ' || ch == '\t' || ch == '\r' || ch == '\n';
     if (blank && space) continue;
@@ -69,7 +69,7 @@ int ln_http_post_status(const struct ln_http_post *p, char *why, size_t size) {
       {503, LN_EBUSY, "the server is not available now (503)"},
       {504, LN_ETIMEOUT, "the server's gateway got no answer in time (504)"},
   };
-  char body[WORDS + 1];
+  char body[ERROR_TEXT_MAX + 1];
   int err = LN_EPROTOCOL, status = p->status;
   snprintf(why, size, "the server answered %d %s", status, ln_http_status_text(status));
   if (status == 404 && p->had_session) {
@@ -87,7 +87,7 @@ int ln_http_post_status(const struct ln_http_post *p, char *why, size_t size) {
   return err;
 }
 
-int ln_http_post_words(const struct ln_http_post *p, char *why, size_t size) {
+int ln_http_post_explain(const struct ln_http_post *p, char *why, size_t size) {
   if (p->outcome != LN_OUTCOME_FAILED) return ln_http_post_status(p, why, size);
   snprintf(why, size, "%.*s", (int)p->text.len, ln_buf_str(&p->text).p);
   return LN_EPROTOCOL;
@@ -173,24 +173,24 @@ static void settle(struct ln_http_post *p) {
     p->outcome = LN_OUTCOME_FINE;
     p->skipped = 0;
     build_redirected(p);
-  } else if (p->mode != LN_MODE_WORDS && p->outcome == LN_OUTCOME_FINE) {
+  } else if (p->mode != LN_MODE_ERROR_TEXT && p->outcome == LN_OUTCOME_FINE) {
     ln_http_post_done(p, true);
   } else if (p->getting) {
     ln_http_stream_refused(p);
   } else if (!ln_sse_detect(p)) {
-    int err = ln_http_post_words(p, why, sizeof why);
+    int err = ln_http_post_explain(p, why, sizeof why);
     ln_http_post_fail(p, err, p->status, why);
   }
 }
 
-static void on_patience(struct ln_timer *t) {
+static void on_skip_timeout(struct ln_timer *t) {
   struct ln_http_post *p = LN_CONTAINER(t, struct ln_http_post, timer);
   ln_http_call_cancel(&p->call);
   settle(p);
 }
 
-void ln_http_post_patience(struct ln_http_post *p) {
-  ln_timer_start(p->c->pool->loop, &p->timer, LN_CHANNEL_PATIENCE_MS, on_patience);
+void ln_http_post_skip_rest(struct ln_http_post *p) {
+  ln_timer_start(p->c->pool->loop, &p->timer, LN_CHANNEL_SKIP_MS, on_skip_timeout);
 }
 
 /* A whole JSON body. The owner says by abandon whether it was the response. */
@@ -234,7 +234,7 @@ static void on_end(struct ln_http_call *x, int err, const char *why) {
   ln_timer_stop(&p->timer);
   if (p->abandoned || p->dead) {
     ln_http_post_done(p, false);
-  } else if (p->mode == LN_MODE_WORDS || p->mode == LN_MODE_SKIP) {
+  } else if (p->mode == LN_MODE_ERROR_TEXT || p->mode == LN_MODE_SKIP) {
     settle(p); /* how its body ended changes nothing */
   } else if (p->mode == LN_MODE_SSE || p->getting) {
     ln_http_stream_over(p, err, why);
@@ -365,10 +365,10 @@ static void on_head(struct ln_http_call *x, const struct ln_http_head *head) {
     } else if (may_be_response(p, head)) {
       if (!expect_json(p, head)) return;
     } else {
-      p->mode = LN_MODE_WORDS;
+      p->mode = LN_MODE_ERROR_TEXT;
     }
   }
-  if (p->mode == LN_MODE_SKIP || p->mode == LN_MODE_WORDS) ln_http_post_patience(p);
+  if (p->mode == LN_MODE_SKIP || p->mode == LN_MODE_ERROR_TEXT) ln_http_post_skip_rest(p);
 }
 
 /* --- a body --- */
@@ -389,12 +389,12 @@ static void take_json(struct ln_http_post *p, struct ln_str piece) {
 }
 
 static void skip(struct ln_http_post *p, struct ln_str piece) {
-  if (p->mode == LN_MODE_WORDS && p->text.len < WORDS) {
-    size_t n = LN_MIN(piece.n, WORDS - p->text.len);
-    if (ln_buf_append(&p->text, piece.p, n)) p->mode = LN_MODE_WORDS; /* then without them */
+  if (p->mode == LN_MODE_ERROR_TEXT && p->text.len < ERROR_TEXT_MAX) {
+    size_t n = LN_MIN(piece.n, ERROR_TEXT_MAX - p->text.len);
+    ln_buf_append(&p->text, piece.p, n); /* without memory there is less to quote */
   }
   p->skipped += piece.n;
-  if (p->skipped <= LN_CHANNEL_SKIP) return;
+  if (p->skipped <= LN_CHANNEL_SKIP_BYTES) return;
   ln_timer_stop(&p->timer);
   ln_http_call_cancel(&p->call);
   settle(p);

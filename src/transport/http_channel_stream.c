@@ -204,7 +204,7 @@ void ln_http_stream_refused(struct ln_http_post *p) {
   struct ln_http_channel *c = p->c;
   int status = p->status;
   bool listening = p->kind == LN_POST_LISTEN;
-  int err = ln_http_post_words(p, why, sizeof why);
+  int err = ln_http_post_explain(p, why, sizeof why);
   if (p->kind == LN_POST_STREAM) {
     ln_sse_lost(p, err, why);
     return;

@@ -62,7 +62,7 @@ int ln_http_client_start(struct ln_http_client *c, struct ln_http_call *x) {
 
 /* --- connecting --- */
 
-/* Told once, whichever of timer, stream and proxy says so first. */
+/* Reported once, whichever of timer, stream and proxy fails first. */
 static void unreachable(struct ln_http_client *c, int err, const char *why) {
   if (c->state == LN_CLIENT_CLOSING) return;
   ln_http_pool_unreachable(c->pool, c, err, why);

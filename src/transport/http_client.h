@@ -27,7 +27,7 @@ struct ln_http_route {
   struct ln_tls_conf tls;   /* the origin's */
   struct ln_buf connect;    /* the whole CONNECT request; holds the proxy's password */
   struct ln_buf proxy_auth; /* "Proxy-Authorization: …\r\n" where each request carries it */
-  char name[320];           /* whom a failed connection concerns: "http://host:1" */
+  char name[320];           /* what a failed connection was to: "http://host:1" */
 };
 
 /* Reads the URL and the environment: http_proxy (lower case only: HTTP_PROXY is what a CGI gets

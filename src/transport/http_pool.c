@@ -137,7 +137,7 @@ void ln_http_pool_lost(struct ln_http_pool *p, struct ln_http_client *c) {
   shut(p, c);
 }
 
-static void close_idle(struct ln_http_pool *p) {
+void ln_http_pool_close_idle(struct ln_http_pool *p) {
   LN_LIST_EACH(it, &p->idle) {
     ln_http_pool_lost(p, LN_CONTAINER(it, struct ln_http_client, idle));
   }
@@ -146,7 +146,7 @@ static void close_idle(struct ln_http_pool *p) {
 /* Nobody is left who could want a connection. */
 static void wind_up(struct ln_http_pool *p) {
   if (!p->closing || p->n_channels) return;
-  close_idle(p);
+  ln_http_pool_close_idle(p);
   LN_LIST_EACH(it, &p->clients) {
     struct ln_http_client *c = LN_CONTAINER(it, struct ln_http_client, all);
     if (c->state < LN_CLIENT_IDLE) {
@@ -157,15 +157,11 @@ static void wind_up(struct ln_http_pool *p) {
   if (!p->n_clients) ln_task_post(p->loop, &p->task, on_task);
 }
 
-void ln_http_pool_distrust(struct ln_http_pool *p) {
-  close_idle(p);
-}
-
 void ln_http_pool_close(struct ln_http_pool *p, void (*closed)(void *arg), void *arg) {
   p->closing = true;
   p->closed = closed;
   p->closed_arg = arg;
-  close_idle(p);
+  ln_http_pool_close_idle(p);
   wind_up(p);
 }
 
@@ -225,7 +221,7 @@ static void put_idle(struct ln_http_pool *p, struct ln_http_client *c) {
   if (!ln_timer_running(&p->sweep)) ln_timer_start(p->loop, &p->sweep, SWEEP_MS, on_sweep);
 }
 
-/* The one that was used last: the others may grow old and go. */
+/* The one that was used last: the others time out. */
 static struct ln_http_client *take_idle(struct ln_http_pool *p) {
   while (!ln_list_empty(&p->idle)) {
     struct ln_http_client *c = LN_CONTAINER(p->idle.prev, struct ln_http_client, idle);
@@ -265,7 +261,7 @@ static void stop_waiting(struct ln_http_pool *p, struct ln_http_call *x) {
   x->state = LN_CALL_NONE;
 }
 
-/* Tells the end from the loop. */
+/* Reports the end from the loop. */
 static void fail_later(struct ln_http_pool *p, struct ln_http_call *x, int err) {
   x->state = LN_CALL_FAILED;
   x->err = err;
@@ -372,8 +368,8 @@ void ln_http_pool_connected(struct ln_http_pool *p, struct ln_http_client *c) {
   dispatch(p);
 }
 
-/* One attempt failed. With no connection standing the server is taken to be away, and whoever
- * waits hears it; else only the next in turn, which keeps attempts as many as calls. */
+/* One attempt failed. With no connection open the server counts as unreachable, and all
+ * waiting calls fail; else only the next in turn, which keeps attempts as many as calls. */
 void ln_http_pool_unreachable(struct ln_http_pool *p, struct ln_http_client *c, int err,
                               const char *why) {
   static const enum ln_http_lane order[] = {LN_LANE_REQUEST, LN_LANE_STREAM, LN_LANE_ANSWER};
@@ -412,7 +408,8 @@ void ln_http_pool_finished(struct ln_http_pool *p, struct ln_http_client *c, int
   p->active[x->lane]--;
   c->reused = true;
   if (again) {
-    close_idle(p); /* they are of the same age, and the call must not meet another dead one */
+    ln_http_pool_close_idle(
+        p); /* they are of the same age, and the call must not meet another dead one */
     x->retried = true;
     wait_turn(p, x, true);
   }

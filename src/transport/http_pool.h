@@ -33,7 +33,7 @@ struct ln_http_pool {
   unsigned active[LN_LANES];
   unsigned n_waiting[LN_LANES];
   struct ln_list waiting[LN_LANES];
-  struct ln_list failed; /* calls whose end is still to be told */
+  struct ln_list failed; /* calls whose end is still to be reported */
   struct ln_list clients;
   struct ln_list idle; /* last used at the end */
   unsigned n_clients;
@@ -52,9 +52,9 @@ struct ln_http_pool {
 /* A channel keeps the pool alive. */
 void ln_http_pool_hold(struct ln_http_pool *p);
 void ln_http_pool_drop(struct ln_http_pool *p);
-/* Closes the connections that are kept: what came on one of them was no answer to what went out, so
- * that what comes next may be the answer to something else, too. */
-void ln_http_pool_distrust(struct ln_http_pool *p);
+/* Closes the idle connections. For a server whose response was none to its request: what comes next
+ * on any of them may belong to another request, too. */
+void ln_http_pool_close_idle(struct ln_http_pool *p);
 /* ops, parts, lane, idempotent and paused are set. */
 void ln_http_pool_submit(struct ln_http_pool *p, struct ln_http_call *x);
 /* No further event of this call; its connection closes. Also for one that isn't under way. */
@@ -74,7 +74,7 @@ int ln_http_append_line(struct ln_buf *out, struct ln_str line, bool mcp,
 void ln_http_pool_connected(struct ln_http_pool *p, struct ln_http_client *c);
 void ln_http_pool_unreachable(struct ln_http_pool *p, struct ln_http_client *c, int err,
                               const char *why);
-/* The call on c is over (c->call is still it): tells its end, or starts it again elsewhere. */
+/* The call on c is over (c->call is still it): reports its end, or starts it again elsewhere. */
 void ln_http_pool_finished(struct ln_http_pool *p, struct ln_http_client *c, int err,
                            const char *why, bool reusable);
 /* The idle connection c is of no more use: closes it. */

@@ -94,7 +94,7 @@ int ln_http_sse_start(struct ln_http_request *r, const char *headers) {
   if (c->minor) put_c(&h, "Transfer-Encoding: chunked\r\n");
   put_connection(c, &h);
 
-  /* The first event usually follows in the same breath, and takes the head along. */
+  /* The first event usually follows at once, and goes out in one write with the head. */
   ln_buf_append(&c->cork, h.p, h.n);
   if (headers) ln_buf_append_c(&c->cork, headers);
   int rc = ln_buf_append(&c->cork, "\r\n", 2);
@@ -239,7 +239,7 @@ static void put_number(struct head *h, uint64_t n, unsigned base) {
   put(h, digits + at, sizeof digits - at);
 }
 
-/* What becomes of the connection after this reply is decided here, and told to the peer. */
+/* What becomes of the connection after this reply is decided here, and announced to the peer. */
 static void put_connection(struct ln_http_connection *c, struct head *h) {
   if (c->eof || c->server->draining) c->keep = false;
   if (!c->keep) {

@@ -64,7 +64,7 @@ int ln_http_sse_send(struct ln_http_request *r, struct ln_str id, const struct l
 /* The same with an event type (absent: none), for the transport that needs them. */
 int ln_http_sse_event(struct ln_http_request *r, struct ln_str type, struct ln_str id,
                       const struct ln_iov *parts, size_t n) LN_CHECK;
-/* Tells the peer how long to wait before it comes back; no event. */
+/* Writes the time that the peer should wait before it reconnects; no event. */
 int ln_http_sse_retry(struct ln_http_request *r, uint64_t ms) LN_CHECK;
 /* A comment, to keep the connection alive; left out while the peer has something to read. */
 int ln_http_sse_comment(struct ln_http_request *r) LN_CHECK;

@@ -20,7 +20,7 @@ static void on_late(struct ln_timer *t) {
 void ln_sse_open(struct ln_http_channel *c) {
   c->stream = ln_http_post_new(c, LN_POST_STREAM, 2, 0);
   if (!c->stream) {
-    ln_http_channel_die(c, LN_ENOMEM, ln_err_text(LN_ENOMEM));
+    ln_http_channel_fail(c, LN_ENOMEM, ln_err_text(LN_ENOMEM));
     return;
   }
   ln_timer_start(c->pool->loop, &c->timer, ENDPOINT_MS, on_late);
@@ -60,7 +60,7 @@ void ln_sse_lost(struct ln_http_post *p, int err, const char *why) {
   if (undecided)
     ln_http_post_conclude(undecided);
   else if (was_there)
-    ln_http_channel_die(c, err, words);
+    ln_http_channel_fail(c, err, words);
 }
 
 /* --- the stream --- */

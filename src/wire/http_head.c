@@ -16,7 +16,7 @@ enum { MAX_INFORMATIONAL = 16 };
 struct facts {
   struct ln_str host, length, coding, expect;
   unsigned n_host, n_length, n_coding;
-  bool tab; /* beside the value of a framing field */
+  bool tab; /* before or after the value of a framing field */
   bool close, keep;
 };
 
