@@ -15,6 +15,12 @@ struct ln_str ln_json_trim(struct ln_str text) {
   return (struct ln_str){p, (size_t)(end - p)};
 }
 
+struct ln_str ln_json_inside(struct ln_str value) {
+  value = ln_json_trim(value);
+  if (value.n < 2 || value.p[0] != '"') return LN_STR_NONE;
+  return (struct ln_str){value.p + 1, value.n - 2};
+}
+
 static enum ln_json_type type_at(const char *p) {
   switch (*p) {
     case 'n': return LN_JSON_NULL;

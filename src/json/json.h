@@ -70,6 +70,8 @@ struct ln_json_item {
 /* The text without the white space around it, and its type by the first byte. */
 struct ln_str ln_json_trim(struct ln_str text);
 enum ln_json_type ln_json_type_of(struct ln_str value);
+/* Quotes off: the inside of a string value; absent when value is no string. */
+struct ln_str ln_json_inside(struct ln_str value);
 /* Starts on a container (trimmed or not; anything else gives a cursor that ends at once). */
 struct ln_json_cur ln_json_enter(struct ln_str container);
 /* The next member or element; false at the end. */
@@ -92,8 +94,6 @@ size_t ln_json_count(struct ln_str container);
 /* raw is a string's inside, without quotes. */
 bool ln_json_str_is(struct ln_str raw, const char *plain);
 bool ln_json_str_eq(struct ln_str raw_a, struct ln_str raw_b);
-/* Quotes off: the inside of a string value; absent when value is no string. */
-struct ln_str ln_json_inside(struct ln_str value);
 /* Appends raw unescaped as UTF-8. A lone surrogate becomes U+FFFD when lossy is set, else
  * LN_EUTF8 (what was appended stays). */
 int ln_json_unescape(struct ln_str raw, bool lossy, struct ln_buf *out);

@@ -136,12 +136,6 @@ bool ln_json_str_eq(struct ln_str raw_a, struct ln_str raw_b) {
   }
 }
 
-struct ln_str ln_json_inside(struct ln_str value) {
-  value = ln_json_trim(value);
-  if (value.n < 2 || value.p[0] != '"') return LN_STR_NONE;
-  return (struct ln_str){value.p + 1, value.n - 2};
-}
-
 int ln_json_unescape(struct ln_str raw, bool lossy, struct ln_buf *out) {
   if (!raw.n) return ln_buf_error(out);
   enum lone lone = lossy ? LONE_REPLACE : LONE_REFUSE;
