@@ -144,6 +144,24 @@ describe("Streamable HTTP", function()
     assert.same({ 2, 1 }, { results, errors }, answers .. ": an id that is there twice is answered once")
   end)
 
+  it("31: answers that a batch has no room for are left out, and the others are one array still", function()
+    local big = upstream.new { tools = '[{"name":"echo","inputSchema":{"type":"object"}}]' }
+    big:on("tools/call", function(req)
+      req:reply('{"content":[{"type":"text","text":"' .. ("x"):rep(3000) .. '"}]}')
+    end)
+    local small = lunette.http { policy = "lunette.configure { max_message_bytes = 4096 }\n" .. lunette.bare(big) }
+    local c = small.client()
+    c:initialize { version = "2025-03-26" }
+    local calls = {}
+    for i = 1, 4 do calls[i] = ('{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo"}}'):format(i) end
+    local response = http.request { port = small.port, method = "POST", path = "/mcp",
+      headers = { "Host: 127.0.0.1:" .. small.port, accept, content, "Mcp-Session-Id: " .. c.session },
+      body = "[" .. table.concat(calls, ",") .. "]" }
+    assert.equal(200, response.status)
+    local answers = response.body:match "data: (%b[])" or response.body
+    assert.equal(2, #json.decode(answers))
+  end)
+
   it("an empty cursor is the beginning of any list; one that was never given is none", function()
     local c = session()
     for method, member in pairs { ["tools/list"] = "tools", ["resources/list"] = "resources", ["prompts/list"] = "prompts",
