@@ -1,0 +1,164 @@
+-- Which room may use which, and whether it is so: arrows.lua [--show] [ROOT [TABLE]]
+--
+-- A room is a folder of src/ or lua/; a folder in it is a room of its own, and so is a file that is in none. A file
+-- uses another in C by `#include "…"` and by naming what the other defines (arrows/c.lua says what that is), in Lua by
+-- `require`. The table has a row for each room, ground first: a room may use what has its row above, and of that only
+-- what its own row names. Within a room, where x.c and x.h are one, no way leads from a file back to it. What is not
+-- allowed fails, and so does what is allowed and not done: the table says what is so.
+--
+-- --show prints what each room uses. ROOT is another tree, TABLE a file that returns another table.
+local here = arg[0]:match "^(.*/)" or ""
+package.path = here .. "?.lua;" .. package.path
+local read_c, read_lua, check = require "arrows.c", require "arrows.lua", require "arrows.check"
+
+local tables = {}
+
+tables.src = {
+  -- { room, what it may use }: a room, `room/x.h` for a room of which it may include that header only, `room/*` for
+  -- all the rooms in one.
+  rooms = {
+    { "base", "" },
+    { "json", "base" },
+    { "wire", "base" },
+    { "rpc", "base json" },
+    { "mcp", "base json rpc" },
+    { "net", "base" },
+    { "transport", "base wire net" },
+    { "script", "base json wire rpc mcp/kind.h net/loop.h net/strays.h transport/fetch.h" },
+    { "proxy", "base json wire rpc mcp net transport script/policy.h script/shared.h script/watchdog.h" },
+    { "bind", "base json rpc mcp net script transport/fetch.h proxy" },
+    { "main.c", "bind" },
+  },
+  -- What is not ours, and who may use it: headers (those that are not named are for everybody), and the files of lua/
+  -- that C requires, all of them.
+  outside = {
+    ["uv.h"] = "net",
+    ["openssl"] = "net transport proxy",
+    ["lua.h"] = "script bind",
+    ["lauxlib.h"] = "script bind",
+    ["lualib.h"] = "script",
+    ["luajit.h"] = "script",
+    ["lua/lunette/init"] = "script",
+    ["lua/lunette/run"] = "script",
+    ["lua/lunette/ctx"] = "script",
+    ["lua/lunette/state"] = "script",
+    ["lua/lunette/targets"] = "script",
+    ["lua/lunette/cli/init"] = "bind",
+  },
+  -- { room, files, why }: files of a room that stand in one circle. A file that no longer does is told.
+  circles = {
+    { "base", "base err", "LN_ASSERT is in base.h, and what it calls in err.c" },
+    { "json", "cursor string", "strings are walked, and cursors compare names" },
+    { "wire", "http http_head http_target http_value", "one parser, behind http_head.h" },
+    { "net", "loop loop_impl timer guard tls_ctx stream stream_impl write connect file tls",
+      "a loop owns its timers, guard and contexts of TLS; a stream is one object, behind stream_impl.h" },
+    { "transport", "http_channel http_channel_post http_channel_stream sse_channel", "one channel" },
+    { "transport", "http_client http_client_route http_pool", "a pool opens connections, which go back to it" },
+    { "transport", "http_server http_connection http_reply", "one server" },
+    { "script", "value_align value_merge", "one walk down two trees" },
+    { "script", "value_decode value_spelling", "a number's spelling is told by decoding it" },
+    { "script", "decls every glob guard heap policy policy_impl present require run run_http vm watchdog",
+      "to be opened" },
+    { "proxy", [[catalogue elicited exchange freshen front front_gate front_http front_mcp front_pipe front_revive
+      front_sse handshake hooks host relay resolve rewrite router session share shelf state task task_route upstream
+      urequest usession view view_build view_impl view_page]], "to be opened" },
+    { "bind", "core host http json misc run shared", "core.c opens each topic, and has what all of them push with" },
+  },
+  -- { from, to, why }: a single file that uses one it may not, until it doesn't.
+  known = {},
+}
+
+tables.lua = {
+  rooms = {
+    { "lunette", "" },
+    { "lunette/policy", "lunette" },
+    { "lunette/cli", "lunette" },
+    { "lunette/test", "lunette lunette/cli" },
+  },
+  -- Modules that are not ours, all of them.
+  outside = {
+    ["lunette.core"] = "lunette lunette/policy lunette/test",
+    ["lunette.cli.core"] = "lunette/cli lunette/test",
+    ["jit.util"] = "lunette",
+    ["ffi"] = "lunette/cli lunette/test",
+    ["cjson"] = "lunette/cli",
+    ["argparse"] = "lunette/cli",
+    ["busted.core"] = "lunette/cli",
+    ["busted.runner"] = "lunette/cli",
+  },
+  circles = {
+    { "lunette", "check state foresee", "" },
+    { "lunette", "ctx rules transform", "" },
+  },
+  known = {
+    { "lunette/cli/test.lua", "lunette/test/init.lua", "" },
+    { "lunette/cli/test.lua", "lunette/test/proxy.lua", "" },
+  },
+}
+
+local show = arg[1] == "--show" and table.remove(arg, 1) ~= nil
+local root = arg[1] or here .. ".."
+if arg[2] then tables = assert(loadfile(arg[2]))() end
+
+local complaints, told = 0, {}
+local function complain(text, ...)
+  text = text:format(...)
+  if told[text] then return end
+  complaints, told[text] = complaints + 1, true
+  print(text)
+end
+
+local function slurp(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+-- { path for people, name within its side ("net/stream.c"), room, node (the name without its end), text }
+local function files_of(side, extensions)
+  local list, top = {}, root .. "/" .. side
+  local pipe = assert(io.popen(("find '%s' -type f | LC_ALL=C sort"):format(top)))
+  for path in pipe:lines() do
+    local name, extension = path:sub(#top + 2), path:match "%.(%w+)$"
+    if extensions[extension] then
+      list[#list + 1] = { path = side .. "/" .. name, name = name, room = name:match "^(.*)/" or name,
+        node = name:gsub("%.%w+$", ""), extension = extension, text = slurp(path) }
+    end
+  end
+  pipe:close()
+  return list
+end
+
+local function side_of(name, extensions)
+  return { name = name, table = tables[name], files = files_of(name, extensions), arrows = {}, outside = {} }
+end
+
+-- What the readers tell of a side; see arrows/c.lua.
+local function teller(side, listed)
+  return {
+    complain = complain,
+    uses = function(from, to, line, kind, name)
+      if to.node == from.node then return end
+      table.insert(side.arrows, { from = from, to = to, line = line, kind = kind, name = name })
+    end,
+    includes = function(from, line, name)
+      table.insert(side.outside, { from = from, line = line, name = name, listed = listed })
+    end,
+  }
+end
+
+local src, lua = side_of("src", { c = true, h = true }), side_of("lua", { lua = true })
+local modules = read_lua.read(lua.files, teller(lua, true))
+local tell = teller(src)
+function tell.enters(from, line, name)
+  local to = modules[name]
+  if not to then return complain("%s:%d: requires %s, which is not there", from.path, line, name) end
+  table.insert(src.outside, { from = from, line = line, name = to.path:gsub("%.lua$", ""), listed = true })
+end
+read_c.read(src.files, tell)
+
+for _, side in ipairs { src, lua } do
+  (show and check.show or check.check)(side, complain)
+end
+os.exit(complaints == 0 and 0 or 1)
