@@ -47,8 +47,6 @@ tables.src = {
   },
   -- { room, files, why }: files of a room that stand in one circle. A file that no longer does is told.
   circles = {
-    { "base", "base err", "LN_ASSERT is in base.h, and what it calls in err.c" },
-    { "json", "cursor string", "strings are walked, and cursors compare names" },
     { "wire", "http http_head http_target http_value", "one parser, behind http_head.h" },
     { "net", "loop loop_impl timer guard tls_ctx stream stream_impl write connect file tls",
       "a loop owns its timers, guard and contexts of TLS; a stream is one object, behind stream_impl.h" },

@@ -1,9 +1,5 @@
-/* Names, sentences and JSON-RPC codes of the error table, and the last words of a broken
- * invariant. */
+/* Names, sentences and JSON-RPC codes of the error table. */
 #include "base/err.h"
-
-#include <stdio.h>
-#include <stdlib.h>
 
 struct row {
   int err;
@@ -37,9 +33,4 @@ const char *ln_err_text(int err) {
 int ln_err_rpc_code(int err) {
   const struct row *r = row_of(err);
   return r && r->rpc ? r->rpc : -32603;
-}
-
-void ln_fatal(const char *file, int line, const char *what) {
-  fprintf(stderr, "lunette: %s:%d: broken invariant: %s\n", file, line, what);
-  abort();
 }

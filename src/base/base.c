@@ -1,5 +1,13 @@
-/* The parts of the string slice that are not inline. */
+/* The parts of the string slice that are not inline, and the end at a broken invariant. */
 #include "base/base.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void ln_fatal(const char *file, int line, const char *what) {
+  fprintf(stderr, "lunette: %s:%d: broken invariant: %s\n", file, line, what);
+  abort();
+}
 
 static unsigned char lower(char c) {
   return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
