@@ -41,6 +41,7 @@ tables.src = {
     ["lua/lunette/init"] = "script",
     ["lua/lunette/run"] = "script",
     ["lua/lunette/ctx"] = "script",
+    ["lua/lunette/finish"] = "script",
     ["lua/lunette/state"] = "script",
     ["lua/lunette/targets"] = "script",
     ["lua/lunette/cli/init"] = "bind",
@@ -85,8 +86,6 @@ tables.lua = {
     ["busted.runner"] = "lunette/cli",
   },
   circles = {
-    { "lunette", "check state foresee", "" },
-    { "lunette", "ctx rules transform", "" },
   },
   known = {
     { "lunette/cli/test.lua", "lunette/test/init.lua", "" },

@@ -2,6 +2,7 @@
 -- by lunette.run.
 local core = require "lunette.core"
 local check = require "lunette.check"
+local schema_lists = require "lunette.schema_lists"
 local state = require "lunette.state"
 
 local M = {}
@@ -46,26 +47,6 @@ local shapes = {
 
 local handlers = { tools = "handler", resources = "read", resource_templates = "read", prompts = "get" }
 
--- Members of a JSON Schema that are arrays: an empty Lua table there is [].
-local schema_lists = {}
-for name in ("required enum allOf anyOf oneOf prefixItems examples type"):gmatch "%S+" do
-  schema_lists[name] = true
-end
-
-local function mark_array(value)
-  if type(value) == "table" and next(value) == nil then setmetatable(value, core.array_mt) end
-end
-
---- Empty tables in a schema where JSON Schema wants arrays become arrays.
-function M.mark_schema(schema, depth)
-  if type(schema) ~= "table" or (depth or 0) > 100 then return schema end
-  for key, value in pairs(schema) do
-    if schema_lists[key] then mark_array(value) end
-    M.mark_schema(value, (depth or 0) + 1)
-  end
-  return schema
-end
-
 local function check_field(what, key, value, wanted)
   what = what .. "." .. key
   if wanted == "function" then return check.callable(what, value) end
@@ -73,9 +54,9 @@ local function check_field(what, key, value, wanted)
   check.type(what, value, "table")
   if wanted == "list" then
     if next(value) ~= nil and #value == 0 then check.fail("%s must be a list", what) end
-    mark_array(value)
+    schema_lists.mark_array(value)
   elseif wanted == "schema" then
-    M.mark_schema(value)
+    schema_lists.mark(value)
   elseif #value > 0 then
     check.fail("%s must be an object, not a list", what)
   end

@@ -2,6 +2,7 @@
 -- they are first looked at; a ctx is good until its handler ends.
 local core = require "lunette.core"
 local check = require "lunette.check"
+local rules = require "lunette.rules"
 
 local M = {}
 
@@ -58,7 +59,7 @@ function facts.definition(whom)
   local fine, verb, text, name = pcall(core.run_item)
   if not fine or not verb then return nil end
   local item = { text = text, name = name, upstream = core.fact(whom, "upstream") }
-  return require("lunette.rules").at(verb, math.huge, item, M.new(whom))
+  return rules.at(verb, math.huge, item, M.new(whom))
 end
 
 function facts.headers(whom) return core.fact(whom, "headers") or {} end

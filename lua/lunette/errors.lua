@@ -40,21 +40,6 @@ function M.text(text)
   return { content = setmetatable({ { type = "text", text = text } }, core.array_mt) }
 end
 
---- What any error that a policy raised is told as. A table without a __tostring by its message, or by what is in it.
-function M.told(err)
-  local mt = debug.getmetatable(err)
-  if type(err) ~= "table" or (type(mt) == "table" and mt.__tostring) then
-    local ok, told = pcall(tostring, err)
-    if ok and type(told) == "string" then return told end
-    if ok then return "an error whose __tostring gives a " .. type(told) end
-    return "an error whose __tostring fails: " .. (type(told) == "string" and told or "with a " .. type(told))
-  end
-  local said, code = rawget(err, "message"), rawget(err, "code")
-  if type(said) == "string" then return code == nil and said or ("%s (code %s)"):format(said, tostring(code)) end
-  local ok, text = pcall(core.encode, err, "error")
-  return "an error without a message: " .. (ok and text:sub(1, 500) or "a table")
-end
-
 -- A refusal in the words of the method: a failed result for a tool call, so that the model can read
 -- it; for sampling the specification's "user rejected" (-1); -32600 elsewhere, as for all that
 -- Lunette itself refuses.

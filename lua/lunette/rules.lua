@@ -7,15 +7,12 @@
 -- why, text, value (only when edited, to be laid over text), by and chain (what calls go through).
 local core = require "lunette.core"
 local check = require "lunette.check"
-local components = require "lunette.components"
-local contexts = require "lunette.ctx"
-local errors = require "lunette.errors"
-local frames = require "lunette.frames"
+local schema_lists = require "lunette.schema_lists"
 local selector = require "lunette.selector"
 local state = require "lunette.state"
-local transform = require "lunette.transform"
-local unmatched = require "lunette.unmatched"
 local template = require "lunette.template"
+local traceback = require "lunette.traceback"
+local transform = require "lunette.transform"
 
 -- The C one: init.lua gives policies a guarded one.
 local xpcall = xpcall
@@ -306,7 +303,7 @@ takes.text = takes_edit(edits.replace, function(what, value) check.type(what, va
 takes.merge = takes_edit(edits.merge, function(what, value) check.type(what, value, "table") end)
 takes.list = takes_edit(edits.replace, check.list)
 takes.schema = takes_edit(edits.replace, function(what, value)
-  components.mark_schema(check.type(what, value, "table"))
+  schema_lists.mark(check.type(what, value, "table"))
 end)
 
 local function transform_table(what, kind, changes)
@@ -418,7 +415,7 @@ end
 -- the others, of which there may be a thousand, are counted in failures, by rule.
 local function withhold(item, rule, kind, why, failures)
   local cant = type(why) == "table" and rawget(why, "cant")
-  local whole = cant or core.whole_name(errors.told(why))
+  local whole = cant or core.whole_name(traceback.message(why))
   local short = whole:match "^[^\n]*"
   hide(item, rule, cant and "%s can't hold: %s" or "%s failed: %s", rule.verb, short)
   local text = cant and ("%s: the %s of %s can't hold, so it is withheld: "):format(rule.where, rule.verb, item.name)
@@ -426,7 +423,7 @@ local function withhold(item, rule, kind, why, failures)
   item.failed = text .. short
   local seen = failures[rule]
   failures[rule] = { n = (seen and seen.n or 0) + 1, cant = (not seen or seen.cant) and cant ~= nil }
-  if not seen then tell(rule, frames.line(nil, text .. whole), cant and true) end
+  if not seen then tell(rule, traceback.line(nil, text .. whole), cant and true) end
 end
 
 local function tell_others(rules, kind, failures)
@@ -461,14 +458,11 @@ local function for_everybody(rules)
   return rules
 end
 
---- Called by C for a list: see src/script/present.c. complete: all that there is of the kind. trial: for nobody.
-function M.present(verb, items, whom, explain, complete, trial)
-  local kind, rules, ctx = kinds[verb], state.rules[verb], contexts.new(whom)
-  local failures = {}
-  if trial then
-    rules = for_everybody(rules)
-    complete = complete and rules == state.rules[verb]
-  end
+--- Applies a kind's rules to its items. explain: what each did is told in `why`. trial: for nobody, so that rules from
+-- the first that takes ctx on are left out. Gives whether all rules were applied.
+function M.present(verb, items, ctx, explain, trial)
+  local kind, rules, failures = kinds[verb], state.rules[verb], {}
+  if trial then rules = for_everybody(rules) end
   for _, item in ipairs(items) do
     local first = item.name
     if explain then item.lines = {} end
@@ -483,7 +477,7 @@ function M.present(verb, items, whom, explain, complete, trial)
     end
   end
   tell_others(rules, kind, failures)
-  if complete then unmatched.look(kind, items, explain) end
+  return rules == state.rules[verb]
 end
 
 --- An item that a list shows, as the rules written before `position` make it: for a handler's `where`.

@@ -2,22 +2,27 @@
 -- src/script/run.c (main, failed) and present.c (present, may_hide).
 local core = require "lunette.core"
 local check = require "lunette.check"
+local calls = require "lunette.calls"
 local contexts = require "lunette.ctx"
 local errors = require "lunette.errors"
-local frames = require "lunette.frames"
 local globals = require "lunette.globals"
 local rules = require "lunette.rules"
 local state = require "lunette.state"
 local template = require "lunette.template"
-local transform = require "lunette.transform"
+local traceback = require "lunette.traceback"
 local unmatched = require "lunette.unmatched"
 
 local M = {
-  present = rules.present,
   may_hide = rules.may_hide,
   loaded = globals.scan,
   unmatched = unmatched.told,
 }
+
+--- Called by C for a list: see src/script/present.c. complete: all that there is of the kind. trial: for nobody.
+function M.present(verb, items, whom, explain, complete, trial)
+  local all = rules.present(verb, items, contexts.new(whom), explain, trial)
+  if complete and all then unmatched.look(verb, items, explain) end
+end
 
 -- --- what handlers return ----------------------------------------------------------------------
 
@@ -256,12 +261,12 @@ local function run_transform(left)
   local chain = core.chain()
   local method, params = core.message()
   if method == "completion/complete" then
-    core.forward(transform.completion(chain, params))
+    core.forward(calls.completion(chain, params))
     core.keep()
     return core.finish_reply()
   end
   local ctx = contexts.new(core.whom())
-  local layer, args, forward = transform.step(chain, left, ctx)
+  local layer, args, forward = calls.step(chain, left, ctx)
   if not layer then
     core.keep()
     return core.finish_reply()
@@ -292,7 +297,7 @@ local function whose(kind, index)
   end
   if kind == "transform" then
     local chain = core.chain()
-    return ("transform of a call at %s"):format((transform.calling(chain, index) or chain[index]).rule.where)
+    return ("transform of a call at %s"):format((calls.calling(chain, index) or chain[index]).rule.where)
   end
   local component = state.components[index]
   return ("%s at %s"):format(component.key, component.where)
@@ -302,7 +307,7 @@ end
 local MOST = 1500
 
 local function explain(err)
-  local text = errors.told(err)
+  local text = traceback.message(err)
   if #text > MOST then text = ("%s … (%d bytes in all)"):format(text:sub(1, MOST), #text) end
   if text:find "not enough memory$" then
     return ("%s (lunette.configure { memory_limit = … } is %g MB)"):format(text, state.settings.memory_limit / 1e6)
@@ -316,7 +321,7 @@ local function explain(err)
 end
 
 --- Called by C, outside the coroutine, with the error that left it: ends the run.
-function M.failed(err, traceback)
+function M.failed(err, stack)
   local kind, index, wants = core.run()
   if wants and errors.is_denial(err) then return errors.finish_denial(err, (core.message())) end
   if wants and errors.is_rpc(err) and type(err.code) == "number" and type(err.message) == "string" then
@@ -324,7 +329,7 @@ function M.failed(err, traceback)
     if ok then return end
     err = why
   end
-  core.log("error", "policy", frames.line(("%s: %s"):format(whose(kind, index), explain(err)), traceback))
+  core.log("error", "policy", traceback.line(("%s: %s"):format(whose(kind, index), explain(err)), stack))
   if not wants then return core.finish_reply() end
   core.finish_error { code = -32603, message = "policy error" }
 end

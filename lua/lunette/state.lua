@@ -1,7 +1,5 @@
 -- What a policy has declared so far. The C side copies it out when loading is done (see
 -- src/script/decls.c); functions stay here and are found by their index.
-local core = require "lunette.core"
-
 local M = {
   closed = false,
   position = 0, -- of the last rule or handler written
@@ -52,47 +50,6 @@ M.KINDS = {
 function M.next_position()
   M.position = M.position + 1
   return M.position
-end
-
--- What messages are about, by method: whose definitions a handler's `where` asks for.
-local subjects = {
-  tools = { "tools/call" },
-  resources = { "resources/read", "resources/subscribe", "resources/unsubscribe" },
-  resource_templates = { "resources/read", "resources/subscribe", "resources/unsubscribe", "completion/complete" },
-  prompts = { "prompts/get", "completion/complete" },
-}
-
-local function is_looked_at(verb)
-  for _, hook in ipairs(M.hooks) do
-    for _, method in ipairs(hook.test and subjects[verb] or {}) do
-      if core.glob(hook.method, method) then return true end
-    end
-  end
-  return false
-end
-
---- Called by C when every target has loaded: nothing can be declared from here on.
-function M.close()
-  local foresee = require "lunette.foresee" -- here, since it stands on this module
-  M.closed = true
-  for _, kind in ipairs(M.KINDS) do
-    local rules, per_client, on_calls = M.rules[kind.verb], false, false
-    for _, rule in ipairs(rules) do
-      per_client = per_client or rule.per_client
-      on_calls = on_calls or rule.arguments ~= nil or rule.call ~= nil
-    end
-    M.n_rules = M.n_rules + #rules
-    M.kinds[kind.verb] = {
-      has_rules = #rules > 0 or is_looked_at(kind.verb),
-      per_client = per_client,
-      on_calls = on_calls,
-      watched = #rules > 0 or foresee.names_any(kind.verb),
-    }
-  end
-  for _, component in ipairs(M.components) do
-    component.json = core.encode(component.definition)
-  end
-  foresee.look()
 end
 
 return M

@@ -1,16 +1,12 @@
 -- Transforms of a tool's arguments and calls. A rule is checked where it is written; when the tool is known
--- it is laid against the tool's schema and gives a layer, which maps the arguments of a call from the names
--- it presents to those it found. The layers of one tool are its chain, in the order written: a call passes
--- them from the last to the first.
---
--- A call's arguments stay text all the way: names are put in other places, values are not touched.
+-- it is applied to the tool's schema and gives a layer, which maps the arguments of a call from the names
+-- it presents to those it found. The layers of one tool are its chain, in the order written; what a call does
+-- with them is in calls.lua.
 local core = require "lunette.core"
 local check = require "lunette.check"
-local components = require "lunette.components"
-local contexts = require "lunette.ctx"
-local errors = require "lunette.errors"
 local json_text = require "lunette.json_text"
 local schema_edit = require "lunette.schema_edit"
+local schema_lists = require "lunette.schema_lists"
 local schema_read = require "lunette.schema_read"
 
 local M = {}
@@ -74,7 +70,7 @@ local function argument(what, given, verb)
   default_of(what .. ".default", a, given.default, verb)
   if given.schema ~= nil then
     if type(given.schema) ~= "boolean" then check.type(what .. ".schema", given.schema, "table") end
-    a.schema = encode(what .. ".schema", components.mark_schema(given.schema))
+    a.schema = encode(what .. ".schema", schema_lists.mark(given.schema))
   end
   if given.type ~= nil then a.type = encode(what .. ".type", given.type) end
   if given.examples ~= nil then a.examples = examples_of(what .. ".examples", given.examples) end
@@ -198,8 +194,8 @@ local function plan_of(rule, doc)
   return plan
 end
 
--- Names that a server may take for the same, with upper and lower case made one: some decoders do.
-local function folded(name) return (name:gsub("\226\132\170", "k"):gsub("\197\191", "s"):lower()) end
+--- Names that a server may take for the same, with upper and lower case made one: some decoders do.
+function M.folded(name) return (name:gsub("\226\132\170", "k"):gsub("\197\191", "s"):lower()) end
 
 -- What maps a call: presented names to the ones before, what may not be sent, what is filled in.
 local function mapping(rule, doc, plan, whose)
@@ -210,7 +206,7 @@ local function mapping(rule, doc, plan, whose)
   end
   for _, name in ipairs(doc.names) do
     local a, p = rule.arguments[name], plan[name]
-    if p and (p.hide or p.new) then layer.refused[folded(name)] = true end
+    if p and (p.hide or p.new) then layer.refused[M.folded(name)] = true end
     if is_sent(a) then
       table.insert(layer.fill, {
         name = name,
@@ -280,127 +276,6 @@ function M.apply(rule, text, verb)
   if edited ~= there then text = json_text.set_member(text, shape.member, edited) end
   if not layer.maps and not rule.call then layer = nil end
   return text, layer
-end
-
--- --- a call ----------------------------------------------------------------------------------------
-
-local function refuse(format, ...) errors.error(-32602, format:format(...)) end
-
-local function check_sent(layer, name)
-  if layer.presented[name] then return end
-  if layer.refused[folded(name)] then refuse("Invalid arguments: there is no argument %s", name) end
-end
-
-local function filled(layer, fill, ctx)
-  if fill.text then return fill.text end
-  local value = fill.compute(ctx)
-  if value == nil then
-    if not fill.required then return nil end
-    error(("%s: the default of %s gave nothing, and the server requires it"):format(layer.rule.where, fill.name), 0)
-  end
-  local ok, text = pcall(core.encode, value, "the default of " .. fill.name)
-  if not ok then error(("%s: %s"):format(layer.rule.where, tostring(text)), 0) end
-  return text
-end
-
--- Arguments (text) as the layer found them, of arguments as it presents them.
-local function map(layer, text, ctx)
-  if not layer.maps then return text end
-  local there, added = {}, {}
-  for _, span in ipairs(core.spans(text)) do
-    check_sent(layer, span.name)
-    there[layer.native[span.name] or span.name] = true
-  end
-  for _, fill in ipairs(layer.fill) do
-    if not there[fill.name] then
-      local value = filled(layer, fill, ctx)
-      if value then added[#added + 1] = fill.key .. ":" .. value end
-    end
-  end
-  return json_text.edit_items(text, function(name) return nil, layer.native[name] end, added)
-end
-
-local function arguments_text()
-  local text = core.arguments()
-  if not text or text == "null" then return nil end
-  if text:sub(1, 1) ~= "{" then refuse "Invalid arguments: they must be an object" end
-  return text
-end
-
-local function check_args(args)
-  if type(args) ~= "table" then
-    error(("%s: forward wants the arguments, not %s"):format(core.where(), check.describe(args)), 0)
-  end
-  return args
-end
-
--- An argument's name as the server has it; refuses those that are not there for the client.
-local function native_name(chain, name)
-  for i = #chain, 1, -1 do
-    local layer = chain[i]
-    if layer.maps then
-      check_sent(layer, name)
-      name = layer.native[name] or name
-    end
-  end
-  return name
-end
-
---- A completion's params with the server's names for the prompt's arguments.
-function M.completion(chain, params)
-  local asked, context = params.argument, params.context
-  if type(asked) == "table" and type(asked.name) == "string" then
-    asked.name = native_name(chain, asked.name)
-  end
-  if type(context) == "table" and type(context.arguments) == "table" then
-    local arguments = {}
-    for name, value in pairs(context.arguments) do
-      arguments[native_name(chain, name)] = value
-    end
-    context.arguments = arguments
-  end
-  return params
-end
-
---- The first layer with a `call` function among the lowest `left`, and its place in the chain; nil and 0 without one.
-function M.calling(chain, left)
-  while left > 0 and not chain[left].rule.call do
-    left = left - 1
-  end
-  return chain[left], left
-end
-
---- One step of a call through a chain, of which `left` layers are still to be passed: down to the first `call`
--- function. Gives what that is to be called with: its layer, args, forward. Nothing when there is none: then the
--- call is forwarded, and the answer has come. Each such function has a run of its own, as handlers have.
-function M.step(chain, left, ctx)
-  local given = arguments_text()
-  local function descend(text, from)
-    local layer, at = M.calling(chain, from)
-    for i = from, at + 1, -1 do
-      text = map(chain[i], text, ctx)
-    end
-    return text, at, layer
-  end
-  -- What was not there and needs nothing is left out.
-  local function send(text, rest, seconds)
-    core.forward_arguments((given or text ~= "{}") and text or nil, seconds, rest)
-  end
-  local text, at, layer = descend(given or "{}", left)
-  if not layer then return send(text, 0) end
-  -- What may not be sent is refused before the function sees it.
-  for _, span in ipairs(core.spans(text)) do
-    if layer.maps then check_sent(layer, span.name) end
-  end
-  local args = core.decode(text)
-  local function forward(changed, how)
-    contexts.own(ctx, "forward")
-    local seconds = check.forward_options(how)
-    local mapped, rest = descend(map(layer, core.merge(text, check_args(changed or args)), ctx), at - 1)
-    send(mapped, rest, seconds)
-    return core.answer()
-  end
-  return layer, args, forward
 end
 
 return M

@@ -12,6 +12,11 @@ local state = require "lunette.state"
 
 local M = {}
 
+local kinds = {}
+for _, kind in ipairs(state.KINDS) do
+  kinds[kind.verb] = kind
+end
+
 -- Names among which one that is near is looked for: it takes its time.
 local MANY = 500
 
@@ -156,8 +161,9 @@ local function look_at_hook(view, hook)
 end
 
 --- Looks at what the rules of a kind made of all the items that there are. quietly: told to who asks only.
-function M.look(kind, items, quietly)
+function M.look(verb, items, quietly)
   if #items == 0 then return end
+  local kind = kinds[verb]
   local view = setmetatable({ kind = kind, items = items, quietly = quietly }, {
     -- `all`, when first asked for: mostly it isn't.
     __index = function(self, key)

@@ -229,9 +229,10 @@ static void limit_memory(lua_State *L, struct ln_policy *p) {
 
 LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p) {
   struct ln_policy_decls *d = &p->decls;
-  ln_vm_require(L, "lunette.state");
-  lua_getfield(L, -1, "close");
+  ln_vm_require(L, "lunette.finish");
+  lua_getfield(L, -1, "finish");
   lua_call(L, 0, 0);
+  ln_vm_require(L, "lunette.state");
   d->upstreams = read_all(L, p, "upstreams", sizeof *d->upstreams, read_upstream, &d->n_upstreams);
   d->hooks = read_all(L, p, "hooks", sizeof *d->hooks, read_hook, &d->n_hooks);
   d->components =

@@ -5,6 +5,7 @@ local output = require "lunette.cli.output"
 local session = require "lunette.cli.session"
 local targets = require "lunette.cli.targets"
 local text = require "lunette.cli.text"
+local traceback = require "lunette.traceback"
 
 local M = {}
 
@@ -40,7 +41,7 @@ local function check(options, target)
   if ok then
     output.out(("%s: ok (%s)\n"):format(text.clean(target.text), summary(app:declarations())))
   else
-    output.err(text.clean(session.load_error(why)), "\n")
+    output.err(text.clean(traceback.of_load(why)), "\n")
   end
   app:close()
   return ok

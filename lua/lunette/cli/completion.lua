@@ -125,24 +125,23 @@ local function write(list)
   end
 end
 
-local function names()
+local function names(commands)
   local list = {}
-  for i, command in ipairs(require("lunette.cli").commands) do
+  for i, command in ipairs(commands) do
     list[i] = command.name
   end
   return table.concat(list, ", ")
 end
 
-function M.run(options, _, words)
+function M.run(options, _, words, cli)
   if options.shell == "words" and words then
-    local cli = require "lunette.cli"
     write(complete.candidates(words, cli.commands, cli.module))
     return 0
   end
   if words then session.usage "takes the name of a shell and no more" end
   local script = scripts[options.shell or ""]
   if not script then session.usage "which shell? bash, zsh or fish" end
-  output.out((script:gsub("COMMANDS", names(), 1)))
+  output.out((script:gsub("COMMANDS", names(cli.commands), 1)))
   return 0
 end
 

@@ -8,8 +8,9 @@ local M = {}
 
 -- In the order that help shows. Each is a module of this folder:
 --   describe(parser)          adds its options to an argparse parser that has its name
---   run(options, words, command)  does the work and returns the exit code. words: the positional words and
---                             --policy's in the order written; command: what stands after "--", or nil
+--   run(options, words, command, cli)  does the work and returns the exit code. words: the positional words and
+--                             --policy's in the order written; command: what stands after "--", or nil; cli: this
+--                             module, for the command that is about the others
 local commands = {
   { name = "run", what = "serve clients, over stdio or HTTP" },
   { name = "check", what = "load policies and say what is wrong with them" },
@@ -137,7 +138,7 @@ local function dispatch(argv)
   local seen = {}
   local ok, options = parser_for(command, seen):pparse(words)
   if not ok then return usage(name, options) end
-  local code = require("lunette.cli." .. name).run(options, seen, after)
+  local code = require("lunette.cli." .. name).run(options, seen, after, M)
   require("lunette.cli.output").flush()
   return code
 end

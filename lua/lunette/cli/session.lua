@@ -3,6 +3,7 @@ local core = require "lunette.cli.core"
 local json = require "lunette.cli.json"
 local output = require "lunette.cli.output"
 local targets = require "lunette.cli.targets"
+local traceback = require "lunette.traceback"
 
 local M = {}
 
@@ -53,22 +54,6 @@ function M.usage(format, ...) error({ usage = select("#", ...) > 0 and format:fo
 --- Ends the command with exit code 1.
 function M.fail(format, ...) error({ failure = select("#", ...) > 0 and format:format(...) or format }, 0) end
 
--- Frames that say nothing to who wrote the policy.
-local function is_ours(frame) return frame:find "^%s*%[C%]" ~= nil or frame:find "^%s*lunette/" ~= nil end
-
---- A load error without what only shows how Lunette came to the policy's file: the traceback stays when the
--- fault is inside a function that the file called.
-function M.load_error(why)
-  local message, traceback = why:match "^(.-)\nstack traceback:\n(.*)$"
-  if not message then return why end
-  local frames = {}
-  for frame in traceback:gmatch "[^\n]+" do
-    if not is_ours(frame) then frames[#frames + 1] = frame end
-  end
-  if #frames <= 1 then return message end
-  return message .. "\nstack traceback:\n" .. table.concat(frames, "\n")
-end
-
 --- An app with the targets loaded. level: the log's, unless the options say.
 function M.load(options, words, command, level)
   local list, why = targets.collect(words, command)
@@ -78,7 +63,7 @@ function M.load(options, words, command, level)
   ok, why = app:load(list)
   if not ok then
     app:close()
-    M.fail("%s", M.load_error(why))
+    M.fail("%s", traceback.of_load(why))
   end
   return app
 end

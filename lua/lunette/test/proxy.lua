@@ -6,7 +6,7 @@ local clients = require "lunette.test.client"
 local core = require "lunette.core"
 local http = require "lunette.test.http"
 local servers = require "lunette.test.server"
-local session = require "lunette.cli.session"
+local traceback = require "lunette.traceback"
 local targets = require "lunette.cli.targets"
 local wire = require "lunette.test.wire"
 
@@ -101,7 +101,7 @@ local function load(options, list)
   local ok, why = app:load(list)
   if ok then return app end
   app:close()
-  wire.fail("%s", session.load_error(why))
+  wire.fail("%s", traceback.of_load(why))
 end
 
 -- A policy without servers of its own gets the test's, as it would get a target's.
@@ -197,7 +197,7 @@ function Proxy:reload(options)
   local list = targets_of(given and options or self.options)
   if #self.declared > 0 then table.insert(list, 1, declaring(self.declared)) end
   local why = with_env(options.env or self.options.env or {}, function() return select(2, self.app:reload(list)) end)
-  if why then wire.fail("%s", session.load_error(why)) end
+  if why then wire.fail("%s", traceback.of_load(why)) end
   play(self.app, self.servers)
 end
 

@@ -2,8 +2,8 @@
 -- itself says. One may be used by several proxies; each session that Lunette opens with it is an MCP session of
 -- its own.
 local check = require "lunette.check"
-local components = require "lunette.components"
 local core = require "lunette.core"
+local schema_lists = require "lunette.schema_lists"
 local wire = require "lunette.test.wire"
 
 local M = {}
@@ -140,8 +140,8 @@ local function definition(kind, item)
   for key, value in pairs(item) do
     if not own[key] then out[key] = value end
   end
-  if kind == "tools" then out.inputSchema = components.mark_schema(out.inputSchema or { type = "object" }) end
-  if kind == "tools" and out.outputSchema then components.mark_schema(out.outputSchema) end
+  if kind == "tools" then out.inputSchema = schema_lists.mark(out.inputSchema or { type = "object" }) end
+  if kind == "tools" and out.outputSchema then schema_lists.mark(out.outputSchema) end
   return out
 end
 
