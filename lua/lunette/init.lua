@@ -1,18 +1,18 @@
 -- lunette: the one import of a policy. What each function takes and gives is in types.lua, for people
 -- and editors alike, and in the folder's README.
 local core = require "lunette.core"
-local check = require "lunette.check"
-local components = require "lunette.components"
-local config_file = require "lunette.config_file"
-local contexts = require "lunette.ctx"
-local errors = require "lunette.errors"
-local hooks = require "lunette.hooks"
-local http = require "lunette.http"
-local json = require "lunette.json"
-local rules = require "lunette.rules"
-local settings = require "lunette.settings"
-local state = require "lunette.state"
-local upstreams = require "lunette.upstreams"
+local check = require "lunette.base.check"
+local components = require "lunette.running.components"
+local config_file = require "lunette.config.file"
+local contexts = require "lunette.running.ctx"
+local errors = require "lunette.running.errors"
+local hooks = require "lunette.running.hooks"
+local http = require "lunette.lib.http"
+local json = require "lunette.lib.json"
+local rules = require "lunette.rules.rules"
+local settings = require "lunette.config.settings"
+local state = require "lunette.base.state"
+local upstreams = require "lunette.config.upstreams"
 
 -- (Named for editors: those that find this file rather than types.lua know what is in it.)
 ---@type lunette
@@ -31,8 +31,8 @@ local lunette = {
   json = json.json,
   array = json.array,
   null = json.null,
-  log = check.closed("lunette.log", require "lunette.log"),
-  shared = check.closed("lunette.shared", require "lunette.shared"),
+  log = check.closed("lunette.log", require "lunette.lib.log"),
+  shared = check.closed("lunette.shared", require "lunette.lib.shared"),
   configure = settings.configure,
   now = core.now,
 }
@@ -135,7 +135,7 @@ function lunette.sleep(seconds)
   core.sleep(seconds)
 end
 
-require "lunette.limits"
+require "lunette.loading.limits"
 
 -- The last searcher of require: instead of each place that was looked at, what to do. One that a policy adds behind
 -- it is still asked.

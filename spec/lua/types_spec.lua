@@ -82,7 +82,7 @@ describe("types.lua", function()
 
   it("tells of ctx's methods and fields", function()
     local methods, facts = {}, {}
-    local text = "\n" .. slurp "ctx.lua"
+    local text = "\n" .. slurp "running/ctx.lua"
     for name, params in text:gmatch "\nfunction methods%.([%w_]+)%(self,?%s*(.-)%)" do
       methods[name] = { params = select(2, params:gsub("[%w_]+", "")) }
     end
@@ -101,12 +101,12 @@ describe("types.lua", function()
   end
 
   for class, from in pairs {
-    ["lunette.UpstreamOptions"] = { "upstreams.lua", "\nlocal known = " },
-    ["lunette.SelectorTable"] = { "selector.lua", "\nlocal known = " },
-    ["lunette.HttpOptions"] = { "http.lua", "\nlocal known = " },
-    ["lunette.Settings"] = { "settings.lua", "\nlocal known = " },
-    ["lunette.ToolArgumentChanges"] = { "transform.lua", "\nlocal options = {\n  tools = " },
-    ["lunette.ArgumentChanges"] = { "transform.lua", "\n  prompts = " },
+    ["lunette.UpstreamOptions"] = { "config/upstreams.lua", "\nlocal known = " },
+    ["lunette.SelectorTable"] = { "rules/selector.lua", "\nlocal known = " },
+    ["lunette.HttpOptions"] = { "lib/http.lua", "\nlocal known = " },
+    ["lunette.Settings"] = { "config/settings.lua", "\nlocal known = " },
+    ["lunette.ToolArgumentChanges"] = { "rules/transform.lua", "\nlocal options = {\n  tools = " },
+    ["lunette.ArgumentChanges"] = { "rules/transform.lua", "\n  prompts = " },
   } do
     it("tells of the options of " .. class, function()
       local known, told = {}, {}
@@ -143,7 +143,7 @@ describe("types.lua", function()
         options.policy = function(_, checks) known = checks return print end
         require "lunette.policy.%s"
         known.list = nil
-        return table.concat(require("lunette.check").sorted(known), " ")]==]):format(name))
+        return table.concat(require("lunette.base.check").sorted(known), " ")]==]):format(name))
       local told = {}
       for field in pairs(annotations.fields(of_policies, "lunette.policy." .. name)) do told[#told + 1] = field end
       table.sort(told)

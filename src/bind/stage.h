@@ -1,4 +1,4 @@
-/* The stage on which policies are tried (lunette/test.lua): a real host whose clients and servers
+/* The stage on which policies are tried (lunette/test/): a real host whose clients and servers
  * are played by Lua. Messages are texts, as they would be on a pipe; what the host says to either
  * side waits here as events until Lua asks for them, so that no Lua runs inside the loop. */
 #ifndef LN_BIND_STAGE_H

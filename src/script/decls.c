@@ -1,6 +1,6 @@
-/* What a policy declared, copied out of the Lua side's "lunette.state" as plain data. The Lua side
- * has checked every value where it was given, with the caller's file and line; here shapes are only
- * trusted as far as a wrong one must not crash.
+/* What a policy declared, copied out of the Lua side's "lunette.base.state" as plain data. The Lua
+ * side has checked every value where it was given, with the caller's file and line; here shapes are
+ * only trusted as far as a wrong one must not crash.
  *
  * The copies live in blocks that the policy frees; Lua may throw half-way, so each is linked in
  * before it is filled. */
@@ -229,10 +229,10 @@ static void limit_memory(lua_State *L, struct ln_policy *p) {
 
 LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p) {
   struct ln_policy_decls *d = &p->decls;
-  ln_vm_require(L, "lunette.finish");
+  ln_vm_require(L, "lunette.loading.finish");
   lua_getfield(L, -1, "finish");
   lua_call(L, 0, 0);
-  ln_vm_require(L, "lunette.state");
+  ln_vm_require(L, "lunette.base.state");
   d->upstreams = read_all(L, p, "upstreams", sizeof *d->upstreams, read_upstream, &d->n_upstreams);
   d->hooks = read_all(L, p, "hooks", sizeof *d->hooks, read_hook, &d->n_hooks);
   d->components =

@@ -6,10 +6,10 @@
 #include "base/base.h"
 
 struct ln_lua_module {
-  const char *name; /* "lunette.rules" */
+  const char *name; /* "lunette.base.check" */
   const char *text; /* source, NUL-terminated */
   size_t len;       /* without the NUL */
-  const char *path; /* "lunette/rules.lua": what tracebacks show */
+  const char *path; /* "lunette/base/check.lua": what tracebacks show */
 };
 
 /* Ends with a row whose name is NULL. */

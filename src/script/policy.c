@@ -12,7 +12,7 @@
  * start or reload. */
 #define LOAD_LIMIT_NS 10000000000ull
 
-/* What holds until the policy has said otherwise (lunette/settings.lua has the same). */
+/* What holds until the policy has said otherwise (lunette/config/settings.lua has the same). */
 #define LOAD_PATIENCE_NS 10000000000ull
 enum { LOAD_MEMORY = 256 << 20 };
 
@@ -43,7 +43,7 @@ struct load {
 static void job_prepare(lua_State *L, void *arg) {
   struct ln_policy *p = arg;
   ln_vm_require(L, "lunette");
-  ln_vm_require(L, "lunette.run");
+  ln_vm_require(L, "lunette.running.main");
   for (size_t i = 0; i < LN_ENTRIES; i++) {
     lua_getfield(L, -1, entry_names[i]);
     luaL_checktype(L, -1, LUA_TFUNCTION);
@@ -69,7 +69,7 @@ static void job_target(lua_State *L, void *arg) {
   }
   static const char *const makers[] = {
       [LN_TARGET_JSON] = "json", [LN_TARGET_URL] = "url", [LN_TARGET_COMMAND] = "command"};
-  ln_vm_require(L, "lunette.targets");
+  ln_vm_require(L, "lunette.config.targets");
   lua_getfield(L, -1, makers[t->kind]);
   lua_pushstring(L, t->text);
   lua_newtable(L);
@@ -231,7 +231,7 @@ void ln_policy_cancel(struct ln_policy *p, struct ln_exchange *x) {
 
 static void job_session_end(lua_State *L, void *arg) {
   const uint64_t *key = arg;
-  ln_vm_require(L, "lunette.ctx");
+  ln_vm_require(L, "lunette.running.ctx");
   lua_getfield(L, -1, "session_end");
   lua_pushnumber(L, (double)*key);
   lua_call(L, 1, 0);

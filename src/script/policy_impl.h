@@ -1,5 +1,5 @@
 /* The inside of a policy, for the files of script/ and bind/. The Lua side keeps what the policy
- * file declared in the table of "lunette.state"; what the proxy needs of it is copied out as
+ * file declared in the table of "lunette.base.state"; what the proxy needs of it is copied out as
  * plain data when loading is done, and never changes after. */
 #ifndef LN_SCRIPT_POLICY_IMPL_H
 #define LN_SCRIPT_POLICY_IMPL_H
@@ -39,7 +39,7 @@ struct ln_whom {
 LN_THROWS void ln_whom_push(struct lua_State *L, struct ln_whom whom);
 LN_THROWS const struct ln_whom *ln_whom_at(struct lua_State *L, int idx);
 
-/* A chain of the Lua side's (lunette/transform.lua). */
+/* A chain of the Lua side's (lunette/rules/transform.lua). */
 struct ln_transform {
   uint32_t refs;
   struct ln_policy *policy; /* not counted */

@@ -1,4 +1,4 @@
-/* Lists: the rules of a kind applied to items. The Lua side decides (lunette/rules.lua); here items
+/* Lists: the rules of a kind applied to items. The Lua side decides (lunette/rules/); here items
  * go in as names, their JSON is decoded only for a rule that looks, and what a rule edited is laid
  * over the server's own definition. */
 #include <lauxlib.h>

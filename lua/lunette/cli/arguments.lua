@@ -1,6 +1,6 @@
 -- key=value words as the arguments of a tool or prompt. Values stay the bytes that were written: 1.0 or
 -- a long integer is sent as it stands.
-local json = require "lunette.cli.json"
+local json = require "lunette.base.raw_json"
 local text = require "lunette.cli.text"
 
 local M = {}

@@ -2,11 +2,11 @@
 local arguments = require "lunette.cli.arguments"
 local content = require "lunette.cli.content"
 local core = require "lunette.cli.core"
-local json = require "lunette.cli.json"
+local json = require "lunette.base.raw_json"
 local shared = require "lunette.cli.options"
 local output = require "lunette.cli.output"
 local session = require "lunette.cli.session"
-local targets = require "lunette.cli.targets"
+local targets = require "lunette.config.words"
 local text = require "lunette.cli.text"
 
 local M = {}
@@ -79,7 +79,7 @@ function M.hint(client, kind, name)
   for _, other in ipairs(names) do
     if #name > 2 and other:sub(-#name) == name then return ("; did you mean %s?"):format(other) end
   end
-  return require("lunette.check").suggest(name, names)
+  return require("lunette.base.check").suggest(name, names)
 end
 
 -- The content; where that has no text, the structured result.

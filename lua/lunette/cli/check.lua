@@ -3,9 +3,9 @@ local core = require "lunette.cli.core"
 local shared = require "lunette.cli.options"
 local output = require "lunette.cli.output"
 local session = require "lunette.cli.session"
-local targets = require "lunette.cli.targets"
+local targets = require "lunette.config.words"
 local text = require "lunette.cli.text"
-local traceback = require "lunette.traceback"
+local traceback = require "lunette.base.traceback"
 
 local M = {}
 

@@ -1,7 +1,7 @@
 -- What may come next on a command line: the one engine behind all shells' completion (completion.lua). It is
 -- given the words after the program's name, the last of which is being written, and gives candidates; what
 -- only a shell can tell (files, commands) it asks the shell to.
-local targets = require "lunette.cli.targets"
+local targets = require "lunette.config.words"
 
 local M = {}
 
@@ -101,7 +101,7 @@ local function with_client(words, policies, command, fn)
 end
 
 local function items_of(client, session, kind)
-  local json, items = require "lunette.cli.json", {}
+  local json, items = require "lunette.base.raw_json", {}
   for i, raw in ipairs(client:items(session.KINDS[kind]) or {}) do
     items[i] = json.decode(raw)
   end
@@ -150,7 +150,7 @@ local function add_arguments(list, kind, name, pairs_)
       return
     end
     local properties = type(item.inputSchema) == "table" and item.inputSchema.properties
-    for _, key in ipairs(require("lunette.check").sorted(type(properties) == "table" and properties or {})) do
+    for _, key in ipairs(require("lunette.base.check").sorted(type(properties) == "table" and properties or {})) do
       add_argument(list, key, properties[key], given)
     end
   end

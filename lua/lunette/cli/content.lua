@@ -1,6 +1,6 @@
 -- What tools, resources and prompts give, for people: text as text, everything else in a line that says what
 -- it is. On a terminal nothing is printed that the terminal would obey.
-local json = require "lunette.cli.json"
+local json = require "lunette.base.raw_json"
 local text = require "lunette.cli.text"
 
 local M = {}

@@ -1,6 +1,6 @@
 -- Definitions (raw JSON) as lines for people, and what is different between two of them. A person decides by what is
 -- shown here, so all that is there is shown: characters that have no look, or turn text around, as \u{…}.
-local json = require "lunette.cli.json"
+local json = require "lunette.base.raw_json"
 local text = require "lunette.cli.text"
 
 local M = {}

@@ -68,7 +68,7 @@ local function unknown(name)
   for i, command in ipairs(commands) do
     names[i] = command.name
   end
-  return usage(nil, ("there is no command %q%s"):format(name, require("lunette.check").suggest(name, names)))
+  return usage(nil, ("there is no command %q%s"):format(name, require("lunette.base.check").suggest(name, names)))
 end
 
 local function parser_for(command, words)
@@ -132,7 +132,7 @@ local function dispatch(argv)
   if name:find "^%-" then return usage(nil, ("a command comes first, as in: lunette run %s"):format(name)) end
   local command = find(name)
   if not command then return unknown(name) end
-  local words, after = require("lunette.cli.targets").split { unpack(argv, 2) }
+  local words, after = require("lunette.config.words").split { unpack(argv, 2) }
   if asks_help(words) then return help(name) end
   if simple[name] then return simple[name](words) end
   local seen = {}

@@ -2,7 +2,7 @@
 -- it. It reads and writes the two files of that policy and connects to nothing: what is approved is what was shown.
 local core = require "lunette.cli.core"
 local definition = require "lunette.cli.definition"
-local json = require "lunette.cli.json"
+local json = require "lunette.base.raw_json"
 local output = require "lunette.cli.output"
 local session = require "lunette.cli.session"
 local text = require "lunette.cli.text"

@@ -7,10 +7,10 @@
 -- check, which gets what was written (nil when nothing was) and gives what to use. Complaints carry the
 -- file and line of who wrote the options.
 local core = require "lunette.core"
-local check = require "lunette.check"
-local selector = require "lunette.selector"
-local state = require "lunette.state"
-local upstreams = require "lunette.upstreams"
+local check = require "lunette.base.check"
+local selector = require "lunette.rules.selector"
+local state = require "lunette.base.state"
+local upstreams = require "lunette.config.upstreams"
 
 local M = { fail = check.fail }
 

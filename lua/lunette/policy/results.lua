@@ -1,7 +1,7 @@
 -- What calls of tools give in the end, for policies that look at results. A call that its client wants as a task
 -- is answered with the task alone; what it gives comes by tasks/result.
-local errors = require "lunette.errors"
-local hooks = require "lunette.hooks"
+local errors = require "lunette.running.errors"
+local hooks = require "lunette.running.hooks"
 
 local KEPT = 1000 -- tasks a session
 

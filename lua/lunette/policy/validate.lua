@@ -1,10 +1,10 @@
 -- validate: arguments and structured results are held against the schemas that clients are shown. A model that
 -- gets a name wrong reads what would be right, and a server need not be trusted to look; what a server answers
--- against its own word reaches nobody. Schemas are JSON Schema (lunette/schema_validate.lua).
+-- against its own word reaches nobody. Schemas are JSON Schema (lunette/schema/validate.lua).
 local lunette = require "lunette"
 local options = require "lunette.policy.options"
 local on_results = require "lunette.policy.results"
-local schema_validate = require "lunette.schema_validate"
+local schema_validate = require "lunette.schema.validate"
 
 local KEPT = 1000 -- schemas
 

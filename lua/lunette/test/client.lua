@@ -1,5 +1,5 @@
 -- A client played by a spec: it asks, waits, and answers what it is asked by what the spec wrote down.
-local check = require "lunette.check"
+local check = require "lunette.base.check"
 local core = require "lunette.core"
 local wire = require "lunette.test.wire"
 

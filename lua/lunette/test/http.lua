@@ -1,6 +1,6 @@
 -- The HTTP that a policy asks for (lunette.http), answered by a spec's function: what it is given, and what of what
 -- it gives becomes a response. Requests come and responses go as HTTP writes them, through the real parser.
-local json = require "lunette.json"
+local json = require "lunette.lib.json"
 local wire = require "lunette.test.wire"
 
 local M = {}

@@ -1,6 +1,7 @@
 -- What both sides of the stage say: JSON-RPC texts, and the errors that a spec is shown.
+local check = require "lunette.base.check"
 local core = require "lunette.core"
-local json = require "lunette.cli.json"
+local json = require "lunette.base.raw_json"
 
 local M = {}
 
@@ -23,7 +24,6 @@ end
 
 --- Raises unless the options are known ones of the right types. known: name → type, or several "a|b".
 function M.check(what, options, known)
-  local check = require "lunette.check"
   if type(options) ~= "table" then M.fail("%s must be a table, not %s", what, check.describe(options)) end
   check.options(what, options, known)
   for name, wanted in pairs(known) do
@@ -119,7 +119,7 @@ function M.is_rpc(value) return type(value) == "table" and type(rawget(value, "c
 --- The texts of a result's content, lines of their own.
 function M.text(result)
   local out = {}
-  if type(result) ~= "table" then M.fail("a result is a table, not %s", require("lunette.check").describe(result)) end
+  if type(result) ~= "table" then M.fail("a result is a table, not %s", check.describe(result)) end
   local blocks = result.content or result.contents
   if result.messages then
     blocks = {}

@@ -216,15 +216,15 @@ lunette.prompts.add { name = "review", arguments = { { name = "path", required =
   end)
 
   it("takes its own modules from a folder for development", function()
-    os.execute("mkdir -p " .. support.dir() .. "/tree/lunette")
+    os.execute("mkdir -p " .. support.dir() .. "/tree/lunette/lib")
     support.write("tree/lunette/extra.lua", "return { where = debug.getinfo(1, 'S').source }")
-    support.write("tree/lunette/json.lua", "\nerror 'mine'")
+    support.write("tree/lunette/lib/json.lua", "\nerror 'mine'")
     ffi.cdef "int setenv(const char *, const char *, int); int unsetenv(const char *);"
     ffi.C.setenv("LUNETTE_LUA", support.dir() .. "/tree", 1)
     local _, why = support.load ""
     ffi.C.unsetenv "LUNETTE_LUA"
-    assert.truthy(why:find("lunette/json.lua:2: mine", 1, true), why)
-    os.remove(support.dir() .. "/tree/lunette/json.lua")
+    assert.truthy(why:find("lunette/lib/json.lua:2: mine", 1, true), why)
+    os.remove(support.dir() .. "/tree/lunette/lib/json.lua")
     ffi.C.setenv("LUNETTE_LUA", support.dir() .. "/tree", 1)
     local loaded, reason = support.load "assert(require 'lunette.extra'.where == '=lunette/extra.lua')"
     ffi.C.unsetenv "LUNETTE_LUA"

@@ -172,7 +172,7 @@ describe("a handler", function()
     assert.truthy(log:find("policy.lua:1: ", 1, true), log)
     assert.truthy(log:find("policy.lua:2: attempt to index", 1, true), log)
     assert.truthy(log:find(" ← [^\n]-policy%.lua:3: in function 'fn'$"), log)
-    assert.falsy(log:find("lunette/run.lua", 1, true) or log:find("traceback", 1, true), log)
+    assert.falsy(log:find("lunette/running/main.lua", 1, true) or log:find("traceback", 1, true), log)
   end)
 
   it("that raises what is no text fails too", function()

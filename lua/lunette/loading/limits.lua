@@ -1,0 +1,74 @@
+-- What a policy may not do, since it would do it to the proxy with all its clients: take its limits off, end
+-- it, read or write what carries the protocol. Loaded for what it changes; it gives nothing.
+local core = require "lunette.core"
+local check = require "lunette.base.check"
+
+-- No hook, and so no limit, reaches a message handler that runs because the time was up: none runs then.
+local raw_xpcall = xpcall
+function xpcall(fn, handler, ...) -- luacheck: ignore 121
+  return raw_xpcall(fn, function(...)
+    if core.expired() then return (...) end
+    return handler(...)
+  end, ...)
+end
+
+-- Compiled code can't be stopped: whether there is any is the settings' affair.
+function jit.on() -- luacheck: ignore 122
+  check.fail "jit.on would take the time limit off handlers; lunette.configure { jit = true } does so openly"
+end
+
+-- The hook is the time limit's, and the registry holds what all handlers run by.
+for _, name in ipairs { "sethook", "getregistry", "debug" } do
+  debug[name] = function() -- luacheck: ignore 122
+    check.fail("debug.%s is not for policies", name)
+  end
+end
+
+-- A metatable of texts, numbers, functions and so on is that of all there are.
+local set = debug.setmetatable
+function debug.setmetatable(value, ...) -- luacheck: ignore 122
+  if type(value) ~= "table" and type(value) ~= "userdata" then
+    check.fail("debug.setmetatable of a %s would change every other, Lunette's own among them", type(value))
+  end
+  return set(value, ...)
+end
+
+-- What Lunette's own functions and C's stand on would lead there too.
+local getinfo = debug.getinfo
+for _, name in ipairs { "getupvalue", "setupvalue", "upvalueid", "upvaluejoin" } do
+  local raw = debug[name]
+  debug[name] = function(...) -- luacheck: ignore 122
+    for i = 1, select("#", ...) do
+      local fn = select(i, ...)
+      local info = type(fn) == "function" and getinfo(fn, "S")
+      if info and (info.what == "C" or info.source:find "^=lunette/") then
+        check.fail("debug.%s is for a policy's own functions only", name)
+      end
+    end
+    return raw(...)
+  end
+end
+
+-- Ending the process is the proxy's affair, not a policy's.
+function os.exit() -- luacheck: ignore
+  check.fail "os.exit would end the proxy with all its clients"
+end
+
+-- How numbers are written is the whole process's affair too.
+local setlocale = os.setlocale
+function os.setlocale(locale, ...) -- luacheck: ignore
+  if locale ~= nil then check.fail "os.setlocale would change how all of the proxy writes numbers" end
+  return setlocale(locale, ...)
+end
+
+-- What comes in there are the client's messages.
+local lines = io.lines
+function io.lines(name, ...) -- luacheck: ignore
+  if name == nil then check.fail "io.lines without a file would read what clients send" end
+  return lines(name, ...)
+end
+function io.read() -- luacheck: ignore
+  check.fail "io.read would read what clients send; open a file and read from that"
+end
+io.stdin = assert(io.open "/dev/null") -- luacheck: ignore
+io.input(io.stdin)

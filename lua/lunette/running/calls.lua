@@ -1,0 +1,132 @@
+-- A call on its way through the transforms of its tool: from the last layer of its chain to the first, each of
+-- which maps the arguments from the names it presents to those it found (rules/transform.lua). They stay text all the
+-- way: names are put in other places, values are not touched.
+local core = require "lunette.core"
+local check = require "lunette.base.check"
+local contexts = require "lunette.running.ctx"
+local errors = require "lunette.running.errors"
+local json_text = require "lunette.base.json_text"
+local transform = require "lunette.rules.transform"
+
+local M = {}
+
+local function refuse(format, ...) errors.error(-32602, format:format(...)) end
+
+local function check_sent(layer, name)
+  if layer.presented[name] then return end
+  if layer.refused[transform.folded(name)] then refuse("Invalid arguments: there is no argument %s", name) end
+end
+
+local function filled(layer, fill, ctx)
+  if fill.text then return fill.text end
+  local value = fill.compute(ctx)
+  if value == nil then
+    if not fill.required then return nil end
+    error(("%s: the default of %s gave nothing, and the server requires it"):format(layer.rule.where, fill.name), 0)
+  end
+  local ok, text = pcall(core.encode, value, "the default of " .. fill.name)
+  if not ok then error(("%s: %s"):format(layer.rule.where, tostring(text)), 0) end
+  return text
+end
+
+-- Arguments (text) as the layer found them, of arguments as it presents them.
+local function map(layer, text, ctx)
+  if not layer.maps then return text end
+  local there, added = {}, {}
+  for _, span in ipairs(core.spans(text)) do
+    check_sent(layer, span.name)
+    there[layer.native[span.name] or span.name] = true
+  end
+  for _, fill in ipairs(layer.fill) do
+    if not there[fill.name] then
+      local value = filled(layer, fill, ctx)
+      if value then added[#added + 1] = fill.key .. ":" .. value end
+    end
+  end
+  return json_text.edit_items(text, function(name) return nil, layer.native[name] end, added)
+end
+
+local function arguments_text()
+  local text = core.arguments()
+  if not text or text == "null" then return nil end
+  if text:sub(1, 1) ~= "{" then refuse "Invalid arguments: they must be an object" end
+  return text
+end
+
+local function check_args(args)
+  if type(args) ~= "table" then
+    error(("%s: forward wants the arguments, not %s"):format(core.where(), check.describe(args)), 0)
+  end
+  return args
+end
+
+-- An argument's name as the server has it; refuses those that are not there for the client.
+local function native_name(chain, name)
+  for i = #chain, 1, -1 do
+    local layer = chain[i]
+    if layer.maps then
+      check_sent(layer, name)
+      name = layer.native[name] or name
+    end
+  end
+  return name
+end
+
+--- A completion's params with the server's names for the prompt's arguments.
+function M.completion(chain, params)
+  local asked, context = params.argument, params.context
+  if type(asked) == "table" and type(asked.name) == "string" then
+    asked.name = native_name(chain, asked.name)
+  end
+  if type(context) == "table" and type(context.arguments) == "table" then
+    local arguments = {}
+    for name, value in pairs(context.arguments) do
+      arguments[native_name(chain, name)] = value
+    end
+    context.arguments = arguments
+  end
+  return params
+end
+
+--- The first layer with a `call` function among the lowest `left`, and its place in the chain; nil and 0 without one.
+function M.calling(chain, left)
+  while left > 0 and not chain[left].rule.call do
+    left = left - 1
+  end
+  return chain[left], left
+end
+
+--- One step of a call through a chain, of which `left` layers are still to be passed: down to the first `call`
+-- function. Gives what that is to be called with: its layer, args, forward. Nothing when there is none: then the
+-- call is forwarded, and the answer has come. Each such function has a run of its own, as handlers have.
+function M.step(chain, left, ctx)
+  local given = arguments_text()
+  local function descend(text, from)
+    local layer, at = M.calling(chain, from)
+    for i = from, at + 1, -1 do
+      text = map(chain[i], text, ctx)
+    end
+    return text, at, layer
+  end
+  -- What was not there and needs nothing is left out.
+  local function send(text, rest, seconds)
+    core.forward_arguments((given or text ~= "{}") and text or nil, seconds, rest)
+  end
+  local text, at, layer = descend(given or "{}", left)
+  if not layer then return send(text, 0) end
+  -- What may not be sent is refused before the function sees it.
+  for _, span in ipairs(core.spans(text)) do
+    if layer.maps then check_sent(layer, span.name) end
+  end
+  local args = core.decode(text)
+  local function forward(changed, how)
+    contexts.own(ctx, "forward")
+    local seconds = check.forward_options(how)
+    local mapped, rest = descend(map(layer, core.merge(text, check_args(changed or args)), ctx), at - 1)
+    send(mapped, rest, seconds)
+    return core.answer()
+  end
+  return layer, args, forward
+end
+
+return M
