@@ -2,17 +2,17 @@
 -- and editors alike, and in the folder's README.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
-local components = require "lunette.running.components"
+local state = require "lunette.base.state"
 local config_file = require "lunette.config.file"
+local settings = require "lunette.config.settings"
+local upstreams = require "lunette.config.upstreams"
+local http = require "lunette.lib.http"
+local json = require "lunette.lib.json"
+local rules = require "lunette.rules.declare"
+local components = require "lunette.running.components"
 local contexts = require "lunette.running.ctx"
 local errors = require "lunette.running.errors"
 local hooks = require "lunette.running.hooks"
-local http = require "lunette.lib.http"
-local json = require "lunette.lib.json"
-local rules = require "lunette.rules.rules"
-local settings = require "lunette.config.settings"
-local state = require "lunette.base.state"
-local upstreams = require "lunette.config.upstreams"
 
 -- (Named for editors: those that find this file rather than types.lua know what is in it.)
 ---@type lunette

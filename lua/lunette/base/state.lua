@@ -46,6 +46,12 @@ M.KINDS = {
   { kind = 3, verb = "prompts", thing = "prompt", key = "name", list = "prompts/list", array = "prompts" },
 }
 
+--- The same by their verbs.
+M.BY_VERB = {}
+for _, kind in ipairs(M.KINDS) do
+  M.BY_VERB[kind.verb] = kind
+end
+
 --- The place of the next rule among all: what nests outside what.
 function M.next_position()
   M.position = M.position + 1

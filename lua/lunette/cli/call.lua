@@ -1,13 +1,13 @@
 -- lunette call: calls a tool and prints what it gives.
+local json = require "lunette.base.raw_json"
 local arguments = require "lunette.cli.arguments"
 local content = require "lunette.cli.content"
 local core = require "lunette.cli.core"
-local json = require "lunette.base.raw_json"
 local shared = require "lunette.cli.options"
 local output = require "lunette.cli.output"
 local session = require "lunette.cli.session"
-local targets = require "lunette.config.words"
 local text = require "lunette.cli.text"
+local targets = require "lunette.config.words"
 
 local M = {}
 

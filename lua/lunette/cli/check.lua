@@ -1,11 +1,11 @@
 -- lunette check: loads each policy by itself and says what it declares, or what is wrong with it.
+local traceback = require "lunette.base.traceback"
 local core = require "lunette.cli.core"
 local shared = require "lunette.cli.options"
 local output = require "lunette.cli.output"
 local session = require "lunette.cli.session"
-local targets = require "lunette.config.words"
 local text = require "lunette.cli.text"
-local traceback = require "lunette.base.traceback"
+local targets = require "lunette.config.words"
 
 local M = {}
 

@@ -1,7 +1,7 @@
 -- lunette list: the components that clients see; with --raw what servers offer; with --explain the way
 -- from one to the other, and which rules and handlers chose nothing.
-local core = require "lunette.cli.core"
 local json = require "lunette.base.raw_json"
+local core = require "lunette.cli.core"
 local shared = require "lunette.cli.options"
 local output = require "lunette.cli.output"
 local session = require "lunette.cli.session"

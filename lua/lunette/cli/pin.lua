@@ -1,8 +1,8 @@
 -- lunette pin: shows what the ready policy pin withheld, as what is different from what was approved, and approves
 -- it. It reads and writes the two files of that policy and connects to nothing: what is approved is what was shown.
+local json = require "lunette.base.raw_json"
 local core = require "lunette.cli.core"
 local definition = require "lunette.cli.definition"
-local json = require "lunette.base.raw_json"
 local output = require "lunette.cli.output"
 local session = require "lunette.cli.session"
 local text = require "lunette.cli.text"

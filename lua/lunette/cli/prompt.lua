@@ -1,9 +1,9 @@
 -- lunette prompt: gets a prompt and prints its messages.
+local json = require "lunette.base.raw_json"
 local arguments = require "lunette.cli.arguments"
 local call = require "lunette.cli.call"
 local content = require "lunette.cli.content"
 local core = require "lunette.cli.core"
-local json = require "lunette.base.raw_json"
 local shared = require "lunette.cli.options"
 local output = require "lunette.cli.output"
 local session = require "lunette.cli.session"

@@ -1,7 +1,7 @@
 -- lunette read: prints a resource. Not on a terminal, so in a file or pipe, its bytes are what they are.
+local json = require "lunette.base.raw_json"
 local content = require "lunette.cli.content"
 local core = require "lunette.cli.core"
-local json = require "lunette.base.raw_json"
 local shared = require "lunette.cli.options"
 local output = require "lunette.cli.output"
 local session = require "lunette.cli.session"

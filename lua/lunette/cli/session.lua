@@ -1,9 +1,9 @@
 -- A client's session with the targets, inside this process: what list, call, read and prompt are made of.
-local core = require "lunette.cli.core"
 local json = require "lunette.base.raw_json"
+local traceback = require "lunette.base.traceback"
+local core = require "lunette.cli.core"
 local output = require "lunette.cli.output"
 local targets = require "lunette.config.words"
-local traceback = require "lunette.base.traceback"
 
 local M = {}
 

@@ -4,8 +4,8 @@
 -- warned of; a value of the wrong type is an error, since a rule that is not applied could show what it was to hide.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
-local rules = require "lunette.rules.rules"
 local state = require "lunette.base.state"
+local rules = require "lunette.rules.declare"
 
 local M = {}
 

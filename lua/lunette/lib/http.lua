@@ -2,8 +2,8 @@
 -- options, and responses that are read piece by piece.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
-local json = require "lunette.lib.json"
 local state = require "lunette.base.state"
+local json = require "lunette.lib.json"
 
 local REDIRECTS = 5
 

@@ -1,7 +1,7 @@
 -- The end of loading: what a policy declared is closed, and what C asks of it is worked out.
 local core = require "lunette.core"
-local lint_rules = require "lunette.loading.lint_rules"
 local state = require "lunette.base.state"
+local lint_rules = require "lunette.loading.lint_rules"
 
 local M = {}
 

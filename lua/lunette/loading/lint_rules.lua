@@ -3,8 +3,8 @@
 -- that code makes (a rename or transform by function) end what can be known.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
-local globs = require "lunette.rules.globs"
 local state = require "lunette.base.state"
+local globs = require "lunette.rules.globs"
 
 local M = {}
 

@@ -2,20 +2,15 @@
 -- want of a return: told once in the log, each at its place, as what is probably a mistake. What a function decides,
 -- or may decide otherwise for another client, is left alone; so are lists with nothing in them.
 --
--- A rule's selectors note what they chose while the rules are applied (`hit`, in rules/apply.lua). That lasts as long
+-- A rule's selectors note what they chose while the rules are applied (`hit`, in rules/item.lua). That lasts as long
 -- as the policy: what was chosen once, in whoever's list, is none.
 local check = require "lunette.base.check"
+local state = require "lunette.base.state"
 local lint_rules = require "lunette.loading.lint_rules"
 local globs = require "lunette.rules.globs"
 local selector = require "lunette.rules.selector"
-local state = require "lunette.base.state"
 
 local M = {}
-
-local kinds = {}
-for _, kind in ipairs(state.KINDS) do
-  kinds[kind.verb] = kind
-end
 
 -- Names among which one that is near is looked for: it takes its time.
 local MANY = 500
@@ -163,7 +158,7 @@ end
 --- Looks at what the rules of a kind made of all the items that there are. quietly: told to who asks only.
 function M.look(verb, items, quietly)
   if #items == 0 then return end
-  local kind = kinds[verb]
+  local kind = state.BY_VERB[verb]
   local view = setmetatable({ kind = kind, items = items, quietly = quietly }, {
     -- `all`, when first asked for: mostly it isn't.
     __index = function(self, key)

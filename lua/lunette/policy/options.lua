@@ -8,9 +8,9 @@
 -- file and line of who wrote the options.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
-local selector = require "lunette.rules.selector"
 local state = require "lunette.base.state"
 local upstreams = require "lunette.config.upstreams"
+local selector = require "lunette.rules.selector"
 
 local M = { fail = check.fail }
 

@@ -3,10 +3,10 @@
 -- way: names are put in other places, values are not touched.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
-local contexts = require "lunette.running.ctx"
-local errors = require "lunette.running.errors"
 local json_text = require "lunette.base.json_text"
 local transform = require "lunette.rules.transform"
+local contexts = require "lunette.running.ctx"
+local errors = require "lunette.running.errors"
 
 local M = {}
 

@@ -2,8 +2,8 @@
 -- by lunette.run.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
-local schema_lists = require "lunette.schema.lists"
 local state = require "lunette.base.state"
+local schema_lists = require "lunette.schema.lists"
 
 local M = {}
 

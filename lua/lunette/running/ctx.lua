@@ -2,7 +2,7 @@
 -- they are first looked at; a ctx is good until its handler ends.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
-local rules = require "lunette.rules.rules"
+local presented = require "lunette.rules.present"
 
 local M = {}
 
@@ -59,7 +59,7 @@ function facts.definition(whom)
   local fine, verb, text, name = pcall(core.run_item)
   if not fine or not verb then return nil end
   local item = { text = text, name = name, upstream = core.fact(whom, "upstream") }
-  return rules.at(verb, math.huge, item, M.new(whom))
+  return presented.at(verb, math.huge, item, M.new(whom))
 end
 
 function facts.headers(whom) return core.fact(whom, "headers") or {} end

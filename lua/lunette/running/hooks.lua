@@ -1,9 +1,9 @@
 -- lunette.on and its kin: functions that messages pass through.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
-local rules = require "lunette.rules.rules"
-local selector = require "lunette.rules.selector"
 local state = require "lunette.base.state"
+local presented = require "lunette.rules.present"
+local selector = require "lunette.rules.selector"
 
 local M = {}
 
@@ -91,7 +91,7 @@ local function test_of(s, position)
   return function(request, ctx)
     local verb, text, name = core.run_item()
     local also = { upstream = ctx.upstream, uri = request.params.uri }
-    local item = verb and rules.at(verb, position, { text = text, name = name, upstream = ctx.upstream }, ctx)
+    local item = verb and presented.at(verb, position, { text = text, name = name, upstream = ctx.upstream }, ctx)
     item = item or { name = request.params.name or (request.params.ref or {}).name }
     return where(setmetatable(item, { __index = also }), ctx) and true or false
   end

@@ -2,25 +2,25 @@
 -- src/script/run.c (main, failed) and present.c (present, may_hide).
 local core = require "lunette.core"
 local check = require "lunette.base.check"
+local state = require "lunette.base.state"
+local traceback = require "lunette.base.traceback"
+local globals = require "lunette.loading.globals"
+local unmatched = require "lunette.loading.unmatched"
+local presented = require "lunette.rules.present"
+local template = require "lunette.rules.template"
 local calls = require "lunette.running.calls"
 local contexts = require "lunette.running.ctx"
 local errors = require "lunette.running.errors"
-local globals = require "lunette.loading.globals"
-local rules = require "lunette.rules.rules"
-local state = require "lunette.base.state"
-local template = require "lunette.rules.template"
-local traceback = require "lunette.base.traceback"
-local unmatched = require "lunette.loading.unmatched"
 
 local M = {
-  may_hide = rules.may_hide,
+  may_hide = presented.may_hide,
   loaded = globals.scan,
   unmatched = unmatched.told,
 }
 
 --- Called by C for a list: see src/script/present.c. complete: all that there is of the kind. trial: for nobody.
 function M.present(verb, items, whom, explain, complete, trial)
-  local all = rules.present(verb, items, contexts.new(whom), explain, trial)
+  local all = presented.present(verb, items, contexts.new(whom), explain, trial)
   if complete and all then unmatched.look(verb, items, explain) end
 end
 

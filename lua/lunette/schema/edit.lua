@@ -11,8 +11,8 @@
 -- What is presented must let through only what the server's own schema then takes. So what an argument that
 -- is always sent (it has a default) would have asked for is asked for outright, and of alternatives one that
 -- the constant rules out becomes false.
-local check = require "lunette.base.check"
 local core = require "lunette.core"
+local check = require "lunette.base.check"
 local json_text = require "lunette.base.json_text"
 local schema_names = require "lunette.schema.names"
 local schema_read = require "lunette.schema.read"

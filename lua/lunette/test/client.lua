@@ -1,6 +1,6 @@
 -- A client played by a spec: it asks, waits, and answers what it is asked by what the spec wrote down.
-local check = require "lunette.base.check"
 local core = require "lunette.core"
+local check = require "lunette.base.check"
 local wire = require "lunette.test.wire"
 
 local M = {}

@@ -1,8 +1,8 @@
 -- lunette.test: policies tried against servers and clients that a spec plays. The host, its router and its
 -- policy are the real ones, in this process; only the pipes are not there. What each function takes is in
 -- types.lua and lua/README.md. Run by `lunette test` (see cli/test.lua).
-local check = require "lunette.base.check"
 local core = require "lunette.core"
+local check = require "lunette.base.check"
 local json = require "lunette.lib.json"
 local proxies = require "lunette.test.proxy"
 local servers = require "lunette.test.server"

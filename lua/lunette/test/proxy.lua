@@ -1,13 +1,13 @@
 -- Lunette itself as a spec has it: the real host with a policy, whose servers and clients are played (see
 -- src/bind/stage.h). Nothing of it runs but while the spec waits for something.
-local check = require "lunette.base.check"
-local cli = require "lunette.cli.core"
-local clients = require "lunette.test.client"
 local core = require "lunette.core"
+local check = require "lunette.base.check"
+local traceback = require "lunette.base.traceback"
+local cli = require "lunette.cli.core"
+local targets = require "lunette.config.words"
+local clients = require "lunette.test.client"
 local http = require "lunette.test.http"
 local servers = require "lunette.test.server"
-local traceback = require "lunette.base.traceback"
-local targets = require "lunette.config.words"
 local wire = require "lunette.test.wire"
 
 local M = { open = {} }

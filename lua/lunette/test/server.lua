@@ -1,8 +1,8 @@
 -- A server played by a spec: lists, results that are written down or made by functions, and what the server
 -- itself says. One may be used by several proxies; each session that Lunette opens with it is an MCP session of
 -- its own.
-local check = require "lunette.base.check"
 local core = require "lunette.core"
+local check = require "lunette.base.check"
 local schema_lists = require "lunette.schema.lists"
 local wire = require "lunette.test.wire"
 

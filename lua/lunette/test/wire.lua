@@ -1,6 +1,6 @@
 -- What both sides of the stage say: JSON-RPC texts, and the errors that a spec is shown.
-local check = require "lunette.base.check"
 local core = require "lunette.core"
+local check = require "lunette.base.check"
 local json = require "lunette.base.raw_json"
 
 local M = {}

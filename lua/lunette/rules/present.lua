@@ -1,0 +1,143 @@
+-- Lists through the rules of their kind, which are applied in the order written to one item after the other; each sees
+-- what the one before left. What an item is on its way: item.lua.
+local core = require "lunette.core"
+local state = require "lunette.base.state"
+local traceback = require "lunette.base.traceback"
+local items = require "lunette.rules.item"
+
+-- The C one: loading/limits.lua gives policies a guarded one.
+local xpcall = xpcall
+
+local M = {}
+
+-- Says what became of items; what can't hold once, not for each client's list.
+local function tell(rule, text, once)
+  rule.told = rule.told or {}
+  if once and rule.told[text] then return end
+  rule.told[text] = once
+  core.log("error", "policy", text)
+end
+
+-- An item that a rule could not be applied to. The first one of a list is told with all that there is to say;
+-- the others, of which there may be a thousand, are counted in failures, by rule.
+local function withhold(item, rule, kind, why, failures)
+  local cant = type(why) == "table" and rawget(why, "cant")
+  local whole = cant or core.whole_name(traceback.message(why))
+  local short = whole:match "^[^\n]*"
+  items.hide(item, rule, cant and "%s can't hold: %s" or "%s failed: %s", rule.verb, short)
+  local text = cant and ("%s: the %s of %s can't hold, so it is withheld: "):format(rule.where, rule.verb, item.name)
+    or ("%s: %s failed, %s %s is withheld: "):format(rule.where, rule.verb, kind.thing, item.name)
+  item.failed = text .. short
+  local seen = failures[rule]
+  failures[rule] = { n = (seen and seen.n or 0) + 1, cant = (not seen or seen.cant) and cant ~= nil }
+  if not seen then tell(rule, traceback.line(nil, text .. whole), cant and true) end
+end
+
+local function tell_others(rules, kind, failures)
+  for _, rule in ipairs(rules) do
+    local others = failures[rule] and failures[rule].n - 1 or 0
+    if others > 0 then
+      local text = "%s: %s withholds %d more %s%s for such an error; `lunette list --explain` tells which"
+      tell(rule, text:format(rule.where, rule.verb, others, kind.thing, others > 1 and "s" or ""), failures[rule].cant)
+    end
+  end
+end
+
+-- (state.at stays what it was last: where it counts, nothing of the policy's own is on the stack.)
+local function apply_all(rules, item, kind, ctx, failures)
+  for i = 1, #rules do
+    local rule = rules[i]
+    state.at = rule.where
+    -- debug.traceback is C: it works even when the time is up and Lua code no longer runs.
+    local ok, why = xpcall(rule.apply, debug.traceback, rule, item, kind, ctx)
+    if not ok then withhold(item, rule, kind, why, failures) end
+    if item.hidden then return end
+  end
+end
+
+-- The rules before the first that takes ctx: what they do is the same for everybody.
+local function for_everybody(rules)
+  local some = {}
+  for i, rule in ipairs(rules) do
+    if rule.per_client then return some end
+    some[i] = rule
+  end
+  return rules
+end
+
+--- Applies a kind's rules to a list of its items. explain: what each did is told in `why`. trial: for nobody, so that
+-- rules from the first that takes ctx on are left out. Gives whether all rules were applied.
+function M.present(verb, list, ctx, explain, trial)
+  local kind, rules, failures = state.BY_VERB[verb], state.rules[verb], {}
+  if trial then rules = for_everybody(rules) end
+  for _, item in ipairs(list) do
+    local first = item.name
+    if explain then item.lines = {} end
+    apply_all(rules, item, kind, ctx, failures)
+    if item.name ~= first then item.new_name = item.name end
+    if item.lines and #item.lines > 0 then item.why = table.concat(item.lines) end
+    if item.edited and not item.hidden then
+      -- The name is C's to put in, over the server's own.
+      item.value[kind.key] = item.native
+    else
+      item.value = nil
+    end
+  end
+  tell_others(rules, kind, failures)
+  return rules == state.rules[verb]
+end
+
+--- An item that a list shows, as the rules written before `position` make it: for a handler's `where`.
+function M.at(verb, position, item, ctx)
+  local kind = state.BY_VERB[verb]
+  for _, rule in ipairs(state.rules[verb]) do
+    if rule.position > position then break end
+    if rule.verb == "rename" or rule.verb == "transform" then rule.apply(rule, item, kind, ctx) end
+  end
+  return items.value(item, kind)
+end
+
+-- Could these selectors match a name nothing else is known of?
+local function may_match(list, name, kind)
+  for _, s in ipairs(list) do
+    if s.native then
+      if name:sub(-#s.native) == s.native then return true end
+    elseif not s.names or kind.verb == "resource_templates" or items.named(s.names, name, kind) then
+      return true
+    end
+  end
+  return false
+end
+
+local function surely_matches(list, name, kind)
+  for _, s in ipairs(list) do
+    if s.names and not s.upstreams and not s.where and items.named(s.names, name, kind) then return true end
+  end
+  return false
+end
+
+--- Called by C for a name that no list has shown: could a rule have hidden it?
+function M.may_hide(verb, name)
+  local kind, known = state.BY_VERB[verb], true -- known: the name is what it would be by now
+  for _, rule in ipairs(state.rules[verb]) do
+    if rule.verb == "filter" then
+      return true
+    elseif rule.verb == "hide" then
+      if not known or may_match(rule.selectors, name, kind) then return true end
+    elseif rule.verb == "only" then
+      if not known or not surely_matches(rule.selectors, name, kind) then return true end
+    elseif rule.verb == "rename" and rule.names then
+      name = (items.renamed(rule.names, name, kind)) or name
+    elseif rule.fn then
+      known = false
+    elseif rule.arguments or rule.call or rule.disabled then
+      -- Not passed unedited: what the transform would make of it is not known.
+      if not known or may_match({ rule.selector }, name, kind) then return true end
+    elseif (rule.new_name or rule.native_name) and may_match({ rule.selector }, name, kind) then
+      known = false
+    end
+  end
+  return false
+end
+
+return M
