@@ -1,4 +1,4 @@
--- lunette.on and its kin: which messages a handler gets, what it may do with them, and that of what it doesn't
+-- lunette.on and the like: which messages a handler gets, what it may do with them, and that of what it doesn't
 -- touch every byte stays.
 local json = require "spec.support.json"
 local loop = require "spec.support.loop"

@@ -92,7 +92,7 @@ static int l_run_shown(lua_State *L) {
   return 1;
 }
 
-/* whom() -> the userdata that facts are asked with */
+/* exchange() -> the userdata that facts are asked with */
 static int l_run_whom(lua_State *L) {
   struct ln_run *run = check_run(L);
   ln_whom_push(L, (struct ln_whom){&run->serial, run->serial, run->x});
@@ -353,7 +353,7 @@ const luaL_Reg ln_bind_run[] = {{"run", l_run_run},
                                 {"message", l_run_message},
                                 {"run_item", l_run_item},
                                 {"run_shown", l_run_shown},
-                                {"whom", l_run_whom},
+                                {"exchange", l_run_whom},
                                 {"progress_token", l_run_progress_token},
                                 {"forward", l_run_forward},
                                 {"chain", l_run_chain},

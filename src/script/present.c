@@ -253,7 +253,7 @@ static void job_present(lua_State *L, void *arg) {
   if (job->unsent > 1)
     LN_LOG(p->host.log, ERROR, "policy",
            "%zu more of the %s can't be presented for such an error; `lunette list --explain` "
-           "tells which",
+           "shows which",
            job->unsent - 1, ln_kind_name(job->kind));
 }
 

@@ -18,7 +18,7 @@ function M.fail(format, ...)
   error(where == "?" and text or where .. ": " .. text, 0)
 end
 
---- Tells of what is probably a mistake, at FILE:LINE, in the log, and counts it.
+--- Logs a warning of what is probably a mistake, at FILE:LINE, and counts it.
 function M.warn(where, text)
   state.warnings = state.warnings + 1
   core.log("warn", "policy " .. where, text)

@@ -10,7 +10,7 @@ local M = {
   rules = { tools = {}, resources = {}, resource_templates = {}, prompts = {} },
   settings = {},
   at = "?", -- FILE:LINE of the rule that is or was applied last
-  warnings = 0, -- told so far
+  warnings = 0, -- logged so far
   unused = {}, -- ready policies that were required and are not called yet: name → FILE:LINE
   n_rules = 0, -- for C: of all kinds, when loaded
   kinds = {}, -- for C: { tools = { has_rules =, per_client =, on_calls =, … } … }

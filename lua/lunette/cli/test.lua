@@ -64,7 +64,7 @@ local function arguments(options)
   return arg
 end
 
--- Modules beside a spec, as beside a policy.
+-- Modules in a spec's folder are found, as in a policy's.
 local function find_beside(specs)
   local seen = {}
   for _, path in ipairs(specs) do

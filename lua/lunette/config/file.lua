@@ -2,8 +2,8 @@
 -- write them: lunette.upstreams, and targets that are *.json. What such a file says of tools becomes rules
 -- (tools.lua).
 --
--- What is wrong with a server is an error with file and key; a key that nobody knows is warned of, with file and
--- line: other programs write theirs.
+-- A wrong value is an error with file and key. An unknown key is a warning with file and line, since other programs
+-- may have written it for themselves.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
 local config_tools = require "lunette.config.tools"
@@ -98,7 +98,7 @@ local function workspace(path)
   return dir
 end
 
--- What VS Code asks the person for: here the environment has it, under the input's name in capitals.
+-- VS Code asks the person for an input. Here it comes from the environment, under its name in capitals.
 local function input(file, what, key, id)
   for _, one in ipairs(type(file.inputs) == "table" and file.inputs or {}) do
     if type(one) == "table" and one.id == id then
@@ -154,11 +154,11 @@ local types = {
   sse = "sse",
 }
 
--- What becomes of each key: how(entry) fills entry.options. A key that is only somebody else's is `theirs`.
+-- By key: how(entry, key, value) fills entry.options. Keys that are for other programs only are ignored.
 local keys = {}
 
 local function plain(entry, key, value) entry.options[key] = expand_all(entry.file, entry.what, key, value) end
-local function theirs() end
+local function ignored() end
 
 for name in ("args env cwd url headers"):gmatch "%S+" do
   keys[name] = plain
@@ -166,7 +166,7 @@ end
 for name in ([[disabled enabled description icon name version authentication keep_alive sse_read_timeout trust
   alwaysAllow autoApprove gallery dev source settings tools include_tags exclude_tags includeTools excludeTools
   disabledTools]]):gmatch "%S+" do
-  keys[name] = theirs
+  keys[name] = ignored
 end
 
 -- Zed may have its arguments and environment in it, too.
@@ -197,7 +197,7 @@ function keys.type(entry, key, value)
 end
 keys.transport = keys.type
 
--- Some count seconds, some milliseconds. Nobody waits for three hours.
+-- Some programs write seconds, some milliseconds: from 10000 on it is taken for milliseconds.
 function keys.timeout(entry, _, value)
   if type(value) ~= "number" or value <= 0 then return end
   entry.options.timeout = value >= 10000 and value / 1000 or value
@@ -330,7 +330,7 @@ function M.read(path)
   return servers
 end
 
---- lunette.upstreams(path): ~ is the home directory; a relative path is looked for beside the policy, then
+--- lunette.upstreams(path): ~ is the home directory; a relative path is looked for in the policy's folder, then
 -- where Lunette was started.
 function M.upstreams(path)
   check.loading "lunette.upstreams"
@@ -338,9 +338,9 @@ function M.upstreams(path)
   path = upstreams.expand_home(path)
   local dir = core.where():match "^(.*/)[^/]*$"
   if dir and path:sub(1, 1) ~= "/" then
-    local beside = io.open(dir .. path, "rb")
-    if beside then
-      beside:close()
+    local found = io.open(dir .. path, "rb")
+    if found then
+      found:close()
       path = dir .. path
     end
   end

@@ -42,7 +42,7 @@ function M.finish()
   for _, component in ipairs(state.components) do
     component.json = core.encode(component.definition)
   end
-  lint_rules.look()
+  lint_rules.check()
 end
 
 return M

@@ -1,12 +1,12 @@
--- Tells of globals that a policy writes, nearly always a forgotten `local`: every handler of every client
--- shares them. They are found in the bytecode of each file as it is loaded, so that also what never runs is
--- found, and running costs nothing. _G.x = … says that it is meant.
+-- Warnings of globals that a policy writes, nearly always a forgotten `local`: every handler of every client
+-- shares them. They are found in the bytecode of each file as it is loaded, so that code that never runs is
+-- checked too, and running costs nothing. _G.x = … is not warned of.
 local check = require "lunette.base.check"
 local util = require "jit.util"
 
 local M = {}
 
--- The opcode of writing a global, which is another in every version of LuaJIT: one of these functions has it.
+-- The opcode of writing a global, which differs between versions of LuaJIT: one of these functions has it.
 local function opcodes(fn)
   local set = {}
   for pc = 1, util.funcinfo(fn).bytecodes - 1 do
@@ -37,30 +37,30 @@ local function each_write(fn, found)
   end
 end
 
-local told = {}
+local warned = {}
 
-local function tell(name, path, line)
-  if told[name] then return end
-  told[name] = true
+local function warn(name, path, line)
+  if warned[name] then return end
+  warned[name] = true
   local text = "writes the global %s, which all handlers share; make it local (or write _G.%s, if it is meant)"
   check.warn(("%s:%d"):format(path, line), text:format(name, name))
 end
 
 --- Called by C with every file that was loaded for a policy, before it runs.
 function M.scan(fn, path)
-  each_write(fn, function(name, line) tell(name, path, line) end)
+  each_write(fn, function(name, line) warn(name, path, line) end)
 end
 
--- What is made while handlers run (loadstring and its kin) may write to another table: it is met when it writes.
+-- Chunks made while handlers run (loadstring, load) may have another environment: they are checked when they write.
 local getinfo = debug.getinfo
 setmetatable(_G, {
   __newindex = function(t, name, value)
     rawset(t, name, value)
-    local info = not told[name] and getinfo(2, "fSl")
+    local info = not warned[name] and getinfo(2, "fSl")
     if not info or info.what == "C" then return end
     each_write(info.func, function(written, line)
       local named = info.source:find "^[@=]" and info.source:sub(2) or info.short_src
-      if written == name and line == info.currentline then tell(name, named, line) end
+      if written == name and line == info.currentline then warn(name, named, line) end
     end)
   end,
 })

@@ -1,9 +1,9 @@
 -- What a policy may not do, since it would do it to the proxy with all its clients: take its limits off, end
--- it, read or write what carries the protocol. Loaded for what it changes; it gives nothing.
+-- the process, read or write the streams that carry the protocol. Loaded for what it changes; it returns nothing.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
 
--- No hook, and so no limit, reaches a message handler that runs because the time was up: none runs then.
+-- The limit is a hook, which does not run inside a message handler. So once the time is up no handler is called.
 local raw_xpcall = xpcall
 function xpcall(fn, handler, ...) -- luacheck: ignore 121
   return raw_xpcall(fn, function(...)
@@ -12,19 +12,19 @@ function xpcall(fn, handler, ...) -- luacheck: ignore 121
   end, ...)
 end
 
--- Compiled code can't be stopped: whether there is any is the settings' affair.
+-- Compiled code can't be stopped: only the setting `jit` allows it.
 function jit.on() -- luacheck: ignore 122
   check.fail "jit.on would take the time limit off handlers; lunette.configure { jit = true } does so openly"
 end
 
--- The hook is the time limit's, and the registry holds what all handlers run by.
+-- The hook is the time limit's, and the registry has what all handlers depend on.
 for _, name in ipairs { "sethook", "getregistry", "debug" } do
   debug[name] = function() -- luacheck: ignore 122
     check.fail("debug.%s is not for policies", name)
   end
 end
 
--- A metatable of texts, numbers, functions and so on is that of all there are.
+-- All texts share one metatable, and so do all numbers, functions and so on.
 local set = debug.setmetatable
 function debug.setmetatable(value, ...) -- luacheck: ignore 122
   if type(value) ~= "table" and type(value) ~= "userdata" then
@@ -33,7 +33,7 @@ function debug.setmetatable(value, ...) -- luacheck: ignore 122
   return set(value, ...)
 end
 
--- What Lunette's own functions and C's stand on would lead there too.
+-- The upvalues of Lunette's own functions and of C functions would lead there too.
 local getinfo = debug.getinfo
 for _, name in ipairs { "getupvalue", "setupvalue", "upvalueid", "upvaluejoin" } do
   local raw = debug[name]
@@ -49,19 +49,19 @@ for _, name in ipairs { "getupvalue", "setupvalue", "upvalueid", "upvaluejoin" }
   end
 end
 
--- Ending the process is the proxy's affair, not a policy's.
+-- It would end the process without draining.
 function os.exit() -- luacheck: ignore
   check.fail "os.exit would end the proxy with all its clients"
 end
 
--- How numbers are written is the whole process's affair too.
+-- The locale is the whole process's: it changes how numbers are written.
 local setlocale = os.setlocale
 function os.setlocale(locale, ...) -- luacheck: ignore
   if locale ~= nil then check.fail "os.setlocale would change how all of the proxy writes numbers" end
   return setlocale(locale, ...)
 end
 
--- What comes in there are the client's messages.
+-- stdin has the client's messages.
 local lines = io.lines
 function io.lines(name, ...) -- luacheck: ignore
   if name == nil then check.fail "io.lines without a file would read what clients send" end

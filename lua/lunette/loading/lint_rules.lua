@@ -1,6 +1,6 @@
--- What a policy's rules and handlers say to each other, looked at when all of it is loaded and no server has
--- been asked: what can't ever do anything is told with its place, as a warning. Only what is sure is told: names
--- that code makes (a rename or transform by function) end what can be known.
+-- Warnings of rules and handlers that can never do anything, found in the policy alone, before any server has been
+-- asked: what an earlier rule has hidden or renamed, or a later one hides. Only what is certain is reported: after
+-- names that code makes (a rename or transform by function) nothing is known any more.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
 local state = require "lunette.base.state"
@@ -8,8 +8,8 @@ local globs = require "lunette.rules.globs"
 
 local M = {}
 
--- What may be spent on a policy, in comparisons with a name; two globs cost as much as GLOBS of them. When it is
--- spent nothing more is known, and nothing told.
+-- What may be spent on a policy, in comparisons with a name; comparing two globs costs as much as GLOBS of them. When
+-- it is spent nothing more is reported.
 local BUDGET, GLOBS = 200000, 50
 local budget = BUDGET
 
@@ -18,17 +18,17 @@ local function spend(n)
   return budget > 0
 end
 
--- What is known of the names of one kind as the rules go by:
---   gone: { glob =, where =, what = }: nothing has such a name any more; by name: gone_names
---   left: { globs =, where =, what = }: everything has one of these
---   there: name → where it came from: for sure, or as sure as the name it had before
+-- What is known of the names of one kind, rule after rule:
+--   removed: { glob =, where =, what = }: nothing has such a name any more; removed_names: the same by name
+--   allowed: { globs =, where =, what = }: every name matches one of these
+--   present: name → where it came from: certain, or as certain as the name it had before
 --   own: name → where the policy itself adds it
 local Names = {}
 Names.__index = Names
 
 local function safe_prefix(name) return (name:gsub("[^%w_-]", "_")) end
 
--- The globs that the prefixes leave, or nil where a server has none.
+-- The globs that all prefixed names match, or nil where a server has no prefix.
 local function prefixed()
   local list, n = {}, #state.upstreams
   for i, upstream in ipairs(state.upstreams) do
@@ -40,22 +40,23 @@ local function prefixed()
 end
 
 local function names_of(kind)
-  local self = setmetatable({ gone = {}, gone_names = {}, left = {}, there = {}, own = {}, kind = kind }, Names)
+  local self = setmetatable({ own = {}, kind = kind }, Names)
+  self:forget()
   local list = kind.key == "name" and prefixed()
   if list then
     local what = "all names begin with their server's: " .. table.concat(list, " ")
-    self.left[1] = { globs = list, what = what, prefixes = list }
+    self.allowed[1] = { globs = list, what = what, prefixes = list }
   end
   for _, component in ipairs(state.components) do
     if component.verb == kind.verb then
-      self.there[component.key], self.own[component.key] = component.where, component.where
+      self.present[component.key], self.own[component.key] = component.where, component.where
     end
   end
   return self
 end
 
---- Forgets all: names are now what code made of them.
-function Names:blur() self.gone, self.gone_names, self.left, self.there = {}, {}, {}, {} end
+--- Forgets all: from here on names are what code made of them.
+function Names:forget() self.removed, self.removed_names, self.allowed, self.present = {}, {}, {}, {} end
 
 -- Whether one of the globs can have something in common with a glob (which matches that name alone, if any).
 local function any_meets(list, glob, name)
@@ -66,48 +67,48 @@ local function any_meets(list, glob, name)
   return false
 end
 
--- Why nothing can have a name that the glob matches: what took it, or nil.
-function Names:why_none(glob)
+-- Why nothing can have a name that the glob matches: what removed it, or nil.
+function Names:why_unmatched(glob)
   if budget <= 0 then return nil end
   local name = globs.name(glob)
-  for one in pairs(self.there) do
+  for one in pairs(self.present) do
     if not spend(1) or core.glob(glob, one) then return nil end
   end
-  if name and self.gone_names[name] then return self.gone_names[name] end
-  for _, took in ipairs(self.gone) do
+  if name and self.removed_names[name] then return self.removed_names[name] end
+  for _, removal in ipairs(self.removed) do
     if not spend(name and 1 or GLOBS) then return nil end
-    if name and core.glob(took.glob, name) or not name and globs.covers(took.glob, glob) then return took end
+    if name and core.glob(removal.glob, name) or not name and globs.covers(removal.glob, glob) then return removal end
   end
-  for _, took in ipairs(self.left) do
-    if not any_meets(took.globs, glob, name) then return took end
+  for _, limit in ipairs(self.allowed) do
+    if not any_meets(limit.globs, glob, name) then return limit end
   end
 end
 
 -- Why nothing can be chosen by the globs of a selector, or nil.
-function Names:why_nothing(list)
+function Names:why_unselected(list)
   local first
   for _, glob in ipairs(list) do
-    local why = self:why_none(glob)
+    local why = self:why_unmatched(glob)
     if not why then return nil end
     first = first or why
   end
   return first
 end
 
-function Names:take(glob, rule, what)
+function Names:remove(glob, rule, what)
   local name = globs.name(glob)
-  local took = { glob = glob, where = rule.where, what = what }
+  local removal = { glob = glob, where = rule.where, what = what }
   if name then
-    self.gone_names[name] = took
+    self.removed_names[name] = removal
   else
-    self.gone[#self.gone + 1] = took
+    self.removed[#self.removed + 1] = removal
   end
-  for one in pairs(self.there) do
-    if spend(1) and core.glob(glob, one) then self.there[one] = nil end
+  for one in pairs(self.present) do
+    if spend(1) and core.glob(glob, one) then self.present[one] = nil end
   end
 end
 
--- --- telling ---------------------------------------------------------------------------------------------
+-- --- warnings --------------------------------------------------------------------------------------------
 
 local function words(list) return table.concat(list, " ") end
 
@@ -125,12 +126,12 @@ local function cause(why, list)
   return why.what .. hint
 end
 
-local function tell_nothing(names, at, verb, list, why)
+local function warn_unmatched(names, at, verb, list, why)
   check.warn(at, ("%s: %q can match no %s: %s"):format(verb, words(list), names.kind.thing, cause(why, list)))
 end
 
--- A selector's servers that there are none of.
-local function tell_servers(at, verb, s)
+-- Names of servers in a selector that no server has.
+local function warn_servers(at, verb, s)
   if not s.upstreams or #state.upstreams == 0 then return end
   local declared = {}
   for i, upstream in ipairs(state.upstreams) do
@@ -142,7 +143,7 @@ local function tell_servers(at, verb, s)
       found = found or not spend(1) or core.glob(glob, name)
     end
     if not found then
-      s.foreseen = true
+      s.warned = true
       check.warn(at, ("%s: no server is called %s%s"):format(verb, glob, check.suggest(glob, declared)))
     end
   end
@@ -152,44 +153,44 @@ end
 
 local function verb_of(names, rule) return ("lunette.%s.%s"):format(names.kind.verb, rule.verb) end
 
-local function look(names, rule, s)
+local function check_selector(names, rule, s)
   local verb = verb_of(names, rule)
-  tell_servers(rule.where, verb, s)
-  local why = s.names and names:why_nothing(s.names)
-  if why then tell_nothing(names, rule.where, verb, s.names, why) end
-  s.foreseen = s.foreseen or why ~= nil -- unmatched.lua need not say it again
+  warn_servers(rule.where, verb, s)
+  local why = s.names and names:why_unselected(s.names)
+  if why then warn_unmatched(names, rule.where, verb, s.names, why) end
+  s.warned = s.warned or why ~= nil -- so that unmatched.lua does not warn again
   return not why
 end
 
--- Chooses all that has such a name, and nothing else.
+-- Whether it chooses all that has such a name, and nothing else.
 local function by_name_alone(s) return s.names and not s.upstreams and not s.where end
 
-local pass = {}
+local apply = {}
 
-function pass.filter() end
+function apply.filter() end
 
-function pass.hide(names, rule)
+function apply.hide(names, rule)
   for _, s in ipairs(rule.selectors) do
-    if look(names, rule, s) and by_name_alone(s) then
+    if check_selector(names, rule, s) and by_name_alone(s) then
       for _, glob in ipairs(s.names) do
-        names:take(glob, rule, "hidden")
+        names:remove(glob, rule, "hidden")
       end
     end
   end
 end
 
-function pass.only(names, rule)
+function apply.only(names, rule)
   local all = {}
   for _, s in ipairs(rule.selectors) do
-    look(names, rule, s)
+    check_selector(names, rule, s)
     for _, glob in ipairs(s.names or { "*" }) do
       all[#all + 1] = glob
     end
   end
   local what = "only " .. words(all) .. " is left"
   local here = ("%s at %s (rules hold for all components, wherever they are added)"):format(what, rule.where)
-  names.left[#names.left + 1] = { globs = all, where = rule.where, what = what }
-  for name in pairs(names.there) do
+  names.allowed[#names.allowed + 1] = { globs = all, where = rule.where, what = what }
+  for name in pairs(names.present) do
     local stays = false
     for _, glob in ipairs(all) do
       stays = stays or not spend(1) or core.glob(glob, name)
@@ -197,36 +198,36 @@ function pass.only(names, rule)
     if not stays then
       local own = names.own[name]
       if own then check.warn(own, ("lunette.%s.add: %s is hidden: %s"):format(names.kind.verb, name, here)) end
-      names.there[name] = nil
+      names.present[name] = nil
     end
   end
 end
 
 -- Some or all of what had one name has another from here on.
 local function renamed(names, rule, new)
-  local by = names.there[new]
+  local by = names.present[new]
   if by then
     local text = "%s: %s is the name of another %s already (%s): the first in the list wins"
     check.warn(rule.where, text:format(verb_of(names, rule), new, names.kind.thing, by))
   end
-  names.there[new] = rule.where
+  names.present[new] = rule.where
 end
 
-function pass.rename(names, rule)
-  if rule.fn then return names:blur() end
+function apply.rename(names, rule)
+  if rule.fn then return names:forget() end
   local left, news = {}, {}
   for _, old in ipairs(check.sorted(rule.names)) do
     local glob = globs.literal(old)
-    local why = names:why_none(glob)
+    local why = names:why_unmatched(glob)
     if why then
-      tell_nothing(names, rule.where, verb_of(names, rule), { old }, why)
-      rule.foreseen[old] = true
+      warn_unmatched(names, rule.where, verb_of(names, rule), { old }, why)
+      rule.warned[old] = true
     else
       left[#left + 1] = old
     end
   end
   for _, old in ipairs(left) do
-    if rule.names[old] ~= old then names:take(globs.literal(old), rule, "renamed to " .. rule.names[old]) end
+    if rule.names[old] ~= old then names:remove(globs.literal(old), rule, "renamed to " .. rule.names[old]) end
   end
   for _, old in ipairs(left) do
     local new = rule.names[old]
@@ -240,41 +241,41 @@ function pass.rename(names, rule)
   end
 end
 
-function pass.transform(names, rule)
+function apply.transform(names, rule)
   local s = rule.selector
-  local some = look(names, rule, s)
-  if rule.fn or rule.native_name then return names:blur() end
+  local some = check_selector(names, rule, s)
+  if rule.fn or rule.native_name then return names:forget() end
   if not some then return end
   if rule.disabled and by_name_alone(s) then
     for _, glob in ipairs(s.names) do
-      names:take(glob, rule, "hidden")
+      names:remove(glob, rule, "hidden")
     end
   elseif rule.new_name then
     local old = by_name_alone(s) and #s.names == 1 and globs.name(s.names[1])
     if old == rule.new_name then return end
-    if old then names:take(s.names[1], rule, "renamed to " .. rule.new_name) end
+    if old then names:remove(s.names[1], rule, "renamed to " .. rule.new_name) end
     renamed(names, rule, rule.new_name)
   end
 end
 
 -- --- handlers ------------------------------------------------------------------------------------------------
 
--- What messages are about components that lists show. (Resources may be there without.)
+-- Methods that are about a component of a list, and its kind. (Resources can be read without being listed.)
 M.ABOUT = { ["tools/call"] = "tools", ["prompts/get"] = "prompts" }
 
 local function changes_names(rule)
   return rule.verb == "rename" or (rule.verb == "transform" and (rule.fn or rule.new_name or rule.native_name))
 end
 
--- Handlers for what is hidden after them, as far as names are the same in between.
-local function tell_hidden_later(names, waiting, rule)
-  if changes_names(rule) or not spend(#waiting) then return {} end
+-- Handlers for what a later rule hides, as far as names stay the same in between.
+local function warn_hidden_later(names, unwarned, rule)
+  if changes_names(rule) or not spend(#unwarned) then return {} end
   local still = {}
-  for _, hook in ipairs(waiting) do
-    local why = names:why_nothing(hook.selector.names)
+  for _, hook in ipairs(unwarned) do
+    local why = names:why_unselected(hook.selector.names)
     if why then
-      tell_nothing(names, hook.where, "lunette.on", hook.selector.names, why)
-      hook.selector.foreseen = true
+      warn_unmatched(names, hook.where, "lunette.on", hook.selector.names, why)
+      hook.selector.warned = true
     else
       still[#still + 1] = hook
     end
@@ -282,27 +283,27 @@ local function tell_hidden_later(names, waiting, rule)
   return still
 end
 
-local function look_at_kind(kind, hooks)
-  local names, waiting, next_hook = names_of(kind), {}, 1
-  local function meet_hooks(position)
+local function check_kind(kind, hooks)
+  local names, unwarned, next_hook = names_of(kind), {}, 1
+  local function check_hooks(position)
     while hooks[next_hook] and hooks[next_hook].position < position do
       local hook = hooks[next_hook]
-      local why = names:why_nothing(hook.selector.names)
+      local why = names:why_unselected(hook.selector.names)
       if why then
-        tell_nothing(names, hook.where, "lunette.on", hook.selector.names, why)
-        hook.selector.foreseen = true
+        warn_unmatched(names, hook.where, "lunette.on", hook.selector.names, why)
+        hook.selector.warned = true
       else
-        waiting[#waiting + 1] = hook
+        unwarned[#unwarned + 1] = hook
       end
       next_hook = next_hook + 1
     end
   end
   for _, rule in ipairs(state.rules[kind.verb]) do
-    meet_hooks(rule.position)
-    pass[rule.verb](names, rule)
-    waiting = tell_hidden_later(names, waiting, rule)
+    check_hooks(rule.position)
+    apply[rule.verb](names, rule)
+    unwarned = warn_hidden_later(names, unwarned, rule)
   end
-  meet_hooks(math.huge)
+  check_hooks(math.huge)
 end
 
 --- Whether a handler is for components of a kind by their names.
@@ -314,28 +315,28 @@ function M.names_any(verb)
 end
 
 -- `require "lunette.policy.read_only"` alone gives a function, and protects nobody.
-local function tell_unused()
+local function warn_unused()
   for _, name in ipairs(check.sorted(state.unused)) do
     local text = "require %q does nothing by itself; give it its options: require %q {}"
     check.warn(state.unused[name], text:format(name, name))
   end
 end
 
---- Looks at all that is declared. Templates are left out: rules know them by two names.
-function M.look()
-  tell_unused()
+--- Checks all that is declared. Templates are left out: rules know them by two names.
+function M.check()
+  warn_unused()
   local by_kind = { tools = {}, prompts = {}, resources = {} } -- handlers with names
   for _, hook in ipairs(state.hooks) do
-    tell_servers(hook.where, "lunette.on", hook.selector)
+    warn_servers(hook.where, "lunette.on", hook.selector)
     local list = by_kind[M.ABOUT[hook.method]]
     if list and hook.selector.names then list[#list + 1] = hook end
   end
   for _, kind in ipairs(state.KINDS) do
-    if by_kind[kind.verb] then look_at_kind(kind, by_kind[kind.verb]) end
+    if by_kind[kind.verb] then check_kind(kind, by_kind[kind.verb]) end
   end
   for _, rule in ipairs(state.rules.resource_templates) do
     for _, s in ipairs(rule.selectors or { rule.selector }) do
-      tell_servers(rule.where, "lunette.resource_templates." .. rule.verb, s)
+      warn_servers(rule.where, "lunette.resource_templates." .. rule.verb, s)
     end
   end
 end

@@ -166,7 +166,7 @@ end
 
 -- --- selectors ---------------------------------------------------------------------------------
 
---- A selector that wants `where(item, ctx)` to hold besides.
+--- A selector for what another one chooses and `where(item, ctx)` agrees to.
 function M.narrow(which, where)
   local narrowed = {}
   if type(which) == "string" or #which > 0 then

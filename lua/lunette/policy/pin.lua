@@ -2,7 +2,7 @@
 -- withheld: descriptions are read by models, and a server that changes them behind one's back can make a model do
 -- things. Written first, it sees what the servers send.
 --
--- The file has a line of JSON for each approval, the last one of a tool counts; beside it, in FILE.pending, are what
+-- The file has a line of JSON for each approval, the last one of a tool counts. FILE.pending has what
 -- was withheld, in the same form, for `lunette pin FILE` to show and approve (a line without a definition: no
 -- longer). They keep definitions rather than digests, so that a change can be shown.
 local lunette = require "lunette"

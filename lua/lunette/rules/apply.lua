@@ -56,7 +56,7 @@ M.edits = edits
 
 function edits.replace(value, key, new) value[key] = new end
 
--- Laid over what is there; null removes one.
+-- Merged into what is there; null removes a member.
 function edits.merge(value, key, new)
   if type(value[key]) ~= "table" then value[key] = {} end
   for name, member in pairs(new) do
@@ -80,7 +80,7 @@ local function native_renamed(item, rule)
   return before .. rule.native_name
 end
 
--- The arguments first: a transform that can't hold changes nothing.
+-- The arguments first: a transform that can't be applied changes nothing.
 local function transform_calls(rule, item, kind)
   local text, layer = transform.apply(rule, items.text(item, kind), kind.verb)
   item.text, item.value = text, nil

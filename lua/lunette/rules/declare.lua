@@ -133,7 +133,7 @@ function M.verbs(kind)
   function v.rename(names)
     local text = what "rename"
     if type(names) == "table" and not getmetatable(names) then
-      return add(kind, "rename", { names = check_renames(text, kind, names), hits = {}, foreseen = {}, looked_at = {} })
+      return add(kind, "rename", { names = check_renames(text, kind, names), hits = {}, warned = {}, checked = {} })
     end
     check.callable(text .. "'s argument", names, "a table { old = new }")
     add(kind, "rename", { fn = names, per_client = check.takes(names, 3) })

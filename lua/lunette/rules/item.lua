@@ -57,7 +57,7 @@ function M.set_name(item, kind, rule, new)
   end
   if new == item.name then return end
   if kind.verb == "resource_templates" and template.expressions(new) ~= template.expressions(item.name) then
-    local text = "%s: the new form of %s must have the same expressions, or its URIs can't be told back: %s has not"
+    local text = "%s: the new form of %s must have the same expressions, or its URIs can't be mapped back: %s has not"
     error(text:format(rule.where, item.name, new), 0)
   end
   M.note(item, rule, "rename %s -> %s", item.name, new)

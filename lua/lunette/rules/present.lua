@@ -10,40 +10,44 @@ local xpcall = xpcall
 
 local M = {}
 
--- Says what became of items; what can't hold once, not for each client's list.
-local function tell(rule, text, once)
-  rule.told = rule.told or {}
-  if once and rule.told[text] then return end
-  rule.told[text] = once
+-- Logs what became of items. once: not again for each client's list.
+local function report(rule, text, once)
+  rule.reported = rule.reported or {}
+  if once and rule.reported[text] then return end
+  rule.reported[text] = once
   core.log("error", "policy", text)
 end
 
--- An item that a rule could not be applied to. The first one of a list is told with all that there is to say;
--- the others, of which there may be a thousand, are counted in failures, by rule.
+-- Hides an item that a rule failed on. The first one of a list is logged with the whole error; the others, of which
+-- there may be a thousand, are counted in failures, by rule.
 local function withhold(item, rule, kind, why, failures)
-  local cant = type(why) == "table" and rawget(why, "cant")
-  local whole = cant or core.whole_name(traceback.message(why))
+  local inapplicable = type(why) == "table" and rawget(why, "inapplicable") or nil
+  local whole = inapplicable or core.whole_name(traceback.message(why))
   local short = whole:match "^[^\n]*"
-  items.hide(item, rule, cant and "%s can't hold: %s" or "%s failed: %s", rule.verb, short)
-  local text = cant and ("%s: the %s of %s can't hold, so it is withheld: "):format(rule.where, rule.verb, item.name)
-    or ("%s: %s failed, %s %s is withheld: "):format(rule.where, rule.verb, kind.thing, item.name)
+  items.hide(item, rule, inapplicable and "%s can't be applied: %s" or "%s failed: %s", rule.verb, short)
+  local text = ("%s: %s failed, %s %s is withheld: "):format(rule.where, rule.verb, kind.thing, item.name)
+  if inapplicable then
+    text = ("%s: the %s of %s can't be applied, so it is withheld: "):format(rule.where, rule.verb, item.name)
+  end
   item.failed = text .. short
+  -- once: all the rule's failures so far are of the schema, which is the same for every client.
   local seen = failures[rule]
-  failures[rule] = { n = (seen and seen.n or 0) + 1, cant = (not seen or seen.cant) and cant ~= nil }
-  if not seen then tell(rule, traceback.line(nil, text .. whole), cant and true) end
+  failures[rule] = { n = (seen and seen.n or 0) + 1, once = (not seen or seen.once) and inapplicable ~= nil }
+  if not seen then report(rule, traceback.line(nil, text .. whole), inapplicable ~= nil) end
 end
 
-local function tell_others(rules, kind, failures)
+local function report_others(rules, kind, failures)
   for _, rule in ipairs(rules) do
     local others = failures[rule] and failures[rule].n - 1 or 0
     if others > 0 then
-      local text = "%s: %s withholds %d more %s%s for such an error; `lunette list --explain` tells which"
-      tell(rule, text:format(rule.where, rule.verb, others, kind.thing, others > 1 and "s" or ""), failures[rule].cant)
+      local text = "%s: %s withholds %d more %s%s for such an error; `lunette list --explain` shows which"
+      text = text:format(rule.where, rule.verb, others, kind.thing, others > 1 and "s" or "")
+      report(rule, text, failures[rule].once)
     end
   end
 end
 
--- (state.at stays what it was last: where it counts, nothing of the policy's own is on the stack.)
+-- (state.at keeps the last rule's place: it is only read where nothing of the policy's own is on the stack.)
 local function apply_all(rules, item, kind, ctx, failures)
   for i = 1, #rules do
     local rule = rules[i]
@@ -65,8 +69,8 @@ local function for_everybody(rules)
   return rules
 end
 
---- Applies a kind's rules to a list of its items. explain: what each did is told in `why`. trial: for nobody, so that
--- rules from the first that takes ctx on are left out. Gives whether all rules were applied.
+--- Applies a kind's rules to a list of its items. explain: `why` of each says what was done. trial: without a
+-- client, so that rules from the first that takes ctx on are left out. Returns whether all rules were applied.
 function M.present(verb, list, ctx, explain, trial)
   local kind, rules, failures = state.BY_VERB[verb], state.rules[verb], {}
   if trial then rules = for_everybody(rules) end
@@ -83,7 +87,7 @@ function M.present(verb, list, ctx, explain, trial)
       item.value = nil
     end
   end
-  tell_others(rules, kind, failures)
+  report_others(rules, kind, failures)
   return rules == state.rules[verb]
 end
 

@@ -11,9 +11,9 @@ local schema_read = require "lunette.schema.read"
 
 local M = {}
 
--- --- what is written -----------------------------------------------------------------------------
+-- --- declaring -----------------------------------------------------------------------------------
 
--- What can be said of an argument: a tool's has a schema, a prompt's is a text.
+-- The options of an argument: a tool's has a schema, a prompt's is a text.
 local options = {
   tools = {
     name = 1,
@@ -82,15 +82,15 @@ end
 function M.arguments(what, given, verb)
   check.type(what, given, "table")
   if #given > 0 then check.fail("%s must be a table by argument's name: { path = { … } }", what) end
-  local all, whose = {}, {}
+  local all, native_of = {}, {}
   for _, name in ipairs(check.sorted(given)) do
     check.text(what .. ": a name", name)
     local a = argument(("%s.%s"):format(what, name), given[name], verb)
     local presented = not a.hide and a.name
-    if presented and whose[presented] then
-      check.fail("%s: %s and %s can't both be called %s", what, whose[presented], name, presented)
+    if presented and native_of[presented] then
+      check.fail("%s: %s and %s can't both be called %s", what, native_of[presented], name, presented)
     end
-    if presented then whose[presented] = name end
+    if presented then native_of[presented] = name end
     all[name] = a
   end
   return all
@@ -98,8 +98,8 @@ end
 
 -- --- against a schema ------------------------------------------------------------------------------
 
--- What can't hold is a complaint about the policy, not a failure of code: no traceback.
-local function cant(format, ...) error({ cant = format:format(...) }, 0) end
+-- A transform that doesn't fit the schema is a mistake in the policy, not a failure of code: no traceback.
+local function inapplicable(format, ...) error({ inapplicable = format:format(...) }, 0) end
 
 local function list(names)
   if #names == 0 then return "none at all" end
@@ -110,24 +110,24 @@ local function check_names(rule, doc)
   for _, name in ipairs(check.sorted(rule.arguments)) do
     if not doc.arguments[name] then
       local near = check.suggest(name, doc.names)
-      cant("it has no argument %s%s", name, near ~= "" and near or ("; it has %s"):format(list(doc.names)))
+      inapplicable("it has no argument %s%s", name, near ~= "" and near or ("; it has %s"):format(list(doc.names)))
     end
   end
-  local whose = {}
+  local native_of = {}
   for _, name in ipairs(doc.names) do
     local a = rule.arguments[name]
     local presented = not (a and a.hide) and (a and a.name or name)
-    if presented and whose[presented] then
-      cant("two arguments would be called %s: %s and %s", presented, whose[presented], name)
+    if presented and native_of[presented] then
+      inapplicable("two arguments would be called %s: %s and %s", presented, native_of[presented], name)
     end
-    if presented then whose[presented] = name end
+    if presented then native_of[presented] = name end
   end
-  return whose
+  return native_of
 end
 
 local function is_sent(a) return a and (a.default or a.compute) and true or false end
 
--- An argument that hidden ones are needed for, without which the server takes no call.
+-- An argument that is hidden without a default must not be one that others depend on.
 local function check_dependents(rule, name, place)
   for _, key in ipairs { "dependentRequired", "dependencies" } do
     local by = place.schema[key]
@@ -136,7 +136,7 @@ local function check_dependents(rule, name, place)
       local never = o and o.hide and not is_sent(o)
       for _, needed in ipairs(not never and type(by[other]) == "table" and by[other] or {}) do
         if needed == name then
-          cant("%s can't be hidden without a default: %s needs it", name, other)
+          inapplicable("%s can't be hidden without a default: %s needs it", name, other)
         end
       end
     end
@@ -148,18 +148,18 @@ local function check_required(rule, doc)
     local a = rule.arguments[name]
     local given = is_sent(a)
     if a.hide and not given then
-      if doc.required[name] then cant("%s is required and can't be hidden without a default", name) end
+      if doc.required[name] then inapplicable("%s is required and can't be hidden without a default", name) end
       for _, place in ipairs(doc.order) do
         check_dependents(rule, name, place)
       end
     elseif a.required == false and not given and doc.required[name] then
-      cant("%s is required by the server and can't be made optional without a default", name)
+      inapplicable("%s is required by the server and can't be made optional without a default", name)
     end
   end
 end
 
--- More that always arrive than the server takes.
-local function check_room(rule, doc)
+-- Arguments with defaults always arrive at the server: not more than it takes.
+local function check_max_properties(rule, doc)
   local sent = 0
   for name in pairs(rule.arguments) do
     if is_sent(rule.arguments[name]) then sent = sent + 1 end
@@ -167,7 +167,7 @@ local function check_room(rule, doc)
   for _, place in ipairs(doc.order) do
     local most = place.must and tonumber(place.schema.maxProperties)
     if most and sent > most then
-      cant("%d arguments have defaults, and the server takes no more than %d", sent, most)
+      inapplicable("%d arguments have defaults, and the server takes no more than %d", sent, most)
     end
   end
 end
@@ -194,13 +194,13 @@ local function plan_of(rule, doc)
   return plan
 end
 
---- Names that a server may take for the same, with upper and lower case made one: some decoders do.
+--- A name without upper and lower case: some servers' decoders ignore it.
 function M.folded(name) return (name:gsub("\226\132\170", "k"):gsub("\197\191", "s"):lower()) end
 
--- What maps a call: presented names to the ones before, what may not be sent, what is filled in.
-local function mapping(rule, doc, plan, whose)
+-- The layer that maps a call: presented names to the ones before, names that are refused, values that are filled in.
+local function mapping(rule, doc, plan, native_of)
   local layer = { rule = rule, native = {}, presented = {}, refused = {}, fill = {} }
-  for presented, name in pairs(whose) do
+  for presented, name in pairs(native_of) do
     layer.presented[presented] = true
     if presented ~= name then layer.native[presented] = name end
   end
@@ -259,20 +259,20 @@ local shapes = {
   prompts = { member = "arguments", is = json_text.is_array, read = read_prompt, edit = edit_prompt },
 }
 
---- Lays a rule against a definition (its text): gives the definition as it is presented from here on, the layer
--- for calls (nil: they pass as they are), and what was done, for people. Raises { cant = } when it can't hold.
+--- Applies a rule to a definition (its text): returns the definition as it is presented from here on, and the layer
+-- for calls (nil: they pass as they are). Raises { inapplicable = why } when it doesn't fit.
 function M.apply(rule, text, verb)
   if not rule.arguments then return text, { rule = rule } end
   local shape = shapes[verb]
   local there = json_text.member(text, shape.member)
-  if not there or not shape.is(there) then cant("it has no %s", shape.member) end
+  if not there or not shape.is(there) then inapplicable("it has no %s", shape.member) end
   local doc = shape.read(there)
-  local whose = check_names(rule, doc)
+  local native_of = check_names(rule, doc)
   check_required(rule, doc)
-  check_room(rule, doc)
+  check_max_properties(rule, doc)
   local plan = plan_of(rule, doc)
   local edited = shape.edit(doc, plan)
-  local layer = mapping(rule, doc, plan, whose)
+  local layer = mapping(rule, doc, plan, native_of)
   if edited ~= there then text = json_text.set_member(text, shape.member, edited) end
   if not layer.maps and not rule.call then layer = nil end
   return text, layer

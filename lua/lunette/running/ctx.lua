@@ -9,19 +9,19 @@ local M = {}
 -- Per session: what the policy keeps in ctx.session.state.
 local states = {}
 
--- A key of its own, so that it is no field of the policy's.
-local WHOM = {}
+-- Key of the exchange (C's handle of it); a table, so that policies don't meet it as a field.
+local EXCHANGE = {}
 
 function M.session_end(key) states[key] = nil end
 
 local session_facts = {}
 for _, name in ipairs { "id", "transport", "era", "protocol_version" } do
-  session_facts[name] = function(whom) return core.fact(whom, name) end
+  session_facts[name] = function(exchange) return core.fact(exchange, name) end
 end
-function session_facts.client(whom) return core.fact(whom, "client") or {} end
-function session_facts.capabilities(whom) return core.fact(whom, "capabilities") or {} end
-function session_facts.state(whom)
-  local key = core.session_key(whom)
+function session_facts.client(exchange) return core.fact(exchange, "client") or {} end
+function session_facts.capabilities(exchange) return core.fact(exchange, "capabilities") or {} end
+function session_facts.state(exchange)
+  local key = core.session_key(exchange)
   if not key then return {} end
   local state = states[key]
   if not state then
@@ -35,7 +35,7 @@ local function lazy(facts)
   return function(self, name)
     local fact = facts[name]
     if not fact then return nil end
-    local value = fact(rawget(self, WHOM))
+    local value = fact(rawget(self, EXCHANGE))
     rawset(self, name, value)
     return value
   end
@@ -51,23 +51,23 @@ local session_mt = {
 
 local facts = {}
 for _, name in ipairs { "upstream", "native_name", "request_id" } do
-  facts[name] = function(whom) return core.fact(whom, name) end
+  facts[name] = function(exchange) return core.fact(exchange, name) end
 end
 
 --- What the client sees of the component that the message is about. Known until the handler first waits.
-function facts.definition(whom)
+function facts.definition(exchange)
   local fine, verb, text, name = pcall(core.run_item)
   if not fine or not verb then return nil end
-  local item = { text = text, name = name, upstream = core.fact(whom, "upstream") }
-  return presented.at(verb, math.huge, item, M.new(whom))
+  local item = { text = text, name = name, upstream = core.fact(exchange, "upstream") }
+  return presented.at(verb, math.huge, item, M.new(exchange))
 end
 
-function facts.headers(whom) return core.fact(whom, "headers") or {} end
-function facts.session(whom) return setmetatable({ [WHOM] = whom }, session_mt) end
+function facts.headers(exchange) return core.fact(exchange, "headers") or {} end
+function facts.session(exchange) return setmetatable({ [EXCHANGE] = exchange }, session_mt) end
 function facts.principal() return { scopes = setmetatable({}, core.array_mt), claims = {} } end
 --- The moment, in lunette.now()'s time, by which the answer has to be there.
-function facts.deadline(whom)
-  local left = tonumber(core.fact(whom, "deadline"))
+function facts.deadline(exchange)
+  local left = tonumber(core.fact(exchange, "deadline"))
   return left and core.now() + left / 1000
 end
 
@@ -83,17 +83,17 @@ local ctx_mt = {
   end,
 }
 
-function M.new(whom) return setmetatable({ [WHOM] = whom }, ctx_mt) end
+function M.new(exchange) return setmetatable({ [EXCHANGE] = exchange }, ctx_mt) end
 
 function M.is_ctx(value) return type(value) == "table" and getmetatable(value) == ctx_mt end
 
 --- Raises unless ctx is that of the handler that runs: what waits for an answer speaks for that one.
-function M.own(ctx, what) core.own(rawget(ctx, WHOM), what) end
+function M.own(ctx, what) core.own(rawget(ctx, EXCHANGE), what) end
 
-local function whom_of(self, method)
+local function exchange_of(self, method)
   if not M.is_ctx(self) then check.fail("call it with a colon: ctx:%s(…)", method) end
   M.own(self, "ctx:" .. method)
-  return rawget(self, WHOM)
+  return rawget(self, EXCHANGE)
 end
 
 local levels = {}
@@ -103,7 +103,7 @@ end
 
 --- Sends the client a log message; data is any JSON value.
 function methods.log(self, level, data, logger)
-  local whom = rawget(M.is_ctx(self) and self or check.fail "call it with a colon: ctx:log(…)", WHOM)
+  local exchange = rawget(M.is_ctx(self) and self or check.fail "call it with a colon: ctx:log(…)", EXCHANGE)
   if not levels[level] then
     check.fail(
       "ctx:log: level must be debug, info, notice, warning, error, critical, alert or emergency, not %s%s",
@@ -112,18 +112,18 @@ function methods.log(self, level, data, logger)
     )
   end
   if data == nil then data = core.null end
-  core.notify(whom, "notifications/message", { level = level, data = data, logger = logger })
+  core.notify(exchange, "notifications/message", { level = level, data = data, logger = logger })
 end
 
 --- Tells the client how far the request is; nothing happens when it did not ask to know.
 function methods.progress(self, done, total, message)
-  local whom = whom_of(self, "progress")
+  local exchange = exchange_of(self, "progress")
   check.type("ctx:progress: done", done, "number")
   check.type("ctx:progress: total", total, "number", true)
   check.type("ctx:progress: message", message, "string", true)
   local token = core.progress_token()
   if token == nil then return end
-  core.notify(whom, "notifications/progress", {
+  core.notify(exchange, "notifications/progress", {
     progressToken = token,
     progress = done,
     total = total,
@@ -143,20 +143,20 @@ local function ask(method, params)
 end
 
 function methods.call_tool(self, name, args)
-  whom_of(self, "call_tool")
+  exchange_of(self, "call_tool")
   check.text("ctx:call_tool: name", name)
   check.type("ctx:call_tool: args", args, "table", true)
   return M.request("tools/call", { name = name, arguments = args or {} })
 end
 
 function methods.read_resource(self, uri)
-  whom_of(self, "read_resource")
+  exchange_of(self, "read_resource")
   check.text("ctx:read_resource: uri", uri)
   return M.request("resources/read", { uri = uri })
 end
 
 function methods.get_prompt(self, name, args)
-  whom_of(self, "get_prompt")
+  exchange_of(self, "get_prompt")
   check.text("ctx:get_prompt: name", name)
   check.type("ctx:get_prompt: args", args, "table", true)
   return M.request("prompts/get", { name = name, arguments = args or {} })
@@ -164,14 +164,14 @@ end
 
 --- Asks the client's model; params as sampling/createMessage has them.
 function methods.sample(self, params)
-  whom_of(self, "sample")
+  exchange_of(self, "sample")
   check.type("ctx:sample: its argument", params, "table")
   return ask("sampling/createMessage", params)
 end
 
 --- Asks the person at the client; params as elicitation/create has them.
 function methods.elicit(self, params)
-  whom_of(self, "elicit")
+  exchange_of(self, "elicit")
   check.type("ctx:elicit: its argument", params, "table")
   if check.type("ctx:elicit: message", params.message, "string") == "" then
     check.fail "ctx:elicit: message must not be empty"
@@ -181,7 +181,7 @@ end
 
 --- The client's roots: a result with an array `roots`.
 function methods.list_roots(self)
-  whom_of(self, "list_roots")
+  exchange_of(self, "list_roots")
   return ask "roots/list"
 end
 

@@ -1,4 +1,4 @@
--- lunette.on and its kin: functions that messages pass through.
+-- lunette.on and the like: functions that messages pass through.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
 local state = require "lunette.base.state"

@@ -15,13 +15,13 @@ local errors = require "lunette.running.errors"
 local M = {
   may_hide = presented.may_hide,
   loaded = globals.scan,
-  unmatched = unmatched.told,
+  unmatched = unmatched.warnings,
 }
 
---- Called by C for a list: see src/script/present.c. complete: all that there is of the kind. trial: for nobody.
-function M.present(verb, items, whom, explain, complete, trial)
-  local all = presented.present(verb, items, contexts.new(whom), explain, trial)
-  if complete and all then unmatched.look(verb, items, explain) end
+--- Called by C for a list: see src/script/present.c. complete: all that there is of the kind. trial: without a client.
+function M.present(verb, items, exchange, explain, complete, trial)
+  local all = presented.present(verb, items, contexts.new(exchange), explain, trial)
+  if complete and all then unmatched.check(verb, items, explain) end
 end
 
 -- --- what handlers return ----------------------------------------------------------------------
@@ -41,20 +41,20 @@ local function is_list(value)
   return type(value) == "table" and (value[1] ~= nil or getmetatable(value) == core.array_mt)
 end
 
--- What goes wrong here gets the handler's place in front by result_of.
-local function unfit(format, ...) error({ unfit = format:format(...) }, 0) end
+-- result_of puts the handler's place in front.
+local function invalid(format, ...) error({ invalid = format:format(...) }, 0) end
 
 local function content_list(list)
   local out = {}
   for i, block in ipairs(list) do
     if type(block) == "string" then block = { type = "text", text = block } end
-    if type(block) ~= "table" then unfit("content[%d] is a %s, not a string or a content block", i, type(block)) end
+    if type(block) ~= "table" then invalid("content[%d] is a %s, not a string or a content block", i, type(block)) end
     out[i] = block
   end
   return setmetatable(out, core.array_mt)
 end
 
--- By method: turns what a handler may return for short into a result.
+-- By method: makes a result of what a handler may return for short.
 local shorthands = {}
 
 shorthands["tools/call"] = function(value)
@@ -62,7 +62,7 @@ shorthands["tools/call"] = function(value)
   if is_list(value) then return { content = content_list(value) } end
   if type(value) ~= "table" then return value end
   if value.content ~= nil then
-    return type(value.content) == "table" and value or unfit("content is a %s, not a list", type(value.content))
+    return type(value.content) == "table" and value or invalid("content is a %s, not a list", type(value.content))
   end
   if value.structuredContent ~= nil then
     value.content = content_list { core.encode(value.structuredContent, "result.structuredContent") }
@@ -119,7 +119,7 @@ shorthands["prompts/get"] = function(value)
   return value
 end
 
--- What a component's own function must have come to, lest a client gets what it can't read.
+-- The member that a component's result must have, by method, and what its function may return to get it.
 local needed = {
   ["tools/call"] = { "content", "a text, a list of content or a result with content or structuredContent" },
   ["resources/read"] = { "contents", "a text, { text = } or { blob = }, a list of them, or a result with contents" },
@@ -146,7 +146,7 @@ local function result_of(value, who, method, params, forwarded, definition)
     ok, value = pcall(shorthand, value, params, definition)
   end
   if not ok then
-    local why = type(value) == "table" and value.unfit or tostring(value)
+    local why = type(value) == "table" and value.invalid or tostring(value)
     error(("%s: what the handler of %s returned can't be sent: %s"):format(who.where, method, why), 0)
   end
   if type(value) ~= "table" or is_list(value) then
@@ -184,7 +184,7 @@ local function check_request(request, method)
   end
   if request.method ~= method then
     error(
-      ("%s: a handler can't turn %s into %s; use ctx:call_tool and its kin"):format(
+      ("%s: a handler can't turn %s into %s; use ctx:call_tool and the like"):format(
         core.where(),
         method,
         tostring(request.method)
@@ -201,7 +201,7 @@ local function run_hook(index, wants)
   local hook = state.hooks[index]
   local method, params = message()
   local request = { method = method, params = params }
-  local ctx = contexts.new(core.whom())
+  local ctx = contexts.new(core.exchange())
   if hook.test and not hook.test(request, ctx) then
     core.forward()
     core.keep()
@@ -223,7 +223,7 @@ local function run_hook(index, wants)
   finish(value, hook, method, params, forwarded)
 end
 
--- What a prompt's definition promises its function.
+-- A prompt's function gets all arguments that its definition requires.
 local function check_required(definition, arguments)
   for _, argument in ipairs(definition.arguments or {}) do
     local value = arguments[argument.name]
@@ -236,7 +236,7 @@ end
 local function run_component(index)
   local component = state.components[index]
   local method, params = message()
-  local ctx = contexts.new(core.whom())
+  local ctx = contexts.new(core.exchange())
   local value
   if component.verb == "tools" then
     value = component.fn(params.arguments, ctx)
@@ -256,7 +256,7 @@ local function run_component(index)
   finish(value, component, method, params, false, component.definition)
 end
 
--- `left`: how many layers of the chain the call has still to pass. Another first frame of its coroutine.
+-- `left`: how many layers of the chain the call still has to pass. This too is the first frame of its coroutine.
 local function run_transform(left)
   local chain = core.chain()
   local method, params = core.message()
@@ -265,7 +265,7 @@ local function run_transform(left)
     core.keep()
     return core.finish_reply()
   end
-  local ctx = contexts.new(core.whom())
+  local ctx = contexts.new(core.exchange())
   local layer, args, forward = calls.step(chain, left, ctx)
   if not layer then
     core.keep()
@@ -287,7 +287,8 @@ end
 
 -- --- errors ------------------------------------------------------------------------------------
 
-local function whose(kind, index)
+-- The handler of a run, and where it stands.
+local function describe(kind, index)
   if kind == "timer" then return ("lunette.every at %s"):format(state.timers[index].where) end
   if kind == "hook" then
     local hook = state.hooks[index]
@@ -303,12 +304,11 @@ local function whose(kind, index)
   return ("%s at %s"):format(component.key, component.where)
 end
 
--- A message of any length, of which the log keeps what comes before it and after.
-local MOST = 1500
+local LOGGED = 1500 -- bytes of an error's message
 
 local function explain(err)
   local text = traceback.message(err)
-  if #text > MOST then text = ("%s … (%d bytes in all)"):format(text:sub(1, MOST), #text) end
+  if #text > LOGGED then text = ("%s … (%d bytes in all)"):format(text:sub(1, LOGGED), #text) end
   if text:find "not enough memory$" then
     return ("%s (lunette.configure { memory_limit = … } is %g MB)"):format(text, state.settings.memory_limit / 1e6)
   end
@@ -329,7 +329,7 @@ function M.failed(err, stack)
     if ok then return end
     err = why
   end
-  core.log("error", "policy", traceback.line(("%s: %s"):format(whose(kind, index), explain(err)), stack))
+  core.log("error", "policy", traceback.line(("%s: %s"):format(describe(kind, index), explain(err)), stack))
   if not wants then return core.finish_reply() end
   core.finish_error { code = -32603, message = "policy error" }
 end

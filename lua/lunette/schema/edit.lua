@@ -38,9 +38,8 @@ function E:new_name(name)
   return p and p.new or name
 end
 
--- What is said of this branch when all that is said of arguments that always arrive is known: true when nothing
--- fits it.
-function E:is_dead(place)
+-- Whether nothing can match this branch, given the arguments that always arrive and the values of the constants.
+function E:is_unsatisfiable(place)
   if place.must then return false end
   local required, sent = place.schema.required, 0
   for name, p in pairs(self.plan) do
@@ -58,20 +57,20 @@ function E:is_dead(place)
   return sent > (tonumber(place.schema.maxProperties) or sent)
 end
 
--- A constant that its argument's own schema takes, and something else that must hold does not: no call would pass.
--- (What its own schema doesn't take is the policy's to say.)
+-- A constant that its argument's own schema allows and another that must match does not: no call would pass. (What
+-- its own schema doesn't allow is left to the policy.)
 function E:check_constants(place)
   for name, p in pairs(self.plan) do
     if p.hide and p.sent and p.value ~= nil and self.said:forbids(place, name, p.value) then
       if not self.said:rules_out(p.value, self.doc.arguments[name].schema) then
-        error({ cant = ("the server takes no %s that is %s"):format(name, quote(p.value)) }, 0)
+        error({ inapplicable = ("the server takes no %s that is %s"):format(name, quote(p.value)) }, 0)
       end
     end
   end
 end
 
--- Where a default doesn't fit, to leave an argument out is not to pass it by: it must be sent.
-function E:want_misfits(place)
+-- Where a branch doesn't allow a default, the argument can't be left out: it becomes required.
+function E:require_unfit_defaults(place)
   for name, p in pairs(self.plan) do
     if p.sent and not p.hide and p.value ~= nil and self.said:forbids(place, name, p.value) then
       table.insert(self.wanted[place], p.new or name)
@@ -80,8 +79,8 @@ function E:want_misfits(place)
   table.sort(self.wanted[place])
 end
 
--- A pattern for names of members is about the server's names. Gives the one that takes none of the new names that it
--- took by chance only.
+-- A pattern for names of members is about the server's names. Returns one that doesn't match new names which the old
+-- pattern matches only by accident; nil: the old one will do.
 function E:new_pattern(pattern)
   local others = {}
   for name, p in pairs(self.plan) do
@@ -94,7 +93,7 @@ function E:new_pattern(pattern)
   return ("^(?!(?:%s)$)[\\s\\S]*?(?:%s)"):format(table.concat(others, "|"), pattern)
 end
 
--- What patterns say of arguments whose new names they don't take is said of these outright.
+-- What a pattern requires of an argument whose new name it doesn't match is required of that name.
 function E:keep_patterns(place, text)
   local patterns = is_map(place.schema.patternProperties) and member(text, "patternProperties")
   for _, span in ipairs(patterns and core.spans(patterns) or {}) do
@@ -125,7 +124,7 @@ function E:fresh_name(pointer)
   return name
 end
 
--- The pointer to where a copy of what was there is.
+-- The pointer to a copy of what was at a pointer.
 function E:copy_of(pointer)
   if not self.copies[pointer] then
     self.copies[pointer] = self:fresh_name(pointer)
@@ -143,7 +142,7 @@ function E:moved(pointer)
     local place = self.doc.places[from]
     from, to = from .. "/" .. escape(token), to .. "/" .. escape(token)
     local named = place and (token == "properties" or token == "dependentSchemas" or token == "dependencies")
-    if place and place.dead then return nil end
+    if place and place.unsatisfiable then return nil end
     if place and token == "patternProperties" and tokens[i + 1] and self:new_pattern(tokens[i + 1]) then return nil end
     if named and tokens[i + 1] then
       i = i + 1
@@ -187,7 +186,7 @@ function E:names(value)
   return text, left
 end
 
--- An array of names in dependentRequired: those always sent need no asking.
+-- An array of names in dependentRequired, without those that are always sent.
 function E:dependents(value, context)
   if is_array(value) then
     local text, left = self:names(value)
@@ -197,8 +196,8 @@ function E:dependents(value, context)
   return self:schema(value, context)
 end
 
--- Members by argument's name: properties, dependentRequired, dependentSchemas, dependencies. What hangs on an
--- argument that is always sent holds always.
+-- Members by argument's name: properties, dependentRequired, dependentSchemas, dependencies. What depends on an
+-- argument that is always sent always applies.
 function E:by_name(key, value, place, pointer)
   local left = 0
   local text = edit_items(value, function(name, sub)
@@ -230,7 +229,7 @@ function E:by_name(key, value, place, pointer)
   return text, left
 end
 
--- An argument's own schema with what the transform says of it.
+-- An argument's own schema with the transform's changes.
 function E:describe(text, p) -- luacheck: no self
   if p.schema then
     local header = is_object(text) and member(text, "x-mcp-header")
@@ -246,7 +245,7 @@ function E:describe(text, p) -- luacheck: no self
   return text
 end
 
--- The names that members may have: of the new ones those whose old ones may be there.
+-- propertyNames: a new name is allowed where the old one was.
 function E:property_names(place, value, pointer)
   local text = self:schema(value, pointer)
   if not self.renames or not is_object(text) then return text end
@@ -275,8 +274,8 @@ function E:property_names(place, value, pointer)
   return text
 end
 
--- How many members an object may have: those that are filled in don't count. Whether a client sends what has a default
--- can't be known. Where all must hold there may simply be one more of each; elsewhere it is told case by case.
+-- minProperties and maxProperties without the arguments that are filled in. Whether a client sends one that has a
+-- default can't be known: where the schema must match, the limits allow for each; elsewhere there is a case for each.
 function E:count(place, key, value)
   local n = tonumber(value)
   local hidden, shown = 0, {}
@@ -359,7 +358,7 @@ end
 
 function E:edit_place(place, text)
   self.wanted[place], self.always[place], self.listed[place] = {}, {}, {}
-  self:want_misfits(place)
+  self:require_unfit_defaults(place)
   if self.renames then self:keep_patterns(place, text) end
   text = edit_items(text, function(key, value)
     return self:place_member(place, key, value, place.pointer .. "/" .. escape(key))
@@ -387,7 +386,7 @@ end
 function E:schema(text, pointer, copying)
   if not is_object(text) then return text end
   local place, foreign = not copying and self.doc.places[pointer] or nil, self.foreign
-  if place and place.dead then return "false" end
+  if place and place.unsatisfiable then return "false" end
   self.foreign = foreign or schema_read.is_foreign(schema_read.at_pointer(self.doc.root, pointer), pointer)
   if place then
     text = self:edit_place(place, text)
@@ -415,7 +414,7 @@ function M.edit(doc, plan)
   end
   for _, place in ipairs(doc.order) do
     if place.must then self:check_constants(place) end
-    place.dead = self:is_dead(place)
+    place.unsatisfiable = self:is_unsatisfiable(place)
   end
   local text = self:schema(doc.text, "")
   local done, added = 0, {}

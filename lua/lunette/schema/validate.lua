@@ -1,17 +1,17 @@
 -- Whether a value fits a JSON Schema: 2020-12, and what is different in 2019-09, draft-07 and draft-06 where a
 -- schema says that it is one of these. All keywords that assert; `format` and `content…` only describe, as the
--- specification has it. Where references lead is in refs.lua. Work has a limit, for schemas come from
--- strangers.
+-- specification has it. Where references lead is in refs.lua. Work has a limit, since servers write schemas.
 --
 -- Which properties and items were evaluated is noted in `seen`, where `unevaluated…` asks for it.
 local core = require "lunette.core"
 local refs = require "lunette.schema.refs"
+local values = require "lunette.schema.values"
 
 local M = {}
 
 local STEPS = 100000 -- schemas applied to values
 local DEPTH = 200 -- in one another
-local ERRORS = 5 -- that are told
+local ERRORS = 5 -- that are listed
 
 local is_array, target, unusable = refs.is_array, refs.target, refs.unusable
 
@@ -22,57 +22,14 @@ local dialects = {
   ["http://json-schema.org/draft-06/schema"] = "old",
 }
 
--- --- values --------------------------------------------------------------------------------------------
-
-local function is_object(v) return type(v) == "table" and not is_array(v) end
-local function is_whole(v) return type(v) == "number" and v == math.floor(v) and math.abs(v) ~= math.huge end
-
-local types = {
-  null = function(v) return v == core.null end,
-  boolean = function(v) return type(v) == "boolean" end,
-  number = function(v) return type(v) == "number" end,
-  integer = is_whole,
-  string = function(v) return type(v) == "string" end,
-  array = is_array,
-  object = is_object,
-}
-
-local function equal(a, b)
-  if a == b then return true end
-  if type(a) ~= "table" or type(b) ~= "table" or is_array(a) ~= is_array(b) or #a ~= #b then return false end
-  for k, v in pairs(a) do
-    if not equal(v, b[k]) then return false end
-  end
-  for k in pairs(b) do
-    if a[k] == nil then return false end
-  end
-  return true
-end
-
-local function length_of(text)
-  local _, n = text:gsub("[^\128-\191]", "")
-  return n
-end
-
-local function sorted_keys(t)
-  local keys = {}
-  for k in pairs(t) do
-    keys[#keys + 1] = k
-  end
-  table.sort(keys)
-  return keys
-end
-
-local function told(v)
-  local text = type(v) == "table" and (is_array(v) and "an array" or "an object") or core.encode(v, "value")
-  return #text > 60 and text:sub(1, 57):gsub("[\128-\255]*$", "") .. "…" or text
-end
+local is_object, types = values.is_object, values.types
+local equal, length_of, sorted_keys, describe = values.equal, values.length, values.sorted_keys, values.describe
 
 -- --- applying schemas --------------------------------------------------------------------------------------
 
 local apply
 
--- Notes what is wrong at a place; false for the one who asks.
+-- Notes what is wrong at a place; returns false, for the caller to return.
 local function wrong(self, at, format, ...)
   if self.quiet == 0 then
     self.count = self.count + 1
@@ -81,7 +38,7 @@ local function wrong(self, at, format, ...)
   return false
 end
 
--- Like apply, without a word when it doesn't fit.
+-- Like apply, without noting errors.
 local function fits(self, schema, value, at, scope, seen)
   self.quiet = self.quiet + 1
   local ok = apply(self, schema, value, at, scope, seen)
@@ -137,21 +94,21 @@ function any.type(self, wanted, value, at)
     if types[name] and types[name](value) then return true end
   end
   local names = type(wanted) == "table" and table.concat(wanted, " or ") or tostring(wanted)
-  return wrong(self, at, "must be of type %s, not %s", names, told(value))
+  return wrong(self, at, "must be of type %s, not %s", names, describe(value))
 end
 
 function any.enum(self, list, value, at)
   local texts = {}
   for i, one in ipairs(list) do
     if equal(one, value) then return true end
-    texts[i] = told(one)
+    texts[i] = describe(one)
   end
   local all = table.concat(texts, ", ")
   return wrong(self, at, "must be one of %s", #all > 300 and all:sub(1, 297):gsub("[\128-\255]*$", "") .. "…" or all)
 end
 
 function any.const(self, wanted, value, at)
-  return equal(wanted, value) or wrong(self, at, "must be %s", told(wanted))
+  return equal(wanted, value) or wrong(self, at, "must be %s", describe(wanted))
 end
 
 function any.allOf(self, list, value, at, _, scope, seen)
@@ -464,7 +421,7 @@ end
 function apply(self, schema, value, at, scope, seen)
   if schema == true then return true end
   if schema == false then return wrong(self, at, "must not be there") end
-  if not is_object(schema) then unusable("it has %s where a schema belongs", told(schema)) end
+  if not is_object(schema) then unusable("it has %s where a schema belongs", describe(schema)) end
   self.steps, self.depth = self.steps + 1, self.depth + 1
   if self.steps > STEPS then unusable "it takes too long to check" end
   if self.depth > DEPTH then unusable "it goes round in a circle, or too deep" end

@@ -38,7 +38,7 @@ local function is_file(path)
   return file ~= nil
 end
 
--- Beside the spec first, then where the command was started.
+-- In the spec's folder first, then where the command was started.
 local function find(path)
   local dir = core.where():match "^(.*/)[^/]*$"
   if path:sub(1, 1) ~= "/" and dir and is_file(dir .. path) then return dir .. path end
@@ -201,37 +201,38 @@ function Proxy:reload(options)
   play(self.app, self.servers)
 end
 
--- --- its course ------------------------------------------------------------------------------------------------
+-- --- events ---------------------------------------------------------------------------------------------------
 
-local deal = {}
+-- By kind of event: what is done with it.
+local on = {}
 
-function deal.client(proxy, event)
+function on.client(proxy, event)
   local client = proxy.clients[event.id]
   if client then client:_take(wire.read(event.text)) end
 end
 
-function deal.open(proxy, event)
+function on.open(proxy, event)
   proxy.sessions[event.id] = proxy.servers[event.text]:_open(proxy, event.id)
 end
 
-function deal.server(proxy, event)
+function on.server(proxy, event)
   local played = proxy.sessions[event.id]
   if played then played:_take(wire.read(event.text)) end
 end
 
-function deal.http(proxy, event) http.answer(proxy.app, event.id, event.text, proxy.http) end
+function on.http(proxy, event) http.answer(proxy.app, event.id, event.text, proxy.http) end
 
-function deal.gone(proxy, event)
+function on.gone(proxy, event)
   local played = proxy.sessions[event.id]
   if played then played.server:_closed(played) end
   proxy.sessions[event.id] = nil
 end
 
--- Deals with the next event; false when there was none in that time.
+-- Handles the next event; false when there was none in that time.
 function Proxy:_step(seconds)
   local event = self.app:stage("wait", seconds)
   if not event then return false end
-  deal[event.kind](self, event)
+  on[event.kind](self, event)
   return true
 end
 

@@ -1,4 +1,4 @@
--- What both sides of the stage say: JSON-RPC texts, and the errors that a spec is shown.
+-- What played clients and servers have in common: JSON-RPC texts, and the errors that a spec gets.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
 local json = require "lunette.base.raw_json"

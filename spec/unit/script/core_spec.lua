@@ -17,7 +17,7 @@ local function lists()
   for _ = 1, 300 do deep = { deep } end
   local loop = {}
   loop.loop = loop
-  local fresh = kept.now and core.whom()
+  local fresh = kept.now and core.exchange()
   return {
     {}, { nil }, { true }, { 0 }, { -1 }, { 0 / 0 }, { 1e300 }, { -1e300, -1e300, -1e300, -1e300 }, { 2 ^ 31, 2 ^ 53 },
     { "" }, { "x" }, { "a\0b" }, { '"}', {} }, { "\255", {} }, { "\n", {}, {} }, { ("x"):rep(1e5), ("y"):rep(1e5) },
@@ -52,7 +52,7 @@ end
 local function try_all() for i in ipairs(names) do for j in ipairs(lists()) do try(i, j) end end end
 local function bad() return kept.bad and table.concat(kept.bad, "\n") or "" end
 lunette.on("count", function() return { names = #names, lists = #lists() } end)
-lunette.on("keep", function() kept.whom = core.whom() kept.now = true return {} end)
+lunette.on("keep", function() kept.whom = core.exchange() kept.now = true return {} end)
 lunette.on("bad", function() return { text = bad() } end)
 ]]
 -- The handlers above, and the one under test.
@@ -217,7 +217,7 @@ describe("lunette.core", function()
   it("is asked by finalizers as the policy is closed", function()
     load([[lunette.on("tools/call", function(request, forward, ctx)
       local proxy = newproxy(true)
-      local whom = core.whom()
+      local whom = core.exchange()
       getmetatable(proxy).__gc = function()
         pcall(core.fact, whom, "id") pcall(core.own, whom, "x") pcall(core.session_key, whom) pcall(core.finish_reply)
         pcall(function() return ctx.session.id end)

@@ -109,10 +109,10 @@ describe("ln_policy_present", function()
     for i = 1, 1000 do many[i] = { name = "t" .. i, upstream = "files", json = ('{"name":"t%d"}'):format(i) } end
     for policy, told in pairs {
       ["\nlunette.tools.filter(function(t) return t.no.such end)"] = { "policy.lua:2: filter failed, tool t1 is withheld: ",
-        "policy.lua:2: filter withholds 999 more tools for such an error; `lunette list --explain` tells which" },
+        "policy.lua:2: filter withholds 999 more tools for such an error; `lunette list --explain` shows which" },
       ["\nlunette.tools.transform('t[12]', function(t) error(t.name) end)"] = { "tool t1 is withheld: ",
         "policy.lua:2: transform withholds 1 more tool for such an error" },
-      ["\nlunette.tools.transform('*', { arguments = { a = { name = 'b' } } })"] = { "policy.lua:2: the transform of t1 can't hold",
+      ["\nlunette.tools.transform('*', { arguments = { a = { name = 'b' } } })"] = { "policy.lua:2: the transform of t1 can't be applied",
         "policy.lua:2: transform withholds 999 more tools" },
       ["\nlunette.tools.transform('*', function(t) t.f = print return t end)"] = { "policy.lua:2: t1 can't be presented and is withheld: ",
         "999 more of the tools can't be presented for such an error" },
