@@ -157,17 +157,37 @@ end
 
 local function by_file(file) return file.node end
 
--- The circles that the table lists must be there: each file of a row leads to each other.
+-- Those of a list of nodes that one is in a circle with.
+local function circle_of(nodes, node, list)
+  local circle = {}
+  for _, other in ipairs(list) do
+    if other ~= node and way(nodes, node, other) and way(nodes, other, node) then circle[#circle + 1] = other end
+  end
+  return circle
+end
+
+local function nodes_of_row(row)
+  local list = {}
+  for word in words(row[2]) do list[#list + 1] = row[1] .. "/" .. word end
+  return list
+end
+
+-- The circles that the table lists must be there, each as one.
 local function check_listed(side, complain)
   local by_room, row_of = nodes_of(side, by_file), {}
   for _, row in ipairs(side.table.circles) do
-    local nodes, first = by_room[row[1]] or {}, nil
-    for word in words(row[2]) do
-      local node = row[1] .. "/" .. word
-      first = first or node
+    local nodes, list, largest, circles = by_room[row[1]] or {}, nodes_of_row(row), 0, {}
+    for _, node in ipairs(list) do
       row_of[node] = row[1] .. "/" .. row[2]
-      if not (way(nodes, first, node) and way(nodes, node, first)) then
-        complain("table: %s/%s is in no circle with %s any more", side.name, node, first)
+      circles[node] = circle_of(nodes, node, list)
+      largest = math.max(largest, #circles[node])
+    end
+    for _, node in ipairs(list) do
+      local circle = circles[node]
+      if #circle == 0 then
+        complain("table: %s/%s is in no circle any more", side.name, node)
+      elseif #circle < largest then
+        complain("table: %s/%s is in a circle of its own with %s", side.name, node, table.concat(circle, " "))
       end
     end
   end
@@ -202,13 +222,9 @@ end
 local function show_circles(nodes)
   local seen = {}
   for _, node in ipairs(sorted(nodes)) do
-    local circle = {}
-    for _, other in ipairs(sorted(nodes)) do
-      if not seen[other] and way(nodes, node, other) and way(nodes, other, node) then
-        circle[#circle + 1], seen[other] = other:match "[^/]*$", true
-      end
-    end
-    if circle[1] then print("", "in a circle:", table.concat(circle, " ")) end
+    local circle = not seen[node] and circle_of(nodes, node, sorted(nodes)) or {}
+    for _, other in ipairs(circle) do seen[other] = true end
+    if circle[1] then print("", "in a circle:", node .. " " .. table.concat(circle, " ")) end
   end
 end
 

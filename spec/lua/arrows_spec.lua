@@ -159,10 +159,18 @@ src/low: a circle of files:
     local rows = { rooms = { { "low", "" } }, circles = { { "low", "a b" } } }
     assert.equal("", src(files, rows))
     rows.circles[1][2] = "a b c"
-    assert.equal("table: src/low/c is in no circle with low/a any more\n", src(files, rows))
+    assert.equal("table: src/low/c is in no circle any more\n", src(files, rows))
     rows.circles[1][2] = "a b"
     files["low/c.c"] = "int ln_c(void) { return ln_a(); }\n"
     assert.matches("a circle of files:.*low/c.c:1 → src/low/a.c %(ln_a%)", src(files, rows))
+    files["low/c.c"] = "int ln_c(void) { return 0; }\n"
+    files["low/d.c"] = "int ln_d(void) { return ln_e(); }\n"
+    files["low/e.c"] = "int ln_e(void) { return ln_d(); }\n"
+    files["low/f.c"] = "int ln_f(void) { return ln_a(); }\n"
+    files["low/b.c"] = "int ln_b(void) { return ln_f(); }\n"
+    rows.circles[1][2] = "d a e b f"
+    assert.equal("table: src/low/d is in a circle of its own with low/e\n"
+      .. "table: src/low/e is in a circle of its own with low/d\n", src(files, rows))
   end)
 
   it("may lead out to libraries by the rooms that are named", function()

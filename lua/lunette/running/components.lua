@@ -1,5 +1,5 @@
 -- A policy's own tools, resources, resource templates and prompts: checked when they are added, run
--- by lunette.run.
+-- by main.lua.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
 local state = require "lunette.base.state"

@@ -11,7 +11,7 @@ local is_map = json_text.is_map
 local Names = {}
 Names.__index = Names
 
---- For a document as schema_read.read gave it.
+--- For a document as read.lua gave it.
 function M.new(doc) return setmetatable({ doc = doc, patterns = {} }, Names) end
 
 --- True when the value can't fit this schema of the document; false when it can or nothing is known.
