@@ -77,8 +77,8 @@ static int l_json_spans(lua_State *L) {
   return 1;
 }
 
-/* merge(source, value[, optional]) -> source with only what differs from value changed, and how
- * many edits that took */
+/* merge(source, value[, optional]) -> source with only what differs from value changed, how many
+ * edits that took, and how much was looked at for it */
 static int l_json_merge(lua_State *L) {
   struct ln_vm *vm = ln_bind_vm(L);
   struct ln_codec *c = &vm->codec;
@@ -98,7 +98,8 @@ static int l_json_merge(lua_State *L) {
   luaL_addlstring(&out, at, (size_t)(source.p + source.n - at));
   luaL_pushresult(&out);
   lua_pushinteger(L, (lua_Integer)m.n);
-  return 2;
+  lua_pushnumber(L, (lua_Number)c->steps);
+  return 3;
 }
 
 const luaL_Reg ln_bind_json[] = {{"decode", l_json_decode}, {"encode", l_json_encode},

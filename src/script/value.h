@@ -38,6 +38,7 @@ struct ln_value_member {
   size_t before;   /* elements: how many of the Lua table go in before this one */
   bool drop;
   bool claimed; /* a table that was made of this very element is in the Lua table */
+  bool used;    /* it was laid over this element, or will be */
   bool same;    /* known to be equal already */
   bool twin;    /* a later member has the same name */
 };
@@ -48,7 +49,8 @@ struct ln_value_edit {
   size_t off, len;
 };
 
-enum { LN_VALUE_DEPTH = 200, LN_VALUE_FAULT = 320 };
+/* LN_VALUE_SKIP: so many bytes that are passed over without a look count as one value. */
+enum { LN_VALUE_DEPTH = 200, LN_VALUE_FAULT = 320, LN_VALUE_SKIP = 1024 };
 
 struct ln_codec {
   size_t max_bytes;
@@ -68,10 +70,14 @@ struct ln_codec {
   struct ln_value_step path[LN_VALUE_DEPTH];
   unsigned depth;
   const char *root; /* its name, for messages; the caller's */
-  size_t tries;     /* comparisons left for aligning arrays */
+  size_t steps;     /* values and entries looked at since ln_value_begin */
+  size_t extra;     /* steps beyond one walk of source and value: see value_walk.h */
+  size_t extra_max;
+  size_t steps_max; /* while comparing */
   bool comparing;
   bool unordered;
   bool surveyed;        /* inside an object that was not plain: see value_merge.c */
+  unsigned trying;      /* objects being tried as plain ones, inside each other */
   const char *optional; /* a root member that is left out when it is an empty table and the
                            source has none */
   char fault[LN_VALUE_FAULT];

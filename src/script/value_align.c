@@ -7,8 +7,8 @@
  *
  * Between those, and when nothing is known (scalars, copies): while one side has more elements left
  * than the other, an element that differs is looked for among as many of the following as there
- * are too many; once both have as many left, they are paired in order. Comparisons are counted:
- * past the limit the rest is paired in order, which is still right, only less faithful. */
+ * are too many; once both have as many left, or no more comparisons can be afforded, they are
+ * paired in order, which is still right, only less faithful. */
 #include <lauxlib.h>
 #include <lua.h>
 
@@ -73,8 +73,9 @@ int ln_walk_tail(struct ln_codec *c, struct ln_walk *w, struct ln_str container)
 
 /* Whether source element i is equal to the table's k-th. */
 static bool equal(lua_State *L, struct ln_codec *c, size_t base, size_t i, int idx, size_t k) {
-  if (!c->tries) return false;
-  c->tries--;
+  size_t steps = c->steps++, extra = c->extra;
+  if (!ln_walk_affords(c)) return false;
+  c->steps_max = steps + (c->extra_max - extra);
   struct ln_value_member m = *ln_walk_member(c, base, i);
   size_t members = c->members.len;
   unsigned depth = c->depth;
@@ -86,6 +87,7 @@ static bool equal(lua_State *L, struct ln_codec *c, size_t base, size_t i, int i
   lua_settop(L, top);
   c->members.len = members;
   c->depth = depth;
+  if (rc) ln_walk_charge(c, steps, extra);
   return rc == LN_OK;
 }
 
@@ -118,29 +120,45 @@ static size_t source_of(lua_State *L, struct ln_codec *c, const struct arrays *a
   return at && low < a->n && ln_walk_member(c, a->base, low)->value.p == at ? low : a->n;
 }
 
+/* The first of the source elements i..i+most that is equal to the table's k-th; i + most + 1: none.
+ */
+static size_t find_in_source(lua_State *L, struct ln_codec *c, const struct arrays *a, size_t i,
+                             size_t k, size_t most) {
+  size_t at = i;
+  while (at <= i + most && !equal(L, c, a->base, at, a->idx, k))
+    at = ln_walk_affords(c) ? at + 1 : i + most + 1;
+  return at;
+}
+
+/* The same among the table's k..k+most for the source's i-th. */
+static size_t find_in_table(lua_State *L, struct ln_codec *c, const struct arrays *a, size_t i,
+                            size_t k, size_t most) {
+  size_t at = k;
+  while (at <= k + most && !equal(L, c, a->base, i, a->idx, at))
+    at = ln_walk_affords(c) ? at + 1 : k + most + 1;
+  return at;
+}
+
 /* Pairs source elements i..n with the table's k..m by what they are equal to; what of the source is
  * paired with nothing is dropped. */
 static void align_unknown(lua_State *L, struct ln_codec *c, const struct arrays *a, size_t i,
                           size_t n, size_t k, size_t m) {
-  size_t base = a->base;
-  int idx = a->idx;
-  while (i < n && k <= m && n - i != m - k + 1) {
-    size_t more_here = n - i, more_there = m - k + 1, d = 0;
-    bool found = equal(L, c, base, i, idx, k);
-    if (!found && more_here > more_there) {
-      for (d = 1; d <= more_here - more_there && !found; d++)
-        found = equal(L, c, base, i + d, idx, k);
-      d--;
-      for (size_t j = 0; found && j < d; j++) ln_walk_member(c, base, i++)->drop = true;
-    } else if (!found) {
-      for (d = 1; d <= more_there - more_here && !found; d++)
-        found = equal(L, c, base, i, idx, k + d);
-      if (found) k += d - 1;
+  while (i < n && k <= m && n - i != m - k + 1 && ln_walk_affords(c)) {
+    size_t here = n - i, there = m - k + 1, at;
+    bool found;
+    if (here > there) {
+      at = find_in_source(L, c, a, i, k, here - there);
+      found = at <= i + (here - there);
+      while (found && i < at) ln_walk_member(c, a->base, i++)->drop = true;
+    } else {
+      at = find_in_table(L, c, a, i, k, there - here);
+      found = at <= k + (there - here);
+      if (found) k = at;
     }
-    pair(c, base, i++, k++, found);
+    pair(c, a->base, i++, k++, found);
   }
-  for (; i < n && k <= m; i++, k++) pair(c, base, i, k, false);
-  for (; i < n; i++) ln_walk_member(c, base, i)->drop = true;
+  for (; i < n && k <= m; i++, k++) pair(c, a->base, i, k, false);
+  for (; i < n; i++) ln_walk_member(c, a->base, i)->drop = true;
 }
 
 /* The same where some were moved: those are no partners for others. */
@@ -179,6 +197,7 @@ static void align(lua_State *L, struct ln_codec *c, const struct arrays *a, size
     if (s == a->n || s < i) continue;
     align_around(L, c, a, i, s, k, j - 1);
     pair(c, a->base, s, j, false);
+    ln_walk_member(c, a->base, s)->used = true;
     i = s + 1;
     k = j + 1;
   }
@@ -197,17 +216,26 @@ static void align(lua_State *L, struct ln_codec *c, const struct arrays *a, size
 
 /* --- putting in --- */
 
+/* The value on top, which was made of the source's s-th, as text. */
+static int append_over(lua_State *L, struct ln_codec *c, const struct arrays *a, size_t s) {
+  struct ln_value_member m = *ln_walk_member(c, a->base, s); /* the buffer moves meanwhile */
+  size_t steps = c->steps, extra = c->extra;
+  if (m.used && !ln_walk_affords(c)) return ln_value_append(L, c, lua_gettop(L), false);
+  ln_walk_member(c, a->base, s)->used = true;
+  int rc = ln_walk_append(L, c, m.value, m.type, lua_gettop(L));
+  if (m.used) ln_walk_charge(c, steps, extra);
+  return rc;
+}
+
 static int append_element(lua_State *L, struct ln_codec *c, const struct arrays *a, size_t k) {
   int rc = ln_value_enter(c, (struct ln_value_step){NULL, 0, k, 0});
   if (rc) return rc;
   size_t s = source_of(L, c, a, k);
   lua_rawgeti(L, a->idx, (int)k);
-  if (s < a->n) {
-    struct ln_value_member m = *ln_walk_member(c, a->base, s); /* the buffer moves meanwhile */
-    rc = ln_walk_append(L, c, m.value, m.type, lua_gettop(L));
-  } else {
+  if (s < a->n)
+    rc = append_over(L, c, a, s);
+  else
     rc = ln_value_append(L, c, lua_gettop(L), false);
-  }
   lua_pop(L, 1);
   if (rc == LN_OK) ln_value_leave(c);
   return rc;
@@ -252,6 +280,7 @@ static int read_elements(struct ln_codec *c, struct ln_str src, size_t *n) {
     int rc = ln_buf_append(&c->members, (const char *)&m, sizeof m);
     if (rc) return rc;
   }
+  c->steps += *n + src.n / LN_VALUE_SKIP;
   return LN_OK;
 }
 

@@ -45,7 +45,8 @@ void ln_value_begin(struct ln_codec *c, const char *root) {
   ln_buf_clear(&c->members);
   ln_buf_clear(&c->pending);
   ln_buf_clear(&c->edits);
-  c->depth = 0;
+  c->depth = c->trying = 0;
+  c->steps = c->extra = 0;
   c->comparing = c->unordered = c->surveyed = false;
   c->optional = NULL;
   c->root = root;
@@ -104,6 +105,7 @@ LN_THROWS enum ln_shape ln_value_shape(struct lua_State *L, struct ln_codec *c, 
     if (k > top) top = k;
   }
   *n = strings + numbers;
+  c->steps += *n;
   if (strings) return LN_SHAPE_OBJECT;
   if (!numbers && marked) return LN_SHAPE_ARRAY;
   if (!numbers) return ln_origin_is_object(L, c, idx) ? LN_SHAPE_OBJECT : LN_SHAPE_EMPTY;
@@ -202,6 +204,7 @@ static int append_number(lua_State *L, struct ln_codec *c, double d) {
 
 LN_THROWS int ln_value_append(struct lua_State *L, struct ln_codec *c, int idx, bool like_array) {
   luaL_checkstack(L, 8, "nested too deeply");
+  c->steps++;
   struct ln_str s;
   int rc;
   switch (lua_type(L, idx)) {

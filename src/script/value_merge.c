@@ -12,7 +12,7 @@
 
 #include "script/value_walk.h"
 
-enum { FEW_MEMBERS = 24, ALIGN_TRIES = 20000 };
+enum { FEW_MEMBERS = 24, EXTRA_STEPS = 20000, EXTRA_STEPS_PER_BYTE = 2 };
 
 static int replace(lua_State *L, struct ln_codec *c, struct ln_str src, int idx) {
   if (c->comparing) return LN_EAGAIN;
@@ -54,6 +54,7 @@ static int read_members(lua_State *L, struct ln_codec *c, struct ln_str src, int
     int rc = ln_buf_append(&c->members, (const char *)&m, sizeof m);
     if (rc) return rc;
   }
+  c->steps += *n + src.n / LN_VALUE_SKIP;
   return LN_OK;
 }
 
@@ -231,7 +232,8 @@ static int merge_surveyed(lua_State *L, struct ln_codec *c, struct ln_str src, i
  *
  * The commonest case in one walk: the table has the members of the source and no others. That this
  * is not so may show only at its end; then all is taken back and done with a survey, within which
- * nothing is tried like this again (every level would double the work of the one above). */
+ * nothing is tried like this again (every level would double the work of the one above). When too
+ * much was taken back already, the objects around it end their tries at once. */
 
 static int merge_item(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
                       const struct ln_json_item *item, int idx);
@@ -274,15 +276,20 @@ static int merge_plain(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur
 /* item: the object that cur has stepped into. */
 static int merge_object(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
                         const struct ln_json_item *item, int idx, size_t in_table) {
-  bool plain = !c->surveyed;
-  size_t pending = c->pending.len, text = c->text.len;
+  bool plain = !c->surveyed && ln_walk_affords(c);
+  size_t pending = c->pending.len, text = c->text.len, steps = c->steps, extra = c->extra;
   unsigned depth = c->depth;
   if (plain) {
+    c->trying++;
     int rc = merge_plain(L, c, cur, idx, in_table, &plain);
-    if (rc || plain) return rc;
+    c->trying--;
+    bool given_up = rc == LN_EAGAIN && !c->comparing;
+    if (plain && !given_up) return rc;
     c->pending.len = pending;
     c->text.len = text;
     c->depth = depth;
+    ln_walk_charge(c, steps, extra);
+    if (c->trying && !c->comparing && !ln_walk_affords(c)) return LN_EAGAIN;
   }
   return merge_surveyed(L, c, ln_json_whole(cur, item), idx, in_table);
 }
@@ -325,7 +332,9 @@ static bool same_scalar(lua_State *L, struct ln_codec *c, struct ln_str value,
 static int merge_item(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
                       const struct ln_json_item *item, int idx) {
   luaL_checkstack(L, 10, "nested too deeply");
+  c->steps++;
   bool object = item->type == LN_JSON_OBJECT, array = item->type == LN_JSON_ARRAY;
+  if (c->comparing && c->steps > c->steps_max) return LN_EAGAIN;
   if (!object && !array)
     return same_scalar(L, c, item->value, item->type, idx) ? LN_OK
                                                            : replace(L, c, item->value, idx);
@@ -335,6 +344,7 @@ static int merge_item(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
   if (shape == LN_SHAPE_BAD) return LN_ESCRIPT;
   if (object && shape != LN_SHAPE_ARRAY) return merge_object(L, c, cur, item, idx, n);
   struct ln_str src = ln_json_whole(cur, item);
+  c->steps += src.n / LN_VALUE_SKIP;
   return array && shape != LN_SHAPE_OBJECT ? ln_walk_array(L, c, src, idx, n)
                                            : replace(L, c, src, idx);
 }
@@ -405,10 +415,10 @@ LN_THROWS int ln_value_merge(struct lua_State *L, struct ln_codec *c, int idx, c
                              struct ln_str source, const char *optional, struct ln_merge *out) {
   ln_value_begin(c, root);
   c->optional = optional;
-  c->tries = ALIGN_TRIES;
   *out = (struct ln_merge){NULL, 0};
   if (idx < 0) idx = lua_gettop(L) + 1 + idx;
   source = ln_json_trim(source);
+  c->extra_max = EXTRA_STEPS + EXTRA_STEPS_PER_BYTE * source.n;
   ln_origin_begin(c, source);
   int rc = ln_walk_merge(L, c, source, ln_json_type_of(source), idx);
   if (rc == LN_OK) rc = resolve(c, out);

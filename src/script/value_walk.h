@@ -1,5 +1,11 @@
 /* What value_merge.c and value_align.c share: walking a source and a table side by side. Private
- * to the two. */
+ * to the two.
+ *
+ * One walk that looks at everything once is what a merge must take. Looking twice (comparisons that
+ * fail, an object that turns out not to be plain, an element laid over more than once) gives fewer
+ * or smaller edits, but there may be quadratically much of it. Such steps are counted in c->extra,
+ * and after as many as the source has bytes for, they are left out: what they would have found is
+ * encoded anew, so that a merge is linear in source and result whatever was done to the table. */
 #ifndef LN_SCRIPT_VALUE_WALK_H
 #define LN_SCRIPT_VALUE_WALK_H
 
@@ -13,6 +19,15 @@ struct ln_walk {
   size_t tail_off, tail_len;
   bool tail_done;
 };
+
+/* Whether more than the one walk may be done. */
+static inline bool ln_walk_affords(const struct ln_codec *c) {
+  return c->extra < c->extra_max;
+}
+/* All steps since there were `steps` of them, and `extra` extra ones, were extra. */
+static inline void ln_walk_charge(struct ln_codec *c, size_t steps, size_t extra) {
+  c->extra = extra + (c->steps - steps);
+}
 
 /* LN_OK: merged (or equal, when comparing); LN_EAGAIN: differs; or an error. */
 LN_THROWS int ln_walk_merge(struct lua_State *L, struct ln_codec *c, struct ln_str src,

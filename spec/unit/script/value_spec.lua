@@ -244,6 +244,104 @@ describe("an edited value over its source", function()
       return core.merge(s, v) == "[" .. table.concat(kept, ",") .. "]" and "same" or "not the same"]])
   end)
 
+  it("every second of a long list of numbers, each as it was written", function()
+    assert.equal("same", eval [[
+      local parts, kept = {}, {}
+      for i = 1, 50000 do
+        parts[i] = i .. ".0"
+        if i % 2 == 0 then kept[#kept + 1] = parts[i] end
+      end
+      local s = "[" .. table.concat(parts, ",") .. "]"
+      local v = json.decode(s)
+      for i = 1, #v do v[i] = v[2 * i] end
+      return core.merge(s, v) == "[" .. table.concat(kept, ",") .. "]" and "same" or "not the same"]])
+  end)
+
+  -- The work of a merge for a list of n and one of 2n, as the codec counts it: the elements, and what is done to v.
+  local kinds = {
+    ["few numbers"] = "return i % 3",
+    equals = "return 1",
+    strings = [[return '"' .. i .. '"']],
+    objects = [[return '{"n":' .. i .. ',"m":[1,2]}']],
+    arrays = [=[return '[' .. i .. ',[' .. i % 5 .. '],[]]']=],
+  }
+  local copied = "local function copy(t) if type(t) ~= 'table' then return t end local c = {} "
+    .. "for k, x in pairs(t) do c[k] = copy(x) end return setmetatable(c, getmetatable(t)) end "
+  local long_lists = {
+    ["every second kept"] = "for i = 1, #v do v[i] = v[2 * i] end",
+    ["every second kept, copied"] = copied .. "for i = 1, #v do v[i] = copy(v[2 * i]) end",
+    ["the second half kept, copied"] = copied .. "local h = #v / 2 for i = 1, #v do v[i] = copy(v[h + i]) end",
+    ["every second kept and all else put instead"] = "for i = 1, #v do v[i] = v[2 * i] and 'other' .. i % 100 end",
+    ["every third put in anew"] = "local n = #v for i = 1, n do v[n + i] = v[i] end "
+      .. "for i = 1, n do v[i * 3 / 2 - i * 3 / 2 % 1] = i end",
+    ["every one twice"] = "for i = #v, 1, -1 do v[2 * i], v[2 * i - 1] = v[i], v[i] end",
+    ["every one twice, copied"] = copied .. "for i = #v, 1, -1 do v[2 * i], v[2 * i - 1] = copy(v[i]), copy(v[i]) end",
+    ["reversed"] = "for i = 1, #v / 2 do v[i], v[#v + 1 - i] = v[#v + 1 - i], v[i] end",
+    ["reversed and halved"] = "local n = #v for i = 1, n / 2 do v[i] = v[n + 1 - i] end for i = n, n / 2, -1 do v[i] = nil end",
+    ["shuffled"] = "local r = 1 for i = #v, 2, -1 do r = r * 16807 % 2147483647 v[i], v[r % i + 1] = v[r % i + 1], v[i] end",
+    ["shuffled and halved"] = "local r, n = 1, #v for i = n, 2, -1 do r = r * 16807 % 2147483647 "
+      .. "v[i], v[r % i + 1] = v[r % i + 1], v[i] end for i = n, n / 2, -1 do v[i] = nil end",
+    ["sorted"] = "local p = {} for i, x in ipairs(v) do p[i] = { json.encode(x), x } end "
+      .. "table.sort(p, function(a, b) return a[1] < b[1] end) for i, x in ipairs(p) do v[i] = x[2] end",
+    ["many put in front"] = "local n, k = #v, #v / 4 for i = n, 1, -1 do v[i + k] = v[i] end for i = 1, k do v[i] = 'new' .. i end",
+    ["one put in front and all changed"] = "for i = #v, 1, -1 do v[i + 1] = { i } end v[1] = true",
+    ["one everywhere"] = "for i = 1, #v do v[i] = v[1] end",
+    ["one everywhere and longer"] = "for i = 1, 2 * #v do v[i] = v[1] end",
+    ["inner ones put outside"] = "for i = 1, #v, 2 do v[i] = type(v[i]) == 'table' and (v[i].m or v[i][2]) or v[i + 1] end",
+    ["another list"] = "for i = 1, #v - 5 do v[i] = -i end for _ = 1, 5 do v[#v] = nil end",
+  }
+
+  local function work(source, change, n)
+    return tonumber(eval(([[
+      local n, element = %d, function(i) %s end
+      local parts = {}
+      for i = 1, n do parts[i] = element(i) end
+      local s = "[" .. table.concat(parts, ",") .. "]"
+      local v = json.decode(s)
+      do %s end
+      local merged, _, steps = core.merge(s, v)
+      assert(json.encode(json.decode(merged)) == json.encode(v), "another value")
+      return steps .. ""]]):format(n, source, change)))
+  end
+
+  local function no_more_than(factor, once, twice, what)
+    assert(twice <= factor * once, ("%s: %d steps, then %d"):format(what, once, twice))
+  end
+
+  for what, change in pairs(long_lists) do
+    it(("a long list, %s: twice as long is at most two and a half times the work"):format(what), function()
+      for kind, source in pairs(kinds) do
+        no_more_than(2.5, work(source, change, 15000), work(source, change, 30000), kind)
+      end
+    end)
+  end
+
+  it("a large element put into a list many times, emptied, costs no more than what is sent", function()
+    local function emptied(n)
+      return work(([[if i > 1 then return 0 end
+        local members = {}
+        for m = 1, %d do members[m] = '"m' .. m .. '":0' end
+        return "{" .. table.concat(members, ",") .. "}"]]):format(n),
+        "for k in pairs(v[1]) do v[1][k] = nil end for i = 1, n do v[i] = v[1] end", n)
+    end
+    no_more_than(2.5, emptied(2000), emptied(4000), "emptied")
+  end)
+
+  it("objects deep in each other with a member added to each are no more work than one with so many", function()
+    local function deep(levels)
+      return tonumber(eval(([[
+        local levels = %d
+        local s = ('{"a":'):rep(levels) .. "[" .. ("1,"):rep(5000) .. "1]" .. ("}"):rep(levels)
+        local v = json.decode(s)
+        local t = v
+        for _ = 1, levels do t, t.new = t.a, true end
+        local merged, _, steps = core.merge(s, v)
+        assert(merged == ('{"a":'):rep(levels) .. "[" .. ("1,"):rep(5000) .. "1]" .. (',"new":true}'):rep(levels))
+        return steps .. ""]]):format(levels)))
+    end
+    no_more_than(2.5, deep(1), deep(100), "deep")
+  end)
+
   it("errors name the member", function()
     local why = fails [[local s = '{"a":{"b":[1]}}' local v = json.decode(s) v.a.b[1] = print return core.merge(s, v)]]
     assert.truthy(why:find("a.b[1]: a function can't be sent", 1, true), why)
