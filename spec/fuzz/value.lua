@@ -3,7 +3,10 @@
 --   nothing edited: not one byte differs;
 --   the merged text is JSON, and its value is the edited table's;
 --   a member or element whose value nobody changed has the source's bytes (but see `moved`);
---   members that stay are in the source's order, new ones follow, sorted.
+--   members that stay are in the source's order, new ones follow, sorted;
+--   what was looked at for it is linear in what came in and goes out.
+-- Bytes that start with 250 stand for a long array and what is done to all of it; of the rest, which bytes
+-- stay is not asked there.
 local lunette = require "lunette"
 
 local core = require "lunette.core"
@@ -192,22 +195,125 @@ function check(source, before, result, after)
   end
 end
 
+-- core.merge, which must not look at more than so much for each byte.
+local function merge(source, value, optional)
+  local result, edits, steps = core.merge(source, value, optional)
+  local most = 40000 + 6 * #source + 4 * #result
+  assert(steps <= most, ("%d steps for %d bytes that became %d"):format(steps, #source, #result))
+  return result, edits
+end
+
+-- --- long arrays --------------------------------------------------------------------------------
+
+local elements = {
+  function(i) return i .. "" end,
+  function(i) return i .. ".0" end,
+  function(i) return i % 3 .. "" end,
+  function() return "1" end,
+  function(i) return '"' .. i .. '"' end,
+  function(i) return '{"n":' .. i .. ',"m":[1.0,{}]}' end,
+  function(i) return "[" .. i % 4 .. ",[],[" .. i .. "]]" end,
+  function(i) return i % 500 == 1 and "[" .. ("[0],"):rep(500) .. "1.0]" or "{}" end,
+}
+
+local function copy(value)
+  if type(value) ~= "table" then return value end
+  local made = setmetatable({}, getmetatable(value))
+  for k, v in pairs(value) do
+    made[k] = copy(v)
+  end
+  return made
+end
+
+local function map(list, f)
+  local made = setmetatable({}, array_mt)
+  for i = 1, #list do
+    local value = f(list[i], i)
+    if value ~= nil then made[#made + 1] = value end
+  end
+  return made
+end
+
+-- Each gives the list that comes of a list; `by` is a small number.
+local remakes = {
+  function(list, by) return map(list, function(value, i) return i % (by + 2) == 0 and value or nil end) end,
+  function(list, by) return map(list, function(value, i) return i > by * #list / 8 and value or nil end) end,
+  function(list) return map(list, function(_, i) return list[#list + 1 - i] end) end,
+  function(list) return map(list, copy) end,
+  function(list, by) return map(list, function(value, i) return i % (by + 2) == 0 and i or value end) end,
+  function(list, by) return map(list, function() return list[by + 1] end) end,
+  function(list)
+    local made = map(list, function(value) return value end)
+    local random = 1
+    for i = #made, 2, -1 do
+      random = random * 16807 % 2147483647
+      made[i], made[random % i + 1] = made[random % i + 1], made[i]
+    end
+    return made
+  end,
+  function(list)
+    local made = setmetatable({}, array_mt)
+    for i = 1, #list do
+      made[2 * i - 1], made[2 * i] = list[i], list[i]
+    end
+    return made
+  end,
+  function(list, by)
+    local made = map(list, function(value) return value end)
+    for _ = 0, by do
+      table.insert(made, 1, value_of())
+    end
+    return made
+  end,
+  function(list)
+    return map(list, function(value) return type(value) == "table" and (value.m or value[#value]) or value end)
+  end,
+  function(list)
+    return map(list, function(value)
+      for k in pairs(type(value) == "table" and value or {}) do
+        value[k] = nil
+      end
+      return value
+    end)
+  end,
+}
+
+local function attempt_long()
+  at = 1
+  local kind = pick(#elements) + 1
+  local parts, element = {}, elements[kind]
+  for i = 1, 2 ^ pick(kind == #elements and 9 or 16) + pick(256) do
+    parts[i] = element(i)
+  end
+  local source = '{"list":[' .. table.concat(parts, ",") .. "]}"
+  local after = core.decode(source)
+  assert(merge(source, after) == source, "nothing was edited")
+  for _ = 0, pick(2) do
+    if #after.list < 50000 then after.list = remakes[pick(#remakes) + 1](after.list, pick(6)) end
+  end
+  local fits, result = pcall(merge, source, after)
+  if not fits then return assert(result:find("more than 16777216 bytes", 1, true), result) end
+  assert(same(after, core.decode(result)), "the value of a long array")
+  assert(merge(result, after) == result, "merging twice")
+end
+
 local function attempt(hex)
   bytes, at = hex:gsub("%x%x", function(x) return string.char(tonumber(x, 16)) end), 0
+  if bytes:byte(1) == 250 then return attempt_long() end
   local source = object(0)
   local before, after = core.decode(source), core.decode(source)
-  local unchanged, edits = core.merge(source, after)
+  local unchanged, edits = merge(source, after)
   assert(unchanged == source and edits == 0, "nothing was edited")
   for _ = 0, pick(3) do
     edit(after)
   end
   if pick(2) == 0 then after.optional = {} end
-  local result = core.merge(source, after, "optional")
+  local result = merge(source, after, "optional")
   if after.optional and next(after.optional) == nil and before.optional == nil then after.optional = nil end
   local value = core.decode(result)
   assert(same(after, value), "the value: " .. source .. " became " .. result)
   check(source, before, result, after)
-  assert(core.merge(result, after) == result, "merging twice")
+  assert(merge(result, after) == result, "merging twice")
 end
 
 lunette.tools.add {
