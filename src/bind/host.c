@@ -1,6 +1,8 @@
 /* core: what a policy asks of the proxy that answers at once. A ctx is known here by the userdata
  * that says whom it speaks for (struct ln_whom). */
 #include "bind/bind.h"
+#include "script/value_decode.h"
+#include "script/value_encode.h"
 
 static const struct ln_policy_host *host_of(lua_State *L) {
   struct ln_policy *p = ln_bind_vm(L)->policy;

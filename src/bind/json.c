@@ -1,5 +1,8 @@
 /* core: JSON text to values and back, with the difference between [] and {} kept. */
 #include "bind/bind.h"
+#include "script/value_decode.h"
+#include "script/value_encode.h"
+#include "script/value_merge.h"
 
 LN_THROWS struct ln_str ln_bind_json_text(lua_State *L, int idx) {
   const struct ln_vm *vm = ln_bind_vm(L);

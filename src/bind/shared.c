@@ -1,5 +1,7 @@
 /* core: lunette.shared over script/shared.h. Scalars are kept as they are, tables as JSON. */
 #include "bind/bind.h"
+#include "script/value_decode.h"
+#include "script/value_encode.h"
 
 static struct ln_shared *store(lua_State *L) {
   struct ln_policy *p = ln_bind_vm(L)->policy;

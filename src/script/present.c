@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "script/policy_impl.h"
+#include "script/value_merge.h"
 
 struct present {
   struct ln_policy *policy;

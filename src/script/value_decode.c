@@ -4,33 +4,10 @@
 #include <lua.h>
 #include <stdlib.h>
 
-#include "script/value.h"
+#include "script/value_decode.h"
 
-enum { SCRATCH_MAX = 1 << 30 };
-
-void ln_codec_init(struct ln_codec *c, size_t max_bytes) {
-  *c = (struct ln_codec){
-      .max_bytes = max_bytes, .array_mt = LUA_NOREF, .origins = LUA_NOREF, .spellings = LUA_NOREF};
-  ln_buf_init(&c->text, max_bytes);
-  ln_buf_init(&c->scratch, SCRATCH_MAX);
-  ln_buf_init(&c->keys, SCRATCH_MAX);
-  ln_buf_init(&c->members, SCRATCH_MAX);
-  ln_buf_init(&c->pending, SCRATCH_MAX);
-  ln_buf_init(&c->edits, SCRATCH_MAX);
-}
-
-void ln_codec_deinit(struct ln_codec *c) {
-  ln_buf_deinit(&c->text);
-  ln_buf_deinit(&c->scratch);
-  ln_buf_deinit(&c->keys);
-  ln_buf_deinit(&c->members);
-  ln_buf_deinit(&c->pending);
-  ln_buf_deinit(&c->edits);
-}
-
-double ln_value_number(struct ln_codec *c, struct ln_str raw) {
-  return ln_json_double(raw, &c->scratch);
-}
+#include "script/value_origin.h"
+#include "script/value_spelling.h"
 
 LN_THROWS void ln_value_push_string(struct lua_State *L, struct ln_codec *c, struct ln_str value) {
   struct ln_str raw = ln_json_inside(value);

@@ -3,71 +3,12 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "script/value.h"
+#include "script/value_encode.h"
 
-/* The way to the current value, into the front of the fault; a long one loses its middle. */
-static size_t put_path(struct ln_codec *c) {
-  size_t room = LN_VALUE_FAULT / 2;
-  size_t n = (size_t)snprintf(c->fault, sizeof c->fault, "%.60s", c->root);
-  for (unsigned i = 0; i < c->depth && n < room; i++) {
-    if (i == 8 && c->depth > 12) {
-      n += (size_t)snprintf(c->fault + n, LN_VALUE_FAULT - n, "…");
-      i = c->depth - 3;
-    }
-    const struct ln_value_step *s = &c->path[i];
-    if (s->key)
-      n += (size_t)snprintf(c->fault + n, LN_VALUE_FAULT - n, "%s%.*s", n ? "." : "",
-                            (int)LN_MIN(s->len, 40), s->key);
-    else
-      n += (size_t)snprintf(c->fault + n, LN_VALUE_FAULT - n, "[%zu]", s->index);
-  }
-  return n;
-}
-
-int ln_value_fault(struct ln_codec *c, const char *fmt, ...) {
-  size_t n = put_path(c);
-  if (n < LN_VALUE_FAULT)
-    n += (size_t)snprintf(c->fault + n, LN_VALUE_FAULT - n, "%s", n ? ": " : "");
-  va_list ap;
-  va_start(ap, fmt);
-  if (n < LN_VALUE_FAULT) vsnprintf(c->fault + n, LN_VALUE_FAULT - n, fmt, ap);
-  va_end(ap);
-  return LN_ESCRIPT;
-}
-
-void ln_value_begin(struct ln_codec *c, const char *root) {
-  ln_buf_clear(&c->text);
-  ln_buf_clear(&c->keys);
-  ln_buf_clear(&c->members);
-  ln_buf_clear(&c->pending);
-  ln_buf_clear(&c->edits);
-  c->depth = c->trying = 0;
-  c->steps = c->extra = 0;
-  c->comparing = c->unordered = c->surveyed = false;
-  c->optional = NULL;
-  c->root = root;
-}
-
-int ln_value_finish(struct ln_codec *c, int rc) {
-  if (rc && rc != LN_ESCRIPT) ln_value_fault(c, "%s", ln_err_text(rc));
-  return rc ? LN_ESCRIPT : LN_OK;
-}
-
-int ln_value_enter(struct ln_codec *c, struct ln_value_step step) {
-  if (c->depth == LN_VALUE_DEPTH)
-    return ln_value_fault(c, "nested more than %d deep (a table that contains itself?)",
-                          LN_VALUE_DEPTH);
-  c->path[c->depth++] = step;
-  return LN_OK;
-}
-
-void ln_value_leave(struct ln_codec *c) {
-  c->depth--;
-}
+#include "script/value_origin.h"
+#include "script/value_spelling.h"
 
 static enum ln_shape bad_key(lua_State *L, struct ln_codec *c) {
   int type = lua_type(L, -2);

@@ -2,17 +2,32 @@
  * the other; see value.h. Source and table are walked together: what is equal keeps its bytes,
  * order and white space; removed members are cut with one comma; new ones go to the end, sorted by
  * name; of twins in an object that is edited only the last stays, which is the one the table was
- * made of. Arrays are in value_align.c.
+ * made of. Which element of an array is which of the source is found in value_align.c.
  *
  * Invariant: with `comparing` set nothing is recorded and the first difference ends the walk with
  * LN_EAGAIN. */
+#include "script/value_merge.h"
+
 #include <lauxlib.h>
 #include <lua.h>
-#include <stdlib.h>
 
+#include "script/value_align.h"
+#include "script/value_decode.h"
+#include "script/value_encode.h"
+#include "script/value_origin.h"
+#include "script/value_scalar.h"
 #include "script/value_walk.h"
 
 enum { FEW_MEMBERS = 24, EXTRA_STEPS = 20000, EXTRA_STEPS_PER_BYTE = 2 };
+
+/* LN_OK: merged (or equal, when comparing); LN_EAGAIN: differs; or an error. */
+static int merge_value(lua_State *L, struct ln_codec *c, struct ln_str src, enum ln_json_type type,
+                       int idx);
+
+/* Pushes a raw name (no quotes) as the Lua string that is its key. */
+static void push_name(lua_State *L, struct ln_codec *c, struct ln_str name) {
+  ln_value_push_string(L, c, (struct ln_str){name.p - 1, name.n + 2});
+}
 
 static int replace(lua_State *L, struct ln_codec *c, struct ln_str src, int idx) {
   if (c->comparing) return LN_EAGAIN;
@@ -41,7 +56,7 @@ static int read_members(lua_State *L, struct ln_codec *c, struct ln_str src, int
   struct ln_json_item item;
   for (*n = 0; ln_json_next(&cur, &item); (*n)++) {
     struct ln_value_member m = {.name = item.key, .value = item.value, .type = item.type};
-    ln_walk_push_name(L, c, item.key);
+    push_name(L, c, item.key);
     const void *key = lua_tostring(L, -1);
     lua_rawget(L, idx);
     /* The table holds the string of a key it has, so the address stays that string's own. */
@@ -137,9 +152,9 @@ static int merge_member(lua_State *L, struct ln_codec *c, struct ln_value_member
   if (m.same) return LN_OK;
   int rc = ln_value_enter(c, (struct ln_value_step){m.name.p, m.name.n, 0, idx});
   if (rc) return rc;
-  ln_walk_push_name(L, c, m.name);
+  push_name(L, c, m.name);
   lua_rawget(L, idx);
-  rc = ln_walk_merge(L, c, m.value, m.type, lua_gettop(L));
+  rc = merge_value(L, c, m.value, m.type, lua_gettop(L));
   lua_pop(L, 1);
   if (rc == LN_OK) ln_value_leave(c);
   return rc;
@@ -256,7 +271,7 @@ static int merge_plain(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur
   int rc = LN_OK;
   size_t n = 0;
   for (; *plain && rc == LN_OK && ln_json_step(cur, &item); n++) {
-    ln_walk_push_name(L, c, item.key);
+    push_name(L, c, item.key);
     const void *key = lua_tostring(L, -1);
     lua_rawget(L, idx);
     *plain = n < in_table && is_plain(L, c, &item, seen, n, key);
@@ -294,39 +309,117 @@ static int merge_object(lua_State *L, struct ln_codec *c, struct ln_json_cur *cu
   return merge_surveyed(L, c, ln_json_whole(cur, item), idx, in_table);
 }
 
-/* --- scalars and all --- */
+/* --- arrays --- */
 
-static bool same_string(lua_State *L, struct ln_codec *c, struct ln_str value, int idx) {
-  if (lua_type(L, idx) != LUA_TSTRING) return false;
-  struct ln_str have, raw = ln_json_inside(value);
-  have.p = lua_tolstring(L, idx, &have.n);
-  if (!raw.n || !memchr(raw.p, '\\', raw.n)) return ln_str_eq(raw, have);
-  ln_buf_clear(&c->scratch);
-  return ln_json_unescape(raw, true, &c->scratch) == LN_OK &&
-         ln_str_eq(ln_buf_str(&c->scratch), have);
+/* Appends the value at idx to c->text, made out of that part of the source: what is equal has the
+ * source's bytes. */
+static int append_merged(lua_State *L, struct ln_codec *c, struct ln_str src,
+                         enum ln_json_type type, int idx) {
+  size_t from = c->pending.len, off = c->text.len;
+  bool unordered = c->unordered;
+  int rc = merge_value(L, c, src, type, idx);
+  c->unordered = unordered;
+  if (rc == LN_OK) rc = ln_walk_lay_over(c, src, from, off);
+  return rc == LN_ELIMIT ? ln_value_fault(c, "more than %zu bytes", c->max_bytes) : rc;
 }
 
-/* Of two that are one double, a table that was put here may have the other. */
-static bool same_number(lua_State *L, struct ln_codec *c, struct ln_str value, int idx) {
-  if (lua_type(L, idx) != LUA_TNUMBER) return false;
-  double d = lua_tonumber(L, idx);
-  if (d != ln_value_number(c, value)) return false;
-  struct ln_str spelt = ln_spelling_of(L, c, d);
-  return !spelt.p || ln_str_eq(spelt, value);
+/* The value on top, which was made of the source's s-th, as text. */
+static int append_over(lua_State *L, struct ln_codec *c, const struct ln_align *a, size_t s) {
+  struct ln_value_member m = *ln_walk_member(c, a->base, s); /* the buffer moves meanwhile */
+  size_t steps = c->steps, extra = c->extra;
+  if (m.used && !ln_walk_affords(c)) return ln_value_append(L, c, lua_gettop(L), false);
+  ln_walk_member(c, a->base, s)->used = true;
+  int rc = append_merged(L, c, m.value, m.type, lua_gettop(L));
+  if (m.used) ln_walk_charge(c, steps, extra);
+  return rc;
 }
 
-static bool same_scalar(lua_State *L, struct ln_codec *c, struct ln_str value,
-                        enum ln_json_type type, int idx) {
-  switch (type) {
-    case LN_JSON_FALSE:
-    case LN_JSON_TRUE:
-      return lua_isboolean(L, idx) && lua_toboolean(L, idx) == (type == LN_JSON_TRUE);
-    case LN_JSON_NUMBER: return same_number(L, c, value, idx);
-    case LN_JSON_STRING: return same_string(L, c, value, idx);
-    case LN_JSON_NULL: return lua_islightuserdata(L, idx) && !lua_touserdata(L, idx);
-    default: return false;
+static int append_element(lua_State *L, struct ln_codec *c, const struct ln_align *a, size_t k) {
+  int rc = ln_value_enter(c, (struct ln_value_step){NULL, 0, k, 0});
+  if (rc) return rc;
+  size_t s = ln_align_source(L, c, a, k);
+  lua_rawgeti(L, a->idx, (int)k);
+  if (s < a->n)
+    rc = append_over(L, c, a, s);
+  else
+    rc = ln_value_append(L, c, lua_gettop(L), false);
+  lua_pop(L, 1);
+  if (rc == LN_OK) ln_value_leave(c);
+  return rc;
+}
+
+/* Elements k..end of the table as text, each with a comma before or after it. */
+static int append_elements(lua_State *L, struct ln_codec *c, const struct ln_align *a, size_t k,
+                           size_t end, bool comma_before, bool comma_after) {
+  int rc = LN_OK;
+  for (; k <= end && rc == LN_OK; k++) {
+    if (comma_before) rc = ln_buf_append(&c->text, ",", 1);
+    comma_before = !comma_after;
+    if (rc == LN_OK) rc = append_element(L, c, a, k);
+    if (rc == LN_OK && comma_after) rc = ln_buf_append(&c->text, ",", 1);
   }
+  return rc;
 }
+
+static int merge_element(lua_State *L, struct ln_codec *c, struct ln_value_member m,
+                         const struct ln_align *a) {
+  int rc = LN_OK;
+  if (m.before) {
+    size_t off = c->text.len;
+    rc = append_elements(L, c, a, m.at - m.before, m.at - 1, false, true);
+    if (rc == LN_OK) rc = ln_walk_edit(c, m.value.p, m.value.p, off);
+  }
+  if (rc || m.same) return rc;
+  rc = ln_value_enter(c, (struct ln_value_step){NULL, 0, m.at, 0});
+  if (rc) return rc;
+  lua_rawgeti(L, a->idx, (int)m.at);
+  rc = merge_value(L, c, m.value, m.type, lua_gettop(L));
+  lua_pop(L, 1);
+  if (rc == LN_OK) ln_value_leave(c);
+  return rc;
+}
+
+static int read_elements(struct ln_codec *c, struct ln_str src, size_t *n) {
+  struct ln_json_cur cur = ln_json_enter(src);
+  struct ln_json_item item;
+  for (*n = 0; ln_json_next(&cur, &item); (*n)++) {
+    struct ln_value_member m = {.value = item.value, .type = item.type};
+    int rc = ln_buf_append(&c->members, (const char *)&m, sizeof m);
+    if (rc) return rc;
+  }
+  c->steps += *n + src.n / LN_VALUE_SKIP;
+  return LN_OK;
+}
+
+static int merge_array(lua_State *L, struct ln_codec *c, struct ln_str src, int idx, size_t n) {
+  struct ln_walk w = {.base = c->members.len};
+  struct ln_align a = {.base = w.base, .idx = idx, .m = n, .compare = merge_value};
+  size_t rest = n + 1;
+  int rc = read_elements(c, src, &w.n);
+  a.n = w.n;
+  if (rc == LN_OK && c->comparing && w.n != n) rc = LN_EAGAIN;
+  if (rc == LN_OK) {
+    ln_align(L, c, &a, &rest);
+    w.tail_off = c->text.len;
+    rc = append_elements(L, c, &a, rest, n, w.n > 0, false);
+    w.tail_len = c->text.len - w.tail_off;
+  }
+  for (size_t i = 0; i < w.n && rc == LN_OK;) {
+    struct ln_value_member m = *ln_walk_member(c, w.base, i); /* the buffer moves meanwhile */
+    if (m.drop) {
+      rc = ln_walk_cut(c, &w, &i);
+      continue;
+    }
+    rc = merge_element(L, c, m, &a);
+    w.kept = m.value.p + m.value.n;
+    i++;
+  }
+  if (rc == LN_OK) rc = ln_walk_tail(c, &w, src);
+  c->members.len = w.base;
+  return rc;
+}
+
+/* --- values --- */
 
 /* cur has stepped to item, and goes on behind it unless this ends early. */
 static int merge_item(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
@@ -336,8 +429,8 @@ static int merge_item(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
   bool object = item->type == LN_JSON_OBJECT, array = item->type == LN_JSON_ARRAY;
   if (c->comparing && c->steps > c->steps_max) return LN_EAGAIN;
   if (!object && !array)
-    return same_scalar(L, c, item->value, item->type, idx) ? LN_OK
-                                                           : replace(L, c, item->value, idx);
+    return ln_scalar_same(L, c, item->value, item->type, idx) ? LN_OK
+                                                              : replace(L, c, item->value, idx);
   if (!lua_istable(L, idx)) return replace(L, c, ln_json_whole(cur, item), idx);
   size_t n;
   enum ln_shape shape = ln_value_shape(L, c, idx, &n);
@@ -345,70 +438,16 @@ static int merge_item(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
   if (object && shape != LN_SHAPE_ARRAY) return merge_object(L, c, cur, item, idx, n);
   struct ln_str src = ln_json_whole(cur, item);
   c->steps += src.n / LN_VALUE_SKIP;
-  return array && shape != LN_SHAPE_OBJECT ? ln_walk_array(L, c, src, idx, n)
+  return array && shape != LN_SHAPE_OBJECT ? merge_array(L, c, src, idx, n)
                                            : replace(L, c, src, idx);
 }
 
-LN_THROWS int ln_walk_merge(struct lua_State *L, struct ln_codec *c, struct ln_str src,
-                            enum ln_json_type type, int idx) {
+static int merge_value(lua_State *L, struct ln_codec *c, struct ln_str src, enum ln_json_type type,
+                       int idx) {
   struct ln_json_cur cur = {src.p, src.p + src.n};
   struct ln_json_item item = {LN_STR_NONE, src, type};
   if (type == LN_JSON_OBJECT || type == LN_JSON_ARRAY) cur.p++;
   return merge_item(L, c, &cur, &item, idx);
-}
-
-/* --- the outcome --- */
-
-static int by_place(const void *a, const void *b) {
-  const struct ln_value_edit *x = a, *y = b;
-  return x->at.p == y->at.p ? (x->at.n > y->at.n) - (x->at.n < y->at.n)
-                            : (x->at.p > y->at.p) - (x->at.p < y->at.p);
-}
-
-/* The pending edits from the n-th on become the text that src is with them, in the place of their
- * own texts, which start at off. */
-static int lay_over(struct ln_codec *c, struct ln_str src, size_t from, size_t off) {
-  struct ln_value_edit *e = (struct ln_value_edit *)(void *)(c->pending.data + from);
-  size_t n = (c->pending.len - from) / sizeof *e, made = c->text.len;
-  const char *at = src.p;
-  int rc = LN_OK;
-  if (n > 1) qsort(e, n, sizeof *e, by_place);
-  for (size_t i = 0; i < n && rc == LN_OK; i++) {
-    rc = ln_buf_append(&c->text, at, (size_t)(e[i].at.p - at));
-    if (rc == LN_OK) rc = ln_buf_reserve(&c->text, e[i].len); /* its own bytes: before they move */
-    if (rc == LN_OK && e[i].len) rc = ln_buf_append(&c->text, c->text.data + e[i].off, e[i].len);
-    at = e[i].at.p + e[i].at.n;
-  }
-  if (rc == LN_OK) rc = ln_buf_append(&c->text, at, (size_t)(src.p + src.n - at));
-  if (rc) return rc;
-  memmove(c->text.data + off, c->text.data + made, c->text.len - made);
-  c->text.len -= made - off;
-  c->pending.len = from;
-  return LN_OK;
-}
-
-LN_THROWS int ln_walk_append(struct lua_State *L, struct ln_codec *c, struct ln_str src,
-                             enum ln_json_type type, int idx) {
-  size_t from = c->pending.len, off = c->text.len;
-  bool unordered = c->unordered;
-  int rc = ln_walk_merge(L, c, src, type, idx);
-  c->unordered = unordered;
-  if (rc == LN_OK) rc = lay_over(c, src, from, off);
-  return rc == LN_ELIMIT ? ln_value_fault(c, "more than %zu bytes", c->max_bytes) : rc;
-}
-
-static int resolve(struct ln_codec *c, struct ln_merge *out) {
-  struct ln_value_edit *pending = (struct ln_value_edit *)(void *)c->pending.data;
-  size_t n = c->pending.len / sizeof *pending;
-  if (n && c->unordered) qsort(pending, n, sizeof *pending, by_place);
-  for (size_t i = 0; i < n; i++) {
-    struct ln_edit e = {pending[i].at, {c->text.data + pending[i].off, pending[i].len}};
-    if (!pending[i].len) e.with = LN_STR_LIT("");
-    int rc = ln_buf_append(&c->edits, (const char *)&e, sizeof e);
-    if (rc) return rc;
-  }
-  *out = (struct ln_merge){(struct ln_edit *)(void *)c->edits.data, n};
-  return LN_OK;
 }
 
 LN_THROWS int ln_value_merge(struct lua_State *L, struct ln_codec *c, int idx, const char *root,
@@ -420,7 +459,7 @@ LN_THROWS int ln_value_merge(struct lua_State *L, struct ln_codec *c, int idx, c
   source = ln_json_trim(source);
   c->extra_max = EXTRA_STEPS + EXTRA_STEPS_PER_BYTE * source.n;
   ln_origin_begin(c, source);
-  int rc = ln_walk_merge(L, c, source, ln_json_type_of(source), idx);
-  if (rc == LN_OK) rc = resolve(c, out);
+  int rc = merge_value(L, c, source, ln_json_type_of(source), idx);
+  if (rc == LN_OK) rc = ln_walk_edits(c, &out->edits, &out->n);
   return ln_value_finish(c, rc);
 }

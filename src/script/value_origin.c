@@ -10,7 +10,7 @@
 #include <lua.h>
 #include <math.h>
 
-#include "script/value.h"
+#include "script/value_origin.h"
 
 /* 20 bits of mark and 32 of place are exact in a double. */
 #define PLACES 4294967296.0

@@ -8,7 +8,7 @@
  * while it is what it was: a copy of its elements is at 0. */
 #include <lua.h>
 
-#include "script/value.h"
+#include "script/value_spelling.h"
 
 /* Surely spelt the way that it would be again. */
 static bool is_plain(struct ln_str raw) {

@@ -1,5 +1,6 @@
-/* What value_merge.c and value_align.c share: walking a source and a table side by side. Private
- * to the two.
+/* A source and a table walked side by side, for value_merge.c and value_align.c: the members of the
+ * source's containers that are being walked, the edits that came of it so far, and what the walk
+ * may cost.
  *
  * One walk that looks at everything once is what a merge must take. Looking twice (comparisons that
  * fail, an object that turns out not to be plain, an element laid over more than once) gives fewer
@@ -10,6 +11,21 @@
 #define LN_SCRIPT_VALUE_WALK_H
 
 #include "script/value.h"
+
+/* A member or element of a source container while it is merged. */
+struct ln_value_member {
+  struct ln_str name; /* raw, no quotes; absent for elements */
+  struct ln_str value;
+  enum ln_json_type type;
+  const void *key; /* the address of the Lua string, NULL when the table has no such key */
+  size_t at;       /* elements: the index in the Lua table */
+  size_t before;   /* elements: how many of the Lua table go in before this one */
+  bool drop;
+  bool claimed; /* a table that was made of this very element is in the Lua table */
+  bool used;    /* it was laid over this element, or will be */
+  bool same;    /* known to be equal already */
+  bool twin;    /* a later member has the same name */
+};
 
 /* One container on its way: members base..base+n of c->members, the end of the last one that
  * stays, and the text (in c->text) that goes after all of them. */
@@ -29,20 +45,6 @@ static inline void ln_walk_charge(struct ln_codec *c, size_t steps, size_t extra
   c->extra = extra + (c->steps - steps);
 }
 
-/* LN_OK: merged (or equal, when comparing); LN_EAGAIN: differs; or an error. */
-LN_THROWS int ln_walk_merge(struct lua_State *L, struct ln_codec *c, struct ln_str src,
-                            enum ln_json_type type, int idx);
-/* The same for an array; n: elements of the table. */
-LN_THROWS int ln_walk_array(struct lua_State *L, struct ln_codec *c, struct ln_str src, int idx,
-                            size_t n);
-
-/* Appends the value at idx to c->text, made out of that part of the source: what is equal has the
- * source's bytes. */
-LN_THROWS int ln_walk_append(struct lua_State *L, struct ln_codec *c, struct ln_str src,
-                             enum ln_json_type type, int idx);
-
-/* Pushes a raw name (no quotes) as the Lua string that is its key. */
-LN_THROWS void ln_walk_push_name(struct lua_State *L, struct ln_codec *c, struct ln_str name);
 struct ln_value_member *ln_walk_member(struct ln_codec *c, size_t base, size_t i);
 /* [from, to) becomes what c->text has from off on. */
 int ln_walk_edit(struct ln_codec *c, const char *from, const char *to, size_t off);
@@ -53,5 +55,10 @@ int ln_walk_cut(struct ln_codec *c, struct ln_walk *w, size_t *i);
 int ln_walk_cut_all(struct ln_codec *c, size_t base, size_t n);
 /* Puts the tail in if there is one and no cut took it. */
 int ln_walk_tail(struct ln_codec *c, struct ln_walk *w, struct ln_str container);
+/* The edits from the `from`-th byte of c->pending on become the text that src is with them. It
+ * takes the place of their own texts, which are what c->text has from off on. */
+int ln_walk_lay_over(struct ln_codec *c, struct ln_str src, size_t from, size_t off);
+/* All edits, in order; inside the codec until its next use. */
+int ln_walk_edits(struct ln_codec *c, struct ln_edit **edits, size_t *count);
 
 #endif
