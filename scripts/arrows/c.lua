@@ -234,7 +234,7 @@ local function names(file, tokens, globals, tell)
       local there = not file.own[name] and globals[name]
       local to = there and not (token.at_top and there.kind == "function") and meant(file, there)
       if to then tell.uses(file, to, token.line, there.kind, name) end
-    elseif token.kind == "string" and i > 4 and tokens[i - 4].text == "ln_vm_require" then
+    elseif token.kind == "string" and i > 4 and tokens[i - 4].text == "ln_require" then
       tell.enters(file, token.line, token.text)
     end
   end

@@ -217,7 +217,7 @@ src/low: a circle of files:
 
   it("lead from C to modules of Lua that are named", function()
     local function said(module)
-      local files = { ["src/low/a.c"] = ('void a(void) { ln_vm_require(L, "%s"); }\n'):format(module),
+      local files = { ["src/low/a.c"] = ('void a(void) { ln_require(L, "%s"); }\n'):format(module),
         ["lua/lunette/init.lua"] = "", ["lua/lunette/run.lua"] = "" }
       return (arrows(files, "src", { rooms = { { "low", "" } }, outside = { ["lua/lunette/run"] = "low" } })
         :gsub("lua/lunette: [^\n]*\n", ""))

@@ -526,7 +526,7 @@ static void run(lua_State *L, void *arg) {
   lua_getfield(L, -1, "preload");
   lua_pushcfunction(L, l_cli_open);
   lua_setfield(L, -2, "lunette.cli.core");
-  ln_vm_require(L, "lunette.cli");
+  ln_require(L, "lunette.cli");
   lua_getfield(L, -1, "main");
   lua_createtable(L, c->argc, 1);
   for (int i = 0; i < c->argc; i++) {

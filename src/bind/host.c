@@ -35,7 +35,7 @@ static struct ln_exchange *check_whom(lua_State *L, int idx) {
 /* own(whom, what): an error when its request is over, or isn't the one that calls: what it would do
  * is done for that one */
 static int l_host_own(lua_State *L) {
-  const struct ln_run *run = ln_bind_vm(L)->current;
+  const struct ln_run *run = ln_bind_vm(L)->current.run;
   const char *what = luaL_checkstring(L, 2);
   const struct ln_whom *w = check_whom_of(L, 1, what);
   if (run && w->now != &run->serial)

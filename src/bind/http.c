@@ -146,7 +146,7 @@ static int l_http_take(lua_State *L) {
 /* http_close(response): once is enough */
 static int l_http_close(lua_State *L) {
   struct ln_run_http **holder = luaL_checkudata(L, 1, RESPONSE);
-  if (*holder && (*holder)->run != ln_bind_vm(L)->current)
+  if (*holder && (*holder)->run != ln_bind_vm(L)->current.run)
     return ln_bind_error(L, "the response is another handler's");
   return l_http_gc(L);
 }

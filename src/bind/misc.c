@@ -56,7 +56,7 @@ static int l_misc_whole_name(lua_State *L) {
 /* note_file(path): watched for reload; to be called before it is read, lest a change be missed */
 static int l_misc_note_file(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
-  ln_sources_note(&ln_bind_vm(L)->sources, path, ln_source_content(path));
+  ln_sources_note(&ln_bind_vm(L)->require.sources, path, ln_source_content(path));
   return 0;
 }
 

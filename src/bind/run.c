@@ -9,7 +9,7 @@ enum { MAX_SLEEP_S = 86400 };
 
 /* The run whose coroutine calls; an error elsewhere. */
 static struct ln_run *check_run(lua_State *L) {
-  struct ln_run *run = ln_bind_vm(L)->current;
+  struct ln_run *run = ln_bind_vm(L)->current.run;
   if (!run)
     ln_bind_error(L,
                   "this waits for an answer, which only a handler can do (not the policy while it "

@@ -1,4 +1,5 @@
 /* core: lunette.shared over script/shared.h. Scalars are kept as they are, tables as JSON. */
+#include "base/clock.h"
 #include "bind/bind.h"
 #include "script/value_decode.h"
 #include "script/value_encode.h"
@@ -13,7 +14,7 @@ static struct ln_shared *store(lua_State *L) {
 }
 
 static uint64_t now_ms(void) {
-  return ln_guard_clock() / 1000000u;
+  return ln_clock_ns() / 1000000u;
 }
 
 static int push(lua_State *L, const struct ln_shared_value *v) {

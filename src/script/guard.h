@@ -20,6 +20,7 @@
 #define LN_SCRIPT_GUARD_H
 
 #include "script/heap.h"
+#include "script/throws.h"
 #include "script/watchdog.h"
 
 struct lua_State;
@@ -36,6 +37,9 @@ struct ln_guard {
   size_t stack_max;             /* bytes from there */
   struct ln_watchdog *watchdog; /* borrowed; NULL: none */
   uint64_t patience;            /* ns after the deadline until the watchdog bites; 0: never */
+  struct ln_watched watched;    /* what the watchdog asks where Lua is */
+  /* Writes where L is, "FILE:LINE" or "?"; called in the hook. */
+  void (*place)(struct lua_State *L, char *out, size_t max);
 };
 
 struct ln_guard_mark {
@@ -45,12 +49,11 @@ struct ln_guard_mark {
   struct ln_watch_mark watch;
 };
 
-/* Installs the hook. guard must be reachable through ln_vm_of(L). */
-void ln_guard_install(struct lua_State *L);
+/* Installs the hook. place and watched are set before, and the guard stays where it is. */
+LN_THROWS void ln_guard_install(struct ln_guard *g, struct lua_State *L);
 /* budget: what is left, limit: what was allowed in all; both ns, 0: no limit. */
 struct ln_guard_mark ln_guard_enter(struct ln_guard *g, uint64_t budget, uint64_t limit);
 /* Returns the ns spent since enter. */
 uint64_t ln_guard_leave(struct ln_guard *g, struct lua_State *L, struct ln_guard_mark mark);
-uint64_t ln_guard_clock(void);
 
 #endif

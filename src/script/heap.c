@@ -3,7 +3,7 @@
 
 #include <lua.h>
 
-#include "script/guard.h"
+#include "base/clock.h"
 
 enum { REST = 9 }; /* times as long as a collection took */
 
@@ -44,13 +44,13 @@ void ln_heap_set_limit(struct ln_heap *h, size_t limit) {
 }
 
 void ln_heap_tidy(struct ln_heap *h, struct lua_State *L, bool within) {
-  uint64_t began = ln_guard_clock();
+  uint64_t began = ln_clock_ns();
   if (!ln_heap_untidy(h) || began < h->not_before[within]) return;
   h->refused = false;
   lua_gc(L, LUA_GCCOLLECT, 0);
   set_soft(h);
   /* One that gained nothing won't the next moment either. */
-  uint64_t now = ln_guard_clock();
+  uint64_t now = ln_clock_ns();
   if (h->limit && h->used > h->limit - h->limit / 8)
     h->not_before[within] = now + (now - began) * REST;
 }

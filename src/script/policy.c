@@ -42,26 +42,27 @@ struct load {
 /* The Lua side: loaded first, so that its errors are not the policy's. */
 static void job_prepare(lua_State *L, void *arg) {
   struct ln_policy *p = arg;
-  ln_vm_require(L, "lunette");
-  ln_vm_require(L, "lunette.running.main");
+  ln_require(L, "lunette");
+  ln_require(L, "lunette.running.main");
   for (size_t i = 0; i < LN_ENTRIES; i++) {
     lua_getfield(L, -1, entry_names[i]);
     luaL_checktype(L, -1, LUA_TFUNCTION);
     p->entries[i] = luaL_ref(L, LUA_REGISTRYINDEX);
   }
+  p->vm->require.loaded = p->entries[LN_ENTRY_LOADED];
 }
 
 static void job_target(lua_State *L, void *arg) {
   const struct load *l = arg;
   const struct ln_target *t = l->target;
   if (t->kind == LN_TARGET_LUA) {
-    ln_vm_add_dir_of(L, t->text);
-    if (!ln_vm_load_file(L, t->text)) lua_error(L);
+    ln_require_beside(L, t->text);
+    if (!ln_require_file(L, t->text)) lua_error(L);
     lua_call(L, 0, 0);
     return;
   }
   if (t->kind == LN_TARGET_TEXT) {
-    ln_vm_add_dir_of(L, t->args[1]);
+    ln_require_beside(L, t->args[1]);
     lua_pushfstring(L, "=%s", t->args[0]);
     if (luaL_loadbufferx(L, t->text, strlen(t->text), lua_tostring(L, -1), "t")) lua_error(L);
     lua_call(L, 0, 0);
@@ -69,7 +70,7 @@ static void job_target(lua_State *L, void *arg) {
   }
   static const char *const makers[] = {
       [LN_TARGET_JSON] = "json", [LN_TARGET_URL] = "url", [LN_TARGET_COMMAND] = "command"};
-  ln_vm_require(L, "lunette.config.targets");
+  ln_require(L, "lunette.config.targets");
   lua_getfield(L, -1, makers[t->kind]);
   lua_pushstring(L, t->text);
   lua_newtable(L);
@@ -118,8 +119,8 @@ struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct
     ln_heap_set_limit(&p->vm->guard.heap, LOAD_MEMORY);
   }
   int rc = p->vm ? load_all(p, targets, n, why) : LN_ENOMEM;
-  if (read && p->vm) ln_sources_add(read, &p->vm->sources);
-  if (read && p->vm && rc) ln_sources_add(read, &p->vm->missed);
+  if (read && p->vm) ln_sources_add(read, &p->vm->require.sources);
+  if (read && p->vm && rc) ln_sources_add(read, &p->vm->require.missed);
   if (rc) {
     ln_policy_unref(p);
     return NULL;
@@ -231,7 +232,7 @@ void ln_policy_cancel(struct ln_policy *p, struct ln_exchange *x) {
 
 static void job_session_end(lua_State *L, void *arg) {
   const uint64_t *key = arg;
-  ln_vm_require(L, "lunette.running.ctx");
+  ln_require(L, "lunette.running.ctx");
   lua_getfield(L, -1, "session_end");
   lua_pushnumber(L, (double)*key);
   lua_call(L, 1, 0);

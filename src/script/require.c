@@ -2,17 +2,29 @@
  * $LUNETTE_LUA (a development tree), compiled in, then where the system keeps Lua modules. Names
  * under "lunette" are never looked for beside a policy: a policy called lunette.lua must still get
  * the real one. */
+#include "script/require.h"
+
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "script/modules.h"
-#include "script/policy_impl.h"
-#include "script/vm.h"
 
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, MAX_FILE = 64 << 20 };
+
+/* Its address is the registry key of the state's struct ln_require. */
+static const char require_key;
+
+static struct ln_require *require_of(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&require_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  struct ln_require *r = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return r;
+}
 
 /* The registry's array of directories of policies. */
 static const char dirs_key;
@@ -22,7 +34,7 @@ static void push_dirs(lua_State *L) {
   lua_rawget(L, LUA_REGISTRYINDEX);
 }
 
-LN_THROWS void ln_vm_add_dir_of(struct lua_State *L, const char *path) {
+LN_THROWS void ln_require_beside(struct lua_State *L, const char *path) {
   const char *slash = strrchr(path, '/');
   push_dirs(L);
   if (slash)
@@ -44,27 +56,27 @@ LN_THROWS void ln_vm_add_dir_of(struct lua_State *L, const char *path) {
 }
 
 /* The chunk of a file, or a message, pushed; true for the chunk. */
-static bool load_text(lua_State *L, struct ln_vm *vm, const char *path, const char *chunk) {
-  ln_buf_clear(&vm->text); /* the vm's, so that nothing is lost when Lua throws */
-  int rc = ln_sources_read(&vm->sources, path, &vm->text);
+static bool load_text(lua_State *L, struct ln_require *r, const char *path, const char *chunk) {
+  ln_buf_clear(&r->text); /* not on C's stack: nothing is lost when Lua throws */
+  int rc = ln_sources_read(&r->sources, path, &r->text);
   if (rc) {
     lua_pushfstring(L, "cannot open %s: %s", path,
                     rc == LN_ESYSTEM ? strerror(errno) : ln_err_text(rc));
     return false;
   }
-  rc = luaL_loadbufferx(L, vm->text.data ? vm->text.data : "", vm->text.len, chunk, "t");
-  ln_buf_deinit(&vm->text);
+  rc = luaL_loadbufferx(L, r->text.data ? r->text.data : "", r->text.len, chunk, "t");
+  ln_buf_deinit(&r->text);
   return rc == 0;
 }
 
-LN_THROWS bool ln_vm_load_file(struct lua_State *L, const char *path) {
-  struct ln_vm *vm = ln_vm_of(L);
+LN_THROWS bool ln_require_file(struct lua_State *L, const char *path) {
+  struct ln_require *r = require_of(L);
   lua_pushfstring(L, "@%s", path);
-  bool ok = load_text(L, vm, path, lua_tostring(L, -1));
+  bool ok = load_text(L, r, path, lua_tostring(L, -1));
   lua_remove(L, -2);
   if (!ok) return false;
-  if (!vm->policy) return true;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, vm->policy->entries[LN_ENTRY_LOADED]);
+  if (r->loaded == LUA_NOREF) return true;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, r->loaded);
   lua_pushvalue(L, -2);
   lua_pushstring(L, path);
   lua_call(L, 2, 0);
@@ -85,10 +97,10 @@ static bool try_dir(lua_State *L, const char *dir, const char *name) {
     char path[PATH_BYTES];
     if (snprintf(path, sizeof path, shapes[i], dir, name) >= (int)sizeof path) continue;
     if (access(path, R_OK) == 0) {
-      if (!ln_vm_load_file(L, path)) lua_error(L);
+      if (!ln_require_file(L, path)) lua_error(L);
       return true;
     }
-    ln_sources_note(&ln_vm_of(L)->missed, path, 0);
+    ln_sources_note(&require_of(L)->missed, path, 0);
     lua_pushfstring(L, "\n\tno file '%s'", path);
     lua_concat(L, 2);
   }
@@ -124,7 +136,7 @@ static bool load_own_file(lua_State *L, const char *dir, const char *name) {
     if (snprintf(path, sizeof path, shapes[i], dir, name) >= (int)sizeof path) continue;
     if (access(path, R_OK)) continue;
     snprintf(chunk, sizeof chunk, "=%s", path + strlen(dir) + 1);
-    if (!load_text(L, ln_vm_of(L), path, chunk)) lua_error(L);
+    if (!load_text(L, require_of(L), path, chunk)) lua_error(L);
     return true;
   }
   return false;
@@ -165,7 +177,27 @@ static void drop_here(lua_State *L, const char *field) {
   lua_pop(L, 1);
 }
 
-LN_THROWS void ln_require_install(struct lua_State *L) {
+LN_THROWS void ln_require(struct lua_State *L, const char *name) {
+  lua_getglobal(L, "require");
+  lua_pushstring(L, name);
+  lua_call(L, 1, 1);
+}
+
+void ln_require_init(struct ln_require *r) {
+  *r = (struct ln_require){.loaded = LUA_NOREF};
+  ln_buf_init(&r->text, MAX_FILE);
+}
+
+void ln_require_deinit(struct ln_require *r) {
+  ln_sources_deinit(&r->sources);
+  ln_sources_deinit(&r->missed);
+  ln_buf_deinit(&r->text);
+}
+
+LN_THROWS void ln_require_install(struct ln_require *r, struct lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&require_key);
+  lua_pushlightuserdata(L, r);
+  lua_rawset(L, LUA_REGISTRYINDEX);
   lua_pushlightuserdata(L, (void *)(uintptr_t)&dirs_key);
   lua_newtable(L);
   lua_rawset(L, LUA_REGISTRYINDEX);

@@ -197,12 +197,12 @@ static void job_failed(lua_State *L, void *arg) {
 static void fail(struct ln_run *run, const char *text) {
   struct ln_policy *p = run->policy;
   struct ln_vm *vm = p->vm;
-  struct ln_run *outer = vm->current;
+  struct ln_vm_current outer = vm->current;
   struct failure f = {run, text};
   char *why;
   ln_run_end(run, NULL); /* not what it had ended with, if it had */
   run->ended = false;
-  vm->current = run;
+  vm->current = (struct ln_vm_current){run, run->co, ln_run_place(run)};
   struct ln_guard_mark mark = ln_guard_enter(&vm->guard, ln_policy_limit(p), ln_policy_limit(p));
   vm->guard.heap.spare = SPARE_BYTES; /* the run may have failed for memory */
   int rc = ln_vm_call(vm, job_failed, &f, &why);
@@ -227,12 +227,12 @@ static void fail(struct ln_run *run, const char *text) {
 static bool resume(struct ln_run *run) {
   struct ln_policy *p = run->policy;
   struct ln_vm *vm = p->vm;
-  struct ln_run *outer = vm->current;
+  struct ln_vm_current outer = vm->current;
   uint64_t limit = ln_policy_limit(p);
   bool first = lua_status(run->co) == 0;
   if (first) lua_rawgeti(run->co, LUA_REGISTRYINDEX, p->entries[LN_ENTRY_MAIN]);
   run->op = LN_OP_NONE;
-  vm->current = run;
+  vm->current = (struct ln_vm_current){run, run->co, ln_run_place(run)};
   struct ln_guard_mark mark =
       ln_guard_enter(&vm->guard, limit > run->used ? limit - run->used : 0, limit);
   int status = lua_resume(run->co, 0);

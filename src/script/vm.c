@@ -7,9 +7,7 @@
 #include <lualib.h>
 #include <stdlib.h>
 
-#include "script/run.h"
-
-enum { MAX_FILE = 64 << 20 };
+#include "base/clock.h"
 
 /* Percent of what lives that may be there before a collection begins. A run leaves a few kB, all
  * that the Lua side needs lives on: at Lua's own 200 it would be gone through too often for them.
@@ -36,8 +34,8 @@ LN_THROWS void ln_vm_whole_name(struct lua_State *L, const struct ln_vm *vm) {
   const char *tail = text + 3;
   for (const char *colon = strchr(tail, ':'); colon; colon = strchr(colon + 1, ':')) {
     size_t n = (size_t)(colon - tail);
-    for (size_t i = 0; i < vm->sources.n; i++) {
-      const char *path = vm->sources.at[i].path;
+    for (size_t i = 0; i < vm->require.sources.n; i++) {
+      const char *path = vm->require.sources.at[i].path;
       size_t len = strlen(path);
       if (n < 20 || len < n || memcmp(path + len - n, tail, n) != 0) continue;
       lua_pushfstring(L, "%s%s", path, colon);
@@ -96,12 +94,16 @@ void ln_vm_place(struct lua_State *L, const struct ln_vm *vm, char *out, size_t 
     snprintf(out, max, "%s:%d", named ? ar.source + 1 : ar.short_src, ar.currentline);
     return;
   }
-  const char *place = vm->current ? ln_run_place(vm->current) : NULL;
-  snprintf(out, max, "%s", place ? place : "?");
+  snprintf(out, max, "%s", vm->current.declared ? vm->current.declared : "?");
 }
 
-void ln_vm_where(const struct ln_vm *vm, char *out, size_t max) {
-  ln_vm_place(vm->current && vm->current->co ? vm->current->co : vm->L, vm, out, max);
+static void guard_place(lua_State *L, char *out, size_t max) {
+  ln_vm_place(L, ln_vm_of(L), out, max);
+}
+
+static void watched_where(const struct ln_watched *who, char *out, size_t max) {
+  const struct ln_vm *vm = LN_CONTAINER(who, struct ln_vm, guard.watched);
+  ln_vm_place(vm->current.co ? vm->current.co : vm->L, vm, out, max);
 }
 
 static int l_vm_door(lua_State *L) {
@@ -139,9 +141,9 @@ static int l_vm_open(lua_State *L) {
   vm->codec.array_mt = luaL_ref(L, LUA_REGISTRYINDEX);
   vm->codec.origins = weak_table(L);
   vm->codec.spellings = weak_table(L);
-  ln_require_install(L);
+  ln_require_install(&vm->require, L);
   vm->open(L, vm);
-  ln_guard_install(L);
+  ln_guard_install(&vm->guard, L);
   return 0;
 }
 
@@ -153,7 +155,9 @@ struct ln_vm *ln_vm_new(struct ln_log *log, struct ln_policy *policy, size_t max
   vm->policy = policy;
   vm->open = open;
   ln_codec_init(&vm->codec, max_bytes);
-  ln_buf_init(&vm->text, MAX_FILE);
+  ln_require_init(&vm->require);
+  vm->guard.place = guard_place;
+  vm->guard.watched.where = watched_where;
   vm->L = luaL_newstate();
   if (vm->L) ln_heap_install(&vm->guard.heap, vm->L);
   if (!vm->L || lua_cpcall(vm->L, l_vm_open, vm)) {
@@ -169,14 +173,13 @@ void ln_vm_free(struct ln_vm *vm) {
     struct ln_guard *g = &vm->guard;
     ln_heap_remove(&g->heap, vm->L);
     /* Finalizers run, and no hook stops them. */
-    struct ln_watch_mark mark = ln_watchdog_enter(g->watchdog, vm, ln_guard_clock(), g->patience);
+    struct ln_watch_mark mark =
+        ln_watchdog_enter(g->watchdog, &g->watched, ln_clock_ns(), g->patience);
     lua_close(vm->L);
     ln_watchdog_leave(g->watchdog, mark);
   }
   ln_codec_deinit(&vm->codec);
-  ln_sources_deinit(&vm->sources);
-  ln_sources_deinit(&vm->missed);
-  ln_buf_deinit(&vm->text);
+  ln_require_deinit(&vm->require);
   free(vm);
 }
 
@@ -219,10 +222,4 @@ void ln_vm_tidy(struct ln_vm *vm) {
   if (ln_vm_call(vm, job_tidy, vm, &why))
     LN_LOG(vm->log, ERROR, "policy", "collecting garbage: %s", why ? why : "");
   free(why);
-}
-
-LN_THROWS void ln_vm_require(struct lua_State *L, const char *name) {
-  lua_getglobal(L, "require");
-  lua_pushstring(L, name);
-  lua_call(L, 1, 1);
 }

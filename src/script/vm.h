@@ -9,8 +9,8 @@
 #define LN_SCRIPT_VM_H
 
 #include "base/log.h"
-#include "base/source.h"
 #include "script/guard.h"
+#include "script/require.h"
 #include "script/value.h"
 
 struct lua_State;
@@ -22,20 +22,25 @@ struct ln_vm;
  * it in. */
 typedef void (*ln_vm_open_fn)(struct lua_State *L, struct ln_vm *vm);
 
+/* The run whose coroutine is running; all NULL: none is. */
+struct ln_vm_current {
+  struct ln_run *run;
+  struct lua_State *co;
+  const char *declared; /* "FILE:LINE" of its handler, or NULL */
+};
+
 struct ln_vm {
   struct lua_State *L;
   struct ln_guard guard;
+  struct ln_require require;
   struct ln_codec codec;
   struct ln_policy *policy; /* NULL in tests of the machine alone */
-  struct ln_run *current;   /* the run whose coroutine is running, or NULL */
+  struct ln_vm_current current;
   struct ln_log *log;
   int door, traceback; /* registry references */
   ln_vm_open_fn open;
   void (*job)(struct lua_State *L, void *arg);
   void *arg;
-  struct ln_sources sources; /* what was read, for reload */
-  struct ln_sources missed;  /* where modules were looked for and weren't */
-  struct ln_buf text;        /* the file being loaded */
 };
 
 /* Opens the libraries, and with open what Lua can ask of C; compiler off; no limits on what it
@@ -50,26 +55,14 @@ struct ln_vm *ln_vm_of(struct lua_State *L);
 int ln_vm_call(struct ln_vm *vm, void (*job)(struct lua_State *L, void *arg), void *arg,
                char **why);
 
-/* Pushes require(name)'s result. */
-LN_THROWS void ln_vm_require(struct lua_State *L, const char *name);
-/* Loads a file as a chunk with its whole name; false with a message pushed instead. The file is
- * noted for reload, also when it is missing or broken. */
-LN_THROWS bool ln_vm_load_file(struct lua_State *L, const char *path);
-/* Modules beside this file are found by require from now on. */
-LN_THROWS void ln_vm_add_dir_of(struct lua_State *L, const char *path);
-
+/* Replaces a string on top that starts with a shortened file name by one with the whole name. */
 LN_THROWS void ln_vm_whole_name(struct lua_State *L, const struct ln_vm *vm);
 enum { LN_VM_PLACE = 4200 }; /* room for any place: a path and a line */
 /* "FILE:LINE" of the nearest function on L's stack that is not Lunette's own; what runs declared
  * when there is none; else "?". Allocates nothing and only reads: good in a hook, and in a signal's
  * handler on the vm's thread. */
 void ln_vm_place(struct lua_State *L, const struct ln_vm *vm, char *out, size_t max);
-/* The same of whatever runs in the vm now. */
-void ln_vm_where(const struct ln_vm *vm, char *out, size_t max);
 /* Collects garbage when the policy has taken much of what it may; between runs. */
 void ln_vm_tidy(struct ln_vm *vm);
-
-/* require.c: puts Lunette's searchers in. */
-LN_THROWS void ln_require_install(struct lua_State *L);
 
 #endif

@@ -1,5 +1,5 @@
-/* See watchdog.h. All that the two threads share is atomic; the rest of a vm is only looked at by
- * the signal's handler, on the thread that it belongs to. */
+/* See watchdog.h. All that the two threads share is atomic; where Lua is, is only looked at by the
+ * signal's handler, on the thread that it belongs to. */
 #include "script/watchdog.h"
 
 #include <pthread.h>
@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "net/orphans.h"
-#include "script/vm.h"
 
 enum { IDLE_MS = 1000, AGAIN_MS = 1000, TELL_MS = 500, STEP_MS = 5 };
 
@@ -22,19 +22,19 @@ struct ln_watchdog {
   pthread_cond_t wake;
   bool stop;
   _Atomic uint64_t due; /* ns; 0: nobody is in Lua, or may be as long as they like */
-  const struct ln_vm *_Atomic vm;
+  const struct ln_watched *_Atomic who;
   char place[256]; /* written by the handler, read when told */
   atomic_bool told;
 };
 
 /* --- on the thread that is watched --- */
 
-struct ln_watch_mark ln_watchdog_enter(struct ln_watchdog *w, const struct ln_vm *vm, uint64_t by,
-                                       uint64_t patience) {
+struct ln_watch_mark ln_watchdog_enter(struct ln_watchdog *w, const struct ln_watched *who,
+                                       uint64_t by, uint64_t patience) {
   if (!w) return (struct ln_watch_mark){0, NULL};
   struct ln_watch_mark mark = {atomic_load_explicit(&w->due, memory_order_relaxed),
-                               atomic_load_explicit(&w->vm, memory_order_relaxed)};
-  atomic_store_explicit(&w->vm, vm, memory_order_relaxed);
+                               atomic_load_explicit(&w->who, memory_order_relaxed)};
+  atomic_store_explicit(&w->who, who, memory_order_relaxed);
   atomic_store_explicit(&w->due, patience ? by + patience : 0, memory_order_release);
   return mark;
 }
@@ -42,7 +42,7 @@ struct ln_watch_mark ln_watchdog_enter(struct ln_watchdog *w, const struct ln_vm
 void ln_watchdog_leave(struct ln_watchdog *w, struct ln_watch_mark mark) {
   if (!w) return;
   atomic_store_explicit(&w->due, mark.due, memory_order_relaxed);
-  atomic_store_explicit(&w->vm, mark.vm, memory_order_release);
+  atomic_store_explicit(&w->who, mark.who, memory_order_release);
 }
 
 /* It interrupts what will never end, and never returns to it. */
@@ -51,7 +51,8 @@ static void on_signal(int signum, siginfo_t *info, void *context) {
   (void)signum;
   (void)context;
   if (info->si_code != SI_QUEUE || info->si_pid != getpid()) return;
-  ln_vm_where(atomic_load(&w->vm), w->place, sizeof w->place);
+  const struct ln_watched *who = atomic_load(&w->who);
+  who->where(who, w->place, sizeof w->place);
   atomic_store(&w->told, true);
   for (;;) pause();
 }
@@ -92,7 +93,7 @@ static void *watch(void *arg) {
   uint64_t suspect = 0;
   pthread_mutex_lock(&w->lock);
   while (!w->stop) {
-    uint64_t due = atomic_load_explicit(&w->due, memory_order_acquire), now = ln_guard_clock();
+    uint64_t due = atomic_load_explicit(&w->due, memory_order_acquire), now = ln_clock_ns();
     bool late = due && now >= due;
     if (late && due == suspect) bite(w);
     suspect = late ? due : 0;

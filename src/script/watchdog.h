@@ -18,12 +18,17 @@
 /* The exit code of a process that its watchdog ended. */
 enum { LN_EXIT_STUCK = 3 };
 
-struct ln_vm;
 struct ln_watchdog;
+
+/* Whoever is in Lua. where writes "FILE:LINE", or "?", and is called by a signal's handler on the
+ * watched thread: it only reads, and allocates nothing. */
+struct ln_watched {
+  void (*where)(const struct ln_watched *who, char *out, size_t max);
+};
 
 struct ln_watch_mark {
   uint64_t due;
-  const struct ln_vm *vm;
+  const struct ln_watched *who;
 };
 
 /* Watches the thread that calls this. The log is borrowed. NULL: there is no memory or no thread
@@ -32,10 +37,10 @@ struct ln_watchdog *ln_watchdog_new(struct ln_log *log);
 /* From that thread; NULL is fine. */
 void ln_watchdog_free(struct ln_watchdog *w);
 
-/* That thread goes into the vm's Lua, and has until patience after `by` (both ns; patience 0: as
- * long as it likes). Nests: an inner one starts a time of its own. w: NULL is fine. */
-struct ln_watch_mark ln_watchdog_enter(struct ln_watchdog *w, const struct ln_vm *vm, uint64_t by,
-                                       uint64_t patience);
+/* That thread goes into Lua, and has until patience after `by` (both ns; patience 0: as long as it
+ * likes). Nests: an inner one starts a time of its own. w: NULL is fine. */
+struct ln_watch_mark ln_watchdog_enter(struct ln_watchdog *w, const struct ln_watched *who,
+                                       uint64_t by, uint64_t patience);
 void ln_watchdog_leave(struct ln_watchdog *w, struct ln_watch_mark mark);
 
 #endif

@@ -229,10 +229,10 @@ static void limit_memory(lua_State *L, struct ln_policy *p) {
 
 LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p) {
   struct ln_policy_decls *d = &p->decls;
-  ln_vm_require(L, "lunette.loading.finish");
+  ln_require(L, "lunette.loading.finish");
   lua_getfield(L, -1, "finish");
   lua_call(L, 0, 0);
-  ln_vm_require(L, "lunette.base.state");
+  ln_require(L, "lunette.base.state");
   d->upstreams = read_all(L, p, "upstreams", sizeof *d->upstreams, read_upstream, &d->n_upstreams);
   d->hooks = read_all(L, p, "hooks", sizeof *d->hooks, read_hook, &d->n_hooks);
   d->components =
@@ -249,5 +249,5 @@ LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p) {
   lua_getfield(L, -1, "settings");
   p->vm->guard.off = field_true(L, "jit");
   if (p->vm->guard.off) luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
-  d->sources = &p->vm->sources;
+  d->sources = &p->vm->require.sources;
 }

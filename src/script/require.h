@@ -1,0 +1,31 @@
+/* Where the policy's `require` finds modules, and the files that were read for it: see require.c.
+ */
+#ifndef LN_SCRIPT_REQUIRE_H
+#define LN_SCRIPT_REQUIRE_H
+
+#include "base/source.h"
+#include "script/throws.h"
+
+struct lua_State;
+
+struct ln_require {
+  struct ln_sources sources; /* what was read, for reload */
+  struct ln_sources missed;  /* where modules were looked for and weren't */
+  struct ln_buf text;        /* the file being loaded */
+  int loaded; /* registry reference of a function that is told of each file's chunk before it runs
+                 (chunk, path); LUA_NOREF: nobody is */
+};
+
+void ln_require_init(struct ln_require *r);
+void ln_require_deinit(struct ln_require *r);
+/* Puts Lunette's searchers in. r stays where it is. */
+LN_THROWS void ln_require_install(struct ln_require *r, struct lua_State *L);
+/* Pushes require(name)'s result. */
+LN_THROWS void ln_require(struct lua_State *L, const char *name);
+/* Loads a file as a chunk with its whole name; false with a message pushed instead. The file is
+ * noted for reload, also when it is missing or broken. */
+LN_THROWS bool ln_require_file(struct lua_State *L, const char *path);
+/* Modules beside this file are found by require from now on. */
+LN_THROWS void ln_require_beside(struct lua_State *L, const char *path);
+
+#endif
