@@ -10,7 +10,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "script/run.h"
+#include "script/run_impl.h"
 
 /* Registers "lunette.core" in package.preload. */
 LN_THROWS void ln_bind_open(lua_State *L, struct ln_vm *vm);

@@ -1,7 +1,5 @@
 /* core: lunette.http's half of C; see script/run_http.h. A response is a userdata that its run may
  * outlive, or that may outlive its run. */
-#include "script/run_http.h"
-
 #include "bind/bind.h"
 
 #define RESPONSE "lunette.http response"
@@ -72,7 +70,7 @@ static int l_http_start(lua_State *L) {
   lua_Number most = luaL_checknumber(L, 8);
   if (!(most >= 0 && most <= MAX_BYTES)) return luaL_argerror(L, 8, "no such size");
   size_t max = (size_t)most;
-  const char *why = ln_run_http_new(run, &conf, stream, max, push_response(L));
+  const char *why = ln_run_fetch(run, &conf, stream, max, push_response(L));
   if (!why) return 1;
   lua_pushnil(L);
   lua_pushstring(L, why);

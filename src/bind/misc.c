@@ -4,6 +4,7 @@
 #include "bind/bind.h"
 #include "mcp/template.h"
 #include "mcp/uri.h"
+#include "script/glob.h"
 #include "script/modules.h"
 #include "wire/http_host.h"
 

@@ -4,12 +4,12 @@
  *
  * The copies live in blocks that the policy frees; Lua may throw half-way, so each is linked in
  * before it is filled. */
+#include "script/decls_read.h"
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <luajit.h>
 #include <stdlib.h>
-
-#include "script/policy_impl.h"
 
 struct block {
   struct ln_list link;

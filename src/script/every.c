@@ -1,11 +1,11 @@
 /* lunette.every: timers that run a function of the policy in a coroutine of its own, for nobody in
  * particular. The next time counts from the end of the last run, so that a slow one never piles up.
  */
-#include <lauxlib.h>
-#include <lua.h>
+#include "script/every.h"
+
 #include <stdlib.h>
 
-#include "script/run.h"
+#include "script/run_impl.h"
 
 static void arm(struct ln_policy_timer *t);
 

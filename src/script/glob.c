@@ -1,7 +1,7 @@
 /* Globs over names: '*', '?', sets and escapes, over bytes; a line break ends one and begins the
  * next of a list. One place to go back to (the last star) is enough, so the time is at most the
  * product of both lengths, never exponential. */
-#include "script/policy.h"
+#include "script/glob.h"
 
 static bool at_end(const char *g) {
   return *g == '\0' || *g == '\n';

@@ -1,12 +1,16 @@
-/* Loading a policy and its life; see policy.h. What it declares is in decls.c, lists in
- * present.c, handlers in run.c. */
+/* Loading a policy and its life; see policy.h. What it declared is read in
+ * decls_read.c, lists are made in present.c, handlers run in run.c. */
+#include "script/policy.h"
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <luajit.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "script/run.h"
+#include "script/decls_read.h"
+#include "script/every.h"
+#include "script/run_impl.h"
 
 /* A policy file's own running time while it loads: generous, since nothing waits for it but its own
  * start or reload. */
@@ -21,17 +25,6 @@ enum { CODEC_MAX_BYTES = 16 << 20 };
 
 static const char *const entry_names[LN_ENTRIES] = {"main",     "failed", "present",
                                                     "may_hide", "loaded", "unmatched"};
-static const char *const kind_names[LN_KINDS] = {"tools", "resources", "resource_templates",
-                                                 "prompts"};
-
-const char *ln_kind_name(enum ln_kind kind) {
-  return kind_names[kind];
-}
-
-uint64_t ln_policy_limit(const struct ln_policy *p) {
-  return p->decls.settings.hook_timeout_ms * 1000000u;
-}
-
 /* --- loading --- */
 
 struct load {
@@ -99,12 +92,24 @@ static int load_all(struct ln_policy *p, const struct ln_target *targets, size_t
   return rc ? rc : ln_vm_call(p->vm, job_close, p, why);
 }
 
+static void policy_free(struct ln_policy *p) {
+  LN_ASSERT(p->n_runs == 0);
+  ln_list_remove(&p->link);
+  ln_policy_stop_timers(p);
+  ln_vm_free(p->vm);
+  ln_run_free_idle(p); /* what finalizers hold may still ask whose it was */
+  ln_policy_free_decls(p);
+  ln_shared_unref(p->shared);
+  free(p);
+}
+
 struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct ln_target *targets,
                                  size_t n, char **why, struct ln_sources *read) {
   *why = NULL;
   struct ln_policy *p = calloc(1, sizeof *p);
   if (!p) return NULL;
   p->refs = 1;
+  p->free = policy_free;
   p->host = *host;
   ln_list_init(&p->link);
   ln_list_init(&p->blocks);
@@ -133,23 +138,6 @@ struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct
 
 /* --- life --- */
 
-struct ln_policy *ln_policy_ref(struct ln_policy *p) {
-  p->refs++;
-  return p;
-}
-
-void ln_policy_unref(struct ln_policy *p) {
-  if (!p || --p->refs) return;
-  LN_ASSERT(p->n_runs == 0);
-  ln_list_remove(&p->link);
-  ln_policy_stop_timers(p);
-  ln_vm_free(p->vm);
-  ln_run_free_idle(p); /* what finalizers hold may still ask whose it was */
-  ln_policy_free_decls(p);
-  ln_shared_unref(p->shared);
-  free(p);
-}
-
 void ln_policy_retire(struct ln_policy *p) {
   p->retired = true;
   ln_policy_stop_timers(p);
@@ -171,10 +159,6 @@ void ln_policy_end(struct ln_policy *p) {
 
 struct ln_policy *ln_policy_of_link(struct ln_list *link) {
   return LN_CONTAINER(link, struct ln_policy, link);
-}
-
-const struct ln_policy_decls *ln_policy_decls(const struct ln_policy *p) {
-  return &p->decls;
 }
 
 size_t ln_policy_runs(const struct ln_policy *p) {
@@ -271,10 +255,6 @@ struct ln_run *ln_policy_run_transform(struct ln_policy *p, struct ln_transform 
   if (!run) return NULL;
   run->transform = ln_transform_ref(t);
   return begin(run, call);
-}
-
-size_t ln_run_left(const struct ln_run *run) {
-  return run->left;
 }
 
 struct ln_run *ln_policy_run_component(struct ln_policy *p, size_t component, struct ln_str shown,

@@ -1,13 +1,16 @@
-/* The inside of a policy, for the files of script/ and bind/. The Lua side keeps what the policy
- * file declared in the table of "lunette.base.state"; what the proxy needs of it is copied out as
- * plain data when loading is done, and never changes after. */
+/* The inside of a policy, for the files of script/ and bind/: data only. The Lua side keeps what
+ * the policy file declared in the table of "lunette.base.state"; what the proxy needs of it is copied
+ * out as plain data when loading is done, and never changes after. */
 #ifndef LN_SCRIPT_POLICY_IMPL_H
 #define LN_SCRIPT_POLICY_IMPL_H
 
 #include "base/list.h"
-#include "script/policy.h"
+#include "script/policy_host.h"
+#include "script/policy_object.h"
 #include "script/shared.h"
 #include "script/vm.h"
+
+struct ln_view_item;
 
 /* Functions of the Lua side that C calls, by registry reference. */
 enum ln_policy_entry {
@@ -49,9 +52,10 @@ struct ln_transform {
 };
 
 struct ln_policy {
-  struct ln_list link; /* in host.policies */
-  uint32_t refs;       /* one a run */
-  bool loaded;         /* declarations are closed */
+  struct ln_list link;               /* in host.policies */
+  uint32_t refs;                     /* one a run */
+  void (*free)(struct ln_policy *p); /* when the last is gone */
+  bool loaded;                       /* declarations are closed */
   bool retired;
   struct ln_policy_host host;
   struct ln_vm *vm;
@@ -70,17 +74,5 @@ struct ln_policy {
   size_t n_items;
   uint64_t presented; /* lists so far: the clock of their ctx */
 };
-
-/* policy.c */
-const char *ln_kind_name(enum ln_kind kind);         /* "tools", … */
-uint64_t ln_policy_limit(const struct ln_policy *p); /* hook_timeout in ns, 0: none */
-
-/* decls.c: reads the Lua side's state; below a protected call. */
-LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p);
-void ln_policy_free_decls(struct ln_policy *p);
-
-/* every.c */
-void ln_policy_start_timers(struct ln_policy *p);
-void ln_policy_stop_timers(struct ln_policy *p);
 
 #endif

@@ -1,11 +1,14 @@
 /* Lists: the rules of a kind applied to items. The Lua side decides (lunette/rules/); here items
  * go in as names, their JSON is decoded only for a rule that looks, and what a rule edited is laid
  * over the server's own definition. */
+#include "script/present.h"
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdlib.h>
 
 #include "script/policy_impl.h"
+#include "script/transform.h"
 #include "script/value_merge.h"
 
 struct present {
@@ -28,22 +31,6 @@ bool ln_policy_uses_ctx(const struct ln_policy *p) {
 
 bool ln_policy_has_rules(const struct ln_policy *p, enum ln_kind kind) {
   return p->has_rules[kind];
-}
-
-struct ln_transform *ln_transform_ref(struct ln_transform *t) {
-  t->refs++;
-  return t;
-}
-
-size_t ln_transform_layers(const struct ln_transform *t) {
-  return t->layers;
-}
-
-void ln_transform_unref(struct ln_transform *t) {
-  if (!t || --t->refs) return;
-  luaL_unref(t->policy->vm->L, LUA_REGISTRYINDEX, t->chain);
-  free(t->where);
-  free(t);
 }
 
 static void clear(struct ln_view_item *item) {

@@ -1,10 +1,12 @@
-/* See run.h. */
-#include "script/run_http.h"
+/* See run_impl.h. */
+#include "script/run_impl.h"
 
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "script/transform.h"
 
 enum { WARM_COROUTINES = 64, SPARE_BYTES = 4 << 20 };
 
@@ -385,4 +387,26 @@ void ln_run_answer(struct ln_run *run, uint64_t token, struct ln_msg *reply) {
   ln_msg_unref(run->reply);
   run->reply = reply;
   if (!run->pumping) pump(run);
+}
+
+size_t ln_run_left(const struct ln_run *run) {
+  return run->left;
+}
+
+static void on_response(struct ln_run *run, uint64_t token) {
+  ln_run_answer(run, token, NULL);
+}
+
+const char *ln_run_fetch(struct ln_run *run, const struct ln_fetch_conf *conf, bool stream,
+                         size_t max, struct ln_run_http **holder) {
+  const struct ln_policy_host *host = &run->policy->host;
+  const char *why;
+  struct ln_run_http *h = ln_run_http_new(host->fetcher, host->loop, conf, stream, max, &why);
+  if (!h) return why;
+  h->run = run;
+  h->ready = on_response;
+  h->holder = holder;
+  *holder = h;
+  ln_list_push(&run->https, &h->link);
+  return NULL;
 }

@@ -1,65 +1,52 @@
-/* One handler on its way: a coroutine, what it waits for, and how it ends.
- *
- * Lua never calls out of the coroutine into the proxy for something that answers later: the C
- * function notes what is wanted in the run and yields; the pump, outside Lua, asks the proxy and
- * resumes with the answer. So nothing of ours is on the coroutine's stack while it waits.
- *
- * Runs are pooled and live as long as their policy; tokens are never used twice within it. A stale
- * answer therefore finds another token, or none, and is dropped. */
+/* A handler on its way, as whoever waits for it sees it. How one is started is in policy.h, what it
+ * is inside in run_impl.h. */
 #ifndef LN_SCRIPT_RUN_H
 #define LN_SCRIPT_RUN_H
 
-#include "script/policy_impl.h"
+#include "mcp/kind.h"
+#include "rpc/message.h"
 
-enum ln_run_kind { LN_RUN_HOOK, LN_RUN_COMPONENT, LN_RUN_TIMER, LN_RUN_TRANSFORM };
-enum ln_run_op { LN_OP_NONE, LN_OP_FORWARD, LN_OP_REQUEST, LN_OP_ASK, LN_OP_SLEEP, LN_OP_HTTP };
+struct ln_exchange;
+struct ln_fetch_conf;
+struct ln_policy;
+struct ln_run;
+struct ln_run_http;
 
-/* An answer that the proxy owes; outlives the run when that is cancelled. */
-struct ln_run_wait {
-  struct ln_run *run; /* NULL: nobody waits any more */
-  uint64_t token;
+/* What a message is about, as no rule has touched it, for a handler's `where`. */
+struct ln_hook_item {
+  struct ln_str json; /* absent: it is about nothing known */
+  struct ln_str name; /* as presented before any rule */
+  enum ln_kind kind;
 };
 
-struct ln_run {
-  struct ln_list link;
-  struct ln_list https; /* struct ln_run_http: responses on their way */
-  struct ln_policy *policy;
-  struct lua_State *co;
-  int co_ref;
-  enum ln_run_kind kind;
-  size_t index;       /* of the hook, component or timer, or the uppermost layer to be passed */
-  uint64_t serial;    /* grows at every end: what a ctx is checked against */
-  struct ln_msg *msg; /* NULL for timers */
+/* What a hook run needs. The functions may be called until done was. */
+struct ln_hook_call {
+  size_t hook;        /* index in decls.hooks */
+  struct ln_msg *msg; /* request or notification as it stands; borrowed until done */
   struct ln_exchange *x;
-  struct ln_transform *transform; /* TRANSFORM: counted */
-  struct ln_hook_item item;       /* only until the first resume returns */
-  struct ln_str shown;            /* COMPONENT: what the client calls it; likewise */
+  struct ln_hook_item item;
+  /* The handler forwarded: msg (the callee's to unref) is the message to go on with, the original
+   * itself when nothing was edited. The answer comes through ln_run_answer(run, token, reply), at
+   * once or later; for notifications there is none and none is awaited. */
   void (*forward)(void *arg, struct ln_run *run, uint64_t token, struct ln_msg *msg);
+  /* The handler gave the forward under way a time, and that is over: what is done for it further in
+   * is to be called off. Its runs are cancelled already. May be NULL. */
   void (*call_off)(void *arg);
+  /* Ended, exactly once, never from inside ln_policy_run_hook: reply as in ln_reply_fn, NULL for
+   * notifications. An untouched reply of the last forward is that very message. */
   void (*done)(void *arg, struct ln_msg *reply);
   void *arg;
-  /* what the coroutine wants */
-  enum ln_run_op op;
-  struct ln_msg *out;  /* FORWARD */
-  uint64_t forward_ms; /* FORWARD: how long it may take; 0: as long as it takes */
-  size_t left;         /* FORWARD: layers of the transform that it has still to pass */
-  char method[128];    /* REQUEST, ASK */
-  struct ln_bytes *params;
-  uint64_t sleep_ms;
-  struct ln_run_http *http; /* HTTP: the response that is waited for */
-  /* what it gets */
-  uint64_t token; /* 0: nothing is awaited */
-  struct ln_run_wait *wait;
-  int64_t asked;        /* ASK: what the client is being asked; 0: nothing */
-  struct ln_msg *reply; /* arrived, not yet taken */
-  struct ln_msg *base;  /* the last answer to a forward: what a result is laid over */
-  /* how it ends */
-  struct ln_msg *final;
-  bool ended, starting, pumping, cancelled;
-  uint64_t used; /* ns of running time */
-  struct ln_timer timer;
-  struct ln_task task;
 };
+
+/* Of what a transform forwarded: how many of its layers the call has still to pass; 0 for a hook's.
+ */
+size_t ln_run_left(const struct ln_run *run);
+/* The answer to what was forwarded. Takes the reference. Unknown or stale tokens are ignored. */
+void ln_run_answer(struct ln_run *run, uint64_t token, struct ln_msg *reply);
+
+/* --- for script/ and bind/ alone --- */
+
+enum ln_run_kind { LN_RUN_HOOK, LN_RUN_COMPONENT, LN_RUN_TIMER, LN_RUN_TRANSFORM };
 
 /* A fresh run of the policy (a reference of it), or NULL; begin resumes it for the first time. */
 struct ln_run *ln_run_new(struct ln_policy *p, enum ln_run_kind kind, size_t index);
@@ -73,5 +60,9 @@ void ln_run_free_idle(struct ln_policy *p);
 /* Where its handler, component or transform was declared, "FILE:LINE"; NULL for others. */
 const char *ln_run_place(const struct ln_run *run);
 bool ln_run_is_request(const struct ln_run *run);
+/* lunette.http: asks, and *holder is set to the response on its way. NULL, or why it can't: a
+ * sentence. */
+const char *ln_run_fetch(struct ln_run *run, const struct ln_fetch_conf *conf, bool stream,
+                         size_t max, struct ln_run_http **holder);
 
 #endif

@@ -16,11 +16,11 @@ static void on_wake(struct ln_task *t) {
   struct ln_run_http *h = LN_CONTAINER(t, struct ln_run_http, wake);
   uint64_t token = h->token;
   h->token = 0;
-  ln_run_answer(h->run, token, NULL);
+  h->ready(h->run, token);
 }
 
 static void changed(struct ln_run_http *h) {
-  if (h->token && ln_run_http_ready(h)) ln_task_post(h->run->policy->host.loop, &h->wake, on_wake);
+  if (h->token && ln_run_http_ready(h)) ln_task_post(h->loop, &h->wake, on_wake);
 }
 
 static void over(struct ln_run_http *h, const char *why) {
@@ -84,28 +84,25 @@ static void on_end(void *arg, int err, const char *why) {
 
 static const struct ln_fetch_ops fetch_ops = {on_head, on_body, on_end};
 
-const char *ln_run_http_new(struct ln_run *run, const struct ln_fetch_conf *conf, bool stream,
-                            size_t max, struct ln_run_http **holder) {
-  struct ln_fetcher *fetcher = run->policy->host.fetcher;
-  if (!fetcher) return "nothing is fetched here";
+struct ln_run_http *ln_run_http_new(struct ln_fetcher *fetcher, struct ln_loop *loop,
+                                    const struct ln_fetch_conf *conf, bool stream, size_t max,
+                                    const char **why) {
+  *why = "nothing is fetched here";
+  if (!fetcher) return NULL;
+  *why = "out of memory";
   struct ln_run_http *h = calloc(1, sizeof *h);
-  if (!h) return "out of memory";
-  const char *why;
+  if (!h) return NULL;
+  ln_list_init(&h->link);
   ln_task_init(&h->wake);
   ln_buf_init(&h->url, 2 * LN_URL_MAX);
   ln_buf_init(&h->headers, HEADERS_MAX);
   ln_buf_init(&h->body, stream ? STREAM_MAX : max);
-  h->run = run;
+  h->loop = loop;
   h->stream = stream;
   h->max = max;
-  h->fetch = ln_fetch_new(fetcher, conf, &fetch_ops, h, &why);
-  if (!h->fetch) {
-    free(h);
-    return why;
-  }
-  ln_list_push(&run->https, &h->link);
-  h->holder = holder;
-  *holder = h;
+  h->fetch = ln_fetch_new(fetcher, conf, &fetch_ops, h, why);
+  if (h->fetch) return h;
+  free(h);
   return NULL;
 }
 

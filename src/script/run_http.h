@@ -7,12 +7,17 @@
 #ifndef LN_SCRIPT_RUN_HTTP_H
 #define LN_SCRIPT_RUN_HTTP_H
 
-#include "script/run.h"
+#include "base/list.h"
+#include "net/loop.h"
 #include "transport/fetch.h"
+
+struct ln_run;
 
 struct ln_run_http {
   struct ln_list link; /* in the run's */
   struct ln_run *run;
+  void (*ready)(struct ln_run *run, uint64_t token); /* the wait for it is over */
+  struct ln_loop *loop;
   struct ln_run_http **holder; /* Lua's; set to NULL when this goes */
   struct ln_fetch *fetch;      /* NULL: over */
   bool stream, head_seen;
@@ -27,9 +32,11 @@ struct ln_run_http {
   struct ln_task wake;
 };
 
-/* Begins; *holder is set. NULL, or why it can't: a sentence. */
-const char *ln_run_http_new(struct ln_run *run, const struct ln_fetch_conf *conf, bool stream,
-                            size_t max, struct ln_run_http **holder);
+/* Asks, and calls ready(run, token) from the loop when there is something to take and a token was
+ * set. The caller sets link and holder. NULL: it can't, and *why is a sentence. */
+struct ln_run_http *ln_run_http_new(struct ln_fetcher *fetcher, struct ln_loop *loop,
+                                    const struct ln_fetch_conf *conf, bool stream, size_t max,
+                                    const char **why);
 void ln_run_http_free(struct ln_run_http *h);
 /* There is something to take, or never will be. */
 bool ln_run_http_ready(const struct ln_run_http *h);

@@ -1,0 +1,76 @@
+/* What a policy may ask of the proxy: a table of functions, which is all that it knows of it. */
+#ifndef LN_SCRIPT_POLICY_HOST_H
+#define LN_SCRIPT_POLICY_HOST_H
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "mcp/kind.h"
+#include "net/loop.h"
+#include "rpc/reply.h"
+
+struct ln_fetcher;
+struct ln_shared;
+struct ln_vm;
+struct ln_watchdog;
+struct lua_State;
+
+/* Facts about the exchange a run belongs to. Plain text, or JSON where said. */
+enum ln_fact {
+  LN_FACT_SESSION_ID,       /* text */
+  LN_FACT_TRANSPORT,        /* "stdio", "http", "sse" or "internal" */
+  LN_FACT_ERA,              /* "legacy" or "modern" */
+  LN_FACT_PROTOCOL_VERSION, /* text */
+  LN_FACT_CLIENT,           /* JSON: clientInfo */
+  LN_FACT_CAPABILITIES,     /* JSON: the client's */
+  LN_FACT_HEADERS,          /* JSON object of the HTTP request, lower-case names; {} elsewhere */
+  LN_FACT_UPSTREAM,         /* text: the server a call goes to or a message comes from */
+  LN_FACT_NATIVE_NAME,      /* text: the server's own name or URI of what is called */
+  LN_FACT_REQUEST_ID,       /* JSON: the id as the peer gave it */
+  LN_FACT_DEADLINE,         /* text: milliseconds left, a decimal; absent without one */
+};
+
+struct ln_exchange; /* the proxy's: one message under way, with its session */
+
+struct ln_policy_host {
+  /* What Lua can ask of C: ln_bind_open. */
+  void (*open)(struct lua_State *L, struct ln_vm *vm);
+  /* Exchanges are counted: a run holds its own until it ends. */
+  void (*exchange_ref)(struct ln_exchange *x);
+  void (*exchange_unref)(struct ln_exchange *x);
+  /* Fills scratch (or points elsewhere that lives until the next call) and gives the fact; absent
+   * when there is none. */
+  struct ln_str (*fact)(struct ln_exchange *x, enum ln_fact fact, struct ln_buf *scratch);
+  /* A number that is the same for all exchanges of one session and never used again. */
+  uint64_t (*session_key)(struct ln_exchange *x);
+  /* A request of the policy's own, as the exchange's client would make it (params: JSON, may be
+   * absent): goes through the rules and hooks like any other. `tools/list` and the other lists too.
+   * reply is called later, never from inside. */
+  void (*request)(struct ln_exchange *x, const char *method, struct ln_str params,
+                  ln_reply_fn reply, void *arg);
+  /* A request to the exchange's client (sampling/createMessage, elicitation/create, roots/list).
+   * Gives what unask knows it by; 0: the client isn't asked, and reply tells why. */
+  int64_t (*ask_client)(struct ln_exchange *x, const char *method, struct ln_str params,
+                        ln_reply_fn reply, void *arg);
+  /* Nobody waits for that answer any more: the client is told so, and reply is called with an
+   * error. Of one that was answered nothing happens. */
+  void (*unask)(struct ln_exchange *x, int64_t id);
+  /* A notification to the exchange's client, related to the exchange's request. */
+  void (*notify_client)(struct ln_exchange *x, const char *method, struct ln_str params);
+  /* JSON array of every component of a kind before any rule, each with its server:
+   * [{"upstream":…,"item":{…}}…]. */
+  int (*inventory)(void *host, enum ln_kind kind, struct ln_buf *out);
+  void (*notify_changed)(void *host, enum ln_kind kind);
+  /* upstream:clear() */
+  void (*upstream_clear)(void *host, const char *name);
+  void *host;
+  uint64_t load_ms; /* how long the files may run while they load; 0: 10 s */
+  struct ln_loop *loop;
+  struct ln_log *log;
+  struct ln_fetcher *fetcher;   /* what lunette.http asks (transport/fetch.h); NULL: nothing */
+  struct ln_list *policies;     /* where a policy that was loaded is linked in; NULL: nowhere */
+  struct ln_shared *shared;     /* what lunette.shared keeps (script/shared.h); NULL: a store of the
+                                   policy's own. The policy takes a reference. */
+  struct ln_watchdog *watchdog; /* told when Lua is entered and left (script/watchdog.h), or NULL */
+};
+
+#endif

@@ -1,0 +1,25 @@
+/* See policy_object.h. */
+#include "script/policy_impl.h"
+
+struct ln_policy *ln_policy_ref(struct ln_policy *p) {
+  p->refs++;
+  return p;
+}
+
+void ln_policy_unref(struct ln_policy *p) {
+  if (p && !--p->refs) p->free(p);
+}
+
+const struct ln_policy_decls *ln_policy_decls(const struct ln_policy *p) {
+  return &p->decls;
+}
+
+uint64_t ln_policy_limit(const struct ln_policy *p) {
+  return p->decls.settings.hook_timeout_ms * 1000000u;
+}
+
+const char *ln_kind_name(enum ln_kind kind) {
+  static const char *const names[LN_KINDS] = {"tools", "resources", "resource_templates",
+                                              "prompts"};
+  return names[kind];
+}
