@@ -1,6 +1,6 @@
 /* The program: everything about its arguments is decided in lua/lunette/cli. */
-#include "bind/cli.h"
+#include "bind/program.h"
 
 int main(int argc, char **argv) {
-  return ln_cli_main(argc, argv);
+  return ln_program_run(argc, argv);
 }

@@ -4,10 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bind/core.h"
 #include "script/policy.h"
-
-/* bind/bind.h asks for Lua's headers. */
-void ln_bind_open(struct lua_State *L, struct ln_vm *vm);
 
 static struct ln_policy *policy;
 static struct ln_loop *loop;
@@ -23,7 +21,7 @@ static void load(void) {
   snprintf(path, sizeof path, "%.*slua", (int)strlen(file) - 1, file);
   ln_log_init(&logger, 2);
   loop = ln_loop_new(&logger);
-  struct ln_policy_host host = {.open = ln_bind_open,
+  struct ln_policy_host host = {.open = ln_core_open,
                                 .exchange_ref = exchange_nothing,
                                 .exchange_unref = exchange_nothing,
                                 .loop = loop,

@@ -1,4 +1,4 @@
-/* The command line's hold on the host: load policies, serve, or be a client of one's own.
+/* What the command line does with a host: load policies, serve, or be a client of one's own.
  *
  * One app owns a loop, a host and what runs on them. Its functions block: they run the loop until
  * their work is done. */
@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "bind/bind.h"
-#include "bind/stage.h"
+#include "bind/core.h"
+#include "bind/targets.h"
+#include "bind/test_harness.h"
 #include "proxy/local.h"
 #include "proxy/reload.h"
 #include "proxy/serve.h"
@@ -27,9 +28,8 @@ struct app {
   bool started; /* the host has a policy */
   bool closed;
   struct ln_local *local;
-  struct ln_stage *stage;    /* NULL: servers are real */
-  struct ln_target *targets; /* ours, strings and all: a reload loads them anew */
-  size_t n_targets;
+  struct ln_test_harness *harness; /* NULL: servers are real */
+  struct ln_targets targets;       /* a reload loads them anew */
 };
 
 static struct app *check_app(lua_State *L) {
@@ -82,82 +82,12 @@ static int l_cli_new(lua_State *L) {
   return 1;
 }
 
-/* Targets live in one userdata while the policy loads, so that an error leaks nothing. */
-static const char **string_array(lua_State *L, int idx) {
-  size_t n = lua_istable(L, idx) ? lua_objlen(L, idx) : 0;
-  const char **out = lua_newuserdata(L, (n + 1) * sizeof *out); /* stays on the stack */
-  for (size_t i = 0; i < n; i++) {
-    lua_rawgeti(L, idx, (int)i + 1);
-    out[i] = luaL_checkstring(L, -1); /* anchored by the table */
-    lua_pop(L, 1);
-  }
-  out[n] = NULL;
-  return out;
-}
-
-static void read_target(lua_State *L, int idx, struct ln_target *t) {
-  static const char *const kinds[] = {"lua", "json", "url", "command", "text", NULL};
-  lua_getfield(L, idx, "kind");
-  t->kind = (enum ln_target_kind)luaL_checkoption(L, -1, NULL, kinds);
-  lua_getfield(L, idx, "text");
-  t->text = luaL_checkstring(L, -1);
-  lua_getfield(L, idx, "args");
-  t->args = string_array(L, lua_gettop(L));
-  if (t->kind == LN_TARGET_TEXT && !(t->args[0] && t->args[1])) luaL_error(L, "text without names");
-}
-
-static void free_targets(struct app *a) {
-  for (size_t i = 0; i < a->n_targets; i++) {
-    free((void *)a->targets[i].text);
-    for (size_t k = 0; a->targets[i].args && a->targets[i].args[k]; k++)
-      free((void *)a->targets[i].args[k]);
-    free((void *)a->targets[i].args);
-  }
-  free(a->targets);
-  a->targets = NULL;
-  a->n_targets = 0;
-}
-
-static bool keep_target(struct ln_target *to, const struct ln_target *from) {
-  size_t n = 0;
-  while (from->args[n]) n++;
-  const char **args = calloc(n + 1, sizeof *args);
-  *to = (struct ln_target){from->kind, strdup(from->text), args};
-  bool ok = to->text && args;
-  for (size_t i = 0; i < n && ok; i++) ok = (args[i] = strdup(from->args[i])) != NULL;
-  return ok;
-}
-
-static bool keep_targets(struct app *a, const struct ln_target *targets, size_t n) {
-  a->targets = calloc(n + 1, sizeof *a->targets);
-  bool ok = a->targets != NULL;
-  for (size_t i = 0; i < n && ok; i++) {
-    a->n_targets++;
-    ok = keep_target(&a->targets[i], &targets[i]);
-  }
-  return ok;
-}
-
-/* Takes the targets in the list at index 2 for the app's. */
-static void take_targets(lua_State *L, struct app *a) {
-  luaL_checktype(L, 2, LUA_TTABLE);
-  size_t n = lua_objlen(L, 2);
-  luaL_checkstack(L, (int)n * 5 + 20, "too many targets");
-  struct ln_target *targets = lua_newuserdata(L, (n + 1) * sizeof *targets);
-  for (size_t i = 0; i < n; i++) {
-    lua_rawgeti(L, 2, (int)i + 1);
-    read_target(L, lua_gettop(L), &targets[i]);
-  }
-  free_targets(a);
-  if (!keep_targets(a, targets, n)) luaL_error(L, "out of memory");
-}
-
 /* The targets' policy; NULL, with nil and why pushed. */
 static struct ln_policy *load_policy(lua_State *L, struct app *a) {
   struct ln_policy_host for_policy = ln_host_for_policy(&a->host);
-  for_policy.open = ln_bind_open;
+  for_policy.open = ln_core_open;
   char *why = NULL;
-  struct ln_policy *p = ln_policy_load(&for_policy, a->targets, a->n_targets, &why, NULL);
+  struct ln_policy *p = ln_policy_load(&for_policy, a->targets.list, a->targets.n, &why, NULL);
   if (p) return p;
   lua_pushnil(L);
   lua_pushstring(L, why ? why : "out of memory");
@@ -168,7 +98,7 @@ static struct ln_policy *load_policy(lua_State *L, struct app *a) {
 static int l_app_load(lua_State *L) {
   struct app *a = check_app(L);
   if (a->started) return luaL_error(L, "loaded already");
-  take_targets(L, a);
+  ln_targets_take(L, 2, &a->targets);
   struct ln_policy *p = load_policy(L, a);
   if (!p) return 2;
   a->started = true;
@@ -182,7 +112,7 @@ static int l_app_load(lua_State *L) {
 static int l_app_reload(lua_State *L) {
   struct app *a = check_app(L);
   if (!a->started) return luaL_error(L, "nothing is loaded");
-  take_targets(L, a);
+  ln_targets_take(L, 2, &a->targets);
   struct ln_policy *p = load_policy(L, a);
   if (!p) return 2;
   char why[512] = "";
@@ -191,8 +121,7 @@ static int l_app_reload(lua_State *L) {
   return 1;
 }
 
-/* --- what was loaded
- * ------------------------------------------------------------------------------ */
+/* --- what was loaded --- */
 
 static void push_upstream(lua_State *L, const struct ln_upstream_conf *c) {
   static const char *const transports[] = {"stdio", "http", "sse"};
@@ -267,8 +196,7 @@ static int l_app_servers(lua_State *L) {
   return 1;
 }
 
-/* --- serving
- * ---------------------------------------------------------------------------------------- */
+/* --- serving --- */
 
 /* Nobody is served while a policy loads: one that is in front of clients has less time for it than
  * the first. */
@@ -277,9 +205,9 @@ enum { RELOAD_MS = 1000 };
 static struct ln_policy *load_again(void *arg, char **why, struct ln_sources *read) {
   struct app *a = arg;
   struct ln_policy_host for_policy = ln_host_for_policy(&a->host);
-  for_policy.open = ln_bind_open;
+  for_policy.open = ln_core_open;
   for_policy.load_ms = RELOAD_MS;
-  return ln_policy_load(&for_policy, a->targets, a->n_targets, why, read);
+  return ln_policy_load(&for_policy, a->targets.list, a->targets.n, why, read);
 }
 
 static int l_app_serve(lua_State *L) {
@@ -302,8 +230,7 @@ static int l_app_serve(lua_State *L) {
   return 1;
 }
 
-/* --- being a client
- * ----------------------------------------------------------------------------------- */
+/* --- being a client --- */
 
 static const char hello[] =
     "{\"protocolVersion\":\"" LN_VERSION_LATEST
@@ -430,25 +357,17 @@ static int l_app_unmatched(lua_State *L) {
   return 1;
 }
 
-/* --- trying a policy: see stage.h
- * ------------------------------------------------------------------- */
+/* --- testing a policy: see test_harness.h --- */
 
-static int l_app_stage(lua_State *L) {
-  typedef int (*act)(struct ln_stage *, lua_State *, int);
-  static const act acts[] = {ln_stage_play,   ln_stage_join,   ln_stage_part,
-                             ln_stage_say,    ln_stage_reply,  ln_stage_hang_up,
-                             ln_stage_divert, ln_stage_answer, ln_stage_wait};
-  static const char *const names[] = {"play",    "join",   "part",   "say",  "reply",
-                                      "hang_up", "divert", "answer", "wait", NULL};
+static int l_app_harness(lua_State *L) {
   struct app *a = check_app(L);
-  int what = luaL_checkoption(L, 2, NULL, names);
   if (!a->started) return luaL_error(L, "nothing is loaded");
-  if (!a->stage && !(a->stage = ln_stage_new(&a->host))) return luaL_error(L, "not enough memory");
-  return acts[what](a->stage, L, 3);
+  if (!a->harness && !(a->harness = ln_test_harness_new(&a->host)))
+    return luaL_error(L, "not enough memory");
+  return ln_test_harness_act(a->harness, L, 2);
 }
 
-/* --- the end
- * -------------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 static void stop(void *arg) {
   struct app *a = arg;
@@ -459,15 +378,15 @@ static void app_close(struct app *a) {
   if (a->closed) return;
   a->closed = true;
   if (a->local) ln_local_free(a->local);
-  if (a->stage) ln_stage_leave(a->stage);
+  if (a->harness) ln_test_harness_leave(a->harness);
   if (!a->host.closing) {
     ln_host_close(&a->host, stop, a);
     ln_loop_run(a->loop);
   }
   ln_host_deinit(&a->host);
-  free_targets(a);
+  ln_targets_free(&a->targets);
   ln_loop_run(a->loop); /* dry */
-  ln_stage_free(a->stage);
+  ln_test_harness_free(a->harness);
   if (ln_loop_free(a->loop))
     LN_LOG(&a->log, ERROR, "close", "%zu handle(s) were left open", ln_loop_handles(a->loop));
 }
@@ -491,7 +410,7 @@ static const luaL_Reg methods[] = {
     {"connect", l_app_connect},
     {"request", l_app_request},
     {"explain", l_app_explain},
-    {"stage", l_app_stage},
+    {"harness", l_app_harness},
     {"unmatched", l_app_unmatched},
     {"close", l_app_close},
     {"__gc", l_app_close},
@@ -499,7 +418,7 @@ static const luaL_Reg methods[] = {
 };
 static const luaL_Reg functions[] = {{"new", l_cli_new}, {"isatty", l_cli_isatty}, {NULL, NULL}};
 
-static int l_cli_open(lua_State *L) {
+LN_THROWS int ln_cli_open(struct lua_State *L) {
   luaL_newmetatable(L, APP);
   luaL_register(L, NULL, methods);
   lua_pushvalue(L, -1);
@@ -509,49 +428,4 @@ static int l_cli_open(lua_State *L) {
   lua_pushliteral(L, LN_VERSION);
   lua_setfield(L, -2, "version");
   return 1;
-}
-
-/* --- the program
- * ------------------------------------------------------------------------------------------ */
-
-struct call {
-  int argc;
-  char **argv;
-  int code;
-};
-
-static void run(lua_State *L, void *arg) {
-  struct call *c = arg;
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, "preload");
-  lua_pushcfunction(L, l_cli_open);
-  lua_setfield(L, -2, "lunette.cli.core");
-  ln_require(L, "lunette.cli");
-  lua_getfield(L, -1, "main");
-  lua_createtable(L, c->argc, 1);
-  for (int i = 0; i < c->argc; i++) {
-    lua_pushstring(L, c->argv[i]);
-    lua_rawseti(L, -2, i);
-  }
-  lua_call(L, 1, 1);
-  c->code = (int)lua_tointeger(L, -1);
-}
-
-int ln_cli_main(int argc, char **argv) {
-  struct ln_log log;
-  ln_log_init(&log, STDERR_FILENO);
-  struct ln_vm *vm = ln_vm_new(&log, NULL, 64u << 20, ln_bind_open);
-  if (!vm) {
-    fprintf(stderr, "lunette: out of memory\n");
-    return 1;
-  }
-  struct call c = {argc, argv, 1};
-  char *why = NULL;
-  if (ln_vm_call(vm, run, &c, &why)) {
-    fprintf(stderr, "lunette: %s\n", why ? why : "internal error");
-    free(why);
-    c.code = 1;
-  }
-  ln_vm_free(vm);
-  return c.code;
 }

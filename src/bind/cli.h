@@ -2,8 +2,11 @@
 #ifndef LN_BIND_CLI_H
 #define LN_BIND_CLI_H
 
-/* Runs the command line on argv (argv[0] is the program) in a Lua state of its own. Returns the
- * exit code. */
-int ln_cli_main(int argc, char **argv);
+#include "script/throws.h"
+
+struct lua_State;
+
+/* Pushes the module. */
+LN_THROWS int ln_cli_open(struct lua_State *L);
 
 #endif

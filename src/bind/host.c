@@ -1,6 +1,7 @@
 /* core: what a policy asks of the proxy that answers at once. A ctx is known here by the userdata
  * that says whom it speaks for (struct ln_whom). */
-#include "bind/bind.h"
+#include "bind/host.h"
+
 #include "script/present.h"
 #include "script/value_decode.h"
 #include "script/value_encode.h"

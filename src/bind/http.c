@@ -1,7 +1,8 @@
 /* core: lunette.http's half of C; see script/run_http.h. A response is a userdata that its run may
  * outlive, or that may outlive its run. */
-#include "bind/bind.h"
+#include "bind/http.h"
 
+#include "bind/run.h"
 #define RESPONSE "lunette.http response"
 
 enum { MAX_SECONDS = 31 * 86400 };

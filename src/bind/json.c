@@ -1,5 +1,6 @@
 /* core: JSON text to values and back, with the difference between [] and {} kept. */
-#include "bind/bind.h"
+#include "bind/json.h"
+
 #include "script/value_decode.h"
 #include "script/value_encode.h"
 #include "script/value_merge.h"

@@ -1,7 +1,8 @@
 /* core: globs, URIs, hosts, the clock, the log, files. */
+#include "bind/misc.h"
+
 #include <time.h>
 
-#include "bind/bind.h"
 #include "mcp/template.h"
 #include "mcp/uri.h"
 #include "script/glob.h"

@@ -1,6 +1,8 @@
 /* core: the handler that is running, what it waits for and how it ends. The waiting functions note
  * in the run what is wanted and yield; see script/run.h. */
-#include "bind/bind.h"
+#include "bind/run.h"
+
+#include "bind/json.h"
 #include "script/value_decode.h"
 #include "script/value_encode.h"
 #include "script/value_merge.h"

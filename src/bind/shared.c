@@ -1,6 +1,7 @@
 /* core: lunette.shared over script/shared.h. Scalars are kept as they are, tables as JSON. */
+#include "bind/shared.h"
+
 #include "base/clock.h"
-#include "bind/bind.h"
 #include "script/value_decode.h"
 #include "script/value_encode.h"
 

@@ -63,7 +63,7 @@ struct ln_host {
     uint64_t requests, upstream_requests, notifications, errors, sessions;
   } count;
 
-  /* Where servers are played (bind/stage.h), makes every channel to one; NULL: they are reached as
+  /* Where servers are played (bind/test_harness.h), makes every channel to one; NULL: they are reached as
    * declared. As ln_channel_child, with the server's declaration. */
   struct ln_channel *(*dial)(void *arg, const struct ln_upstream_conf *conf,
                              const struct ln_channel_events *events, void *owner, const char **why);

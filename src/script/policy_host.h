@@ -32,7 +32,7 @@ enum ln_fact {
 struct ln_exchange; /* the proxy's: one message under way, with its session */
 
 struct ln_policy_host {
-  /* What Lua can ask of C: ln_bind_open. */
+  /* What Lua can ask of C: ln_core_open. */
   void (*open)(struct lua_State *L, struct ln_vm *vm);
   /* Exchanges are counted: a run holds its own until it ends. */
   void (*exchange_ref)(struct ln_exchange *x);

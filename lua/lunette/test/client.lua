@@ -38,7 +38,7 @@ end
 
 function Client:_say(text)
   if not self.id then wire.fail "this client has been closed" end
-  local ok, why = self.proxy.app:stage("say", self.id, text)
+  local ok, why = self.proxy.app:harness("say", self.id, text)
   if not ok then wire.fail("Lunette takes no such message: %s", why) end
 end
 
@@ -195,12 +195,12 @@ end
 --- Leaves.
 function Client:close()
   if not self.id then return end
-  self.proxy.app:stage("part", self.id)
+  self.proxy.app:harness("part", self.id)
   self.proxy.clients[self.id] = nil
   self.id = nil
 end
 
--- As C takes them; see stage.h.
+-- As C takes them; see test_harness.h.
 local function header_bytes(headers)
   local out = {}
   for _, name in ipairs(check.sorted(headers or {})) do
@@ -218,7 +218,7 @@ function M.new(proxy, options)
   options = options or {}
   wire.check("a client's options", options, known)
   local transport = options.transport or options.headers and "http" or "stdio"
-  local id, why = proxy.app:stage("join", transport, header_bytes(options.headers))
+  local id, why = proxy.app:harness("join", transport, header_bytes(options.headers))
   if not id then wire.fail("no client can join: %s", why) end
   local client = setmetatable({
     proxy = proxy,

@@ -54,10 +54,10 @@ function M.answer(app, id, text, fn)
   local request = M.read(text)
   local ok, response = pcall(fn, request)
   if not ok then
-    app:stage("answer", id, nil, "the test's http failed")
+    app:harness("answer", id, nil, "the test's http failed")
     error(response, 0)
   end
-  app:stage("answer", id, M.write(request, response))
+  app:harness("answer", id, M.write(request, response))
 end
 
 return M

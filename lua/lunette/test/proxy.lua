@@ -1,5 +1,5 @@
 -- Lunette itself as a spec has it: the real host with a policy, whose servers and clients are played (see
--- src/bind/stage.h). Nothing of it runs but while the spec waits for something.
+-- src/bind/test_harness.h). Nothing of it runs but while the spec waits for something.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
 local traceback = require "lunette.base.traceback"
@@ -151,11 +151,11 @@ local function play(app, played)
     if not servers.is(server) then
       wire.fail("servers.%s must be a test.server or the table for one, not %s", name, check.describe(server))
     end
-    app:stage("play", name, server.down)
+    app:harness("play", name, server.down)
   end
   for _, upstream in ipairs(app:declarations().upstreams) do
     if not played[upstream.name] then
-      app:stage("play", upstream.name, ("the test plays no server %q: name it in servers"):format(upstream.name))
+      app:harness("play", upstream.name, ("the test plays no server %q: name it in servers"):format(upstream.name))
     end
   end
 end
@@ -183,7 +183,7 @@ function M.run(options)
   for _, server in pairs(played) do
     server:forget()
   end
-  if options.http then app:stage "divert" end
+  if options.http then app:harness "divert" end
   return proxy
 end
 
@@ -230,7 +230,7 @@ end
 
 -- Handles the next event; false when there was none in that time.
 function Proxy:_step(seconds)
-  local event = self.app:stage("wait", seconds)
+  local event = self.app:harness("wait", seconds)
   if not event then return false end
   on[event.kind](self, event)
   return true

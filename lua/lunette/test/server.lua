@@ -81,7 +81,7 @@ end
 local Session = {}
 Session.__index = Session
 
-function Session:_say(text) self.proxy.app:stage("reply", self.id, text) end
+function Session:_say(text) self.proxy.app:harness("reply", self.id, text) end
 
 function Session:notify(method, params) self:_say(wire.notification(method, params)) end
 
@@ -303,7 +303,7 @@ end
 function Server:hang_up(why)
   for _, session in ipairs { unpack(self.sessions) } do
     local proxy = session.proxy
-    proxy.app:stage("hang_up", session.id, why or "the server ended")
+    proxy.app:harness("hang_up", session.id, why or "the server ended")
     proxy:_wait_for(function() return not proxy.sessions[session.id] end, "the end of a session")
   end
 end

@@ -14,11 +14,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "bind/core.h"
 #include "script/policy.h"
 #include "script/shared.h"
-
-/* bind/bind.h asks for Lua's headers. */
-void ln_bind_open(struct lua_State *L, struct ln_vm *vm);
 
 enum { QUESTIONS = 256, FACTS = LN_FACT_DEADLINE + 1 };
 
@@ -138,7 +136,7 @@ struct fake *fake_new(struct ln_shared *shared) {
   ln_buf_init(&f->account, 16 << 20);
   ln_timer_init(&f->stop);
   f->x.session = 7;
-  f->host = (struct ln_policy_host){.open = ln_bind_open,
+  f->host = (struct ln_policy_host){.open = ln_core_open,
                                     .exchange_ref = exchange_ref,
                                     .exchange_unref = exchange_unref,
                                     .fact = fact,

@@ -1,5 +1,5 @@
-/* See stage.h. A client is a sink without a pipe, a server's session a channel without one. */
-#include "bind/stage.h"
+/* See test_harness.h. A client is a sink that collects, a server's session a channel that does. */
+#include "bind/test_harness.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -28,9 +28,9 @@ struct server {
 };
 
 struct client {
-  struct ln_sink sink; /* one reference is the stage's */
-  struct ln_list link; /* in stage->clients until it parts */
-  struct ln_stage *stage;
+  struct ln_sink sink; /* one reference is the harness's */
+  struct ln_list link; /* in harness->clients until it parts */
+  struct ln_test_harness *harness;
   struct ln_session *session; /* counted */
   struct ln_bytes *headers;   /* counted */
   unsigned id;
@@ -43,8 +43,8 @@ struct line {
 
 struct player {
   struct ln_channel channel;
-  struct ln_list link; /* in stage->players until closed */
-  struct ln_stage *stage;
+  struct ln_list link; /* in harness->players until closed */
+  struct ln_test_harness *harness;
   unsigned id;
   struct ln_task task;  /* whatever is told of the channel is told from the loop */
   struct ln_list lines; /* of the server, not yet delivered */
@@ -52,7 +52,7 @@ struct player {
   struct ln_bytes *why; /* lost */
 };
 
-struct ln_stage {
+struct ln_test_harness {
   struct ln_host *host;
   struct ln_list servers, clients, players, events;
   size_t n_events;
@@ -64,16 +64,17 @@ struct ln_stage {
 /* --- events --- */
 
 /* Takes the text's reference. */
-static int happen(struct ln_stage *st, enum event_kind kind, unsigned id, struct ln_bytes *text) {
-  struct event *e = st->n_events < MAX_EVENTS ? malloc(sizeof *e) : NULL;
+static int happen(struct ln_test_harness *th, enum event_kind kind, unsigned id,
+                  struct ln_bytes *text) {
+  struct event *e = th->n_events < MAX_EVENTS ? malloc(sizeof *e) : NULL;
   if (!e) {
     ln_bytes_unref(text);
     return LN_ENOMEM;
   }
   *e = (struct event){.kind = kind, .id = id, .text = text};
-  ln_list_push(&st->events, &e->link);
-  st->n_events++;
-  if (st->waiting) ln_loop_stop(st->host->loop);
+  ln_list_push(&th->events, &e->link);
+  th->n_events++;
+  if (th->waiting) ln_loop_stop(th->host->loop);
   return LN_OK;
 }
 
@@ -86,17 +87,17 @@ static struct ln_bytes *joined(const struct ln_iov *parts, size_t n) {
   return b;
 }
 
-static int deliver(struct ln_stage *st, enum event_kind kind, unsigned id,
+static int deliver(struct ln_test_harness *th, enum event_kind kind, unsigned id,
                    const struct ln_iov *parts, size_t n) {
   struct ln_bytes *text = joined(parts, n);
-  return text ? happen(st, kind, id, text) : LN_ENOMEM;
+  return text ? happen(th, kind, id, text) : LN_ENOMEM;
 }
 
-static void event_free(struct ln_stage *st, struct event *e) {
+static void event_free(struct ln_test_harness *th, struct event *e) {
   ln_list_remove(&e->link);
   ln_bytes_unref(e->text);
   free(e);
-  st->n_events--;
+  th->n_events--;
 }
 
 /* --- servers --- */
@@ -130,7 +131,7 @@ static void on_task(struct ln_task *t) {
   }
   if (!p->asked_to_close && !(p->lost && ln_list_empty(&p->lines))) return;
   /* Without memory the spec hears nothing of it: no more is lost. */
-  (void)!happen(p->stage, GONE, p->id, NULL);
+  (void)!happen(p->harness, GONE, p->id, NULL);
   events->closed(p->channel.arg, p->asked_to_close ? LN_OK : LN_ECLOSED,
                  p->asked_to_close ? "the server was ended"
                  : p->why          ? p->why->data
@@ -139,7 +140,7 @@ static void on_task(struct ln_task *t) {
 }
 
 static void wake(struct player *p) {
-  ln_task_post(p->stage->host->loop, &p->task, on_task);
+  ln_task_post(p->harness->host->loop, &p->task, on_task);
 }
 
 static int player_send(struct ln_channel *c, const struct ln_iov *parts, size_t n,
@@ -147,7 +148,7 @@ static int player_send(struct ln_channel *c, const struct ln_iov *parts, size_t 
   struct player *p = (struct player *)c;
   (void)note;
   if (p->asked_to_close || p->lost) return LN_ECLOSED;
-  return deliver(p->stage, TO_SERVER, p->id, parts, n);
+  return deliver(p->harness, TO_SERVER, p->id, parts, n);
 }
 
 static void player_initialized(struct ln_channel *c, const char *version, bool listen) {
@@ -175,8 +176,8 @@ static void player_close(struct ln_channel *c) {
 static const struct ln_channel_ops player_ops = {player_send,  player_initialized, player_abandon,
                                                  player_pause, player_resume,      player_close};
 
-static struct server *find_server(struct ln_stage *st, const char *name) {
-  LN_LIST_EACH(l, &st->servers) {
+static struct server *find_server(struct ln_test_harness *th, const char *name) {
+  LN_LIST_EACH(l, &th->servers) {
     struct server *s = LN_CONTAINER(l, struct server, link);
     if (strcmp(s->name, name) == 0) return s;
   }
@@ -186,29 +187,29 @@ static struct server *find_server(struct ln_stage *st, const char *name) {
 static struct ln_channel *dial(void *arg, const struct ln_upstream_conf *conf,
                                const struct ln_channel_events *events, void *owner,
                                const char **why) {
-  struct ln_stage *st = arg;
-  const struct server *s = find_server(st, conf->name);
+  struct ln_test_harness *th = arg;
+  const struct server *s = find_server(th, conf->name);
   *why = s && s->why ? s->why->data : "nobody plays this server";
   if (!s || s->why) return NULL;
   *why = ln_err_text(LN_ENOMEM);
   struct player *p = calloc(1, sizeof *p);
   struct ln_bytes *name = p ? ln_bytes_copy(conf->name, strlen(conf->name)) : NULL;
-  if (!name || happen(st, OPENED, ++st->last_id, name)) {
+  if (!name || happen(th, OPENED, ++th->last_id, name)) {
     free(p);
     return NULL;
   }
   p->channel = (struct ln_channel){.ops = &player_ops, .events = events, .arg = owner};
-  p->stage = st;
-  p->id = st->last_id;
+  p->harness = th;
+  p->id = th->last_id;
   ln_list_init(&p->lines);
-  ln_list_push(&st->players, &p->link);
+  ln_list_push(&th->players, &p->link);
   ln_task_init(&p->task);
   wake(p);
   return &p->channel;
 }
 
-static struct player *find_player(struct ln_stage *st, lua_Integer id) {
-  LN_LIST_EACH(l, &st->players) {
+static struct player *find_player(struct ln_test_harness *th, lua_Integer id) {
+  LN_LIST_EACH(l, &th->players) {
     struct player *p = LN_CONTAINER(l, struct player, link);
     if (p->id == id) return p;
   }
@@ -224,14 +225,14 @@ static struct ln_bytes *bytes_at(lua_State *L, int idx) {
   return b;
 }
 
-LN_THROWS int ln_stage_play(struct ln_stage *st, struct lua_State *L, int at) {
+static int l_play(struct ln_test_harness *th, lua_State *L, int at) {
   size_t n;
   const char *name = luaL_checklstring(L, at, &n);
   struct ln_bytes *why = lua_isnoneornil(L, at + 1) ? NULL : bytes_at(L, at + 1);
-  struct server *s = find_server(st, name);
+  struct server *s = find_server(th, name);
   if (!s && (s = calloc(1, sizeof *s + n + 1))) {
     memcpy(s->name, name, n + 1);
-    ln_list_push(&st->servers, &s->link);
+    ln_list_push(&th->servers, &s->link);
   }
   if (!s) {
     ln_bytes_unref(why);
@@ -242,8 +243,8 @@ LN_THROWS int ln_stage_play(struct ln_stage *st, struct lua_State *L, int at) {
   return 0;
 }
 
-LN_THROWS int ln_stage_reply(struct ln_stage *st, struct lua_State *L, int at) {
-  struct player *p = find_player(st, luaL_checkinteger(L, at));
+static int l_reply(struct ln_test_harness *th, lua_State *L, int at) {
+  struct player *p = find_player(th, luaL_checkinteger(L, at));
   size_t n;
   const char *text = luaL_checklstring(L, at + 1, &n);
   if (!p || p->asked_to_close || p->lost) return 0;
@@ -259,8 +260,8 @@ LN_THROWS int ln_stage_reply(struct ln_stage *st, struct lua_State *L, int at) {
   return 1;
 }
 
-LN_THROWS int ln_stage_hang_up(struct ln_stage *st, struct lua_State *L, int at) {
-  struct player *p = find_player(st, luaL_checkinteger(L, at));
+static int l_hang_up(struct ln_test_harness *th, lua_State *L, int at) {
+  struct player *p = find_player(th, luaL_checkinteger(L, at));
   luaL_checkstring(L, at + 1);
   if (!p || p->lost) return 0;
   p->why = bytes_at(L, at + 1);
@@ -275,7 +276,7 @@ LN_THROWS int ln_stage_hang_up(struct ln_stage *st, struct lua_State *L, int at)
 static int client_send(struct ln_sink *s, const struct ln_out *out, bool final) {
   (void) final;
   struct client *c = LN_CONTAINER(s, struct client, sink);
-  return c->session ? deliver(c->stage, TO_CLIENT, c->id, out->parts, out->n) : LN_ECLOSED;
+  return c->session ? deliver(c->harness, TO_CLIENT, c->id, out->parts, out->n) : LN_ECLOSED;
 }
 
 static void client_free(struct ln_sink *s) {
@@ -295,15 +296,15 @@ static void part(struct client *c) {
   ln_sink_unref(&c->sink);
 }
 
-static struct client *find_client(struct ln_stage *st, lua_Integer id) {
-  LN_LIST_EACH(l, &st->clients) {
+static struct client *find_client(struct ln_test_harness *th, lua_Integer id) {
+  LN_LIST_EACH(l, &th->clients) {
     struct client *c = LN_CONTAINER(l, struct client, link);
     if (c->id == id) return c;
   }
   return NULL;
 }
 
-LN_THROWS int ln_stage_join(struct ln_stage *st, struct lua_State *L, int at) {
+static int l_join(struct ln_test_harness *th, lua_State *L, int at) {
   static const char *const transports[] = {"stdio", "http", "sse", "internal", NULL};
   const char *transport = transports[luaL_checkoption(L, at, "stdio", transports)];
   size_t n;
@@ -315,8 +316,8 @@ LN_THROWS int ln_stage_join(struct ln_stage *st, struct lua_State *L, int at) {
     return luaL_error(L, "not enough memory");
   }
   char name[32];
-  snprintf(name, sizeof name, "test-%u", ++st->last_id);
-  c->session = ln_session_new(st->host, transport, name);
+  snprintf(name, sizeof name, "test-%u", ++th->last_id);
+  c->session = ln_session_new(th->host, transport, name);
   if (!c->session) {
     ln_bytes_unref(c->headers);
     free(c);
@@ -325,28 +326,28 @@ LN_THROWS int ln_stage_join(struct ln_stage *st, struct lua_State *L, int at) {
     return 2;
   }
   c->sink = (struct ln_sink){&client_ops, 1, true};
-  c->stage = st;
-  c->id = st->last_id;
-  ln_list_push(&st->clients, &c->link);
+  c->harness = th;
+  c->id = th->last_id;
+  ln_list_push(&th->clients, &c->link);
   ln_session_set_general(c->session, &c->sink);
   lua_pushinteger(L, (lua_Integer)c->id);
   return 1;
 }
 
-LN_THROWS int ln_stage_part(struct ln_stage *st, struct lua_State *L, int at) {
-  struct client *c = find_client(st, luaL_checkinteger(L, at));
+static int l_part(struct ln_test_harness *th, lua_State *L, int at) {
+  struct client *c = find_client(th, luaL_checkinteger(L, at));
   if (c) part(c);
   return 0;
 }
 
-LN_THROWS int ln_stage_say(struct ln_stage *st, struct lua_State *L, int at) {
-  struct client *c = find_client(st, luaL_checkinteger(L, at));
+static int l_say(struct ln_test_harness *th, lua_State *L, int at) {
+  struct client *c = find_client(th, luaL_checkinteger(L, at));
   size_t n;
   const char *text = luaL_checklstring(L, at + 1, &n);
   if (!c) return luaL_error(L, "the client has gone");
   struct ln_bytes *bytes = ln_bytes_copy(text, n);
   if (!bytes) return luaL_error(L, "not enough memory");
-  struct ln_msg_limits limits = ln_front_limits(st->host);
+  struct ln_msg_limits limits = ln_front_limits(th->host);
   struct ln_msg_fault fault = {0};
   struct ln_msg *m = NULL;
   int rc = ln_msg_parse(bytes, (struct ln_str){bytes->data, n}, &limits, &m, &fault);
@@ -372,41 +373,41 @@ static void on_fetch(void *arg, unsigned id, struct ln_str head, struct ln_str b
   (void)!deliver(arg, HTTP, id, parts, body.n ? 3 : 2);
 }
 
-LN_THROWS int ln_stage_divert(struct ln_stage *st, struct lua_State *L, int at) {
+static int l_divert(struct ln_test_harness *th, lua_State *L, int at) {
   (void)L, (void)at;
-  if (st->host->fetcher) ln_fetcher_divert(st->host->fetcher, on_fetch, st);
+  if (th->host->fetcher) ln_fetcher_divert(th->host->fetcher, on_fetch, th);
   return 0;
 }
 
-LN_THROWS int ln_stage_answer(struct ln_stage *st, struct lua_State *L, int at) {
+static int l_answer(struct ln_test_harness *th, lua_State *L, int at) {
   lua_Integer id = luaL_checkinteger(L, at);
   struct ln_str response = LN_STR_NONE;
   if (!lua_isnil(L, at + 1)) response.p = luaL_checklstring(L, at + 1, &response.n);
   const char *why = luaL_optstring(L, at + 2, "it can't be reached");
-  if (st->host->fetcher) ln_fetcher_answer(st->host->fetcher, (unsigned)id, response, why);
+  if (th->host->fetcher) ln_fetcher_answer(th->host->fetcher, (unsigned)id, response, why);
   return 0;
 }
 
 /* --- the course of things --- */
 
 static void out_of_patience(struct ln_timer *t) {
-  struct ln_stage *st = LN_CONTAINER(t, struct ln_stage, patience);
-  if (st->waiting) ln_loop_stop(st->host->loop);
+  struct ln_test_harness *th = LN_CONTAINER(t, struct ln_test_harness, patience);
+  if (th->waiting) ln_loop_stop(th->host->loop);
 }
 
-LN_THROWS int ln_stage_wait(struct ln_stage *st, struct lua_State *L, int at) {
+static int l_wait(struct ln_test_harness *th, lua_State *L, int at) {
   double seconds = luaL_checknumber(L, at);
-  if (st->n_events == 0) {
+  if (th->n_events == 0) {
     uint64_t ms = seconds > 0 ? (uint64_t)(seconds * 1000) : 0;
-    ln_timer_start(st->host->loop, &st->patience, ms, out_of_patience);
-    st->waiting = true;
-    ln_loop_run(st->host->loop);
-    st->waiting = false;
-    ln_timer_stop(&st->patience);
+    ln_timer_start(th->host->loop, &th->patience, ms, out_of_patience);
+    th->waiting = true;
+    ln_loop_run(th->host->loop);
+    th->waiting = false;
+    ln_timer_stop(&th->patience);
   }
-  if (st->n_events == 0) return 0;
+  if (th->n_events == 0) return 0;
   lua_createtable(L, 0, 3);
-  struct event *e = LN_CONTAINER(st->events.next, struct event, link);
+  struct event *e = LN_CONTAINER(th->events.next, struct event, link);
   lua_pushstring(L, event_names[e->kind]);
   lua_setfield(L, -2, "kind");
   lua_pushinteger(L, (lua_Integer)e->id);
@@ -415,38 +416,47 @@ LN_THROWS int ln_stage_wait(struct ln_stage *st, struct lua_State *L, int at) {
     lua_pushlstring(L, e->text->data, e->text->len);
     lua_setfield(L, -2, "text");
   }
-  event_free(st, e);
+  event_free(th, e);
   return 1;
 }
 
-struct ln_stage *ln_stage_new(struct ln_host *h) {
-  struct ln_stage *st = calloc(1, sizeof *st);
-  if (!st) return NULL;
-  st->host = h;
-  ln_list_init(&st->servers);
-  ln_list_init(&st->clients);
-  ln_list_init(&st->players);
-  ln_list_init(&st->events);
-  ln_timer_init(&st->patience);
+LN_THROWS int ln_test_harness_act(struct ln_test_harness *th, struct lua_State *L, int at) {
+  typedef int (*act)(struct ln_test_harness *, lua_State *, int);
+  static const act acts[] = {l_play,    l_join,   l_part,   l_say, l_reply,
+                             l_hang_up, l_divert, l_answer, l_wait};
+  static const char *const names[] = {"play",    "join",   "part",   "say",  "reply",
+                                      "hang_up", "divert", "answer", "wait", NULL};
+  return acts[luaL_checkoption(L, at, NULL, names)](th, L, at + 1);
+}
+
+struct ln_test_harness *ln_test_harness_new(struct ln_host *h) {
+  struct ln_test_harness *th = calloc(1, sizeof *th);
+  if (!th) return NULL;
+  th->host = h;
+  ln_list_init(&th->servers);
+  ln_list_init(&th->clients);
+  ln_list_init(&th->players);
+  ln_list_init(&th->events);
+  ln_timer_init(&th->patience);
   h->dial = dial;
-  h->dial_arg = st;
-  return st;
+  h->dial_arg = th;
+  return th;
 }
 
-void ln_stage_leave(struct ln_stage *st) {
-  while (!ln_list_empty(&st->clients)) part(LN_CONTAINER(st->clients.next, struct client, link));
+void ln_test_harness_leave(struct ln_test_harness *th) {
+  while (!ln_list_empty(&th->clients)) part(LN_CONTAINER(th->clients.next, struct client, link));
 }
 
-void ln_stage_free(struct ln_stage *st) {
-  if (!st) return;
-  LN_ASSERT(ln_list_empty(&st->players));
-  while (!ln_list_empty(&st->events))
-    event_free(st, LN_CONTAINER(st->events.next, struct event, link));
+void ln_test_harness_free(struct ln_test_harness *th) {
+  if (!th) return;
+  LN_ASSERT(ln_list_empty(&th->players));
+  while (!ln_list_empty(&th->events))
+    event_free(th, LN_CONTAINER(th->events.next, struct event, link));
   struct ln_list *l;
-  while ((l = ln_list_shift(&st->servers))) {
+  while ((l = ln_list_shift(&th->servers))) {
     struct server *s = LN_CONTAINER(l, struct server, link);
     ln_bytes_unref(s->why);
     free(s);
   }
-  free(st);
+  free(th);
 }

@@ -1,0 +1,13 @@
+/* The module "lunette.core": what Lunette's Lua side can ask of C. */
+#ifndef LN_BIND_CORE_H
+#define LN_BIND_CORE_H
+
+#include "script/throws.h"
+
+struct ln_vm;
+struct lua_State;
+
+/* Registers it in package.preload. */
+LN_THROWS void ln_core_open(struct lua_State *L, struct ln_vm *vm);
+
+#endif

@@ -1,0 +1,40 @@
+/* What `lunette test` runs policies with (lunette/test.lua): a real host whose clients and servers
+ * are played by Lua. Messages are texts, as they would be on a pipe; what the host says to either
+ * side waits here as events until Lua asks for them, so that no Lua runs inside the loop. */
+#ifndef LN_BIND_TEST_HARNESS_H
+#define LN_BIND_TEST_HARNESS_H
+
+#include "proxy/host.h"
+#include "script/throws.h"
+
+struct ln_test_harness;
+struct lua_State;
+
+/* Of this host alone, from before its first session on: no server of it is reached any more, each
+ * is played. The host is borrowed. NULL: out of memory. */
+struct ln_test_harness *ln_test_harness_new(struct ln_host *h);
+/* Ends the clients' sessions. Before the host is closed. */
+void ln_test_harness_leave(struct ln_test_harness *th);
+/* After the loop has run dry. NULL is fine. */
+void ln_test_harness_free(struct ln_test_harness *th);
+
+/* For Lua: what to do is the string at the index, its arguments come after; pushes the results and
+ * says how many.
+ *
+ * play(name): a server of that name is there; play(name, why): it can't be had
+ * join(transport, headers) -> a client's number; nil and why. headers: "name\0value\0" of each of
+ *   the HTTP headers that its messages come with, names in lower case; "": none
+ * part(client)
+ * say(client, text) -> true; nil and what is wrong with the text
+ * reply(session, text): a message of the server in that session -> true; nil when it has gone
+ * hang_up(session, why): the server is lost
+ * divert(): what the policy asks for by HTTP is an event from now on and goes nowhere
+ * answer(request, response[, why]): a response as HTTP writes it; nil: there is none, for that
+ *   reason
+ * wait(seconds) -> { kind =, id =, text = }, the next event, or nothing within that time. Kinds:
+ *   "client" (to the client of that number), "server" (to the server, in the session of that
+ *   number), "open" (a session with a server, text is its name), "gone" (the session has ended),
+ *   "http" (a request of that number, its head, an empty line and its body) */
+LN_THROWS int ln_test_harness_act(struct ln_test_harness *th, struct lua_State *L, int at);
+
+#endif
