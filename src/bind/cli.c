@@ -232,7 +232,7 @@ static int l_app_serve(lua_State *L) {
 
 /* --- being a client --- */
 
-static const char hello[] =
+static const char init_params[] =
     "{\"protocolVersion\":\"" LN_VERSION_LATEST
     "\",\"capabilities\":{},\"clientInfo\":{\"name\":\"lunette\",\"version\":\"" LN_VERSION "\"}}";
 
@@ -254,14 +254,14 @@ static int push_reply(lua_State *L, struct ln_msg *reply) {
 static int l_app_connect(lua_State *L) {
   struct app *a = check_app(L);
   if (!a->started || a->local) return luaL_error(L, "nothing is loaded, or connected already");
-  /* What is asked once can't hear later of a server that was late: only their own deadlines count.
-   */
+  /* A client that asks once would never hear of a server that starts late, so no server is given up
+   * early: only its own deadlines count. */
   a->host.settings.start_timeout_ms = 3600 * 1000;
   a->host.asked_once = true;
   a->local = ln_local_new(&a->host);
   if (!a->local) return fail(L, "out of memory");
-  struct ln_msg *reply =
-      ln_local_request(a->local, "initialize", (struct ln_str){hello, sizeof hello - 1});
+  struct ln_msg *reply = ln_local_request(a->local, "initialize",
+                                          (struct ln_str){init_params, sizeof init_params - 1});
   struct ln_json_item it;
   if (reply && reply->kind == LN_MSG_ERROR && ln_json_get(reply->error, "message", &it) &&
       it.type == LN_JSON_STRING) {
@@ -385,7 +385,7 @@ static void app_close(struct app *a) {
   }
   ln_host_deinit(&a->host);
   ln_targets_free(&a->targets);
-  ln_loop_run(a->loop); /* dry */
+  ln_loop_run(a->loop); /* until nothing is left in it */
   ln_test_harness_free(a->harness);
   if (ln_loop_free(a->loop))
     LN_LOG(&a->log, ERROR, "close", "%zu handle(s) were left open", ln_loop_handles(a->loop));

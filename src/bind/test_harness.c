@@ -46,7 +46,7 @@ struct player {
   struct ln_list link; /* in harness->players until closed */
   struct ln_test_harness *harness;
   unsigned id;
-  struct ln_task task;  /* whatever is told of the channel is told from the loop */
+  struct ln_task task;  /* events of the channel are raised from the loop */
   struct ln_list lines; /* of the server, not yet delivered */
   bool ready_told, paused, asked_to_close, lost;
   struct ln_bytes *why; /* lost */
@@ -58,14 +58,14 @@ struct ln_test_harness {
   size_t n_events;
   unsigned last_id;
   bool waiting; /* in the loop */
-  struct ln_timer patience;
+  struct ln_timer timeout;
 };
 
 /* --- events --- */
 
 /* Takes the text's reference. */
-static int happen(struct ln_test_harness *th, enum event_kind kind, unsigned id,
-                  struct ln_bytes *text) {
+static int add_event(struct ln_test_harness *th, enum event_kind kind, unsigned id,
+                     struct ln_bytes *text) {
   struct event *e = th->n_events < MAX_EVENTS ? malloc(sizeof *e) : NULL;
   if (!e) {
     ln_bytes_unref(text);
@@ -90,7 +90,7 @@ static struct ln_bytes *joined(const struct ln_iov *parts, size_t n) {
 static int deliver(struct ln_test_harness *th, enum event_kind kind, unsigned id,
                    const struct ln_iov *parts, size_t n) {
   struct ln_bytes *text = joined(parts, n);
-  return text ? happen(th, kind, id, text) : LN_ENOMEM;
+  return text ? add_event(th, kind, id, text) : LN_ENOMEM;
 }
 
 static void event_free(struct ln_test_harness *th, struct event *e) {
@@ -130,8 +130,8 @@ static void on_task(struct ln_task *t) {
     events->message(p->channel.arg, text, 0);
   }
   if (!p->asked_to_close && !(p->lost && ln_list_empty(&p->lines))) return;
-  /* Without memory the spec hears nothing of it: no more is lost. */
-  (void)!happen(p->harness, GONE, p->id, NULL);
+  /* Out of memory the event is lost, and nothing else. */
+  (void)!add_event(p->harness, GONE, p->id, NULL);
   events->closed(p->channel.arg, p->asked_to_close ? LN_OK : LN_ECLOSED,
                  p->asked_to_close ? "the server was ended"
                  : p->why          ? p->why->data
@@ -194,7 +194,7 @@ static struct ln_channel *dial(void *arg, const struct ln_upstream_conf *conf,
   *why = ln_err_text(LN_ENOMEM);
   struct player *p = calloc(1, sizeof *p);
   struct ln_bytes *name = p ? ln_bytes_copy(conf->name, strlen(conf->name)) : NULL;
-  if (!name || happen(th, OPENED, ++th->last_id, name)) {
+  if (!name || add_event(th, OPENED, ++th->last_id, name)) {
     free(p);
     return NULL;
   }
@@ -369,7 +369,7 @@ static int l_say(struct ln_test_harness *th, lua_State *L, int at) {
 static void on_fetch(void *arg, unsigned id, struct ln_str head, struct ln_str body) {
   const struct ln_iov parts[] = {
       {.p = head.p, .n = head.n}, {.p = "\r\n", .n = 2}, {.p = body.p, .n = body.n}};
-  /* Without memory it ends with its time. */
+  /* Out of memory the request ends by its timeout. */
   (void)!deliver(arg, HTTP, id, parts, body.n ? 3 : 2);
 }
 
@@ -388,10 +388,10 @@ static int l_answer(struct ln_test_harness *th, lua_State *L, int at) {
   return 0;
 }
 
-/* --- the course of things --- */
+/* --- waiting --- */
 
-static void out_of_patience(struct ln_timer *t) {
-  struct ln_test_harness *th = LN_CONTAINER(t, struct ln_test_harness, patience);
+static void on_timeout(struct ln_timer *t) {
+  struct ln_test_harness *th = LN_CONTAINER(t, struct ln_test_harness, timeout);
   if (th->waiting) ln_loop_stop(th->host->loop);
 }
 
@@ -399,11 +399,11 @@ static int l_wait(struct ln_test_harness *th, lua_State *L, int at) {
   double seconds = luaL_checknumber(L, at);
   if (th->n_events == 0) {
     uint64_t ms = seconds > 0 ? (uint64_t)(seconds * 1000) : 0;
-    ln_timer_start(th->host->loop, &th->patience, ms, out_of_patience);
+    ln_timer_start(th->host->loop, &th->timeout, ms, on_timeout);
     th->waiting = true;
     ln_loop_run(th->host->loop);
     th->waiting = false;
-    ln_timer_stop(&th->patience);
+    ln_timer_stop(&th->timeout);
   }
   if (th->n_events == 0) return 0;
   lua_createtable(L, 0, 3);
@@ -437,7 +437,7 @@ struct ln_test_harness *ln_test_harness_new(struct ln_host *h) {
   ln_list_init(&th->clients);
   ln_list_init(&th->players);
   ln_list_init(&th->events);
-  ln_timer_init(&th->patience);
+  ln_timer_init(&th->timeout);
   h->dial = dial;
   h->dial_arg = th;
   return th;

@@ -15,7 +15,7 @@ struct lua_State;
 struct ln_test_harness *ln_test_harness_new(struct ln_host *h);
 /* Ends the clients' sessions. Before the host is closed. */
 void ln_test_harness_leave(struct ln_test_harness *th);
-/* After the loop has run dry. NULL is fine. */
+/* After the loop has nothing left to do. NULL is fine. */
 void ln_test_harness_free(struct ln_test_harness *th);
 
 /* For Lua: what to do is the string at the index, its arguments come after; pushes the results and

@@ -45,13 +45,13 @@ struct ln_component {
 
 struct ln_settings {
   uint64_t start_timeout_ms;       /* 2,000 */
-  uint64_t request_timeout_ms;     /* 60,000; progress starts it anew … */
+  uint64_t request_timeout_ms;     /* 60,000; progress restarts it … */
   uint64_t max_request_timeout_ms; /* … but no longer than so long altogether: 3,600,000 */
   uint64_t hook_timeout_ms;        /* of a handler's own running time: 1,000 */
   uint64_t watchdog_ms;      /* after that, until what can't be stopped ends the process: 10,000 */
   size_t memory_limit;       /* bytes of Lua's; 0: none. 256 MiB */
   uint64_t drain_timeout_ms; /* 5,000 */
-  uint64_t list_max_age_ms;  /* of a list whose changes nobody hears: 10,000 */
+  uint64_t list_max_age_ms;  /* of a list of a server that announces no changes: 10,000 */
   uint64_t session_timeout_ms;  /* an idle HTTP session: 1,800,000 */
   size_t max_message_bytes;     /* 4 MiB */
   unsigned max_depth;           /* 128 */

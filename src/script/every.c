@@ -1,5 +1,6 @@
-/* lunette.every: timers that run a function of the policy in a coroutine of its own, for nobody in
- * particular. The next time counts from the end of the last run, so that a slow one never piles up.
+/* lunette.every: timers that run a function of the policy in a coroutine of its own, for no client
+ * in particular. The next time counts from the end of the last run, so that a slow one never piles
+ * up.
  */
 #include "script/every.h"
 
@@ -36,7 +37,7 @@ void ln_policy_start_timers(struct ln_policy *p) {
   LN_LIST_EACH(it, &p->timers) arm(LN_CONTAINER(it, struct ln_policy_timer, link));
 }
 
-/* Also called for the last time when the policy goes: then the timers go with it. */
+/* Also called when the policy is freed: then the timers are freed too. */
 void ln_policy_stop_timers(struct ln_policy *p) {
   LN_LIST_EACH(it, &p->timers) {
     struct ln_policy_timer *t = LN_CONTAINER(it, struct ln_policy_timer, link);

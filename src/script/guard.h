@@ -4,7 +4,7 @@
  * A count hook looks at them every so many instructions. Past the deadline it makes the coroutine
  * yield, which no pcall of the policy can catch, and the run is ended; where a yield is
  * impossible (below table.sort and the like, or while a list is made) it raises an error instead,
- * and from then on one at every instruction, until the policy is out of pcalls to catch them with.
+ * and from then on one at every instruction, until the policy has no pcall left that catches one.
  * Compiled loops have no hooks, so the compiler is off for the whole state while there is a
  * limit (see ln_vm_new).
  *
@@ -29,15 +29,15 @@ struct ln_guard {
   uint64_t deadline; /* ns, monotonic; 0: none */
   uint64_t limit;    /* ns, for the message */
   bool fired;        /* since the last enter */
-  char text[256];    /* what to tell the log then, with the place */
+  char text[256];    /* the message then, with the place */
   bool loading;      /* the limit is the one on loading */
   bool off;          /* policies with `jit = true` run unguarded */
   struct ln_heap heap;
   const char *stack;            /* where the outermost enter was; NULL: outside */
   size_t stack_max;             /* bytes from there */
   struct ln_watchdog *watchdog; /* borrowed; NULL: none */
-  uint64_t patience;            /* ns after the deadline until the watchdog bites; 0: never */
-  struct ln_watched watched;    /* what the watchdog asks where Lua is */
+  uint64_t patience; /* ns after the deadline until the watchdog ends the process; 0: never */
+  struct ln_watched watched; /* what the watchdog asks where Lua is */
   /* Writes where L is, "FILE:LINE" or "?"; called in the hook. */
   void (*place)(struct lua_State *L, char *out, size_t max);
 };

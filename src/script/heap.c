@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-enum { REST = 9 }; /* times as long as a collection took */
+enum { REST = 9 }; /* after one that freed little: so many times as long as it took */
 
 static void *allocate(void *ud, void *p, size_t from, size_t to) {
   struct ln_heap *h = ud;
@@ -49,7 +49,7 @@ void ln_heap_tidy(struct ln_heap *h, struct lua_State *L, bool within) {
   h->refused = false;
   lua_gc(L, LUA_GCCOLLECT, 0);
   set_soft(h);
-  /* One that gained nothing won't the next moment either. */
+  /* A collection that freed little would free little again at once. */
   uint64_t now = ln_clock_ns();
   if (h->limit && h->used > h->limit - h->limit / 8)
     h->not_before[within] = now + (now - began) * REST;

@@ -15,7 +15,7 @@ struct lua_State;
 struct ln_heap {
   size_t used;            /* bytes, garbage among them */
   size_t limit;           /* bytes; 0: none */
-  size_t spare;           /* on top of the limit, for telling of a failure */
+  size_t spare;           /* on top of the limit, for reporting a failure */
   size_t soft;            /* past this: collect */
   bool armed;             /* a policy's code runs */
   bool refused;           /* since the last collection */

@@ -72,7 +72,7 @@ struct ln_policy {
   /* a list being presented */
   struct ln_view_item *items;
   size_t n_items;
-  uint64_t presented; /* lists so far: the clock of their ctx */
+  uint64_t presented; /* lists made so far: what ln_whom.now points at for them */
 };
 
 #endif

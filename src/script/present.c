@@ -150,7 +150,7 @@ static void take_transform(lua_State *L, struct ln_policy *p, struct ln_view_ite
   lua_pop(L, 1);
 }
 
-/* One more line of what rules did, for who asked. */
+/* One more line of what rules did, when that is asked for. */
 static void add_why(lua_State *L, struct ln_view_item *item, const char *text) {
   if (!item->why) return;
   lua_pushlstring(L, item->why->data, item->why->len);
@@ -160,7 +160,7 @@ static void add_why(lua_State *L, struct ln_view_item *item, const char *text) {
   item->why = take(L);
 }
 
-/* The item on top can't be sent: hidden, and the first of a list is told. */
+/* The item on top can't be sent: hidden; the first of a list is logged. */
 static void withhold(lua_State *L, struct present *job, struct ln_view_item *item) {
   const char *fault = job->policy->vm->codec.fault;
   item->hidden = true;

@@ -48,9 +48,9 @@ bool ln_policy_has_rules(const struct ln_policy *p, enum ln_kind kind);
 bool ln_policy_may_hide(const struct ln_policy *p, enum ln_kind kind, struct ln_str name);
 enum {
   LN_PRESENT_EXPLAIN = 1,  /* each item's way through the rules is wanted */
-  LN_PRESENT_COMPLETE = 2, /* the items are all that there are: what chose none of them is told, in
-                              the log unless explained, once */
-  LN_PRESENT_TRIAL = 4     /* for nobody: only as far as the first rule that takes ctx */
+  LN_PRESENT_COMPLETE = 2, /* the items are all that there are: rules that chose none of them are
+                              logged once (not when explained) */
+  LN_PRESENT_TRIAL = 4     /* for no client: only as far as the first rule that takes ctx */
 };
 /* Applies the rules of a kind to items, in their order. x: for whom (NULL: for everybody). A rule
  * that fails (error in a filter, a transform that can't hold) hides the item and logs file:line.

@@ -8,7 +8,7 @@
 
 #include "script/transform.h"
 
-enum { WARM_COROUTINES = 64, SPARE_BYTES = 4 << 20 };
+enum { IDLE_COROUTINES = 64, SPARE_BYTES = 4 << 20 };
 
 static void pump(struct ln_run *run);
 
@@ -74,7 +74,7 @@ static struct ln_run *take_idle(struct ln_policy *p) {
 }
 
 static void put_idle(struct ln_policy *p, struct ln_run *run) {
-  /* Warm ones in front. */
+  /* Those that have a coroutine in front. */
   ln_list_push(run->co ? p->idle.next : &p->idle, &run->link);
   p->n_idle++;
 }
@@ -116,7 +116,7 @@ static void forget(struct ln_run *run) {
   ln_bytes_unref(run->params);
   ln_transform_unref(run->transform);
   if (run->x) p->host.exchange_unref(run->x);
-  if (!run->co || lua_status(run->co) || p->n_idle >= WARM_COROUTINES || !run->ended)
+  if (!run->co || lua_status(run->co) || p->n_idle >= IDLE_COROUTINES || !run->ended)
     drop_coroutine(run);
   else
     lua_settop(run->co, 0);

@@ -51,7 +51,7 @@ enum ln_run_kind { LN_RUN_HOOK, LN_RUN_COMPONENT, LN_RUN_TIMER, LN_RUN_TRANSFORM
 /* A fresh run of the policy (a reference of it), or NULL; begin resumes it for the first time. */
 struct ln_run *ln_run_new(struct ln_policy *p, enum ln_run_kind kind, size_t index);
 void ln_run_begin(struct ln_run *run);
-/* Ends the run without a word to anybody. */
+/* Ends the run; done is not called. */
 void ln_run_cancel(struct ln_run *run);
 /* The outcome, once; reply is the run's now. */
 void ln_run_end(struct ln_run *run, struct ln_msg *reply);

@@ -34,7 +34,7 @@ struct ln_codec {
   int array_mt;        /* registry reference of the array metatable */
   int origins;         /* and of the weak table of origins, see value_origin.c */
   int spellings;       /* and of that of spellings, see value_spelling.c */
-  bool spelt;          /* there was one ever */
+  bool spelt;          /* some number was noted since the codec was made */
   struct ln_str whole; /* the root of what is decoded or merged */
   double mark;         /* of whole, when marked */
   bool marked;
@@ -50,9 +50,9 @@ struct ln_codec {
   size_t steps;     /* values and entries looked at since ln_value_begin */
   size_t extra;     /* steps beyond one walk of source and value: see value_walk.h */
   size_t extra_max;
-  size_t steps_max; /* while comparing */
-  bool comparing;
-  bool unordered;
+  size_t steps_max;     /* while comparing */
+  bool comparing;       /* nothing is recorded: is it equal? */
+  bool unordered;       /* pending edits are to be sorted */
   bool surveyed;        /* inside an object that was not plain: see value_merge.c */
   unsigned trying;      /* objects being tried as plain ones, inside each other */
   const char *optional; /* a root member that is left out when it is an empty table and the

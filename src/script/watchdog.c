@@ -59,8 +59,8 @@ static void on_signal(int signum, siginfo_t *info, void *context) {
 
 /* --- the watchdog's own thread --- */
 
-static void bite(struct ln_watchdog *w) LN_NORETURN;
-static void bite(struct ln_watchdog *w) {
+static void end_process(struct ln_watchdog *w) LN_NORETURN;
+static void end_process(struct ln_watchdog *w) {
   struct sigaction act = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
   sigemptyset(&act.sa_mask);
   if (sigaction(SIGALRM, &act, NULL) == 0)
@@ -76,7 +76,7 @@ static void bite(struct ln_watchdog *w) {
   _exit(LN_EXIT_STUCK);
 }
 
-static void nap(struct ln_watchdog *w, uint64_t ms) {
+static void wait_ms(struct ln_watchdog *w, uint64_t ms) {
   struct timespec until;
   clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_sec += (time_t)(ms / 1000);
@@ -95,12 +95,12 @@ static void *watch(void *arg) {
   while (!w->stop) {
     uint64_t due = atomic_load_explicit(&w->due, memory_order_acquire), now = ln_clock_ns();
     bool late = due && now >= due;
-    if (late && due == suspect) bite(w);
+    if (late && due == suspect) end_process(w);
     suspect = late ? due : 0;
     if (late)
-      nap(w, AGAIN_MS);
+      wait_ms(w, AGAIN_MS);
     else
-      nap(w, due ? LN_MIN((due - now) / 1000000 + 1, IDLE_MS) : IDLE_MS);
+      wait_ms(w, due ? LN_MIN((due - now) / 1000000 + 1, IDLE_MS) : IDLE_MS);
   }
   pthread_mutex_unlock(&w->lock);
   return NULL;

@@ -1,4 +1,4 @@
-/* The watchdog: the end of a process that a policy holds up and nothing can stop.
+/* The watchdog: ends the process when a policy blocks the loop and nothing can stop it.
  *
  * The guard's hook stops what Lua runs. It never gets to run while C does (a pattern that takes
  * ages, a pipe that is read from), nor in finalizers, nor in compiled loops. Then nobody is served
