@@ -104,7 +104,7 @@ static int l_misc_host(lua_State *L) {
 /* template_split(template, uri) -> { expression, what it stands for, … }, or nil */
 static int l_misc_template_split(lua_State *L) {
   struct ln_template_parts parts;
-  if (!ln_template_split(ln_bind_str(L, 1), ln_bind_str(L, 2), &parts)) return 0;
+  if (!ln_template_split(ln_bind_str(L, 1), ln_bind_str(L, 2), &parts, NULL)) return 0;
   lua_createtable(L, (int)(2 * parts.n), 0);
   for (size_t i = 0; i < parts.n; i++) {
     lua_pushlstring(L, parts.part[i].expr.p, parts.part[i].expr.n);

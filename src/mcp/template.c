@@ -1,15 +1,16 @@
 /* Matching keeps the set of places in the URI that the template read so far may end at, and moves
  * it over the template's pieces one after the other. Nothing is ever tried twice, so hostile
- * templates cost no more than a product of lengths. See template.h. */
+ * templates cost no more than their length times that of the URI in words. See template.h. */
 #include "mcp/template.h"
 
 #include <stdlib.h>
 
-/* An expression in braces. */
+#include "mcp/places.h"
+
+/* An expression in braces: a segment's worth, or nothing or any run that begins with the sign. */
 struct expr {
-  char sign;     /* what a run of it starts with; 0: anything */
-  bool segment;  /* no '/' in it */
-  bool optional; /* may stand for nothing */
+  char sign;     /* 0: any byte */
+  bool segment;  /* one or more bytes, no '/' among them */
   size_t prefix; /* {x:n}: at most so many characters; 0: any number */
   size_t len;    /* in the template, braces and all */
 };
@@ -37,52 +38,71 @@ static bool read_expr(struct ln_str t, struct expr *e) {
   if (first >= last) return false;
   *e = (struct expr){.sign = sign ? op : 0,
                      .segment = !any,
-                     .optional = any,
                      .prefix = prefix_of((struct ln_str){t.p + first, last - first}),
                      .len = close + 1};
   return true;
 }
 
-/* places[i]: the template so far can end before uri[i]. Now it has `text` more. */
-static void move_over_text(bool *places, struct ln_str uri, struct ln_str text) {
-  for (size_t i = uri.n + 1; i-- > 0;)
-    places[i] =
-        i >= text.n && places[i - text.n] && memcmp(uri.p + i - text.n, text.p, text.n) == 0;
+struct ln_str ln_template_literal(struct ln_str t) {
+  size_t n = 0;
+  while (n < t.n && t.p[n] != '{' && t.p[n] != '}') n++;
+  return (struct ln_str){t.p, n};
 }
 
-static void move_over_expr(bool *places, struct ln_str uri, const struct expr *e) {
-  bool inside = false; /* a run has begun and may go on to here */
-  bool before = places[0];
-  if (!e->optional) places[0] = false;
-  for (size_t i = 1; i <= uri.n; i++) {
-    char c = uri.p[i - 1];
-    bool starts = before && (!e->sign || c == e->sign);
-    inside = (inside || starts) && !(e->segment && c == '/');
-    before = places[i];
-    places[i] = inside || (e->optional && before);
-  }
+size_t ln_template_expressions(struct ln_str t) {
+  size_t n = 0;
+  for (size_t i = 0; i < t.n; i++) n += t.p[i] == '{';
+  return n;
 }
 
-bool ln_template_match(struct ln_str t, struct ln_str uri) {
-  if (t.n > LN_TEMPLATE_MAX || uri.n > LN_TEMPLATE_URI_MAX) return false;
-  bool places[LN_TEMPLATE_URI_MAX + 1];
-  memset(places, 0, uri.n + 1);
-  places[0] = true;
-  for (size_t i = 0, end; i < t.n; i = end) {
-    for (end = i; end < t.n && t.p[end] != '{' && t.p[end] != '}'; end++) continue;
-    if (end > i) {
-      struct ln_str text = {t.p + i, end - i};
-      /* Most templates differ from most URIs in their first bytes. */
-      if (i == 0 && (uri.n < text.n || memcmp(uri.p, text.p, text.n) != 0)) return false;
-      move_over_text(places, uri, text);
+static void over_expr(const struct ln_places *u, struct ln_place_set *s, const struct expr *e,
+                      uint64_t *steps) {
+  /* Names are read, too. */
+  ln_places_spend(steps, e->len / 16);
+  if (e->segment)
+    ln_places_over_segment(u, s, steps);
+  else
+    ln_places_over_any(u, s, e->sign, steps);
+}
+
+bool ln_template_match_in(struct ln_str t, const struct ln_places *u, uint64_t *steps) {
+  uint64_t bits[LN_TEMPLATE_URI_MAX / 64 + 1];
+  size_t start = ln_template_literal(t).n;
+  struct ln_place_set s = {bits, start / 64, start / 64 + 1};
+  memset(bits, 0, u->words * sizeof *bits);
+  bits[s.lo] = 1ull << (start % 64);
+  ln_places_spend(steps, 8 + start / 16 + u->words / 4);
+  for (size_t i = start, end; i < t.n && s.lo < s.hi && !(steps && !*steps); i = end) {
+    struct ln_str text = ln_template_literal((struct ln_str){t.p + i, t.n - i});
+    end = i + text.n;
+    if (text.n) {
+      ln_places_over_text(u, &s, text, steps);
       continue;
     }
     struct expr e;
     if (t.p[i] == '}' || !read_expr((struct ln_str){t.p + i, t.n - i}, &e)) return false;
-    move_over_expr(places, uri, &e);
+    over_expr(u, &s, &e, steps);
     end = i + e.len;
   }
-  return places[uri.n];
+  return s.lo < s.hi && ln_places_has(bits, u->uri.n) && !(steps && !*steps);
+}
+
+static bool begins_with(struct ln_str s, struct ln_str start) {
+  return s.n >= start.n && (!start.n || memcmp(s.p, start.p, start.n) == 0);
+}
+
+/* Most templates differ from most URIs in their first bytes. */
+static bool may_match(struct ln_str t, struct ln_str uri) {
+  return t.n <= LN_TEMPLATE_MAX && uri.n <= LN_TEMPLATE_URI_MAX &&
+         begins_with(uri, ln_template_literal(t));
+}
+
+bool ln_template_match(struct ln_str t, struct ln_str uri, uint64_t *steps) {
+  struct ln_places u;
+  if (!may_match(t, uri) || ln_places_init(&u, uri, steps)) return false;
+  bool yes = ln_template_match_in(t, &u, steps);
+  ln_places_deinit(&u);
+  return yes;
 }
 
 /* --- taking apart --- */
@@ -101,8 +121,8 @@ static size_t read_pieces(struct ln_str t, struct piece *pieces) {
   size_t n = 0, exprs = 0;
   for (size_t i = 0, end; i < t.n; i = end) {
     if (n == MAX_PIECES) return 0;
-    for (end = i; end < t.n && t.p[end] != '{' && t.p[end] != '}'; end++) continue;
     struct piece *p = &pieces[n++];
+    end = i + ln_template_literal((struct ln_str){t.p + i, t.n - i}).n;
     p->text = end > i;
     if (!p->text) {
       if (exprs++ == LN_TEMPLATE_PARTS || t.p[i] == '}' ||
@@ -113,22 +133,6 @@ static size_t read_pieces(struct ln_str t, struct piece *pieces) {
     p->at = (struct ln_str){t.p + i, end - i};
   }
   return n;
-}
-
-/* after[i]: what follows the piece can make uri from i on. Now what the piece begins can. */
-static void move_back(const bool *after, bool *before, struct ln_str uri, const struct piece *p) {
-  size_t n = p->at.n;
-  if (p->text) {
-    for (size_t i = 0; i <= uri.n; i++)
-      before[i] = i + n <= uri.n && after[i + n] && memcmp(uri.p + i, p->at.p, n) == 0;
-    return;
-  }
-  bool inside = false; /* a run from here on gets to an end */
-  for (size_t i = uri.n + 1; i-- > 0;) {
-    char c = i < uri.n ? uri.p[i] : 0;
-    inside = i < uri.n && (inside || after[i + 1]) && !(p->e.segment && c == '/');
-    before[i] = (inside && (!p->e.sign || c == p->e.sign)) || (p->e.optional && after[i]);
-  }
 }
 
 /* The end of the first n characters from i on: an escape of three bytes is one byte of them. */
@@ -171,48 +175,75 @@ static size_t limit_of(const struct piece *p, const struct piece *end, struct ln
 }
 
 /* The end of the piece that begins at i: the furthest that is not past its limit, else the nearest
- * past it. */
-static size_t end_of(const struct piece *p, const struct piece *end, const bool *after,
+ * past it. after: the places from where on what follows the piece can make the rest. */
+static size_t end_of(const struct piece *p, const struct piece *end, const uint64_t *after,
                      struct ln_str uri, size_t i) {
   if (p->text) return i + p->at.n;
-  size_t limit = limit_of(p, end, uri, i), furthest = SIZE_MAX;
-  if (p->e.optional && after[i]) furthest = i;
   if (p->e.sign && (i == uri.n || uri.p[i] != p->e.sign)) return i;
-  for (size_t k = i; k < uri.n && !(p->e.segment && uri.p[k] == '/'); k++) {
-    if (!after[k + 1]) continue;
-    if (k + 1 > limit && furthest != SIZE_MAX) break;
-    furthest = k + 1;
-  }
-  return furthest;
+  const char *slash = p->e.segment ? memchr(uri.p + i, '/', uri.n - i) : NULL;
+  size_t most = slash ? (size_t)(slash - uri.p) : uri.n, limit = limit_of(p, end, uri, i);
+  size_t furthest = ln_places_last(after, i + 1, LN_MIN(limit, most));
+  if (furthest != SIZE_MAX) return furthest;
+  if (!p->e.segment && ln_places_has(after, i)) return i;
+  return ln_places_first(after, LN_MAX(limit, i) + 1, most);
 }
 
-bool ln_template_split(struct ln_str t, struct ln_str uri, struct ln_template_parts *parts) {
-  struct piece pieces[MAX_PIECES];
-  parts->n = 0;
-  if (!ln_template_match(t, uri)) return false;
-  size_t n = read_pieces(t, pieces), places = uri.n + 1;
-  if (!n) return t.n == 0;
-  bool *reach = calloc(n + 1, places);
-  if (!reach) return false;
-  reach[n * places + uri.n] = true;
-  for (size_t k = n; k-- > 0;)
-    move_back(reach + (k + 1) * places, reach + k * places, uri, &pieces[k]);
-  for (size_t k = 0, at = 0, next; k < n; k++, at = next) {
-    next = end_of(&pieces[k], pieces + n, reach + (k + 1) * places, uri, at);
+/* rows[k]: the places from where on the pieces from the kth on can make the rest of the URI. */
+static void reach(const struct piece *pieces, size_t n, const struct ln_places *u, uint64_t *rows,
+                  uint64_t *steps) {
+  struct ln_place_set s = {rows + n * u->words, u->uri.n / 64, u->words};
+  s.bits[s.lo] = 1ull << (u->uri.n % 64);
+  for (size_t k = n; k-- > 0;) {
+    const struct piece *p = &pieces[k];
+    s.bits = memcpy(rows + k * u->words, s.bits, u->words * sizeof *rows);
+    if (p->text)
+      ln_places_back_text(u, &s, p->at, steps);
+    else if (p->e.segment)
+      ln_places_back_segment(u, &s, steps);
+    else
+      ln_places_back_any(u, &s, p->e.sign, steps);
+    /* With what finding its end takes on the way on. */
+    ln_places_spend(steps, 4 + n / 4 + 2 * u->words + LN_MIN(p->e.prefix, u->uri.n));
+  }
+}
+
+static bool split(const struct piece *pieces, size_t n, const struct ln_places *u,
+                  struct ln_template_parts *parts, uint64_t *steps) {
+  uint64_t *rows = calloc((n + 1) * u->words, sizeof *rows);
+  if (!rows) return false;
+  reach(pieces, n, u, rows, steps);
+  bool yes = ln_places_has(rows, 0) && !(steps && !*steps);
+  for (size_t k = 0, at = 0, next; k < n && yes; k++, at = next) {
+    next = end_of(&pieces[k], pieces + n, rows + (k + 1) * u->words, u->uri, at);
     if (pieces[k].text) continue;
     parts->part[parts->n].expr = (struct ln_str){pieces[k].at.p + 1, pieces[k].at.n - 2};
-    parts->part[parts->n++].text = (struct ln_str){uri.p + at, next - at};
+    parts->part[parts->n++].text = (struct ln_str){u->uri.p + at, next - at};
   }
-  free(reach);
-  return true;
+  free(rows);
+  return yes;
 }
 
-int ln_template_convert(struct ln_str from, struct ln_str to, struct ln_str uri,
-                        struct ln_buf *out) {
+bool ln_template_split(struct ln_str t, struct ln_str uri, struct ln_template_parts *parts,
+                       uint64_t *steps) {
+  struct piece pieces[MAX_PIECES];
+  struct ln_places u;
+  parts->n = 0;
+  if (!may_match(t, uri)) return false;
+  size_t n = read_pieces(t, pieces);
+  if (!n) return t.n == 0 && uri.n == 0;
+  if (ln_places_init(&u, uri, steps)) return false;
+  bool yes = split(pieces, n, &u, parts, steps);
+  ln_places_deinit(&u);
+  return yes;
+}
+
+int ln_template_convert(struct ln_str from, struct ln_str to, struct ln_str uri, struct ln_buf *out,
+                        uint64_t *steps) {
   struct ln_template_parts parts;
   struct piece pieces[MAX_PIECES];
   size_t n = read_pieces(to, pieces);
-  if ((!n && to.n) || !ln_template_split(from, uri, &parts)) return LN_ENOTFOUND;
+  if ((!n && to.n) || !ln_template_split(from, uri, &parts, steps))
+    return steps && !*steps ? LN_ELIMIT : LN_ENOTFOUND;
   for (size_t k = 0; k < n; k++) {
     struct ln_str text = pieces[k].at, expr = {text.p + 1, text.n - 2};
     size_t i = 0;

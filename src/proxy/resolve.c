@@ -163,8 +163,8 @@ static void forms_free(struct uri_forms *f) {
 /* A URI with dot segments is taken for what they make of it. */
 static bool shows(const struct ln_entry *e, const struct uri_forms *f) {
   return !e->hidden && !e->shadowed_by &&
-         ((!f->climbs && ln_template_match(str_of(e->key), f->key)) ||
-          ln_template_match(str_of(e->key), ln_buf_str(&f->normal)));
+         ((!f->climbs && ln_template_match(str_of(e->key), f->key, NULL)) ||
+          ln_template_match(str_of(e->key), ln_buf_str(&f->normal), NULL));
 }
 
 /* What a rule took away, or gave another form: the old one is no way around it. */
@@ -172,9 +172,9 @@ static bool hides(const struct ln_entry *e, const struct uri_forms *f) {
   bool renamed = e->upstream ? e->native_json && !e->added
                              : !ln_str_eq(str_of(e->key), str_of(e->before_rules));
   bool gone = e->hidden || renamed;
-  return gone && (ln_template_match(str_of(e->before_rules), f->key) ||
-                  ln_template_match(str_of(e->before_rules), ln_buf_str(&f->normal)) ||
-                  ln_template_match(str_of(e->before_rules), ln_buf_str(&f->loose)));
+  return gone && (ln_template_match(str_of(e->before_rules), f->key, NULL) ||
+                  ln_template_match(str_of(e->before_rules), ln_buf_str(&f->normal), NULL) ||
+                  ln_template_match(str_of(e->before_rules), ln_buf_str(&f->loose), NULL));
 }
 
 /* Where the template has another form the rules hold for the server's own URI, too. */
@@ -184,8 +184,8 @@ static bool native_hidden(const struct resolve *r, const struct ln_entry *e,
   struct ln_buf native;
   ln_buf_init(&native, SIZE_MAX / 2);
   struct ln_str from = str_of(e->key), to = str_of(e->item->key);
-  int rc = f->climbs ? LN_ENOTFOUND : ln_template_convert(from, to, f->key, &native);
-  if (rc == LN_ENOTFOUND) rc = ln_template_convert(from, to, ln_buf_str(&f->normal), &native);
+  int rc = f->climbs ? LN_ENOTFOUND : ln_template_convert(from, to, f->key, &native, NULL);
+  if (rc == LN_ENOTFOUND) rc = ln_template_convert(from, to, ln_buf_str(&f->normal), &native, NULL);
   bool hidden = rc || ln_policy_may_hide(r->x->gen->policy, LN_KIND_RESOURCE, ln_buf_str(&native));
   ln_buf_deinit(&native);
   return hidden;

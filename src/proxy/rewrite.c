@@ -48,11 +48,11 @@ static bool translate(struct work *w, struct ln_str native) {
   for (size_t i = 0; v && i < v->n_entries; i++) {
     const struct ln_entry *e = &v->entries[i];
     if (e->upstream != w->upstream || !e->native_json || e->hidden ||
-        !ln_template_match(str_of(e->item->key), native))
+        !ln_template_match(str_of(e->item->key), native, NULL))
       continue;
     struct ln_buf uri;
     ln_buf_init(&uri, SIZE_MAX / 2);
-    bool ok = !ln_template_convert(str_of(e->item->key), str_of(e->key), native, &uri) &&
+    bool ok = !ln_template_convert(str_of(e->item->key), str_of(e->key), native, &uri, NULL) &&
               !ln_json_quote(&w->text, ln_buf_str(&uri));
     ln_buf_deinit(&uri);
     return ok;

@@ -86,9 +86,9 @@ static struct ln_bytes *native_for(const struct ln_exchange *x, const struct ln_
   ln_buf_init(&native, SIZE_MAX / 2);
   ln_buf_init(&normal, LN_URI_ROOM(uri.n));
   ln_buf_init(&quoted, SIZE_MAX / 2);
-  int rc = ln_uri_climbs(uri) ? LN_ENOTFOUND : ln_template_convert(from, to, uri, &native);
+  int rc = ln_uri_climbs(uri) ? LN_ENOTFOUND : ln_template_convert(from, to, uri, &native, NULL);
   if (rc == LN_ENOTFOUND && !(rc = ln_uri_normal(uri, &normal)))
-    rc = ln_template_convert(from, to, ln_buf_str(&normal), &native);
+    rc = ln_template_convert(from, to, ln_buf_str(&normal), &native, NULL);
   if (!rc) rc = ln_json_quote(&quoted, ln_buf_str(&native));
   struct ln_bytes *out = rc ? NULL : ln_buf_take(&quoted);
   ln_buf_deinit(&quoted);

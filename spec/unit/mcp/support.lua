@@ -19,6 +19,6 @@ end
 M.normal = form(lib.ln_uri_normal)
 M.loose = form(lib.ln_uri_loose)
 function M.climbs(uri) return lib.ln_uri_climbs(R.J.text(uri)) end
-function M.match(template, uri) return lib.ln_template_match(R.J.text(template), R.J.text(uri)) end
+function M.match(template, uri) return lib.ln_template_match(R.J.text(template), R.J.text(uri), nil) end
 
 return M
