@@ -349,6 +349,8 @@ function Prompts.get(name, args, ctx) end
 ---@field max_http_timeout? number seconds that one may say (600)
 ---@field max_http_bytes? integer of a body of lunette.http that is not streamed (16 MiB)
 ---@field max_message_bytes? integer (4 MiB)
+---@field max_uri_bytes? integer of a URI that is asked for or renamed (8 KiB)
+---@field max_templates? integer resource templates of one server (1000)
 ---@field max_depth? integer of JSON (128)
 ---@field max_sessions? integer (10000)
 ---@field max_in_flight? integer requests of one session at once (1024)

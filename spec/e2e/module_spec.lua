@@ -140,7 +140,8 @@ describe("the module's", function()
 
   describe("configure", function()
     for _, text in ipairs { "start_timeout = 1, request_timeout = 5, hook_timeout = 0.5, drain_timeout = 1, session_timeout = 60",
-      "max_message_bytes = 100000, max_sessions = 10, page_size = 0, max_in_flight = 5, max_connections = 9, max_depth = 50", "jit = true" } do
+      "max_message_bytes = 100000, max_sessions = 10, page_size = 0, max_in_flight = 5, max_connections = 9, max_depth = 50",
+      "max_uri_bytes = 100, max_templates = 5", "jit = true" } do
       it("takes { " .. text .. " }", function()
         assert.equal("fine", says((with("lunette.configure { " .. text .. " }\nlunette.on('tools/call', function() return 'fine' end)")), "read"))
       end)

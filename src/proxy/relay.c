@@ -114,6 +114,10 @@ static void respond_error(struct ln_usession *us, struct ln_str id, int code, co
 
 static void ask_shown(void *arg, struct ln_msg *shown) { /* id and token stay */
   struct ln_exchange *x = arg;
+  if (shown->kind == LN_MSG_ERROR) {
+    ln_exchange_finish(x, shown);
+    return;
+  }
   ln_msg_unref(x->msg);
   x->msg = shown;
   ln_hooks_run(x, 0, x->msg, ask_native, ask_done, x);
@@ -227,7 +231,7 @@ static void relay_shown(struct ln_usession *us, struct ln_session *s, struct ln_
 static void relay(struct ln_usession *us, struct ln_session *s, struct ln_exchange *cause,
                   struct ln_msg *msg) {
   struct ln_msg *m = ln_rewrite_message(s, us->upstream, msg);
-  relay_shown(us, s, cause, m);
+  if (m->kind != LN_MSG_ERROR) relay_shown(us, s, cause, m);
   ln_msg_unref(m);
 }
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mcp/template.h"
+#include "mcp/template_set.h"
 #include "mcp/uri.h"
 #include "proxy/upstream.h"
 
@@ -139,20 +139,22 @@ static void resolve_unlisted(struct resolve *r) {
   resolve_end(r, may ? NULL : unknown(r, r->kind));
 }
 
-/* A client's URI in the forms that it is held against templates in. */
+/* A client's URI in the forms that it is held against templates in, and what that may still take.
+ */
 struct uri_forms {
   struct ln_str key;
   struct ln_buf normal, loose;
   bool climbs;
+  uint64_t steps;
 };
 
 static bool forms_of(struct ln_str key, struct uri_forms *f) {
   f->key = key;
+  f->steps = LN_MATCH_STEPS;
   ln_buf_init(&f->normal, LN_URI_ROOM(key.n));
   ln_buf_init(&f->loose, LN_URI_ROOM(key.n));
   f->climbs = ln_uri_climbs(key);
-  return key.n <= LN_TEMPLATE_URI_MAX && ln_uri_normal(key, &f->normal) == LN_OK &&
-         ln_uri_loose(key, &f->loose) == LN_OK;
+  return ln_uri_normal(key, &f->normal) == LN_OK && ln_uri_loose(key, &f->loose) == LN_OK;
 }
 
 static void forms_free(struct uri_forms *f) {
@@ -160,32 +162,43 @@ static void forms_free(struct uri_forms *f) {
   ln_buf_deinit(&f->loose);
 }
 
-/* A URI with dot segments is taken for what they make of it. */
-static bool shows(const struct ln_entry *e, const struct uri_forms *f) {
-  return !e->hidden && !e->shadowed_by &&
-         ((!f->climbs && ln_template_match(str_of(e->key), f->key, NULL)) ||
-          ln_template_match(str_of(e->key), ln_buf_str(&f->normal), NULL));
+/* The first entry that one of these forms (absent: none) matches, NULL: there is none. */
+static int find(const struct ln_templates *set, const struct ln_str *forms, size_t n,
+                struct uri_forms *f, const struct ln_entry **e) {
+  *e = NULL;
+  for (size_t i = 0; i < n; i++) {
+    bool again = false;
+    for (size_t k = 0; k < i; k++) again |= forms[k].p && ln_str_eq(forms[i], forms[k]);
+    if (!forms[i].p || again) continue;
+    void *found;
+    int rc = ln_templates_find(set, NULL, forms[i], &f->steps, &found);
+    if (rc && rc != LN_ENOTFOUND) return rc;
+    if (!rc && (!*e || (const struct ln_entry *)found < *e)) *e = found;
+  }
+  return LN_OK;
 }
 
-/* What a rule took away, or gave another form: the old one is no way around it. */
-static bool hides(const struct ln_entry *e, const struct uri_forms *f) {
-  bool renamed = e->upstream ? e->native_json && !e->added
-                             : !ln_str_eq(str_of(e->key), str_of(e->before_rules));
-  bool gone = e->hidden || renamed;
-  return gone && (ln_template_match(str_of(e->before_rules), f->key, NULL) ||
-                  ln_template_match(str_of(e->before_rules), ln_buf_str(&f->normal), NULL) ||
-                  ln_template_match(str_of(e->before_rules), ln_buf_str(&f->loose), NULL));
+/* The template whose URI it is. One with dot segments is taken for what they make of it. */
+static int find_visible(const struct ln_view *v, struct uri_forms *f, const struct ln_entry **e) {
+  const struct ln_str forms[] = {f->climbs ? LN_STR_NONE : f->key, ln_buf_str(&f->normal)};
+  return find(&v->match.visible, forms, LN_COUNT(forms), f, e);
+}
+
+/* The template that a rule took away, or gave another form, and that it could be a URI of. */
+static int find_gone(const struct ln_view *v, struct uri_forms *f, const struct ln_entry **e) {
+  const struct ln_str forms[] = {f->key, ln_buf_str(&f->normal), ln_buf_str(&f->loose)};
+  return find(&v->match.gone, forms, LN_COUNT(forms), f, e);
 }
 
 /* Where the template has another form the rules hold for the server's own URI, too. */
-static bool native_hidden(const struct resolve *r, const struct ln_entry *e,
-                          const struct uri_forms *f) {
+static bool native_hidden(const struct resolve *r, const struct ln_entry *e, struct uri_forms *f) {
   if (!e->native_json || !e->item) return false;
   struct ln_buf native;
   ln_buf_init(&native, SIZE_MAX / 2);
   struct ln_str from = str_of(e->key), to = str_of(e->item->key);
-  int rc = f->climbs ? LN_ENOTFOUND : ln_template_convert(from, to, f->key, &native, NULL);
-  if (rc == LN_ENOTFOUND) rc = ln_template_convert(from, to, ln_buf_str(&f->normal), &native, NULL);
+  int rc = f->climbs ? LN_ENOTFOUND : ln_template_convert(from, to, f->key, &native, &f->steps);
+  if (rc == LN_ENOTFOUND)
+    rc = ln_template_convert(from, to, ln_buf_str(&f->normal), &native, &f->steps);
   bool hidden = rc || ln_policy_may_hide(r->x->gen->policy, LN_KIND_RESOURCE, ln_buf_str(&native));
   ln_buf_deinit(&native);
   return hidden;
@@ -200,20 +213,38 @@ static bool fruitless(struct resolve *r, const struct ln_view *v, const char *wh
   return true;
 }
 
+/* Too many templates could be its own. */
+static void refuse_costly(struct resolve *r, int rc) {
+  struct ln_session *s = r->x->session;
+  const char *text = "Out of memory";
+  if (rc == LN_ELIMIT) {
+    text =
+        "Too many resource templates begin as this URI does: which one it is of takes too long to "
+        "find out";
+    LN_LOG_RATIONED(s->host->log, &s->ration, ln_loop_now(s->host->loop), WARN, s->id,
+                    "%s was refused: to find the template of its URI takes more than the %d steps "
+                    "that a message has for that",
+                    r->x->method->name, LN_MATCH_STEPS);
+  }
+  resolve_end(r, ln_msg_error(-32603, text, LN_STR_NONE));
+}
+
 static void resolve_template(void *arg, struct ln_view *v, const char *why) {
   struct resolve *r = arg;
   if (fruitless(r, v, why)) return;
   struct uri_forms f;
-  const struct ln_entry *visible = NULL;
-  bool hidden = !forms_of(str_of(r->key), &f); /* what can't be told may be */
-  for (size_t i = 0; !hidden && i < v->n_entries && !visible; i++)
-    if (shows(&v->entries[i], &f)) visible = &v->entries[i];
-  for (size_t i = 0; !hidden && i < v->n_entries && !visible; i++)
-    hidden = hides(&v->entries[i], &f);
-  bool native = visible && native_hidden(r, visible, &f);
+  const struct ln_entry *visible = NULL, *gone = NULL;
+  int rc = forms_of(str_of(r->key), &f) ? LN_OK : LN_ENOMEM;
+  if (!rc) rc = find_visible(v, &f, &visible);
+  if (!rc && !visible) rc = find_gone(v, &f, &gone);
+  bool native = !rc && visible && native_hidden(r, visible, &f);
   forms_free(&f);
+  if (rc) {
+    refuse_costly(r, rc);
+    return;
+  }
   /* The rules on resources hold for what a template reaches. */
-  if (visible ? native || may_hide(r, LN_KIND_RESOURCE) : hidden) {
+  if (visible ? native || may_hide(r, LN_KIND_RESOURCE) : gone != NULL) {
     resolve_end(r, unknown(r, LN_KIND_RESOURCE));
   } else if (visible) {
     resolve_to(r->x, v, visible);
@@ -247,6 +278,16 @@ static bool list_needed(const struct ln_generation *g, enum ln_kind kind) {
   return ln_view_needed(g, LN_KIND_RESOURCE) || ln_view_needed(g, LN_KIND_TEMPLATE);
 }
 
+/* The length of a URI that is longer than may be, 0 of any other. */
+static size_t too_long(const struct ln_exchange *x, struct ln_subject s) {
+  size_t max = x->session->host->settings.max_uri_bytes;
+  if ((s.kind != LN_KIND_RESOURCE && s.kind != LN_KIND_TEMPLATE) || s.value.n <= max + 2) return 0;
+  struct ln_bytes *uri = ln_resolve_key(s.value);
+  size_t n = uri ? uri->len : 0;
+  ln_bytes_unref(uri);
+  return n > max ? n : 0;
+}
+
 void ln_resolve(struct ln_exchange *x, struct ln_msg *msg,
                 void (*found)(struct ln_exchange *, struct ln_msg *, ln_reply_fn, void *),
                 ln_reply_fn done, void *arg) {
@@ -255,6 +296,14 @@ void ln_resolve(struct ln_exchange *x, struct ln_msg *msg,
   if (s.kind == LN_KINDS && x->method->route == LN_ROUTE_COMPLETE &&
       (list_needed(g, LN_KIND_PROMPT) || list_needed(g, LN_KIND_TEMPLATE))) {
     fail(done, arg, -32602, "completion/complete needs a ref to a prompt or a resource");
+    return;
+  }
+  size_t n = too_long(x, s);
+  if (n) {
+    char text[120];
+    snprintf(text, sizeof text, "%s: the URI has %zu bytes, which is more than max_uri_bytes (%zu)",
+             x->method->name, n, x->session->host->settings.max_uri_bytes);
+    fail(done, arg, -32602, text);
     return;
   }
   if (s.kind == LN_KINDS || !list_needed(g, s.kind)) {

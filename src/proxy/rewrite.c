@@ -2,9 +2,10 @@
  * task_route.c. */
 #include "proxy/rewrite.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "mcp/template.h"
+#include "mcp/template_set.h"
 #include "proxy/elicited.h"
 #include "proxy/resolve.h"
 #include "proxy/task.h"
@@ -25,6 +26,8 @@ struct work {
   struct ln_upstream *upstream;
   bool uris, ids; /* what may differ */
   bool looking;   /* only for whether there is any URI: LN_EAGAIN when there is */
+  uint64_t steps; /* what looking URIs up may still take */
+  bool too_long;  /* a URI is, so that it can't be told what it is to the client */
   struct find *finds;
   size_t n, cap;
   struct ln_buf text;
@@ -35,29 +38,64 @@ static bool renames(const struct ln_session *s) {
   return (r && r->renames) || (t && t->renames);
 }
 
-/* Appends the client's URI for the server's, quoted. False when it is the same. */
-static bool translate(struct work *w, struct ln_str native) {
+/* The entry of a resource that the client knows under another URI, NULL: it has none. */
+static const struct ln_entry *listed(const struct work *w, struct ln_str native) {
   const struct ln_view *v = w->session->views[LN_KIND_RESOURCE];
-  for (size_t i = 0; v && i < v->n_entries; i++) {
-    const struct ln_entry *e = &v->entries[i];
-    if (e->upstream == w->upstream && e->native_json && !e->hidden &&
-        ln_str_eq(str_of(e->item->key), native))
-      return ln_json_quote(&w->text, str_of(e->key)) == LN_OK;
+  const struct ln_entry *e = v ? ln_map_get(&v->by_native, native) : NULL;
+  while (e && e->upstream != w->upstream) e = e->next_native;
+  return e;
+}
+
+/* The URI that the client's form of a template makes of the server's. LN_ENOTFOUND: it is the same.
+ * LN_ELIMIT: steps are spent, or it is too long. */
+static int by_template(struct work *w, const struct ln_view *v, struct ln_str native,
+                       struct ln_buf *uri) {
+  void *found;
+  if (native.n > w->session->host->settings.max_uri_bytes &&
+      ln_templates_near(&v->match.native, w->upstream, native)) {
+    w->too_long = true;
+    return LN_ELIMIT;
   }
-  v = w->session->views[LN_KIND_TEMPLATE];
-  for (size_t i = 0; v && i < v->n_entries; i++) {
-    const struct ln_entry *e = &v->entries[i];
-    if (e->upstream != w->upstream || !e->native_json || e->hidden ||
-        !ln_template_match(str_of(e->item->key), native, NULL))
-      continue;
+  int rc = ln_templates_find(&v->match.native, w->upstream, native, &w->steps, &found);
+  if (!rc) {
+    const struct ln_entry *e = found;
+    rc = ln_template_convert(str_of(e->item->key), str_of(e->key), native, uri, &w->steps);
+  }
+  return rc;
+}
+
+/* The same, which the view remembers. One reference to *key; NULL where the URI is the same. */
+static int translated(struct work *w, struct ln_view *v, struct ln_bytes *native,
+                      struct ln_bytes **key) {
+  bool again = v->last.native && v->last.upstream == w->upstream &&
+               ln_str_eq(str_of(v->last.native), str_of(native));
+  if (!again) {
     struct ln_buf uri;
     ln_buf_init(&uri, SIZE_MAX / 2);
-    bool ok = !ln_template_convert(str_of(e->item->key), str_of(e->key), native, &uri, NULL) &&
-              !ln_json_quote(&w->text, ln_buf_str(&uri));
+    int rc = by_template(w, v, str_of(native), &uri);
+    struct ln_bytes *made = rc ? NULL : ln_buf_take(&uri);
     ln_buf_deinit(&uri);
-    return ok;
+    if (rc && rc != LN_ENOTFOUND) return rc;
+    ln_bytes_unref(v->last.native);
+    ln_bytes_unref(v->last.key);
+    v->last.upstream = w->upstream;
+    v->last.native = ln_bytes_ref(native);
+    v->last.key = made;
   }
-  return false;
+  *key = v->last.key ? ln_bytes_ref(v->last.key) : NULL;
+  return LN_OK;
+}
+
+/* Appends the client's URI for the server's, quoted; nothing where it is the same. */
+static int translate(struct work *w, struct ln_bytes *native) {
+  const struct ln_entry *e = listed(w, str_of(native));
+  if (e) return ln_json_quote(&w->text, str_of(e->key));
+  struct ln_view *v = w->session->views[LN_KIND_TEMPLATE];
+  struct ln_bytes *key = NULL;
+  int rc = v ? translated(w, v, native, &key) : LN_OK;
+  if (key) rc = ln_json_quote(&w->text, str_of(key));
+  ln_bytes_unref(key);
+  return rc;
 }
 
 /* Notes that value is to be replaced by what text has from start on. */
@@ -80,9 +118,9 @@ static int uri(struct work *w, struct ln_str value) {
   struct ln_bytes *native = w->uris ? ln_resolve_key(value) : NULL;
   if (!native) return LN_OK;
   size_t start = w->text.len;
-  bool differs = translate(w, str_of(native));
+  int rc = translate(w, native);
   ln_bytes_unref(native);
-  return differs ? found(w, value, start) : LN_OK;
+  return rc || w->text.len == start ? rc : found(w, value, start);
 }
 
 /* The value is an id, name (counted; NULL: out of memory) what it is to be. */
@@ -241,7 +279,7 @@ static const struct {
 /* --- whole messages --- */
 
 static void begin(struct work *w, struct ln_session *s, struct ln_upstream *u) {
-  *w = (struct work){.session = s, .upstream = u, .uris = renames(s)};
+  *w = (struct work){.session = s, .upstream = u, .uris = renames(s), .steps = LN_MATCH_STEPS};
   ln_buf_init(&w->text, SIZE_MAX / 2);
 }
 
@@ -250,7 +288,26 @@ static int by_place(const void *a, const void *b) {
   return x->at.p < y->at.p ? -1 : x->at.p > y->at.p;
 }
 
-/* The edited message, or NULL when nothing differs. */
+/* What stands for a message whose URIs can't be told: the client would get the server's own. The
+ * log says which limit was met. */
+static struct ln_msg *refused(const struct work *w, const struct ln_msg *m) {
+  struct ln_session *s = w->session;
+  char text[160], limit[80];
+  const char *what = m->kind == LN_MSG_RESULT || m->kind == LN_MSG_ERROR ? "answer" : "message";
+  if (w->too_long) {
+    snprintf(limit, sizeof limit, "max_uri_bytes (%zu)", s->host->settings.max_uri_bytes);
+    snprintf(text, sizeof text, "The server's %s has a URI that is longer than %s", what, limit);
+  } else {
+    snprintf(limit, sizeof limit, "%d steps of looking its URIs up", LN_MATCH_STEPS);
+    snprintf(text, sizeof text,
+             "The server's %s has too many URIs that could be of its resource templates", what);
+  }
+  LN_LOG_RATIONED(s->host->log, &s->ration, ln_loop_now(s->host->loop), WARN,
+                  w->upstream->conf->name, "its %s was refused: more than %s", what, limit);
+  return ln_msg_error(-32603, text, LN_STR_NONE);
+}
+
+/* The edited message, or what stands for it, or NULL when nothing differs. */
 static struct ln_msg *finish(struct work *w, const struct ln_msg *m, int rc) {
   struct ln_edit *edits = w->n && !rc ? calloc(w->n, sizeof *edits) : NULL;
   if (edits) {
@@ -259,7 +316,7 @@ static struct ln_msg *finish(struct work *w, const struct ln_msg *m, int rc) {
       edits[i] =
           (struct ln_edit){w->finds[i].at, {w->text.data + w->finds[i].start, w->finds[i].len}};
   }
-  struct ln_msg *out = edits ? ln_msg_edit(m, edits, w->n) : NULL;
+  struct ln_msg *out = edits ? ln_msg_edit(m, edits, w->n) : rc == LN_ELIMIT ? refused(w, m) : NULL;
   ln_buf_deinit(&w->text);
   free(edits);
   free(w->finds);
@@ -388,8 +445,14 @@ struct ln_msg *ln_rewrite_tools(struct ln_session *s, struct ln_upstream *const 
     return page;
   struct ln_json_cur cur = ln_json_enter(it.value);
   int rc = LN_OK;
-  for (size_t i = 0; i < n && !rc && ln_json_next(&cur, &it); i++)
-    if ((w.upstream = upstreams[i])) rc = MEMBERS(&w, it.value, places);
+  for (size_t i = 0; i < n && !rc && ln_json_next(&cur, &it); i++) {
+    if (!upstreams[i]) continue;
+    /* A share for each: no server's tools cost those of another their names, nor the page. */
+    if (w.upstream != upstreams[i]) w.steps = LN_MATCH_STEPS / s->gen->n_upstreams;
+    w.upstream = upstreams[i];
+    rc = MEMBERS(&w, it.value, places);
+    if (rc == LN_ELIMIT) rc = LN_OK;
+  }
   struct ln_msg *out = finish(&w, page, rc);
   if (!out) return page;
   ln_msg_unref(page);

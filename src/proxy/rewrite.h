@@ -9,7 +9,8 @@
 /* A server's message as the session's client is to see it: contents of resources, links and
  * embedded resources in results of tools, prompts and tasks, errors that name a resource or
  * elicitations, what is to be sampled, what a notification is about. By what the session knows.
- * msg is borrowed, a reference is given: the same one when nothing differs. */
+ * msg is borrowed, a reference is given: the same one when nothing differs; an ERROR message when
+ * there are URIs in it that can't be looked up within the limits. */
 struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_upstream *u, struct ln_msg *msg);
 /* The same for a message that belongs to x: where it names URIs and the session has no lists yet
  * that would tell what they are to the client, gets those first. ready is called with the message

@@ -39,6 +39,12 @@ void ln_view_unref(struct ln_view *v) {
   ln_bytes_unref(v->failed);
   ln_map_deinit(&v->by_key);
   ln_map_deinit(&v->hidden);
+  ln_map_deinit(&v->by_native);
+  ln_templates_deinit(&v->match.visible);
+  ln_templates_deinit(&v->match.gone);
+  ln_templates_deinit(&v->match.native);
+  ln_bytes_unref(v->last.native);
+  ln_bytes_unref(v->last.key);
   ln_generation_unref(v->gen);
   free(v->entries);
   free(v->shelves);

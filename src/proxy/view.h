@@ -7,7 +7,11 @@
 #ifndef LN_PROXY_VIEW_H
 #define LN_PROXY_VIEW_H
 
+#include "mcp/template_set.h"
 #include "proxy/catalogue.h"
+
+/* Steps (mcp/template.h) that looking URIs up among templates may take for one message. */
+enum { LN_MATCH_STEPS = 4 << 20 };
 
 struct ln_entry {
   struct ln_upstream *upstream; /* NULL: the policy's own */
@@ -24,6 +28,7 @@ struct ln_entry {
   size_t added;                   /* bytes put before a URI that another server lists too */
   bool hidden;
   const struct ln_entry *shadowed_by; /* of that name, and came first: this one is not shown */
+  struct ln_entry *next_native;       /* another server's of the same URI, in by_native */
   struct ln_old_name *old;
   size_t n_old;
   struct ln_bytes *why;           /* explain only */
@@ -45,6 +50,17 @@ struct ln_view {
   struct ln_bytes *failed; /* what the first rule that failed said, or NULL */
   struct ln_map by_key;    /* visible entries by key, resources by normal form too */
   struct ln_map hidden; /* hidden and renamed ones by the key they had before the rules, likewise */
+  struct ln_map by_native;       /* resources presented by another key, by the server's own */
+  struct {                       /* of templates: entries … */
+    struct ln_templates visible; /* … by key */
+    struct ln_templates gone;    /* … that a rule hid or gave another form, by the one before */
+    struct ln_templates native;  /* … presented by another key, by the server's own */
+  } match;
+  struct { /* the last of a server's URIs that was looked up in match.native: one message may go to
+              many sessions */
+    const struct ln_upstream *upstream;
+    struct ln_bytes *native, *key; /* counted; key is NULL where the URI stays */
+  } last;
   struct ln_msg **pages; /* the replies to the list request, made when first asked for */
   size_t n_pages;
 };

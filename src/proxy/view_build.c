@@ -38,6 +38,35 @@ static struct ln_bytes *normal_form(struct ln_str uri) {
   return ln_view_form(uri, ln_uri_normal);
 }
 
+/* What matching a URI costs grows with the templates and their expressions. */
+enum { MAX_EXPRESSIONS = 32 };
+
+static bool costly(const struct ln_view *v, const struct ln_shelf_item *item, size_t kept) {
+  return v->kind == LN_KIND_TEMPLATE &&
+         (kept >= v->gen->decls->settings.max_templates ||
+          ln_template_expressions(str_of(item->key)) > MAX_EXPRESSIONS);
+}
+
+static int collect_shelf(struct ln_view *v, const char *prefix, const struct ln_shelf *sh) {
+  size_t kept = 0;
+  for (size_t k = 0; k < sh->n_items; k++) {
+    if (costly(v, &sh->items[k], kept)) continue;
+    struct ln_entry *e = &v->entries[v->n_entries++];
+    e->upstream = sh->upstream;
+    e->item = &sh->items[k];
+    e->before_rules = first_name(prefix, v->kind, e->item->key);
+    if (!e->before_rules) return LN_ENOMEM;
+    kept++;
+  }
+  if (kept < sh->n_items)
+    ln_generation_tell(v->gen, sh->upstream->conf->name,
+                       "%zu of its %zu resource templates are left out: of one server no more than "
+                       "%u are kept (max_templates), and none with more than %d expressions",
+                       sh->n_items - kept, sh->n_items, v->gen->decls->settings.max_templates,
+                       MAX_EXPRESSIONS);
+  return LN_OK;
+}
+
 static int collect(struct ln_view *v) {
   const struct ln_policy_decls *d = v->gen->decls;
   size_t max = d->n_components;
@@ -52,14 +81,8 @@ static int collect(struct ln_view *v) {
     if (!e->before_rules) return LN_ENOMEM;
   }
   for (size_t i = 0; i < v->n_shelves; i++) {
-    struct ln_shelf *sh = v->shelves[i];
-    for (size_t k = 0; sh && k < sh->n_items; k++) {
-      struct ln_entry *e = &v->entries[v->n_entries++];
-      e->upstream = sh->upstream;
-      e->item = &sh->items[k];
-      e->before_rules = first_name(v->gen->prefixes[i], v->kind, e->item->key);
-      if (!e->before_rules) return LN_ENOMEM;
-    }
+    int rc = v->shelves[i] ? collect_shelf(v, v->gen->prefixes[i], v->shelves[i]) : LN_OK;
+    if (rc) return rc;
   }
   return LN_OK;
 }
@@ -217,6 +240,46 @@ static void tell_shadowed(struct ln_view *v, const struct ln_entry *e,
                        first->upstream ? first->upstream->conf->name : "the policy");
 }
 
+static int index_native(struct ln_view *v, struct ln_entry *e) {
+  struct ln_str key = str_of(e->item->key);
+  struct ln_entry *first = ln_map_get(&v->by_native, key), *other = first;
+  while (other && other->upstream != e->upstream) other = other->next_native;
+  if (other) return LN_OK; /* listed twice */
+  if (!first) return ln_map_put(&v->by_native, key, e);
+  e->next_native = first->next_native;
+  first->next_native = e;
+  return LN_OK;
+}
+
+/* What URIs are held against: of a template that a rule took away, or gave another form, the old
+ * one is no way around it. */
+static int index_template(struct ln_view *v, struct ln_entry *e) {
+  bool renamed = e->upstream ? e->native_json && !e->added
+                             : !ln_str_eq(str_of(e->key), str_of(e->before_rules));
+  int rc = LN_OK;
+  if (!e->hidden && !e->shadowed_by)
+    rc = ln_templates_add(&v->match.visible, NULL, str_of(e->key), e);
+  if (!rc && (e->hidden || renamed))
+    rc = ln_templates_add(&v->match.gone, NULL, str_of(e->before_rules), e);
+  if (!rc && !e->hidden && e->native_json)
+    rc = ln_templates_add(&v->match.native, e->upstream, str_of(e->item->key), e);
+  return rc;
+}
+
+/* For the way from servers' URIs to clients', and from URIs to templates. */
+static int index_uris(struct ln_view *v) {
+  int rc = LN_OK;
+  for (size_t i = 0; i < v->n_entries && !rc; i++) {
+    struct ln_entry *e = &v->entries[i];
+    if (v->kind == LN_KIND_TEMPLATE) rc = index_template(v, e);
+    if (v->kind == LN_KIND_RESOURCE && e->native_json && !e->hidden) rc = index_native(v, e);
+  }
+  ln_templates_seal(&v->match.visible);
+  ln_templates_seal(&v->match.gone);
+  ln_templates_seal(&v->match.native);
+  return rc;
+}
+
 static int index_entries(struct ln_view *v) {
   const struct ln_entry *first;
   for (size_t i = 0; i < v->n_entries; i++) {
@@ -257,6 +320,10 @@ struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
   v->n_shelves = gen->n_upstreams;
   ln_map_init(&v->by_key);
   ln_map_init(&v->hidden);
+  ln_map_init(&v->by_native);
+  ln_templates_init(&v->match.visible);
+  ln_templates_init(&v->match.gone);
+  ln_templates_init(&v->match.native);
   ln_list_init(&v->link);
   v->shelves = calloc(gen->n_upstreams + 1, sizeof(struct ln_shelf *));
   if (!v->shelves) v->n_shelves = 0;
@@ -265,6 +332,7 @@ struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
   int rc = v->shelves ? collect(v) : LN_ENOMEM;
   if (!rc) rc = apply_rules(v, x, how);
   if (!rc) rc = index_entries(v);
+  if (!rc) rc = index_uris(v);
   if (rc) {
     LN_LOG(h->log, ERROR, "lists", "%s: %s", ln_kind_rows[kind].list_method, ln_err_text(rc));
     ln_view_unref(v);

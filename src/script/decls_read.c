@@ -182,10 +182,12 @@ static void read_settings(lua_State *L, struct ln_policy *p) {
   s->list_max_age_ms = field_ms(L, "list_max_age");
   s->session_timeout_ms = field_ms(L, "session_timeout");
   s->max_message_bytes = (size_t)field_number(L, "max_message_bytes");
+  s->max_uri_bytes = (size_t)field_number(L, "max_uri_bytes");
   s->max_depth = (unsigned)field_number(L, "max_depth");
   s->max_sessions = (unsigned)field_number(L, "max_sessions");
   s->max_in_flight = (unsigned)field_number(L, "max_in_flight");
   s->max_connections = (unsigned)field_number(L, "max_connections");
+  s->max_templates = (unsigned)field_number(L, "max_templates");
   s->page_size = (unsigned)field_number(L, "page_size");
   s->session_key_file = field_text(L, p, "session_key_file");
   s->hosts = field_list(L, p, "hosts");

@@ -25,10 +25,12 @@ local known = {
   max_http_timeout = { "time", 600, 0.001, 31 * 86400 },
   max_http_bytes = { "count", 16 * 1024 * 1024, 1024, 1024 * 1024 * 1024 },
   max_message_bytes = { "count", 4 * 1024 * 1024, 1024, 1024 * 1024 * 1024 },
+  max_uri_bytes = { "count", 8192, 64, 16384 },
   max_depth = { "count", 128, 4, 190 },
   max_sessions = { "count", 10000, 1, 10000000 },
   max_in_flight = { "count", 1024, 1, 1000000 },
   max_connections = { "count", 10000, 1, 10000000 },
+  max_templates = { "count", 1000, 1, 100000 },
   page_size = { "count", 1000, 0, 1000000 },
   jit = { "flag", false },
 }

@@ -45,7 +45,8 @@ describe("ln_policy_load", function()
     assert.same({ 2000, 60000, 1000, 5000, 1800000 }, {
       tonumber(s.start_timeout_ms), tonumber(s.request_timeout_ms), tonumber(s.hook_timeout_ms), tonumber(s.drain_timeout_ms),
       tonumber(s.session_timeout_ms) })
-    assert.same({ 4194304, 128, 10000, 1024, 10000, 1000 }, { tonumber(s.max_message_bytes), s.max_depth, s.max_sessions,
+    assert.same({ 4194304, 8192, 1000, 128, 10000, 1024, 10000, 1000 }, { tonumber(s.max_message_bytes),
+      tonumber(s.max_uri_bytes), s.max_templates, s.max_depth, s.max_sessions,
       s.max_in_flight, s.max_connections, s.page_size })
     for _, kind in ipairs { "tools", "resources", "resource_templates", "prompts" } do
       assert.is_false(f:has_rules(kind))
