@@ -433,6 +433,16 @@ describe("Streamable HTTP", function()
     local metrics = send("GET", {}, nil, "/metrics")
     assert.equal(200, metrics.status)
     assert.truthy(metrics.headers["content-type"]:find "^text/plain")
+    local delay = "lunette_loop_delay_seconds"
+    assert.truthy(metrics.body:find("\n# HELP " .. delay .. " [^\n]+\n# TYPE " .. delay .. " histogram\n"
+      .. delay .. '_bucket{le="0.005"} %d+\n'))
+    local last = 0
+    for n in metrics.body:gmatch(delay .. "_bucket[^ ]+ (%d+)\n") do
+      assert.is_true(tonumber(n) >= last, metrics.body)
+      last = tonumber(n)
+    end
+    assert.equal(last, tonumber(metrics.body:match(delay .. "_count (%d+)\n")))
+    assert.truthy(metrics.body:find(delay .. "_sum %d+%.%d+\n"))
   end)
 
   it("keeps a connection alive, answers pipelined requests in order, and closes when asked", function()

@@ -13,6 +13,10 @@
 static void on_prepare(uv_prepare_t *h);
 static void on_check(uv_check_t *h);
 
+static void on_poke(uv_async_t *h) {
+  (void)h; /* that it turns is all */
+}
+
 struct ln_loop *ln_loop_new(struct ln_log *log) {
   struct ln_loop *l = calloc(1, sizeof *l);
   if (!l) return NULL;
@@ -33,10 +37,13 @@ struct ln_loop *ln_loop_new(struct ln_log *log) {
   uv_check_start(&l->check, on_check);
   uv_unref((uv_handle_t *)&l->check);
   uv_idle_init(&l->uv, &l->idle);
+  uv_async_init(&l->uv, &l->poke, on_poke);
+  uv_unref((uv_handle_t *)&l->poke);
   return l;
 }
 
 void ln_loop_run(struct ln_loop *l) {
+  l->turn.woke = 0; /* what was between two runs is no turn */
   uv_run(&l->uv, UV_RUN_DEFAULT);
 }
 
@@ -50,6 +57,10 @@ struct uv_loop_s *ln_loop_uv(struct ln_loop *l) {
 
 struct ln_log *ln_loop_log(struct ln_loop *l) {
   return l->log;
+}
+
+void ln_loop_poke(struct ln_loop *l) {
+  uv_async_send(&l->poke);
 }
 
 uint64_t ln_loop_now(const struct ln_loop *l) {
@@ -87,6 +98,7 @@ int ln_loop_free(struct ln_loop *l) {
   uv_close((uv_handle_t *)&l->prepare, NULL);
   uv_close((uv_handle_t *)&l->check, NULL);
   uv_close((uv_handle_t *)&l->idle, NULL);
+  uv_close((uv_handle_t *)&l->poke, NULL);
   for (size_t i = 0; l->signals_made && i < LN_COUNT(l->signals); i++)
     uv_close((uv_handle_t *)&l->signals[i], NULL);
   uv_run(&l->uv, UV_RUN_DEFAULT);
@@ -141,10 +153,12 @@ static void run_tasks(struct ln_loop *l) {
 static void on_prepare(uv_prepare_t *h) {
   struct ln_loop *l = h->loop->data;
   run_tasks(l);
+  ln_turn_end(l);
   ln_wheel_arm(l);
 }
 
 static void on_check(uv_check_t *h) {
+  ln_turn_awake(h->loop->data);
   run_tasks(h->loop->data);
 }
 

@@ -1,7 +1,8 @@
 /* The event loop of one worker: libuv's loop, coarse timers for everything that has a
- * deadline, the shared read buffer, and counts of what is open (zero when it is done).
+ * deadline, the shared read buffer, how long its turns take, and counts of what is open (zero when
+ * it is done).
  *
- * Nothing here is thread-safe; one loop belongs to one thread. */
+ * Nothing here is thread-safe but where it says so; one loop belongs to one thread. */
 #ifndef LN_NET_LOOP_H
 #define LN_NET_LOOP_H
 
@@ -53,6 +54,25 @@ void ln_task_init(struct ln_task *t);
 void ln_task_post(struct ln_loop *l, struct ln_task *t,
                   void (*fn)(struct ln_task *t)); /* no-op when posted */
 void ln_task_cancel(struct ln_task *t);
+
+/* --- turns: from waking up to the next sleep. Whatever arrives meanwhile waits so long. --- */
+enum { LN_TURN_BOUNDS = 11 };
+extern const unsigned ln_turn_bounds_ms[LN_TURN_BOUNDS];
+struct ln_turns {
+  uint64_t count, total_ms;
+  uint64_t within[LN_TURN_BOUNDS]; /* how many were no longer than the bound, but than the last */
+};
+const struct ln_turns *ln_loop_turns(const struct ln_loop *l);
+/* What the loop is at from here on: a line of the log tells it of a turn that took too long, the
+ * watchdog of one that never ends. Copied, and cut. */
+void ln_loop_doing(struct ln_loop *l, const char *whose, struct ln_str what);
+/* The same thing, by a better name. */
+void ln_loop_doing_what(struct ln_loop *l, struct ln_str what);
+/* For a thread that watches this one: another number each turn; and makes it turn, if it can. */
+uint64_t ln_loop_beat(const struct ln_loop *l);
+void ln_loop_poke(struct ln_loop *l);
+/* What it is at, "" when nobody said. Of a loop that stands still this is safe at any time. */
+void ln_loop_at(const struct ln_loop *l, char *out, size_t max);
 
 /* --- signals --- */
 /* fn is called from the loop for SIGINT, SIGTERM and SIGHUP until ln_loop_signals(l, NULL, NULL).

@@ -3,6 +3,7 @@
 #ifndef LN_NET_LOOP_IMPL_H
 #define LN_NET_LOOP_IMPL_H
 
+#include <stdatomic.h>
 #include <uv.h>
 
 #include "net/loop.h"
@@ -24,6 +25,22 @@ struct ln_wheel {
   bool dirty; /* armed may be wrong: look before the next poll */
 };
 
+/* What the loop is at, or was: see turn.c. */
+struct ln_step {
+  char whose[64], what[64];
+  uint64_t began; /* ms */
+};
+
+struct ln_turn {
+  uint64_t woke;          /* ms, 0: it sleeps, or nothing has shown yet that it doesn't */
+  struct ln_step at;      /* what it is at; began 0: nobody said */
+  struct ln_step longest; /* of this turn */
+  uint64_t longest_ms;
+  _Atomic uint64_t beat;
+  struct ln_turns seen;
+  struct ln_log_ration ration;
+};
+
 struct ln_guard;
 struct ln_tls_ctx;
 
@@ -34,6 +51,8 @@ struct ln_loop {
   uv_prepare_t prepare;
   uv_check_t check;
   uv_idle_t idle; /* active while tasks wait, so that the loop doesn't sleep */
+  uv_async_t poke;
+  struct ln_turn turn;
   struct ln_wheel wheel;
   struct ln_list tasks;       /* posted */
   struct ln_list tasks_taken; /* being run now */
@@ -54,6 +73,10 @@ struct ln_loop {
 void ln_wheel_init(struct ln_loop *l);
 /* Tells libuv when to wake us, if that changed. */
 void ln_wheel_arm(struct ln_loop *l);
+
+/* The loop is awake, since at least the time that libuv has; and: it is about to sleep. */
+void ln_turn_awake(struct ln_loop *l);
+void ln_turn_end(struct ln_loop *l);
 
 /* Sets l->why and returns it. It holds until the next call that gives a reason. */
 const char *ln_loop_why(struct ln_loop *l, const char *fmt, ...) LN_PRINTF(2, 3);

@@ -186,6 +186,24 @@ bool ln_front_ready(const struct ln_host *h, struct ln_buf *out) {
   return ready && !rc;
 }
 
+/* A histogram in seconds. */
+static int turns_text(const struct ln_turns *t, struct ln_buf *out) {
+  static const char name[] = "lunette_loop_delay_seconds";
+  uint64_t n = 0;
+  int rc = ln_buf_printf(out,
+                         "# HELP %s How long turns of the event loop took: what arrives meanwhile "
+                         "waits so long.\n# TYPE %s histogram\n",
+                         name, name);
+  for (size_t i = 0; i < LN_TURN_BOUNDS && !rc; i++)
+    rc = ln_buf_printf(out, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name,
+                       ln_turn_bounds_ms[i] / 1000.0, n += t->within[i]);
+  if (!rc)
+    rc = ln_buf_printf(out,
+                       "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.3f\n%s_count %" PRIu64 "\n",
+                       name, t->count, name, (double)t->total_ms / 1000, name, t->count);
+  return rc;
+}
+
 int ln_front_metrics(const struct ln_host *h, struct ln_buf *out) {
   /* A reload leaves one policy, and the old one only until its last call: what else grows leaks. */
   size_t policies = 0, references = 0;
@@ -216,5 +234,5 @@ int ln_front_metrics(const struct ln_host *h, struct ln_buf *out) {
     rc = ln_buf_printf(out, "lunette_server_up{server=\"%s\"} %d\n",
                        h->gen->upstreams[i]->conf->name,
                        h->gen->upstreams[i]->health == LN_UPSTREAM_UP);
-  return rc;
+  return rc ? rc : turns_text(ln_loop_turns(h->loop), out);
 }

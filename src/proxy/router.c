@@ -468,6 +468,8 @@ void ln_router_from_client(struct ln_session *s, struct ln_msg *msg, struct ln_s
                            struct ln_bytes *headers) {
   if (s->state == LN_SESSION_GONE) return;
   s->last_used = ln_loop_now(s->host->loop);
+  ln_loop_doing(s->host->loop, s->id,
+                msg->method.p ? msg->method : LN_STR_LIT("a reply to a server"));
   ln_session_ref(s); /* it may end by this */
   switch (msg->kind) {
     case LN_MSG_REQUEST: request_in(s, msg, sink, headers); break;

@@ -304,6 +304,7 @@ static void response_in(struct ln_usession *us, struct ln_msg *msg) {
     ln_msg_unref(msg);
     return;
   }
+  ln_loop_doing_what(us->upstream->host->loop, r->msg->method);
   us->served |= us->state == LN_US_READY;
   ln_channel_abandon(us->channel, (uint64_t)r->id);
   r->answered = true;
@@ -340,6 +341,7 @@ static void one_in(struct ln_usession *us, struct ln_bytes *bytes, struct ln_str
                                                 .max_members = UINT32_MAX}};
   struct ln_msg *msg;
   struct ln_msg_fault fault;
+  ln_loop_doing(us->upstream->host->loop, us->topic, LN_STR_LIT("a message"));
   int rc = ln_msg_parse(bytes, text, &limits, &msg, &fault);
   if (rc) {
     LN_LOG_RATIONED(log_of(us), &us->ration, ln_loop_now(us->upstream->host->loop), WARN, us->topic,
@@ -370,6 +372,7 @@ static void one_in(struct ln_usession *us, struct ln_bytes *bytes, struct ln_str
     response_in(us, msg);
     return;
   }
+  ln_loop_doing_what(us->upstream->host->loop, msg->method);
   int64_t key = (int64_t)related;
   struct ln_urequest *cause = related ? ln_map_get(&us->requests, ln_urequest_key(&key)) : NULL;
   ln_router_from_server(us, msg, cause);
