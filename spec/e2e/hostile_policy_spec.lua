@@ -487,6 +487,45 @@ describe("what nothing can stop", function()
     assert.truthy(result.stderr:find("watchdog: a policy: can't be stopped", 1, true), result.stderr)
   end)
 
+  it("is told of when it held everybody up", function()
+    local host = lunette.http { policy = "lunette.configure { hook_timeout = 5 }" .. GOOD
+      .. tool("slow", "local to = os.clock() + 0.6 while os.clock() < to do end return 'fine'") }
+    local client = host.client()
+    client:initialize()
+    client:result("tools/call", call "slow")
+    client:result "ping"
+    assert.truthy(host.process.err:all():find "warn loop: nobody else was served for %d+%.%d+ s, %d+%.%d+ s of it by this: [^\n]*tools/call\n",
+      host.process.err:all())
+  end)
+
+  -- Signals that the policy has C handle by sleeping (as many seconds as their number): the loop stands
+  -- still, and no Lua runs.
+  local SLEEPS = [[
+    local ffi = require "ffi"
+    ffi.cdef "typedef void (*handler)(int); handler signal(int, handler); unsigned sleep(unsigned);"
+    for _, signum in ipairs { 3, 12 } do ffi.C.signal(signum, ffi.cast("handler", ffi.C.sleep)) end]]
+
+  it("ends the process also when it is the loop that stands still", function()
+    local host = lunette.http { policy = "lunette.configure { hook_timeout = 0.1, watchdog = 0.3 }" .. GOOD .. SLEEPS }
+    host.process.expect_failure = true
+    host.client():initialize()
+    host.process:kill "sigusr2"
+    host.process:wait_exit(10000)
+    assert.equal(3, host.process.code)
+    local line = logged(host.process, "watchdog")
+    assert.truthy(line and line:find "has held everybody up for %d s: ending the process", host.process.err:all())
+  end)
+
+  it("is no loop that stands still for less than a policy may, or for ever where a policy may", function()
+    for _, settings in ipairs { "watchdog = 15", "watchdog = 0" } do
+      local host = lunette.http { policy = "lunette.configure { hook_timeout = 0.1, " .. settings .. " }" .. GOOD .. SLEEPS }
+      local client = host.client()
+      client:initialize()
+      host.process:kill "sigquit"
+      client:result "ping"
+    end
+  end)
+
   it("is not what was only halted for a while", function()
     local host = lunette.http { policy = "lunette.configure { hook_timeout = 0, watchdog = 0.2 }" .. GOOD
       .. tool("slow", "local to = os.clock() + 0.1 while os.clock() < to do end return 'fine'") }

@@ -9,6 +9,7 @@
 #include "net/watch.h"
 #include "proxy/front.h"
 #include "proxy/reload.h"
+#include "script/watchdog.h"
 
 enum { POLL_MS = 10 };
 
@@ -94,11 +95,19 @@ static void watch_files(struct serve *s, const struct ln_sources *read) {
   ln_sources_deinit(&all);
 }
 
+/* The loop may stand still for as long as a policy may. */
+static void watch_loop(const struct ln_host *h) {
+  const struct ln_settings *set = &h->settings;
+  ln_watchdog_loop(h->watchdog, h->loop,
+                   set->watchdog_ms ? set->hook_timeout_ms + set->watchdog_ms : 0);
+}
+
 /* Files are at rest, or it was asked for. */
 static void reload(void *arg) {
   struct serve *s = arg;
   struct ln_host *h = s->host;
   if (s->ending || !s->conf->load) return;
+  ln_loop_doing(h->loop, "", LN_STR_LIT("loading the policy anew"));
   char *wrong = NULL, why[512] = "";
   struct ln_sources read = {NULL, 0};
   struct ln_policy *p = s->conf->load(s->conf->load_arg, &wrong, &read);
@@ -118,6 +127,7 @@ static void reload(void *arg) {
     LN_LOG(h->log, INFO, "reload", "a new policy is in force: %zu server(s), %zu handler(s)",
            h->gen->n_upstreams, h->gen->decls->n_hooks);
   free(wrong);
+  watch_loop(h);
   watch_files(s, &read);
   ln_sources_deinit(&read);
 }
@@ -173,7 +183,9 @@ int ln_serve(struct ln_host *h, const struct ln_serve_conf *conf, const char **w
     watch_files(&s, NULL);
   }
   if (rc) close_all(&s);
+  watch_loop(h);
   ln_loop_run(h->loop);
+  ln_watchdog_loop(h->watchdog, NULL, 0);
   int signals = ln_loop_signals(h->loop, NULL, NULL);
   (void)signals; /* taking handlers away can't fail */
   return rc ? 1 : 0;

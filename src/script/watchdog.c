@@ -2,6 +2,7 @@
  * signal's handler, on the thread that it belongs to. */
 #include "script/watchdog.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -13,14 +14,24 @@
 #include "base/clock.h"
 #include "net/orphans.h"
 
-enum { IDLE_MS = 1000, AGAIN_MS = 1000, TELL_MS = 500, STEP_MS = 5 };
+enum { IDLE_MS = 1000, AGAIN_MS = 1000, TELL_MS = 500, STEP_MS = 5, MIN_LOOKS = 2 };
+
+/* What is known of the loop; under the lock. */
+struct pulse {
+  struct ln_loop *loop; /* NULL: none is run */
+  uint64_t ms;          /* that it may stand still; 0: for ever */
+  uint64_t beat;        /* as last seen */
+  unsigned looks;       /* that found it so */
+  uint64_t next;        /* ns: when to look again */
+};
 
 struct ln_watchdog {
   struct ln_log *log;
   pthread_t watched, thread;
-  pthread_mutex_t lock; /* over stop */
+  pthread_mutex_t lock; /* over stop and pulse */
   pthread_cond_t wake;
   bool stop;
+  struct pulse pulse;
   _Atomic uint64_t due; /* ns; 0: nobody is in Lua, or may be as long as they like */
   const struct ln_watched *_Atomic who;
   char place[256]; /* written by the handler, read when told */
@@ -52,28 +63,82 @@ static void on_signal(int signum, siginfo_t *info, void *context) {
   (void)context;
   if (info->si_code != SI_QUEUE || info->si_pid != getpid()) return;
   const struct ln_watched *who = atomic_load(&w->who);
-  who->where(who, w->place, sizeof w->place);
+  if (who)
+    who->where(who, w->place, sizeof w->place);
+  else if (w->pulse.loop)
+    ln_loop_at(w->pulse.loop, w->place, sizeof w->place);
   atomic_store(&w->told, true);
   for (;;) pause();
 }
 
 /* --- the watchdog's own thread --- */
 
-static void end_process(struct ln_watchdog *w) LN_NORETURN;
-static void end_process(struct ln_watchdog *w) {
+/* Has the watched thread say in w->place what it is at. False: it can't, or nobody knows. */
+static bool ask(struct ln_watchdog *w) {
   struct sigaction act = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
   sigemptyset(&act.sa_mask);
   if (sigaction(SIGALRM, &act, NULL) == 0)
     pthread_sigqueue(w->watched, SIGALRM, (union sigval){.sival_ptr = w});
   for (int ms = 0; ms < TELL_MS && !atomic_load(&w->told); ms += STEP_MS) usleep(STEP_MS * 1000);
+  return atomic_load(&w->told) && *w->place && strcmp(w->place, "?") != 0;
+}
+
+static void end(void) LN_NORETURN;
+static void end(void) {
+  ln_orphans_end();
+  _exit(LN_EXIT_STUCK);
+}
+
+static void end_for_policy(struct ln_watchdog *w) LN_NORETURN;
+static void end_for_policy(struct ln_watchdog *w) {
   /* No line: a finalizer as the policy is closed, or the thread can't even take a signal. */
-  bool known = atomic_load(&w->told) && strcmp(w->place, "?") != 0;
+  bool known = ask(w);
   ln_log_write(w->log, LN_LOG_ERROR, "watchdog",
                "%s: can't be stopped and holds everybody up: ending the process (a pattern that "
                "takes ages, reading a pipe, a finalizer without end?)",
                known ? w->place : "a policy");
-  ln_orphans_end();
-  _exit(LN_EXIT_STUCK);
+  end();
+}
+
+static void end_for_loop(struct ln_watchdog *w) LN_NORETURN;
+static void end_for_loop(struct ln_watchdog *w) {
+  bool known = ask(w);
+  ln_log_write(w->log, LN_LOG_ERROR, "watchdog",
+               "%s: has held everybody up for %u s: ending the process",
+               known ? w->place : "the loop", w->pulse.looks * AGAIN_MS / 1000);
+  end();
+}
+
+/* The log's reader has stopped reading (a terminal that is paused): a line would wait for it. */
+static bool log_full(const struct ln_log *log) {
+  struct pollfd p = {.fd = log->fd, .events = POLLOUT};
+  return poll(&p, 1, 0) == 0;
+}
+
+static bool traced(void) {
+  char line[128];
+  long tracer = 0;
+  FILE *f = fopen("/proc/self/status", "r");
+  while (f && fgets(line, sizeof line, f))
+    if (strncmp(line, "TracerPid:", 10) == 0) tracer = strtol(line + 10, NULL, 10);
+  if (f) fclose(f);
+  return tracer > 0;
+}
+
+static void look_at_loop(struct ln_watchdog *w, uint64_t now) {
+  struct pulse *p = &w->pulse;
+  if (!p->loop || !p->ms || now < p->next) return;
+  p->next = now + AGAIN_MS * 1000000ull;
+  uint64_t beat = ln_loop_beat(p->loop);
+  bool still = beat == p->beat && !atomic_load_explicit(&w->who, memory_order_relaxed);
+  p->looks = still ? p->looks + 1 : 0;
+  p->beat = beat;
+  ln_loop_poke(p->loop);
+  if (p->looks < MIN_LOOKS || p->looks * (uint64_t)AGAIN_MS < p->ms) return;
+  if (traced() || log_full(w->log))
+    p->looks = 0;
+  else
+    end_for_loop(w);
 }
 
 static void wait_ms(struct ln_watchdog *w, uint64_t ms) {
@@ -95,8 +160,9 @@ static void *watch(void *arg) {
   while (!w->stop) {
     uint64_t due = atomic_load_explicit(&w->due, memory_order_acquire), now = ln_clock_ns();
     bool late = due && now >= due;
-    if (late && due == suspect) end_process(w);
+    if (late && due == suspect) end_for_policy(w);
     suspect = late ? due : 0;
+    look_at_loop(w, now);
     if (late)
       wait_ms(w, AGAIN_MS);
     else
@@ -133,6 +199,13 @@ struct ln_watchdog *ln_watchdog_new(struct ln_log *log) {
   pthread_mutex_destroy(&w->lock);
   free(w);
   return NULL;
+}
+
+void ln_watchdog_loop(struct ln_watchdog *w, struct ln_loop *loop, uint64_t ms) {
+  if (!w) return;
+  pthread_mutex_lock(&w->lock);
+  w->pulse = (struct pulse){.loop = loop, .ms = ms};
+  pthread_mutex_unlock(&w->lock);
 }
 
 void ln_watchdog_free(struct ln_watchdog *w) {

@@ -1,4 +1,4 @@
-/* The watchdog: ends the process when a policy blocks the loop and nothing can stop it.
+/* The watchdog: ends the process when a policy, or the loop itself, blocks and nothing can stop it.
  *
  * The guard's hook stops what Lua runs. It never gets to run while C does (a pattern that takes
  * ages, a pipe that is read from), nor in finalizers, nor in compiled loops. Then nobody is served
@@ -9,11 +9,16 @@
  * A thread of its own looks now and then at until when whoever is in Lua should be out again: one
  * store on the way in and one on the way out. Overdue twice in a row (the process may just
  * have been stopped), it makes the main thread say by a signal which line it is at, writes that to
- * the log and exits with LN_EXIT_STUCK. */
+ * the log and exits with LN_EXIT_STUCK.
+ *
+ * It looks at the loop, too: when that hasn't turned, though poked, at so many looks in a row as
+ * make up the time that a policy may have. Looks are counted, not time: whatever stops the process
+ * (SIGSTOP, a frozen machine) stops them as well. While Lua runs, its own time is what counts (a
+ * policy may load for 10 s); what a debugger holds, or a log that nobody reads, is left alone. */
 #ifndef LN_SCRIPT_WATCHDOG_H
 #define LN_SCRIPT_WATCHDOG_H
 
-#include "base/log.h"
+#include "net/loop.h"
 
 /* The exit code of a process that its watchdog ended. */
 enum { LN_EXIT_STUCK = 3 };
@@ -42,5 +47,9 @@ void ln_watchdog_free(struct ln_watchdog *w);
 struct ln_watch_mark ln_watchdog_enter(struct ln_watchdog *w, const struct ln_watched *who,
                                        uint64_t by, uint64_t patience);
 void ln_watchdog_leave(struct ln_watchdog *w, struct ln_watch_mark mark);
+
+/* That thread is about to run the loop, which may stand still for so long (at least 2 s; 0: for
+ * ever); or has left it for good (NULL). The loop must live until then. w: NULL is fine. */
+void ln_watchdog_loop(struct ln_watchdog *w, struct ln_loop *loop, uint64_t ms);
 
 #endif

@@ -25,8 +25,10 @@ struct scenario {
 #pragma weak tls_scenarios
 #pragma weak wheel_scenarios
 #pragma weak watch_scenarios
+#pragma weak turn_scenarios
 extern const struct scenario timer_scenarios[], stream_scenarios[], open_scenarios[],
-    process_scenarios[], child_scenarios[], tls_scenarios[], wheel_scenarios[], watch_scenarios[];
+    process_scenarios[], child_scenarios[], tls_scenarios[], wheel_scenarios[], watch_scenarios[],
+    turn_scenarios[];
 
 /* One loop for a scenario; end_loop prints what is left open (0) and alive (0). */
 struct ln_loop *begin_loop(void);
