@@ -48,9 +48,6 @@ void ln_front_http_drain(struct ln_front_http *f);
 void ln_front_http_hang_up(struct ln_front_http *f);
 void ln_front_http_close(struct ln_front_http *f, void (*closed)(void *arg), void *arg);
 
-/* An exchange's headers as a JSON object with lower-case names. */
-int ln_front_headers_json(const struct ln_bytes *headers, struct ln_buf *out) LN_CHECK;
-
 /* --- the status pages (front_status.c)
  * -------------------------------------------------------------- */
 

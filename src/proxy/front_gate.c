@@ -2,7 +2,6 @@
 #include <ctype.h>
 #include <openssl/evp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "proxy/front_http.h"
@@ -174,72 +173,4 @@ struct ln_gate ln_gate_routing(const struct ln_http_head *head, const struct ln_
   ln_buf_deinit(&plain);
   ln_buf_deinit(&text);
   return same ? pass : wrong;
-}
-
-/* "name\0value\0" for each header: what a policy may ask for, kept cheaply in case it does. */
-struct ln_bytes *ln_gate_headers(const struct ln_http_head *head) {
-  size_t n = 0;
-  for (unsigned i = 0; i < head->n_headers; i++)
-    n += head->headers[i].name.n + head->headers[i].value.n + 2;
-  struct ln_bytes *b = ln_bytes_new(n);
-  if (!b) return NULL;
-  char *p = b->data;
-  for (unsigned i = 0; i < head->n_headers; i++) {
-    const struct ln_http_header *h = &head->headers[i];
-    for (size_t k = 0; k < h->name.n; k++) *p++ = (char)tolower((unsigned char)h->name.p[k]);
-    *p++ = 0;
-    memcpy(p, h->value.p, h->value.n);
-    p += h->value.n;
-    *p++ = 0;
-  }
-  return b;
-}
-
-/* The next pair; false at the end. */
-static bool next_pair(const struct ln_bytes *b, size_t *at, struct ln_str *name,
-                      struct ln_str *value) {
-  if (*at >= b->len) return false;
-  *name = ln_str_c(b->data + *at);
-  *value = ln_str_c(name->p + name->n + 1);
-  *at += name->n + value->n + 2;
-  return true;
-}
-
-/* Headers of one name are one header, its values joined. */
-static int put_joined(const struct ln_bytes *b, size_t from, struct ln_str name,
-                      struct ln_buf *out) {
-  struct ln_buf joined;
-  ln_buf_init(&joined, b->len * 2 + 16);
-  struct ln_str other, value;
-  int rc = LN_OK;
-  for (size_t at = from; !rc && next_pair(b, &at, &other, &value);) {
-    if (!ln_str_eq(other, name)) continue;
-    if (at > from && joined.len) rc = ln_buf_append_c(&joined, ", ");
-    if (!rc) rc = ln_buf_append_str(&joined, value);
-  }
-  if (!rc) rc = ln_json_quote(out, name);
-  if (!rc) rc = ln_buf_append_c(out, ":");
-  if (!rc) rc = ln_json_quote(out, ln_buf_str(&joined));
-  ln_buf_deinit(&joined);
-  return rc;
-}
-
-static bool seen_before(const struct ln_bytes *b, size_t before, struct ln_str name) {
-  struct ln_str other, value;
-  for (size_t at = 0; at < before && next_pair(b, &at, &other, &value);)
-    if (at <= before && other.p != name.p && ln_str_eq(other, name)) return true;
-  return false;
-}
-
-int ln_front_headers_json(const struct ln_bytes *b, struct ln_buf *out) {
-  struct ln_str name, value;
-  const char *comma = "";
-  int rc = ln_buf_append_c(out, "{");
-  for (size_t at = 0, from; !rc && (from = at, next_pair(b, &at, &name, &value));) {
-    if (seen_before(b, from, name)) continue;
-    rc = ln_buf_append_c(out, comma);
-    if (!rc) rc = put_joined(b, from, name, out);
-    comma = ",";
-  }
-  return rc ? rc : ln_buf_append_c(out, "}");
 }

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "proxy/exchange/headers.h"
 #include "proxy/upstream.h"
 
 enum { TICK_MS = 15000 };
@@ -59,7 +60,7 @@ struct ln_msg *ln_front_message(struct ln_front_http *f, struct ln_http_request 
 
 /* Only policies look at headers. */
 struct ln_bytes *ln_front_headers(struct ln_front_http *f, const struct ln_http_request *r) {
-  return ln_policy_uses_ctx(f->host->gen->policy) ? ln_gate_headers(r->head) : NULL;
+  return ln_policy_uses_ctx(f->host->gen->policy) ? ln_headers_copy(r->head) : NULL;
 }
 
 /* --- sessions --- */

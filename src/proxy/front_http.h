@@ -130,8 +130,6 @@ struct ln_gate ln_gate_routing(const struct ln_http_head *head, const struct ln_
 /* A request has an id of its own: with that of one under way its answer could not be told from the
  * other's. */
 struct ln_gate ln_gate_id(struct ln_session *s, const struct ln_msg *msg);
-/* A copy of the headers for policies (see ln_front_headers_json). NULL: out of memory. */
-struct ln_bytes *ln_gate_headers(const struct ln_http_head *head);
 
 /* --- front_pipe.c
  * ------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "proxy/catalogue.h"
-#include "proxy/front.h"
+#include "proxy/exchange/headers.h"
 #include "proxy/router.h"
 #include "proxy/view.h"
 #include "script/shared.h"
@@ -218,7 +218,7 @@ static struct ln_str fact(struct ln_exchange *x, enum ln_fact which, struct ln_b
     case LN_FACT_CLIENT: return s->client_info;
     case LN_FACT_CAPABILITIES: return s->capabilities;
     case LN_FACT_HEADERS:
-      if (!x->headers || ln_front_headers_json(x->headers, scratch)) return LN_STR_LIT("{}");
+      if (!x->headers || ln_headers_json(x->headers, scratch)) return LN_STR_LIT("{}");
       return ln_buf_str(scratch);
     case LN_FACT_UPSTREAM: return x->upstream ? ln_str_c(x->upstream->conf->name) : LN_STR_NONE;
     case LN_FACT_NATIVE_NAME: return native_name(x, scratch);

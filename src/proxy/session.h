@@ -183,7 +183,7 @@ struct ln_exchange {
   struct ln_sink *sink; /* counted; NULL: general, or internal */
   ln_reply_fn reply;    /* gets the reply instead of the sink */
   void *reply_arg;
-  struct ln_bytes *headers; /* of the HTTP request (see ln_front_headers_json), or NULL */
+  struct ln_bytes *headers; /* of the HTTP request (see exchange/headers.h), or NULL */
 
   /* What it is about, once resolved. */
   struct ln_view *view; /* counted; keeps entry alive */

@@ -1,0 +1,50 @@
+-- src/proxy/exchange/headers.c: what a policy is told of a request's headers.
+local S = require "spec.unit.proxy.support"
+local lib = S.include "proxy/exchange/headers.h"
+
+-- The JSON of these header lines, kept as a copy that must not need the request any more.
+local function json(...)
+  local copy = S.with_head({ "GET /mcp HTTP/1.1", "Host: h", ... }, function(head) return lib.ln_headers_copy(head) end)
+  local out = S.buf()
+  assert.equal(0, lib.ln_headers_json(copy, out))
+  lib.ln_bytes_unref(copy)
+  return S.take(out)
+end
+
+describe("the headers of a request", function()
+  local live
+  before_each(function() live = tonumber(lib.ln_bytes_live()) end)
+  after_each(function() assert.equal(live, tonumber(lib.ln_bytes_live())) end)
+
+  it("are an object of lower-case names and the values as they were sent", function()
+    assert.equal('{"host":"h","x-one":"A b","x_two":"","authorization":"Bearer \\"x\\\\y\\""}',
+      json("X-One:  A b ", "X_TWO:", 'Authorization: Bearer "x\\y"'))
+  end)
+
+  it("of one name are one, joined in their order, at the first one's place", function()
+    assert.equal('{"host":"h","a":"1, 2, 3","b":"x"}', json("A: 1", "B: x", "a: 2", "A: 3"))
+  end)
+
+  it("of which one's name begins with another's are two", function()
+    assert.equal('{"host":"h","ab":"1","a":"2","abc":"3"}', json("ab: 1", "a: 2", "abc: 3"))
+  end)
+
+  it("are JSON whatever bytes they have", function()
+    assert.equal('{"host":"h","x":"\195\164\\t\239\191\189"}', json("X: \195\164\t\255"))
+  end)
+
+  it("are an object too when there are none", function()
+    local none, out = lib.ln_bytes_copy("", 0), S.buf()
+    assert.equal(0, lib.ln_headers_json(none, out))
+    lib.ln_bytes_unref(none)
+    assert.equal("{}", S.take(out))
+  end)
+
+  it("don't fit where there is no room", function()
+    local copy = S.with_head({ "GET / HTTP/1.1", "Host: h", "X: " .. ("x"):rep(100) }, function(head) return lib.ln_headers_copy(head) end)
+    local out = S.buf(64)
+    assert.equal(lib.LN_ELIMIT, lib.ln_headers_json(copy, out))
+    lib.ln_bytes_unref(copy)
+    S.take(out)
+  end)
+end)

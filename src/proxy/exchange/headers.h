@@ -1,0 +1,14 @@
+/* The headers of the HTTP request that a message came by, kept for policies. No I/O. */
+#ifndef LN_PROXY_EXCHANGE_HEADERS_H
+#define LN_PROXY_EXCHANGE_HEADERS_H
+
+#include "base/buf.h"
+#include "wire/http.h"
+
+/* A copy to keep: one reference. NULL: out of memory. */
+struct ln_bytes *ln_headers_copy(const struct ln_http_head *head);
+/* Appends a copy as a JSON object: lower-case names, the values of one name joined by ", ";
+ * bytes that are no UTF-8 become U+FFFD. */
+int ln_headers_json(const struct ln_bytes *headers, struct ln_buf *out) LN_CHECK;
+
+#endif
