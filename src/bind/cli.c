@@ -13,7 +13,7 @@
 #include "bind/core.h"
 #include "bind/targets.h"
 #include "bind/test_harness.h"
-#include "proxy/local.h"
+#include "proxy/entry/local.h"
 #include "proxy/reload.h"
 #include "proxy/serve.h"
 #include "proxy/upstream.h"

@@ -5,7 +5,7 @@
 #include <lua.h>
 #include <stdlib.h>
 
-#include "proxy/front.h"
+#include "proxy/entry/parse.h"
 #include "proxy/router.h"
 #include "transport/fetch.h"
 
@@ -347,7 +347,7 @@ static int l_say(struct ln_test_harness *th, lua_State *L, int at) {
   if (!c) return luaL_error(L, "the client has gone");
   struct ln_bytes *bytes = ln_bytes_copy(text, n);
   if (!bytes) return luaL_error(L, "not enough memory");
-  struct ln_msg_limits limits = ln_front_limits(th->host);
+  struct ln_msg_limits limits = ln_parse_limits(th->host);
   struct ln_msg_fault fault = {0};
   struct ln_msg *m = NULL;
   int rc = ln_msg_parse(bytes, (struct ln_str){bytes->data, n}, &limits, &m, &fault);

@@ -23,7 +23,7 @@ void ln_front_reply(struct ln_http_request *r, int status, const char *type, con
 
 static void reply_fault(struct ln_http_request *r, int status, struct ln_msg_fault *fault,
                         const char *headers) {
-  struct ln_bytes *text = ln_front_fault(fault);
+  struct ln_bytes *text = ln_parse_fault(fault);
   ln_front_reply(r, status, "application/json", headers,
                  text ? (struct ln_str){text->data, text->len} : LN_STR_LIT("{}"));
   ln_bytes_unref(text);
@@ -49,7 +49,7 @@ struct ln_str ln_front_body(const struct ln_http_request *r) {
 
 struct ln_msg *ln_front_message(struct ln_front_http *f, struct ln_http_request *r,
                                 struct ln_str text) {
-  struct ln_msg_limits limits = ln_front_limits(f->host);
+  struct ln_msg_limits limits = ln_parse_limits(f->host);
   struct ln_msg_fault fault = {.code = -32700, .text = "Parse error: the body is empty"};
   struct ln_msg *m = NULL;
   if (text.n && ln_msg_parse(r->body, text, &limits, &m, &fault) == LN_OK) return m;

@@ -15,6 +15,8 @@
 #define LN_PROXY_FRONT_HTTP_H
 
 #include "net/seal.h"
+#include "proxy/entry/batch.h"
+#include "proxy/entry/parse.h"
 #include "proxy/front.h"
 #include "proxy/front_replay.h"
 #include "proxy/front_ticket.h"

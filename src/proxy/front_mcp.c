@@ -42,7 +42,7 @@ static void post_batch(struct ln_front_http *f, struct ln_http_request *r, struc
   struct ln_msg_fault fault = {.code = -32600,
                                .text = "Batches are for protocol version 2025-03-26 only"};
   struct ln_json_info info;
-  struct ln_json_limits limits = ln_front_limits(f->host).json;
+  struct ln_json_limits limits = ln_parse_limits(f->host).json;
   if (ln_json_scan(text, &limits, &info)) {
     fault.code = -32700;
     snprintf(fault.text, sizeof fault.text, "Parse error at byte %zu", info.error_at);
@@ -67,7 +67,7 @@ static void post_batch(struct ln_front_http *f, struct ln_http_request *r, struc
   }
   size_t requests;
   ln_sink_ref(&p->sink);
-  int rc = ln_front_batch(fs->session, r->body, text, &p->sink, headers, &requests, &fault);
+  int rc = ln_batch_take(fs->session, r->body, text, &p->sink, headers, &requests, &fault);
   if (rc)
     ln_front_reply_fault(r, 400, &fault);
   else if (!requests)

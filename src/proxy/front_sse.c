@@ -74,7 +74,7 @@ static void post_batch(struct ln_http_request *r, struct ln_front_session *fs, s
                        struct ln_bytes *headers) {
   struct ln_msg_fault fault;
   size_t requests;
-  if (ln_front_batch(fs->session, r->body, text, &fs->get->sink, headers, &requests, &fault))
+  if (ln_batch_take(fs->session, r->body, text, &fs->get->sink, headers, &requests, &fault))
     ln_front_reply_fault(r, 400, &fault);
   else
     ln_front_reply(r, 202, NULL, NULL, LN_STR_NONE);

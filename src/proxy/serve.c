@@ -7,6 +7,7 @@
 
 #include "net/orphans.h"
 #include "net/watch.h"
+#include "proxy/entry/stdio.h"
 #include "proxy/front.h"
 #include "proxy/reload.h"
 #include "script/watchdog.h"
@@ -17,7 +18,7 @@ struct serve {
   struct ln_host *host;
   const struct ln_serve_conf *conf;
   struct ln_watch *watch;
-  struct ln_front_stdio *stdio;
+  struct ln_stdio_front *stdio;
   struct ln_front_http *http;
   bool ending;   /* no new work */
   bool hung_up;  /* clients that listen were told, and have a moment to hear it */
@@ -46,7 +47,7 @@ static void close_all(struct serve *s) {
   s->fronts = 1; /* ours, so that the count reaches zero once */
   if (s->stdio) {
     s->fronts++;
-    ln_front_stdio_close(s->stdio, front_closed, s);
+    ln_stdio_front_close(s->stdio, front_closed, s);
   }
   if (s->http) {
     s->fronts++;
@@ -77,7 +78,7 @@ static void poll_drained(struct ln_timer *t) {
 static void drain(struct serve *s) {
   if (s->ending) return;
   s->ending = true;
-  if (s->stdio) ln_front_stdio_drain(s->stdio);
+  if (s->stdio) ln_stdio_front_drain(s->stdio);
   if (s->http) ln_front_http_drain(s->http);
   s->give_up_at = ln_loop_now(s->host->loop) + s->host->settings.drain_timeout_ms;
   ln_timer_start(s->host->loop, &s->poll, 1, poll_drained);
@@ -172,7 +173,7 @@ int ln_serve(struct ln_host *h, const struct ln_serve_conf *conf, const char **w
   if (rc) *why = "signals can't be handled";
   if (!rc && conf->host) rc = start_http(&s, conf, why);
   if (!rc && conf->stdio) {
-    s.stdio = ln_front_stdio_start(h, STDIN_FILENO, STDOUT_FILENO, client_gone, &s);
+    s.stdio = ln_stdio_front_start(h, STDIN_FILENO, STDOUT_FILENO, client_gone, &s);
     if (!s.stdio) {
       rc = LN_ENOMEM;
       *why = "standard input and output can't be used";

@@ -1,20 +1,27 @@
-/* One client over two pipes, a message a line. */
+/* One client over two pipes, a message a line; see stdio.h. */
+#include "proxy/entry/stdio.h"
+
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "net/stream.h"
-#include "proxy/front.h"
+#include "proxy/entry/batch.h"
+#include "proxy/entry/parse.h"
 #include "proxy/router.h"
+#include "proxy/session.h"
 #include "wire/line.h"
 
-struct ln_front_stdio {
+/* Whether more is read from the client. */
+enum input { INPUT_OPEN, INPUT_STOPPED /* a drain */, INPUT_ENDED /* the client's doing */ };
+
+struct ln_stdio_front {
   struct ln_sink sink; /* one reference is the front's own */
   struct ln_host *host;
   struct ln_session *session; /* counted */
   struct ln_stream *in, *out; /* NULL once closed */
   struct ln_line line;
-  bool one_fd; /* in and out are the same stream */
-  bool eof, clogged, ended_told, draining;
+  enum input input;
+  bool full; /* the client has more to read than it does; sources were told so */
+  bool told_ended;
   struct ln_timer poll; /* while waiting for the last answers */
   uint64_t give_up_at;
   void (*ended)(void *arg);
@@ -23,13 +30,13 @@ struct ln_front_stdio {
   void *closed_arg;
 };
 
-static void tell_ended(struct ln_front_stdio *f) {
-  if (f->ended_told) return;
-  f->ended_told = true;
+static void tell_ended(struct ln_stdio_front *f) {
+  if (f->told_ended) return;
+  f->told_ended = true;
   f->ended(f->ended_arg);
 }
 
-static void tell_closed(struct ln_front_stdio *f) {
+static void tell_closed(struct ln_stdio_front *f) {
   if (f->in || f->out || !f->closed) return;
   void (*closed)(void *) = f->closed;
   void *arg = f->closed_arg;
@@ -38,11 +45,11 @@ static void tell_closed(struct ln_front_stdio *f) {
   closed(arg);
 }
 
-static void poll_end(struct ln_timer *t);
+static void poll_idle(struct ln_timer *t);
 
 /* --- to the client --- */
 
-static int write_line(struct ln_front_stdio *f, const struct ln_iov *parts, size_t n) {
+static int write_line(struct ln_stdio_front *f, const struct ln_iov *parts, size_t n) {
   if (!f->out) return LN_ECLOSED;
   struct ln_iov all[LN_OUT_PARTS + 1];
   LN_ASSERT(n <= LN_OUT_PARTS);
@@ -50,25 +57,25 @@ static int write_line(struct ln_front_stdio *f, const struct ln_iov *parts, size
   all[n] = (struct ln_iov){"\n", 1, NULL};
   int rc = ln_stream_write(f->out, all, n + 1);
   if (rc == LN_EFULL) {
-    if (f->clogged) return LN_OK;
-    f->clogged = true; /* who doesn't read is not read from either */
+    if (f->full) return LN_OK;
+    f->full = true; /* who doesn't read is not read from either */
     if (f->in) ln_stream_read_stop(f->in);
   } else if (rc == LN_ECLOSED || rc == LN_ELIMIT) {
     LN_LOG(f->host->log, WARN, "stdio", "the client doesn't read: %s", ln_err_text(rc));
     /* Not from inside: whoever writes may be walking through the sessions that this would end. */
     f->give_up_at = 0;
-    if (f->session) ln_timer_start(f->host->loop, &f->poll, 1, poll_end);
+    if (f->session) ln_timer_start(f->host->loop, &f->poll, 1, poll_idle);
   }
   return rc;
 }
 
 static int sink_send(struct ln_sink *s, const struct ln_out *out, bool final) {
   (void) final; /* one pipe for everything */
-  return write_line(LN_CONTAINER(s, struct ln_front_stdio, sink), out->parts, out->n);
+  return write_line(LN_CONTAINER(s, struct ln_stdio_front, sink), out->parts, out->n);
 }
 
 static void sink_free(struct ln_sink *s) {
-  struct ln_front_stdio *f = LN_CONTAINER(s, struct ln_front_stdio, sink);
+  struct ln_stdio_front *f = LN_CONTAINER(s, struct ln_stdio_front, sink);
   ln_line_deinit(&f->line);
   free(f);
 }
@@ -76,35 +83,35 @@ static void sink_free(struct ln_sink *s) {
 static const struct ln_sink_ops sink_ops = {sink_send, NULL, sink_free};
 
 static void on_drain(void *arg) {
-  struct ln_front_stdio *f = arg;
-  if (!f->clogged) return;
-  f->clogged = false;
+  struct ln_stdio_front *f = arg;
+  if (!f->full) return;
+  f->full = false;
   if (!f->session) return;
-  if (f->in && !f->eof && !f->draining && !f->session->stalled) ln_stream_read_start(f->in);
+  if (f->in && f->input == INPUT_OPEN && !f->session->stalled) ln_stream_read_start(f->in);
   ln_session_drained(f->session);
 }
 
 /* --- from the client --- */
 
-static void answer_fault(struct ln_front_stdio *f, struct ln_msg_fault *fault) {
+static void answer_fault(struct ln_stdio_front *f, struct ln_msg_fault *fault) {
   LN_LOG(f->host->log, WARN, "stdio", "refused a message: %s", fault->text);
-  struct ln_bytes *text = ln_front_fault(fault);
+  struct ln_bytes *text = ln_parse_fault(fault);
   int rc = text ? write_line(f, &(struct ln_iov){text->data, text->len, text}, 1) : LN_ENOMEM;
   if (rc == LN_EFULL) ln_session_drained(f->session); /* not a sink's: nothing to throttle */
   ln_bytes_unref(text);
 }
 
-static void message_in(struct ln_front_stdio *f, struct ln_bytes *bytes) {
+static void message_in(struct ln_stdio_front *f, struct ln_bytes *bytes) {
   struct ln_session *s = f->session;
   struct ln_str text = ln_json_trim((struct ln_str){bytes->data, bytes->len});
   if (!text.n) return;
   struct ln_msg_fault fault;
   if (text.p[0] == '[') {
     size_t requests;
-    if (ln_front_batch(s, bytes, text, &f->sink, NULL, &requests, &fault)) answer_fault(f, &fault);
+    if (ln_batch_take(s, bytes, text, &f->sink, NULL, &requests, &fault)) answer_fault(f, &fault);
     return;
   }
-  struct ln_msg_limits limits = ln_front_limits(f->host);
+  struct ln_msg_limits limits = ln_parse_limits(f->host);
   struct ln_msg *m;
   if (ln_msg_parse(bytes, text, &limits, &m, &fault)) {
     answer_fault(f, &fault);
@@ -115,7 +122,7 @@ static void message_in(struct ln_front_stdio *f, struct ln_bytes *bytes) {
 }
 
 static void on_read(void *arg, const char *p, size_t n) {
-  struct ln_front_stdio *f = arg;
+  struct ln_stdio_front *f = arg;
   struct ln_str data = {p, n};
   struct ln_bytes *frame;
   int rc;
@@ -133,22 +140,22 @@ static void on_read(void *arg, const char *p, size_t n) {
 }
 
 /* The client has no more to say: its last answers, then the end. */
-static void poll_end(struct ln_timer *t) {
-  struct ln_front_stdio *f = LN_CONTAINER(t, struct ln_front_stdio, poll);
+static void poll_idle(struct ln_timer *t) {
+  struct ln_stdio_front *f = LN_CONTAINER(t, struct ln_stdio_front, poll);
   bool idle = f->session->in_flight == 0 && (!f->out || ln_stream_queued(f->out) == 0);
   if (idle || ln_loop_now(f->host->loop) >= f->give_up_at)
     tell_ended(f);
   else
-    ln_timer_start(f->host->loop, &f->poll, 10, poll_end);
+    ln_timer_start(f->host->loop, &f->poll, 10, poll_idle);
 }
 
 static void on_end(void *arg, int err) {
-  struct ln_front_stdio *f = arg;
-  if (f->eof) return;
-  f->eof = true;
+  struct ln_stdio_front *f = arg;
+  if (f->input == INPUT_ENDED) return;
+  f->input = INPUT_ENDED;
   if (!err && f->line.held.len) on_read(f, "\n", 1); /* a last line may lack its end */
   f->give_up_at = ln_loop_now(f->host->loop) + f->host->settings.drain_timeout_ms;
-  ln_timer_start(f->host->loop, &f->poll, 1, poll_end);
+  ln_timer_start(f->host->loop, &f->poll, 1, poll_idle);
 }
 
 static void on_out_end(void *arg, int err) {
@@ -157,24 +164,24 @@ static void on_out_end(void *arg, int err) {
 }
 
 static void on_in_closed(void *arg) {
-  struct ln_front_stdio *f = arg;
+  struct ln_stdio_front *f = arg;
   f->in = NULL;
   tell_closed(f);
 }
 
 static void on_out_closed(void *arg) {
-  struct ln_front_stdio *f = arg;
+  struct ln_stdio_front *f = arg;
   f->out = NULL;
   tell_closed(f);
 }
 
 /* A server doesn't keep up: the client waits too. */
 static void on_stall(struct ln_session *s, bool stalled) {
-  struct ln_front_stdio *f = s->front;
-  if (!f->in || f->eof || f->draining) return;
+  struct ln_stdio_front *f = s->front;
+  if (!f->in || f->input != INPUT_OPEN) return;
   if (stalled)
     ln_stream_read_stop(f->in);
-  else if (!f->clogged)
+  else if (!f->full)
     ln_stream_read_start(f->in);
 }
 
@@ -185,9 +192,9 @@ static const struct ln_stream_ops out_ops = {
 
 /* --- life --- */
 
-struct ln_front_stdio *ln_front_stdio_start(struct ln_host *h, int in, int out,
+struct ln_stdio_front *ln_stdio_front_start(struct ln_host *h, int in, int out,
                                             void (*ended)(void *arg), void *arg) {
-  struct ln_front_stdio *f = calloc(1, sizeof *f);
+  struct ln_stdio_front *f = calloc(1, sizeof *f);
   if (!f) return NULL;
   f->sink = (struct ln_sink){&sink_ops, 1, true};
   f->host = h;
@@ -211,15 +218,15 @@ struct ln_front_stdio *ln_front_stdio_start(struct ln_host *h, int in, int out,
   return f;
 }
 
-void ln_front_stdio_drain(struct ln_front_stdio *f) {
-  f->draining = true;
+void ln_stdio_front_drain(struct ln_stdio_front *f) {
+  if (f->input == INPUT_OPEN) f->input = INPUT_STOPPED;
   if (f->in) ln_stream_read_stop(f->in);
 }
 
-void ln_front_stdio_close(struct ln_front_stdio *f, void (*closed)(void *arg), void *arg) {
+void ln_stdio_front_close(struct ln_stdio_front *f, void (*closed)(void *arg), void *arg) {
   f->closed = closed;
   f->closed_arg = arg;
-  f->ended_told = true;
+  f->told_ended = true;
   ln_timer_stop(&f->poll);
   ln_session_end(f->session);
   ln_session_unref(f->session);

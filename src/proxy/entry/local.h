@@ -1,7 +1,7 @@
 /* A client inside the process: what the command line's list, call, read and prompt are. It
  * offers no capabilities and hears nothing but answers. */
-#ifndef LN_PROXY_LOCAL_H
-#define LN_PROXY_LOCAL_H
+#ifndef LN_PROXY_ENTRY_LOCAL_H
+#define LN_PROXY_ENTRY_LOCAL_H
 
 #include "proxy/session.h"
 #include "proxy/view.h"

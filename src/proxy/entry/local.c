@@ -1,5 +1,5 @@
 /* The client inside the process; see local.h. */
-#include "proxy/local.h"
+#include "proxy/entry/local.h"
 
 #include <stdio.h>
 #include <stdlib.h>
