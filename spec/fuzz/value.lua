@@ -282,7 +282,7 @@ local function attempt_long()
   at = 1
   local kind = pick(#elements) + 1
   local parts, element = {}, elements[kind]
-  for i = 1, 2 ^ pick(kind == #elements and 12 or 16) + pick(256) do
+  for i = 1, 2 ^ pick(kind == #elements and 9 or 16) + pick(256) do
     parts[i] = element(i)
   end
   local source = '{"list":[' .. table.concat(parts, ",") .. "]}"
