@@ -123,7 +123,7 @@ static int l_app_reload(lua_State *L) {
 
 /* --- what was loaded --- */
 
-static void push_upstream(lua_State *L, const struct ln_upstream_conf *c) {
+static void push_server(lua_State *L, const struct ln_server_conf *c) {
   static const char *const transports[] = {"stdio", "http", "sse"};
   lua_createtable(L, 0, 5);
   lua_pushstring(L, c->name);
@@ -150,9 +150,9 @@ static int l_app_declarations(lua_State *L) {
   if (!a->started) return luaL_error(L, "nothing is loaded");
   const struct ln_policy_decls *d = a->host.gen->decls;
   lua_newtable(L);
-  lua_createtable(L, (int)d->n_upstreams, 0);
-  for (size_t i = 0; i < d->n_upstreams; i++) {
-    push_upstream(L, &d->upstreams[i]);
+  lua_createtable(L, (int)d->n_servers, 0);
+  for (size_t i = 0; i < d->n_servers; i++) {
+    push_server(L, &d->servers[i]);
     lua_rawseti(L, -2, (int)i + 1);
   }
   lua_setfield(L, -2, "upstreams");
@@ -178,17 +178,17 @@ static int l_app_servers(lua_State *L) {
   static const char *const words[] = {"unknown", "up", "down", "stopped"};
   struct app *a = check_app(L);
   lua_newtable(L);
-  for (size_t i = 0; i < a->host.gen->n_upstreams; i++) {
-    const struct ln_upstream *u = a->host.gen->upstreams[i];
+  for (size_t i = 0; i < a->host.gen->n_servers; i++) {
+    const struct ln_server *server = a->host.gen->servers[i];
     lua_createtable(L, 0, 4);
-    lua_pushstring(L, u->conf->name);
+    lua_pushstring(L, server->conf->name);
     lua_setfield(L, -2, "name");
-    lua_pushstring(L, words[u->health]);
+    lua_pushstring(L, words[server->health]);
     lua_setfield(L, -2, "state");
-    lua_pushboolean(L, u->conf->optional);
+    lua_pushboolean(L, server->conf->optional);
     lua_setfield(L, -2, "optional");
-    if (u->health >= LN_UPSTREAM_DOWN) {
-      lua_pushstring(L, u->last_error);
+    if (server->health >= LN_SERVER_DOWN) {
+      lua_pushstring(L, server->last_error);
       lua_setfield(L, -2, "error");
     }
     lua_rawseti(L, -2, (int)i + 1);
@@ -295,16 +295,16 @@ static void set_bytes(lua_State *L, const char *name, const struct ln_bytes *b) 
  * it was added. */
 static void push_owner(lua_State *L, const struct ln_view *v, const struct ln_entry *e,
                        const char *field) {
-  lua_pushstring(
-      L, e->upstream ? e->upstream->conf->name : v->gen->decls->components[e->component].where);
+  lua_pushstring(L,
+                 e->server ? e->server->conf->name : v->gen->decls->components[e->component].where);
   lua_setfield(L, -2, field);
 }
 
 static void push_entry(lua_State *L, const struct ln_view *v, const struct ln_entry *e) {
-  const struct ln_component *own = e->upstream ? NULL : &v->gen->decls->components[e->component];
+  const struct ln_component *own = e->server ? NULL : &v->gen->decls->components[e->component];
   lua_createtable(L, 0, 8);
-  if (e->upstream) {
-    lua_pushstring(L, e->upstream->conf->name);
+  if (e->server) {
+    lua_pushstring(L, e->server->conf->name);
     lua_setfield(L, -2, "upstream");
     set_bytes(L, "native", e->item->key);
   } else {
@@ -325,9 +325,9 @@ static void push_entry(lua_State *L, const struct ln_view *v, const struct ln_en
   if (e->json)
     push_bytes(L, e->json);
   else
-    push_str(L, e->upstream ? e->item->json : own->json);
+    push_str(L, e->server ? e->item->json : own->json);
   lua_setfield(L, -2, "json");
-  push_str(L, e->upstream ? e->item->json : own->json);
+  push_str(L, e->server ? e->item->json : own->json);
   lua_setfield(L, -2, "raw");
 }
 

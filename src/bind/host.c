@@ -97,7 +97,7 @@ static enum ln_kind check_kind(lua_State *L, int idx) {
   return (enum ln_kind)luaL_checkoption(L, idx, NULL, names);
 }
 
-/* inventory(kind) -> [{upstream, item}…]; nil when there is no catalogue */
+/* inventory(kind) -> [{upstream, item}…]; nil when there is no index */
 static int l_host_inventory(lua_State *L) {
   const struct ln_policy_host *h = host_of(L);
   enum ln_kind kind = check_kind(L, 1);
@@ -119,10 +119,10 @@ static int l_host_notify_changed(lua_State *L) {
   return 0;
 }
 
-static int l_host_upstream_clear(lua_State *L) {
+static int l_host_server_clear(lua_State *L) {
   const struct ln_policy_host *h = host_of(L);
   const char *name = luaL_checkstring(L, 1);
-  if (h->upstream_clear && ln_bind_vm(L)->policy->loaded) h->upstream_clear(h->host, name);
+  if (h->server_clear && ln_bind_vm(L)->policy->loaded) h->server_clear(h->host, name);
   return 0;
 }
 
@@ -151,7 +151,7 @@ const luaL_Reg ln_bind_host[] = {{"fact", l_host_fact},
                                  {"notify", l_host_notify},
                                  {"inventory", l_host_inventory},
                                  {"notify_changed", l_host_notify_changed},
-                                 {"upstream_clear", l_host_upstream_clear},
+                                 {"upstream_clear", l_host_server_clear},
                                  {"item", l_host_item},
                                  {"item_text", l_host_item_text},
                                  {NULL, NULL}};

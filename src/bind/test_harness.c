@@ -184,7 +184,7 @@ static struct server *find_server(struct ln_test_harness *th, const char *name) 
   return NULL;
 }
 
-static struct ln_channel *dial(void *arg, const struct ln_upstream_conf *conf,
+static struct ln_channel *dial(void *arg, const struct ln_server_conf *conf,
                                const struct ln_channel_events *events, void *owner,
                                const char **why) {
   struct ln_test_harness *th = arg;

@@ -6,19 +6,20 @@
 
 #include "proxy/session.h"
 
-struct ln_elicited {
-  struct ln_list link;                /* in session->elicited */
-  const struct ln_upstream *upstream; /* compared, never followed */
-  struct ln_bytes *id;                /* the server's own, unescaped */
-  struct ln_bytes *shown;             /* the client's; may be the same block */
+struct ln_elicitation {
+  struct ln_list link;            /* in session->elicited */
+  const struct ln_server *server; /* compared, never followed */
+  struct ln_bytes *id;            /* the server's own, unescaped */
+  struct ln_bytes *shown;         /* the client's; may be the same block */
 };
 
 /* The client's name for a server's id, noted when it is new. Borrowed until the next call; NULL:
  * out of memory. The oldest are forgotten. */
-struct ln_bytes *ln_elicited_name(struct ln_session *s, const struct ln_upstream *u,
-                                  struct ln_str id);
+struct ln_bytes *ln_elicitation_name(struct ln_session *s, const struct ln_server *server,
+                                     struct ln_str id);
 /* True when this client was asked under that id. */
-bool ln_elicited_here(const struct ln_session *s, const struct ln_upstream *u, struct ln_str id);
-void ln_elicited_free_all(struct ln_session *s);
+bool ln_elicitation_here(const struct ln_session *s, const struct ln_server *server,
+                         struct ln_str id);
+void ln_elicitation_free_all(struct ln_session *s);
 
 #endif

@@ -72,7 +72,7 @@ void ln_exchange_unref(struct ln_exchange *x) {
 
 static void drop_requests(struct ln_exchange *x, const char *reason) {
   while (!ln_list_empty(&x->requests))
-    ln_urequest_drop(LN_CONTAINER(x->requests.next, struct ln_urequest, x_link), reason);
+    ln_call_drop(LN_CONTAINER(x->requests.next, struct ln_call, x_link), reason);
 }
 
 /* Out of the session's list. What a server still works at for it is called off. */
@@ -120,7 +120,7 @@ static void deliver(struct ln_exchange *x, struct ln_msg *reply) {
     return;
   }
   if (x->asker) {
-    ln_usession_respond(x->asker, x->msg->id, reply);
+    ln_link_respond(x->asker, x->msg->id, reply);
   } else if (x->from_server) {
     /* The server that asked has gone. */
   } else if (x->msg->id.p) {
@@ -179,7 +179,7 @@ void ln_exchange_abort(struct ln_exchange *x) {
   if (x->asker && x->msg->kind == LN_MSG_REQUEST && !x->asker->owner) {
     /* A shared server lives on, and waits. */
     struct ln_msg *m = ln_msg_error(-32603, "The client has gone", LN_STR_NONE);
-    if (m) ln_usession_respond(x->asker, x->msg->id, m);
+    if (m) ln_link_respond(x->asker, x->msg->id, m);
     ln_msg_unref(m);
   }
   if (x->reply)

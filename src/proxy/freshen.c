@@ -6,7 +6,7 @@
 
 #include "proxy/catalogue.h"
 
-struct freshening {
+struct refreshing {
   void (*then)(void *arg);
   void *arg;
   struct ln_timer patience;
@@ -14,7 +14,7 @@ struct freshening {
   bool over;
 };
 
-static void go_on(struct freshening *f) {
+static void go_on(struct refreshing *f) {
   if (f->over) return;
   f->over = true;
   ln_timer_stop(&f->patience);
@@ -22,7 +22,7 @@ static void go_on(struct freshening *f) {
 }
 
 static void answered(void *arg, bool differs) {
-  struct freshening *f = arg;
+  struct refreshing *f = arg;
   (void)differs;
   if (--f->pending) return;
   go_on(f);
@@ -30,24 +30,24 @@ static void answered(void *arg, bool differs) {
 }
 
 static void out_of_patience(struct ln_timer *t) {
-  go_on(LN_CONTAINER(t, struct freshening, patience));
+  go_on(LN_CONTAINER(t, struct refreshing, patience));
 }
 
-void ln_freshen(struct ln_exchange *x, enum ln_kind kind, void (*then)(void *arg), void *arg) {
+void ln_refresh(struct ln_exchange *x, enum ln_kind kind, void (*then)(void *arg), void *arg) {
   struct ln_host *h = x->session->host;
   const struct ln_generation *g = x->gen;
-  struct freshening *f = calloc(1, sizeof *f);
+  struct refreshing *f = calloc(1, sizeof *f);
   if (!f) { /* what is known will do */
     then(arg);
     return;
   }
-  *f = (struct freshening){.then = then, .arg = arg, .pending = 1};
+  *f = (struct refreshing){.then = then, .arg = arg, .pending = 1};
   ln_timer_init(&f->patience);
-  for (size_t i = 0; i < g->n_upstreams; i++) {
+  for (size_t i = 0; i < g->n_servers; i++) {
     f->pending++;
-    if (!ln_catalogue_refresh(x->session, g->upstreams[i], kind, answered, f)) f->pending--;
+    if (!ln_fetch_again(x->session, g->servers[i], kind, answered, f)) f->pending--;
   }
-  if (f->pending > 1 && g->n_upstreams > 1)
+  if (f->pending > 1 && g->n_servers > 1)
     ln_timer_start(h->loop, &f->patience, h->settings.start_timeout_ms, out_of_patience);
   answered(f, false);
 }

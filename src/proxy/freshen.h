@@ -8,6 +8,6 @@
 /* then is called once the lists of that kind are as new as they can be had: at once when there is
  * nothing to ask. With several servers none is waited for longer than start_timeout. x: the
  * client's list request, which lives until then. */
-void ln_freshen(struct ln_exchange *x, enum ln_kind kind, void (*then)(void *arg), void *arg);
+void ln_refresh(struct ln_exchange *x, enum ln_kind kind, void (*then)(void *arg), void *arg);
 
 #endif

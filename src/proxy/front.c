@@ -9,16 +9,17 @@ bool ln_front_ready(const struct ln_host *h, struct ln_buf *out) {
   bool ready = !h->closing;
   const char *comma = "";
   int rc = ln_buf_append_c(out, "{\"servers\":{");
-  for (size_t i = 0; i < h->gen->n_upstreams && !rc; i++) {
-    const struct ln_upstream *u = h->gen->upstreams[i];
-    bool down = u->health == LN_UPSTREAM_DOWN, late = !down && ln_upstream_late(u);
-    ready &= !(down || late) || u->conf->optional;
+  for (size_t i = 0; i < h->gen->n_servers && !rc; i++) {
+    const struct ln_server *server = h->gen->servers[i];
+    bool down = server->health == LN_SERVER_DOWN, late = !down && ln_server_late(server);
+    ready &= !(down || late) || server->conf->optional;
     rc = ln_buf_append_c(out, comma);
-    if (!rc) rc = ln_json_quote(out, ln_str_c(u->conf->name));
-    if (!rc) rc = ln_buf_printf(out, ":{\"state\":\"%s\"", late ? "starting" : words[u->health]);
-    if (!rc && u->health >= LN_UPSTREAM_DOWN) {
+    if (!rc) rc = ln_json_quote(out, ln_str_c(server->conf->name));
+    if (!rc)
+      rc = ln_buf_printf(out, ":{\"state\":\"%s\"", late ? "starting" : words[server->health]);
+    if (!rc && server->health >= LN_SERVER_DOWN) {
       rc = ln_buf_append_c(out, ",\"error\":");
-      if (!rc) rc = ln_json_quote(out, ln_str_c(u->last_error));
+      if (!rc) rc = ln_json_quote(out, ln_str_c(server->last_error));
     }
     if (!rc) rc = ln_buf_append_c(out, "}");
     comma = ",";
@@ -57,7 +58,7 @@ int ln_front_metrics(const struct ln_host *h, struct ln_buf *out) {
     uint64_t value;
   } rows[] = {
       {"lunette_requests_total", "counter", h->count.requests},
-      {"lunette_upstream_requests_total", "counter", h->count.upstream_requests},
+      {"lunette_upstream_requests_total", "counter", h->count.server_requests},
       {"lunette_notifications_total", "counter", h->count.notifications},
       {"lunette_errors_total", "counter", h->count.errors},
       {"lunette_sessions_total", "counter", h->count.sessions},
@@ -71,9 +72,8 @@ int ln_front_metrics(const struct ln_host *h, struct ln_buf *out) {
   for (size_t i = 0; i < LN_COUNT(rows) && !rc; i++)
     rc = ln_buf_printf(out, "# TYPE %s %s\n%s %" PRIu64 "\n", rows[i].name, rows[i].type,
                        rows[i].name, rows[i].value);
-  for (size_t i = 0; i < h->gen->n_upstreams && !rc; i++)
-    rc = ln_buf_printf(out, "lunette_server_up{server=\"%s\"} %d\n",
-                       h->gen->upstreams[i]->conf->name,
-                       h->gen->upstreams[i]->health == LN_UPSTREAM_UP);
+  for (size_t i = 0; i < h->gen->n_servers && !rc; i++)
+    rc = ln_buf_printf(out, "lunette_server_up{server=\"%s\"} %d\n", h->gen->servers[i]->conf->name,
+                       h->gen->servers[i]->health == LN_SERVER_UP);
   return rc ? rc : turns_text(ln_loop_turns(h->loop), out);
 }

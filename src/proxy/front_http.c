@@ -167,8 +167,7 @@ static void page_ready(struct ln_front_http *f, struct ln_http_request *r) {
   struct ln_buf b;
   ln_buf_init(&b, 1 << 20);
   /* Who is asked by nobody for being down would stay down: the question is a reason to look. */
-  for (size_t i = 0; i < f->host->gen->n_upstreams; i++)
-    ln_usession_probe(f->host->gen->upstreams[i]);
+  for (size_t i = 0; i < f->host->gen->n_servers; i++) ln_link_probe(f->host->gen->servers[i]);
   bool ready = ln_front_ready(f->host, &b) && !f->draining;
   ln_front_reply(r, ready ? 200 : 503, "application/json", NULL, ln_buf_str(&b));
   ln_buf_deinit(&b);

@@ -64,13 +64,14 @@ static struct ln_bytes *offered(const struct ln_policy *p, struct ln_str own) {
   return out;
 }
 
-static struct ln_bytes *offered_shared(const struct ln_upstream *u) {
-  return offered(u->host->gen->policy, LN_STR_LIT("{}"));
+static struct ln_bytes *offered_shared(const struct ln_server *server) {
+  return offered(server->host->gen->policy, LN_STR_LIT("{}"));
 }
 
-struct ln_msg *ln_router_hello(struct ln_usession *us) {
-  if (us->owner && us->owner->hello_up) return ln_msg_ref(us->owner->hello_up);
-  struct ln_bytes *caps = offered_shared(us->upstream);
+struct ln_msg *ln_server_hello_request(struct ln_link *link) {
+  if (link->owner && link->owner->server_init_request)
+    return ln_msg_ref(link->owner->server_init_request);
+  struct ln_bytes *caps = offered_shared(link->server);
   if (!caps) return NULL;
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
@@ -85,21 +86,21 @@ struct ln_msg *ln_router_hello(struct ln_usession *us) {
   return m;
 }
 
-static bool same_offer(const struct ln_session *s, const struct ln_catalogue *c) {
+static bool same_offer(const struct ln_session *s, const struct ln_index *c) {
   return s->offered && s->offered->len == c->offered->len &&
          memcmp(s->offered->data, c->offered->data, c->offered->len) == 0;
 }
 
-static bool declared(const struct ln_session *s, const struct ln_upstream *u) {
-  for (size_t i = 0; i < s->gen->n_upstreams; i++)
-    if (s->gen->upstreams[i] == u) return true;
+static bool declared(const struct ln_session *s, const struct ln_server *server) {
+  for (size_t i = 0; i < s->gen->n_servers; i++)
+    if (s->gen->servers[i] == server) return true;
   return false;
 }
 
-static void announce(struct ln_session *s, const struct ln_catalogue *c) {
+static void announce(struct ln_session *s, const struct ln_index *c) {
   static const enum ln_kind kinds[] = {LN_KIND_TOOL, LN_KIND_RESOURCE, LN_KIND_PROMPT};
   for (size_t i = 0; i < LN_COUNT(kinds); i++) {
-    if (!ln_catalogue_offers(c, kinds[i])) continue;
+    if (!ln_index_offers(c, kinds[i])) continue;
     struct ln_msg *m = ln_msg_notification(ln_kind_rows[kinds[i]].changed, LN_STR_NONE);
     if (!m) continue;
     struct ln_out out;
@@ -110,48 +111,48 @@ static void announce(struct ln_session *s, const struct ln_catalogue *c) {
   }
 }
 
-static void learn(struct ln_session *s, struct ln_catalogue *c) {
-  struct ln_upstream *u = c->upstream;
-  if (ln_session_catalogue(s, u) || ln_session_set_catalogue(s, u, c)) return;
+static void learn(struct ln_session *s, struct ln_index *c) {
+  struct ln_server *server = c->server;
+  if (ln_session_index(s, server) || ln_session_set_index(s, server, c)) return;
   if (s->state == LN_SESSION_OPEN || s->state == LN_SESSION_INITIALIZED) announce(s, c);
 }
 
 /* A server of another name or version is another, whatever was known of it. */
-static bool same_server(const struct ln_catalogue *c, const struct ln_msg *reply) {
+static bool same_server(const struct ln_index *c, const struct ln_msg *reply) {
   struct ln_json_item then = {0}, now = {0};
   bool had = ln_json_get(c->hello->result, "serverInfo", &then);
   return had == ln_json_get(reply->result, "serverInfo", &now) &&
          (!had || ln_str_eq(then.value, now.value));
 }
 
-struct ln_catalogue *ln_router_catalogue(struct ln_usession *us, struct ln_msg *reply) {
-  struct ln_upstream *u = us->upstream;
-  struct ln_session *s = us->owner;
-  struct ln_bytes *caps = s && s->offered ? ln_bytes_ref(s->offered) : offered_shared(u);
+struct ln_index *ln_router_index(struct ln_link *link, struct ln_msg *reply) {
+  struct ln_server *server = link->server;
+  struct ln_session *s = link->owner;
+  struct ln_bytes *caps = s && s->offered ? ln_bytes_ref(s->offered) : offered_shared(server);
   if (!caps) return NULL;
-  struct ln_catalogue *c = ln_catalogue_find(u, caps);
+  struct ln_index *c = ln_index_find(server, caps);
   bool replaced = c && !same_server(c, reply);
   if (replaced) {
-    ln_catalogue_retire(c);
+    ln_index_retire(c);
     c = NULL;
   }
   bool known = c != NULL;
-  c = c ? ln_catalogue_ref(c) : ln_catalogue_new(u, caps, reply, us);
+  c = c ? ln_index_ref(c) : ln_index_new(server, caps, reply, link);
   ln_bytes_unref(caps);
   if (!c) return NULL;
-  if (s && replaced && ln_session_catalogue(s, u) && ln_session_set_catalogue(s, u, c) == LN_OK)
+  if (s && replaced && ln_session_index(s, server) && ln_session_set_index(s, server, c) == LN_OK)
     announce(s, c);
   else if (s)
     learn(s, c);
   /* Sessions of the same kind that did without it (it is late, or new after a reload) hear of it.
    */
-  if (known && !us->probe) return c;
-  LN_LIST_EACH(l, &u->host->sessions) {
+  if (known && !link->probe) return c;
+  LN_LIST_EACH(l, &server->host->sessions) {
     struct ln_session *other = LN_CONTAINER(l, struct ln_session, link);
-    if (other == s || !declared(other, u)) continue;
-    if (same_offer(other, c) || (!s && !us->probe))
+    if (other == s || !declared(other, server)) continue;
+    if (same_offer(other, c) || (!s && !link->probe))
       learn(other, c);
-    else if (us->probe && !ln_session_catalogue(other, u) && other->state == LN_SESSION_OPEN)
+    else if (link->probe && !ln_session_index(other, server) && other->state == LN_SESSION_OPEN)
       announce(other, c); /* what it is shown is another list: asked for by itself */
   }
   return c;
@@ -189,9 +190,9 @@ static bool own_components(const struct ln_generation *h, size_t i) {
 /* Tasks are offered as far as some server goes: a tool's own taskSupport says the rest. */
 static int write_tasks(const struct ln_exchange *x, struct ln_buf *b, const char *comma) {
   bool any = false, list = false, cancel = false, call = false;
-  for (size_t i = 0; i < x->gen->n_upstreams; i++) {
+  for (size_t i = 0; i < x->gen->n_servers; i++) {
     struct ln_json_item tasks, it;
-    const struct ln_catalogue *c = ln_session_catalogue(x->session, x->gen->upstreams[i]);
+    const struct ln_index *c = ln_session_index(x->session, x->gen->servers[i]);
     if (!c || !ln_capability(c->capabilities, "tasks", &tasks)) continue;
     any = true;
     list |= ln_capability(tasks.value, "list", &it);
@@ -216,17 +217,17 @@ static int write_capabilities(const struct ln_exchange *x, struct ln_buf *b) {
   for (size_t k = 0; k < LN_COUNT(plain) && !rc; k++) {
     struct ln_json_item it;
     bool any = false;
-    for (size_t i = 0; i < h->n_upstreams; i++) {
-      const struct ln_catalogue *c = ln_session_catalogue(s, h->upstreams[i]);
+    for (size_t i = 0; i < h->n_servers; i++) {
+      const struct ln_index *c = ln_session_index(s, h->servers[i]);
       any |= c && ln_capability(c->capabilities, plain[k], &it);
     }
     if (any) rc = ln_buf_printf(b, "%s\"%s\":{}", comma, plain[k]), comma = ",";
   }
   for (size_t k = 0; k < LN_COUNT(lists) && !rc; k++) {
     bool any = own_components(h, k), changed = any, subscribe = false;
-    for (size_t i = 0; i < h->n_upstreams; i++) {
+    for (size_t i = 0; i < h->n_servers; i++) {
       struct ln_json_item it;
-      const struct ln_catalogue *c = ln_session_catalogue(s, h->upstreams[i]);
+      const struct ln_index *c = ln_session_index(s, h->servers[i]);
       if (!c) {
         any = changed = true;
       } else if (ln_capability(c->capabilities, lists[k], &it)) {
@@ -251,12 +252,12 @@ static int write_instructions(const struct ln_exchange *x, struct ln_buf *b) {
   struct ln_buf text;
   ln_buf_init(&text, MAX_INSTRUCTIONS);
   int rc = LN_OK;
-  for (size_t i = 0; i < h->n_upstreams && !rc; i++) {
+  for (size_t i = 0; i < h->n_servers && !rc; i++) {
     struct ln_json_item it;
-    const struct ln_catalogue *c = ln_session_catalogue(s, h->upstreams[i]);
+    const struct ln_index *c = ln_session_index(s, h->servers[i]);
     if (!c || !ln_json_get(c->hello->result, "instructions", &it) || it.type != LN_JSON_STRING)
       continue;
-    rc = ln_buf_printf(&text, "%s# %s\n\n", text.len ? "\n\n" : "", h->upstreams[i]->conf->name);
+    rc = ln_buf_printf(&text, "%s# %s\n\n", text.len ? "\n\n" : "", h->servers[i]->conf->name);
     if (!rc) rc = ln_json_unescape(ln_json_inside(it.value), true, &text);
   }
   if (rc == LN_ELIMIT) {
@@ -290,8 +291,7 @@ static struct ln_msg *merged_reply(const struct ln_exchange *x) {
 }
 
 /* What the server offers and the policy's components add. */
-static int add_components(const struct ln_exchange *x, const struct ln_catalogue *c,
-                          struct ln_buf *b) {
+static int add_components(const struct ln_exchange *x, const struct ln_index *c, struct ln_buf *b) {
   struct ln_json_item it;
   int rc = ln_buf_append_str(b, c->capabilities);
   for (size_t k = 0; k < LN_COUNT(lists) && !rc; k++)
@@ -301,7 +301,7 @@ static int add_components(const struct ln_exchange *x, const struct ln_catalogue
 }
 
 /* One server's own answer, with our version and what the policy's components add. */
-static struct ln_msg *mirrored_reply(const struct ln_exchange *x, const struct ln_catalogue *c) {
+static struct ln_msg *mirrored_reply(const struct ln_exchange *x, const struct ln_index *c) {
   struct ln_str own = c->hello->result;
   struct ln_json_item it;
   struct ln_buf result, caps;
@@ -326,16 +326,15 @@ static void answer(struct hello *h) {
   struct ln_exchange *x = h->x;
   struct ln_session *s = x->session;
   const struct ln_generation *g = x->gen;
-  const struct ln_catalogue *only =
-      g->n_upstreams == 1 ? ln_session_catalogue(s, g->upstreams[0]) : NULL;
+  const struct ln_index *only = g->n_servers == 1 ? ln_session_index(s, g->servers[0]) : NULL;
   ln_timer_stop(&h->patience);
-  for (size_t i = 0; i < h->n; i++) ln_usession_unwatch(&h->waits[i].watch);
+  for (size_t i = 0; i < h->n; i++) ln_link_unwatch(&h->waits[i].watch);
   struct ln_msg *reply;
   if (s->state == LN_SESSION_GONE) {
     reply = ln_msg_error(-32603, "The session has ended", LN_STR_NONE);
   } else if (only) {
     reply = mirrored_reply(x, only);
-  } else if (g->n_upstreams == 1 && *h->why && g->decls->n_components == 0) {
+  } else if (g->n_servers == 1 && *h->why && g->decls->n_components == 0) {
     reply = ln_msg_error(-32603, h->why, LN_STR_NONE);
   } else {
     reply = merged_reply(x);
@@ -352,14 +351,13 @@ static void heard(struct hello *h) {
   if (--h->pending == 0) answer(h);
 }
 
-static void server_known(struct ln_watcher *w, struct ln_usession *us, bool ready,
-                         const char *why) {
+static void server_known(struct ln_watcher *w, struct ln_link *link, bool ready, const char *why) {
   struct hello *h = LN_CONTAINER(w, struct wait, watch)->hello;
   struct ln_session *s = h->x->session;
   if (!ready)
-    ln_upstream_blame(us->upstream, why, h->why, sizeof h->why);
-  else if (!ln_session_catalogue(s, us->upstream) && us->catalogue &&
-           ln_session_set_catalogue(s, us->upstream, us->catalogue))
+    ln_server_blame(link->server, why, h->why, sizeof h->why);
+  else if (!ln_session_index(s, link->server) && link->index &&
+           ln_session_set_index(s, link->server, link->index))
     snprintf(h->why, sizeof h->why, "out of memory");
   heard(h);
 }
@@ -372,21 +370,21 @@ static void out_of_patience(struct ln_timer *t) {
 }
 
 static void ask_server(struct hello *h, size_t i) {
-  struct ln_upstream *u = h->x->gen->upstreams[i];
+  struct ln_server *server = h->x->gen->servers[i];
   struct ln_session *s = h->x->session;
-  struct ln_catalogue *known =
-      u->conf->session == LN_SESSION_SHARED ? NULL : ln_catalogue_find(u, s->offered);
-  if (known && ln_session_set_catalogue(s, u, known) == LN_OK) return;
+  struct ln_index *known =
+      server->conf->session == LN_SHARING_SHARED ? NULL : ln_index_find(server, s->offered);
+  if (known && ln_session_set_index(s, server, known) == LN_OK) return;
   /* Its client does not wait for an answer; and after a restart they all come back at once. */
   if (s->revived) return;
   const char *why;
-  struct ln_usession *us = ln_usession_for(s, u, &why);
-  if (!us) {
-    ln_upstream_blame(u, why, h->why, sizeof h->why);
+  struct ln_link *link = ln_pool_link(s, server, &why);
+  if (!link) {
+    ln_server_blame(server, why, h->why, sizeof h->why);
     return;
   }
   h->pending++;
-  ln_usession_watch(us, &h->waits[i].watch);
+  ln_link_watch(link, &h->waits[i].watch);
 }
 
 int ln_handshake_offer(struct ln_session *s) {
@@ -406,14 +404,14 @@ int ln_handshake_offer(struct ln_session *s) {
   if (!rc && !ln_version_known(ln_json_inside(version.value)))
     rc = put_member(&params, "protocolVersion", LN_STR_LIT("\"" LN_VERSION_LATEST "\""));
   if (!rc && !ln_str_eq(offer, s->capabilities)) rc = put_member(&params, "capabilities", offer);
-  ln_msg_unref(s->hello_up);
-  s->hello_up = rc ? NULL : with_text(msg, msg->params, &params);
+  ln_msg_unref(s->server_init_request);
+  s->server_init_request = rc ? NULL : with_text(msg, msg->params, &params);
   ln_buf_deinit(&params);
-  return s->hello_up ? LN_OK : LN_ENOMEM;
+  return s->server_init_request ? LN_OK : LN_ENOMEM;
 }
 
 /* Reads the request into the session. NULL, or what is wrong. */
-static const char *take_hello(struct ln_session *s, struct ln_msg *msg) {
+static const char *take_init_request(struct ln_session *s, struct ln_msg *msg) {
   struct ln_json_item version, caps, info;
   if (!msg->params.p || !ln_json_get(msg->params, "protocolVersion", &version) ||
       version.type != LN_JSON_STRING)
@@ -436,13 +434,13 @@ void ln_handshake_start(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn d
     done(arg, ln_msg_error(-32600, "The session is initialized already", LN_STR_NONE));
     return;
   }
-  const char *wrong = take_hello(s, msg);
+  const char *wrong = take_init_request(s, msg);
   if (wrong) {
     done(arg, ln_msg_error(-32602, wrong, LN_STR_NONE));
     return;
   }
   struct hello *h = calloc(1, sizeof *h);
-  if (h) h->waits = calloc(x->gen->n_upstreams + 1, sizeof *h->waits);
+  if (h) h->waits = calloc(x->gen->n_servers + 1, sizeof *h->waits);
   if (!h || !h->waits) {
     free(h);
     done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
@@ -454,7 +452,7 @@ void ln_handshake_start(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn d
   ln_exchange_ref(x);
   h->done = done;
   h->arg = arg;
-  h->n = x->gen->n_upstreams;
+  h->n = x->gen->n_servers;
   h->pending = 1;
   ln_timer_init(&h->patience);
   for (size_t i = 0; i < h->n; i++) {

@@ -51,8 +51,7 @@ static bool text_matches(struct ln_str value, bool uri, const struct ln_hook *ho
 static bool matches(const struct ln_exchange *x, const struct ln_msg *msg,
                     const struct ln_hook *hook) {
   if (!ln_glob_match(hook->method, msg->method)) return false;
-  if (hook->upstream &&
-      !(x->upstream && ln_glob_match(hook->upstream, ln_str_c(x->upstream->conf->name))))
+  if (hook->server && !(x->server && ln_glob_match(hook->server, ln_str_c(x->server->conf->name))))
     return false;
   if (!hook->name) return true;
   if (x->entry && entry_matches(x->entry, hook)) return true;

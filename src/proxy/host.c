@@ -18,7 +18,7 @@ void ln_host_init(struct ln_host *h, struct ln_loop *loop, struct ln_log *log) {
   *h = (struct ln_host){.loop = loop, .log = log};
   ln_list_init(&h->sessions);
   ln_list_init(&h->views);
-  ln_list_init(&h->upstreams);
+  ln_list_init(&h->servers);
   ln_list_init(&h->policies);
   h->fetcher = ln_fetcher_new(loop);
   h->shared = ln_shared_new();
@@ -35,11 +35,11 @@ struct ln_generation *ln_generation_ref(struct ln_generation *g) {
 
 void ln_generation_unref(struct ln_generation *g) {
   if (!g || --g->refs) return;
-  for (size_t i = 0; i < g->n_upstreams; i++) {
-    ln_upstream_unref(g->upstreams[i]);
+  for (size_t i = 0; i < g->n_servers; i++) {
+    ln_server_unref(g->servers[i]);
     free(g->prefixes[i]);
   }
-  free(g->upstreams);
+  free(g->servers);
   free(g->prefixes);
   size_t i = 0;
   struct ln_map_slot *slot;
@@ -76,9 +76,9 @@ static char *safe_prefix(const char *name) {
 }
 
 /* NULL with *ok: no prefix. */
-static char *prefix_of(const struct ln_upstream_conf *c, size_t n_upstreams, bool *ok) {
+static char *prefix_of(const struct ln_server_conf *c, size_t n_servers, bool *ok) {
   if (c->prefix_mode == LN_PREFIX_NEVER) return NULL;
-  if (c->prefix_mode == LN_PREFIX_DEFAULT && n_upstreams < 2) return NULL;
+  if (c->prefix_mode == LN_PREFIX_DEFAULT && n_servers < 2) return NULL;
   if (c->prefix_mode == LN_PREFIX_GIVEN && !*c->prefix) return NULL;
   char *p = c->prefix_mode == LN_PREFIX_GIVEN ? strdup(c->prefix) : safe_prefix(c->name);
   if (!p) *ok = false;
@@ -86,11 +86,11 @@ static char *prefix_of(const struct ln_upstream_conf *c, size_t n_upstreams, boo
 }
 
 /* The server of the generation before that this declaration means, or a new one. */
-static struct ln_upstream *upstream_for(struct ln_host *h, const struct ln_upstream_conf *conf,
-                                        const char **why) {
-  for (size_t i = 0; h->gen && i < h->gen->n_upstreams; i++)
-    if (ln_upstream_same(h->gen->upstreams[i], conf)) return ln_upstream_ref(h->gen->upstreams[i]);
-  return ln_upstream_new(h, conf, why);
+static struct ln_server *server_for(struct ln_host *h, const struct ln_server_conf *conf,
+                                    const char **why) {
+  for (size_t i = 0; h->gen && i < h->gen->n_servers; i++)
+    if (ln_server_same(h->gen->servers[i], conf)) return ln_server_ref(h->gen->servers[i]);
+  return ln_server_new(h, conf, why);
 }
 
 struct ln_generation *ln_generation_new(struct ln_host *h, struct ln_policy *policy,
@@ -108,18 +108,18 @@ struct ln_generation *ln_generation_new(struct ln_host *h, struct ln_policy *pol
   ln_map_init(&g->told);
   for (size_t i = 0; i < g->decls->n_components; i++)
     g->components[g->decls->components[i].kind] = true;
-  size_t n = g->decls->n_upstreams;
-  g->upstreams = calloc(n + 1, sizeof(struct ln_upstream *));
+  size_t n = g->decls->n_servers;
+  g->servers = calloc(n + 1, sizeof(struct ln_server *));
   g->prefixes = calloc(n + 1, sizeof(char *));
-  bool ok = g->upstreams && g->prefixes;
+  bool ok = g->servers && g->prefixes;
   for (size_t i = 0; i < n && ok; i++) {
-    const struct ln_upstream_conf *conf = &g->decls->upstreams[i];
-    g->upstreams[i] = upstream_for(h, conf, why);
-    if (!g->upstreams[i]) {
+    const struct ln_server_conf *conf = &g->decls->servers[i];
+    g->servers[i] = server_for(h, conf, why);
+    if (!g->servers[i]) {
       ok = false;
       break;
     }
-    g->n_upstreams++;
+    g->n_servers++;
     g->prefixes[i] = prefix_of(conf, n, &ok);
   }
   if (ok) return g;
@@ -145,7 +145,7 @@ size_t ln_host_in_flight(const struct ln_host *h) {
 
 void ln_host_check_closed(struct ln_host *h) {
   if (!h->closing || !h->closed || !ln_list_empty(&h->sessions)) return;
-  if (!ln_list_empty(&h->upstreams) || h->fetcher) return;
+  if (!ln_list_empty(&h->servers) || h->fetcher) return;
   void (*closed)(void *) = h->closed;
   h->closed = NULL;
   closed(h->closed_arg);
@@ -163,10 +163,10 @@ void ln_host_close(struct ln_host *h, void (*closed)(void *arg), void *arg) {
   LN_LIST_EACH(l, &h->sessions) {
     ln_session_end(LN_CONTAINER(l, struct ln_session, link));
   }
-  LN_LIST_EACH(l, &h->upstreams) {
-    struct ln_upstream *u = LN_CONTAINER(l, struct ln_upstream, link);
-    LN_LIST_EACH(m, &u->usessions) {
-      ln_usession_close(LN_CONTAINER(m, struct ln_usession, link), "Lunette is shutting down");
+  LN_LIST_EACH(l, &h->servers) {
+    struct ln_server *server = LN_CONTAINER(l, struct ln_server, link);
+    LN_LIST_EACH(m, &server->links) {
+      ln_link_close(LN_CONTAINER(m, struct ln_link, link), "Lunette is shutting down");
     }
   }
   h->closed = closed;
@@ -179,7 +179,7 @@ void ln_host_close(struct ln_host *h, void (*closed)(void *arg), void *arg) {
 }
 
 void ln_host_deinit(struct ln_host *h) {
-  LN_ASSERT(ln_list_empty(&h->upstreams) && ln_list_empty(&h->views));
+  LN_ASSERT(ln_list_empty(&h->servers) && ln_list_empty(&h->views));
   ln_shared_unref(h->shared);
   ln_watchdog_free(h->watchdog);
   *h = (struct ln_host){0};
@@ -192,7 +192,7 @@ static struct ln_str int_text(struct ln_buf *scratch, uint64_t n) {
 }
 
 static struct ln_str native_name(struct ln_exchange *x, struct ln_buf *scratch) {
-  if (x->entry && x->entry->upstream)
+  if (x->entry && x->entry->server)
     return (struct ln_str){x->entry->item->key->data, x->entry->item->key->len};
   struct ln_str raw = ln_json_inside(x->msg->name.p ? x->msg->name : x->msg->uri);
   if (!raw.p || ln_json_unescape(raw, true, scratch)) return LN_STR_NONE;
@@ -203,7 +203,7 @@ static struct ln_str deadline(struct ln_exchange *x, struct ln_buf *scratch) {
   uint64_t now = ln_loop_now(x->session->host->loop);
   if (ln_list_empty(&x->requests))
     return int_text(scratch, x->session->host->settings.request_timeout_ms);
-  struct ln_urequest *r = LN_CONTAINER(x->requests.next, struct ln_urequest, x_link);
+  struct ln_call *r = LN_CONTAINER(x->requests.next, struct ln_call, x_link);
   return int_text(scratch, r->deadline.due > now ? r->deadline.due - now : 0);
 }
 
@@ -220,7 +220,7 @@ static struct ln_str fact(struct ln_exchange *x, enum ln_fact which, struct ln_b
     case LN_FACT_HEADERS:
       if (!x->headers || ln_headers_json(x->headers, scratch)) return LN_STR_LIT("{}");
       return ln_buf_str(scratch);
-    case LN_FACT_UPSTREAM: return x->upstream ? ln_str_c(x->upstream->conf->name) : LN_STR_NONE;
+    case LN_FACT_UPSTREAM: return x->server ? ln_str_c(x->server->conf->name) : LN_STR_NONE;
     case LN_FACT_NATIVE_NAME: return native_name(x, scratch);
     case LN_FACT_REQUEST_ID: return x->msg->id;
     case LN_FACT_DEADLINE: return deadline(x, scratch);
@@ -334,10 +334,10 @@ static void notify_client(struct ln_exchange *x, const char *method, struct ln_s
   ln_msg_unref(m);
 }
 
-static int append_item(struct ln_buf *out, const char *comma, const char *upstream,
+static int append_item(struct ln_buf *out, const char *comma, const char *server,
                        struct ln_str json) {
   int rc = ln_buf_printf(out, "%s{\"upstream\":", comma);
-  if (!rc) rc = upstream ? ln_json_quote(out, ln_str_c(upstream)) : ln_buf_append_c(out, "null");
+  if (!rc) rc = server ? ln_json_quote(out, ln_str_c(server)) : ln_buf_append_c(out, "null");
   if (!rc) rc = ln_buf_append_c(out, ",\"item\":");
   if (!rc) rc = ln_buf_append_str(out, json);
   return rc ? rc : ln_buf_append_c(out, "}");
@@ -353,14 +353,14 @@ static int inventory(void *host, enum ln_kind kind, struct ln_buf *out) {
     rc = append_item(out, comma, NULL, g->decls->components[i].json);
     comma = ",";
   }
-  for (size_t i = 0; g && i < g->n_upstreams && !rc; i++) {
-    struct ln_shelf *sh = NULL;
-    LN_LIST_EACH(l, &g->upstreams[i]->catalogues) {
-      struct ln_catalogue *c = LN_CONTAINER(l, struct ln_catalogue, link);
-      if (c->shelves[kind]) sh = c->shelves[kind];
+  for (size_t i = 0; g && i < g->n_servers && !rc; i++) {
+    struct ln_listing *sh = NULL;
+    LN_LIST_EACH(l, &g->servers[i]->indexes) {
+      struct ln_index *c = LN_CONTAINER(l, struct ln_index, link);
+      if (c->listings[kind]) sh = c->listings[kind];
     }
     for (size_t k = 0; sh && k < sh->n_items && !rc; k++) {
-      rc = append_item(out, comma, g->upstreams[i]->conf->name, sh->items[k].json);
+      rc = append_item(out, comma, g->servers[i]->conf->name, sh->items[k].json);
       comma = ",";
     }
   }
@@ -385,13 +385,13 @@ static void notify_changed(void *host, enum ln_kind kind) {
   ln_msg_unref(m);
 }
 
-static void upstream_clear(void *host, const char *name) {
+static void server_clear(void *host, const char *name) {
   const struct ln_generation *g = ((struct ln_host *)host)->gen;
-  for (size_t i = 0; g && i < g->n_upstreams; i++) {
-    if (strcmp(g->upstreams[i]->conf->name, name) != 0) continue;
-    LN_LIST_EACH(l, &g->upstreams[i]->usessions) {
-      struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, link);
-      if (us->owner) ln_usession_close(us, "cleared by the policy");
+  for (size_t i = 0; g && i < g->n_servers; i++) {
+    if (strcmp(g->servers[i]->conf->name, name) != 0) continue;
+    LN_LIST_EACH(l, &g->servers[i]->links) {
+      struct ln_link *link = LN_CONTAINER(l, struct ln_link, link);
+      if (link->owner) ln_link_close(link, "cleared by the policy");
     }
   }
 }
@@ -408,7 +408,7 @@ struct ln_policy_host ln_host_for_policy(struct ln_host *h) {
       .notify_client = notify_client,
       .inventory = inventory,
       .notify_changed = notify_changed,
-      .upstream_clear = upstream_clear,
+      .server_clear = server_clear,
       .host = h,
       .loop = h->loop,
       .log = h->log,

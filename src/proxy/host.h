@@ -12,7 +12,7 @@
 struct ln_channel;
 struct ln_channel_events;
 struct ln_session;
-struct ln_upstream;
+struct ln_server;
 struct ln_view;
 struct ln_watchdog;
 
@@ -23,9 +23,9 @@ struct ln_generation {
   struct ln_host *host;
   struct ln_policy *policy; /* counted */
   const struct ln_policy_decls *decls;
-  struct ln_upstream **upstreams; /* in the order declared; counted */
-  char **prefixes;                /* of their names, NULL: none; without the separator */
-  size_t n_upstreams;
+  struct ln_server **servers; /* in the order declared; counted */
+  char **prefixes;            /* of their names, NULL: none; without the separator */
+  size_t n_servers;
   bool components[LN_KINDS]; /* the policy has components of its own of this kind */
   struct ln_map told; /* what ln_generation_tell has logged: struct ln_bytes, by topic and text */
 };
@@ -51,7 +51,7 @@ struct ln_host {
   struct ln_list policies;      /* all that live, those of older generations among them */
   struct ln_shared *shared;     /* lunette.shared: outlives policies; counted */
   struct ln_watchdog *watchdog; /* of the thread that made the host; NULL: none to be had */
-  struct ln_list upstreams;     /* every one that lives, those of older generations among them */
+  struct ln_list servers;       /* every one that lives, those of older generations among them */
 
   struct ln_list sessions;
   size_t n_sessions;
@@ -60,12 +60,12 @@ struct ln_host {
   struct ln_list views;     /* of all sessions; a view is shared by those that see the same */
 
   struct { /* for /metrics */
-    uint64_t requests, upstream_requests, notifications, errors, sessions;
+    uint64_t requests, server_requests, notifications, errors, sessions;
   } count;
 
-  /* Where servers are played (bind/test_harness.h), makes every channel to one; NULL: they are reached as
-   * declared. As ln_channel_child, with the server's declaration. */
-  struct ln_channel *(*dial)(void *arg, const struct ln_upstream_conf *conf,
+  /* Where servers are played (bind/test_harness.h), makes every channel to one; NULL: they are
+   * reached as declared. As ln_channel_child, with the server's declaration. */
+  struct ln_channel *(*dial)(void *arg, const struct ln_server_conf *conf,
                              const struct ln_channel_events *events, void *owner, const char **why);
   void *dial_arg;
 

@@ -57,40 +57,40 @@ static void plans_free(struct ln_list *plans) {
   }
 }
 
-static bool same_offer(const struct ln_catalogue *a, const struct ln_catalogue *b) {
+static bool same_offer(const struct ln_index *a, const struct ln_index *b) {
   return a->offered->len == b->offered->len &&
          memcmp(a->offered->data, b->offered->data, a->offered->len) == 0;
 }
 
 /* What a client that c was made for would find at another server; NULL: that is not known. */
-static const struct ln_catalogue *beside(const struct ln_upstream *u,
-                                         const struct ln_catalogue *c) {
-  const struct ln_catalogue *last = NULL;
-  LN_LIST_EACH(l, &u->catalogues) {
-    last = LN_CONTAINER(l, struct ln_catalogue, link);
+static const struct ln_index *index_of_same_client(const struct ln_server *server,
+                                                   const struct ln_index *c) {
+  const struct ln_index *last = NULL;
+  LN_LIST_EACH(l, &server->indexes) {
+    last = LN_CONTAINER(l, struct ln_index, link);
     if (same_offer(last, c)) return last;
   }
-  return u->conf->session == LN_SESSION_SHARED ? last : NULL;
+  return server->conf->session == LN_SHARING_SHARED ? last : NULL;
 }
 
 /* c: NULL: nothing is known of the servers. */
-static int try_lists(struct ln_generation *g, const struct ln_catalogue *c, struct plan *p) {
-  struct ln_shelf **shelves = calloc(g->n_upstreams + 1, sizeof(struct ln_shelf *));
-  int rc = shelves ? LN_OK : LN_ENOMEM;
+static int try_lists(struct ln_generation *g, const struct ln_index *c, struct plan *p) {
+  struct ln_listing **listings = calloc(g->n_servers + 1, sizeof(struct ln_listing *));
+  int rc = listings ? LN_OK : LN_ENOMEM;
   for (int k = 0; k < LN_KINDS && !rc; k++) {
     if (!ln_policy_has_rules(g->policy, (enum ln_kind)k)) continue;
-    for (size_t i = 0; i < g->n_upstreams; i++) {
-      const struct ln_catalogue *known = c ? beside(g->upstreams[i], c) : NULL;
-      shelves[i] = known ? known->shelves[k] : NULL;
+    for (size_t i = 0; i < g->n_servers; i++) {
+      const struct ln_index *known = c ? index_of_same_client(g->servers[i], c) : NULL;
+      listings[i] = known ? known->listings[k] : NULL;
     }
     ln_view_unref(p->tried[k]);
-    p->tried[k] = ln_view_trial(g, (enum ln_kind)k, shelves);
+    p->tried[k] = ln_view_trial(g, (enum ln_kind)k, listings);
     if (!p->tried[k])
       rc = LN_ESCRIPT;
     else if (p->tried[k]->failed)
       rc = LN_EINVALID;
   }
-  free(shelves);
+  free(listings);
   return rc;
 }
 
@@ -98,12 +98,12 @@ static int try_lists(struct ln_generation *g, const struct ln_catalogue *c, stru
  * what the policy has itself is anyway. */
 static int try_known(struct ln_generation *g, struct plan *p) {
   int rc = try_lists(g, NULL, p);
-  for (size_t i = 0; i < g->n_upstreams; i++) {
-    LN_LIST_EACH(l, &g->upstreams[i]->catalogues) {
-      const struct ln_catalogue *c = LN_CONTAINER(l, struct ln_catalogue, link);
+  for (size_t i = 0; i < g->n_servers; i++) {
+    LN_LIST_EACH(l, &g->servers[i]->indexes) {
+      const struct ln_index *c = LN_CONTAINER(l, struct ln_index, link);
       bool tried = false;
       for (size_t k = 0; k < i && !tried; k++) {
-        const struct ln_catalogue *other = beside(g->upstreams[k], c);
+        const struct ln_index *other = index_of_same_client(g->servers[k], c);
         tried = other && same_offer(other, c);
       }
       if (!rc && !tried) rc = try_lists(g, c, p);
@@ -148,15 +148,15 @@ static void tell(struct ln_session *s, const char *method) {
   ln_msg_unref(m);
 }
 
-static bool declares(const struct ln_generation *g, const struct ln_upstream *u) {
-  for (size_t i = 0; i < g->n_upstreams; i++)
-    if (g->upstreams[i] == u) return true;
+static bool declares(const struct ln_generation *g, const struct ln_server *server) {
+  for (size_t i = 0; i < g->n_servers; i++)
+    if (g->servers[i] == server) return true;
   return false;
 }
 
-static struct ln_upstream *namesake(const struct ln_generation *g, const struct ln_upstream *u) {
-  for (size_t i = 0; i < g->n_upstreams; i++)
-    if (strcmp(g->upstreams[i]->conf->name, u->conf->name) == 0) return g->upstreams[i];
+static struct ln_server *namesake(const struct ln_generation *g, const struct ln_server *server) {
+  for (size_t i = 0; i < g->n_servers; i++)
+    if (strcmp(g->servers[i]->conf->name, server->conf->name) == 0) return g->servers[i];
   return NULL;
 }
 
@@ -166,27 +166,27 @@ static void move_subscriptions(struct ln_session *s, struct ln_generation *g,
                                const struct ln_generation *old) {
   LN_LIST_EACH(l, &s->subscriptions) {
     struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
-    if (declares(g, sub->upstream)) continue;
-    struct ln_upstream *now = declares(old, sub->upstream) ? namesake(g, sub->upstream) : NULL;
+    if (declares(g, sub->server)) continue;
+    struct ln_server *now = declares(old, sub->server) ? namesake(g, sub->server) : NULL;
     ln_share_unlisten(sub);
-    sub->upstream = now;
+    sub->server = now;
     if (!now || ln_share_listen(sub)) ln_subscription_free(sub);
   }
 }
 
 /* Servers that are gone: what is under way there brings its bond back if it must. */
-static void drop_bonds(struct ln_session *s, const struct ln_generation *g) {
+static void drop_slots(struct ln_session *s, const struct ln_generation *g) {
   size_t kept = 0;
-  for (size_t i = 0; i < s->n_bonds; i++) {
-    struct ln_bond b = s->bonds[i];
-    if (b.usession || declares(g, b.upstream)) {
-      s->bonds[kept++] = b;
+  for (size_t i = 0; i < s->n_slots; i++) {
+    struct ln_pool_slot b = s->slots[i];
+    if (b.link || declares(g, b.server)) {
+      s->slots[kept++] = b;
       continue;
     }
-    ln_catalogue_unref(b.catalogue);
-    ln_upstream_unref(b.upstream);
+    ln_index_unref(b.index);
+    ln_server_unref(b.server);
   }
-  s->n_bonds = kept;
+  s->n_slots = kept;
 }
 
 static void carry_out(struct plan *p, struct ln_generation *g, const struct ln_generation *old) {
@@ -213,39 +213,39 @@ static void carry_out(struct plan *p, struct ln_generation *g, const struct ln_g
  * index the others share. The rest is told when the server is ready. */
 static void start_new(struct ln_session *s, struct ln_generation *g,
                       const struct ln_generation *old) {
-  for (size_t i = 0; i < g->n_upstreams; i++) {
-    struct ln_upstream *u = g->upstreams[i];
-    if (declares(old, u) || s->state != LN_SESSION_OPEN || !s->offered) continue;
+  for (size_t i = 0; i < g->n_servers; i++) {
+    struct ln_server *server = g->servers[i];
+    if (declares(old, server) || s->state != LN_SESSION_OPEN || !s->offered) continue;
     bool started = false;
-    LN_LIST_EACH(l, &u->usessions) {
-      const struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, link);
-      started |=
-          !us->owner || (us->owner->offered->len == s->offered->len &&
-                         memcmp(us->owner->offered->data, s->offered->data, s->offered->len) == 0);
+    LN_LIST_EACH(l, &server->links) {
+      const struct ln_link *link = LN_CONTAINER(l, struct ln_link, link);
+      started |= !link->owner ||
+                 (link->owner->offered->len == s->offered->len &&
+                  memcmp(link->owner->offered->data, s->offered->data, s->offered->len) == 0);
     }
     const char *why;
-    if (!started && !ln_usession_for(s, u, &why))
-      LN_LOG(g->host->log, WARN, s->id, "server \"%s\": %s", u->conf->name, why);
+    if (!started && !ln_pool_link(s, server, &why))
+      LN_LOG(g->host->log, WARN, s->id, "server \"%s\": %s", server->conf->name, why);
   }
 }
 
 /* What may be declared differently without being another server. */
 static void adopt_declarations(struct ln_generation *g) {
-  for (size_t i = 0; i < g->n_upstreams; i++) {
-    g->upstreams[i]->conf->timeout_ms = g->decls->upstreams[i].timeout_ms;
-    g->upstreams[i]->conf->optional = g->decls->upstreams[i].optional;
+  for (size_t i = 0; i < g->n_servers; i++) {
+    g->servers[i]->conf->timeout_ms = g->decls->servers[i].timeout_ms;
+    g->servers[i]->conf->optional = g->decls->servers[i].optional;
   }
 }
 
 /* A server more or less, and with it the prefixes: what clients and rules call the tools of the
  * others is something else then. */
 static void tell_prefixes(const struct ln_generation *g, const struct ln_generation *old) {
-  for (size_t i = 0; i < g->n_upstreams; i++) {
-    const char *name = g->upstreams[i]->conf->name, *now = g->prefixes[i];
-    for (size_t k = 0; k < old->n_upstreams; k++) {
+  for (size_t i = 0; i < g->n_servers; i++) {
+    const char *name = g->servers[i]->conf->name, *now = g->prefixes[i];
+    for (size_t k = 0; k < old->n_servers; k++) {
       const char *then = old->prefixes[k];
       bool same = then == now || (then && now && strcmp(then, now) == 0);
-      if (same || strcmp(old->upstreams[k]->conf->name, name) != 0) continue;
+      if (same || strcmp(old->servers[k]->conf->name, name) != 0) continue;
       LN_LOG(g->host->log, WARN, name,
              "its tools and prompts are called %s%sNAME from now on, no longer %s%sNAME; `prefix` "
              "says what they are called however many servers there are",
@@ -302,10 +302,10 @@ int ln_host_reload(struct ln_host *h, struct ln_policy *policy, char *why, size_
     start_new(LN_CONTAINER(l, struct plan, link)->session, g, old);
   }
   ln_policy_retire(old->policy);
-  for (size_t i = 0; i < old->n_upstreams; i++)
-    if (!declares(g, old->upstreams[i])) ln_upstream_retire(old->upstreams[i]);
+  for (size_t i = 0; i < old->n_servers; i++)
+    if (!declares(g, old->servers[i])) ln_server_retire(old->servers[i]);
   LN_LIST_EACH(l, &plans) {
-    drop_bonds(LN_CONTAINER(l, struct plan, link)->session, g);
+    drop_slots(LN_CONTAINER(l, struct plan, link)->session, g);
   }
   plans_free(&plans);
   ln_generation_unref(old);

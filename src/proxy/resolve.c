@@ -60,10 +60,10 @@ struct resolve {
 /* A server that is down could have known it. Said of every unknown name alike: it must not tell a
  * hidden one from one that isn't there. Those that there is no room for are left out. */
 static void say_missing(const struct ln_generation *g, struct ln_buf *text) {
-  for (size_t i = 0; i < g->n_upstreams; i++) {
-    const struct ln_upstream *u = g->upstreams[i];
-    if (u->health == LN_UPSTREAM_DOWN)
-      ln_buf_printf(text, "; server \"%s\" is down: %s", u->conf->name, u->last_error);
+  for (size_t i = 0; i < g->n_servers; i++) {
+    const struct ln_server *server = g->servers[i];
+    if (server->health == LN_SERVER_DOWN)
+      ln_buf_printf(text, "; server \"%s\" is down: %s", server->conf->name, server->last_error);
   }
   if (ln_buf_error(text) == LN_ELIMIT) ln_buf_truncate(text, text->len);
 }
@@ -104,7 +104,7 @@ static void resolve_to(struct ln_exchange *x, struct ln_view *v, const struct ln
   struct ln_view *old = x->view;
   x->view = v ? ln_view_ref(v) : NULL;
   x->entry = e;
-  if (e) x->upstream = e->upstream;
+  if (e) x->server = e->server;
   ln_view_unref(old);
 }
 
@@ -130,11 +130,11 @@ static bool may_hide(const struct resolve *r, enum ln_kind kind) {
 static void resolve_unlisted(struct resolve *r) {
   const struct ln_generation *g = r->x->gen;
   bool uri = r->kind == LN_KIND_RESOURCE;
-  bool may = g->n_upstreams == 1 && (uri || !g->prefixes[0]) && !may_hide(r, r->kind) &&
+  bool may = g->n_servers == 1 && (uri || !g->prefixes[0]) && !may_hide(r, r->kind) &&
              !(r->ref && may_hide(r, LN_KIND_TEMPLATE));
   if (may) {
     resolve_to(r->x, NULL, NULL);
-    r->x->upstream = g->upstreams[0];
+    r->x->server = g->servers[0];
   }
   resolve_end(r, may ? NULL : unknown(r, r->kind));
 }
@@ -206,7 +206,7 @@ static bool native_hidden(const struct resolve *r, const struct ln_entry *e, str
 
 /* True when there is nothing to go on with: no list, or called off while lists were fetched. Then
  * nothing may be begun for it any more, nor said of its exchange. */
-static bool fruitless(struct resolve *r, const struct ln_view *v, const char *why) {
+static bool called_off(struct resolve *r, const struct ln_view *v, const char *why) {
   if (r->x->ended || r->x->called_off != r->called_off) why = "Cancelled", v = NULL;
   if (v) return false;
   resolve_end(r, ln_msg_error(-32603, why, LN_STR_NONE));
@@ -231,7 +231,7 @@ static void refuse_costly(struct resolve *r, int rc) {
 
 static void resolve_template(void *arg, struct ln_view *v, const char *why) {
   struct resolve *r = arg;
-  if (fruitless(r, v, why)) return;
+  if (called_off(r, v, why)) return;
   struct uri_forms f;
   const struct ln_entry *visible = NULL, *gone = NULL;
   int rc = forms_of(str_of(r->key), &f) ? LN_OK : LN_ENOMEM;
@@ -256,7 +256,7 @@ static void resolve_template(void *arg, struct ln_view *v, const char *why) {
 
 static void resolve_view(void *arg, struct ln_view *v, const char *why) {
   struct resolve *r = arg;
-  if (fruitless(r, v, why)) return;
+  if (called_off(r, v, why)) return;
   const struct ln_entry *e = ln_view_find(v, str_of(r->key));
   if (e) {
     resolve_to(r->x, v, e);
@@ -307,7 +307,7 @@ void ln_resolve(struct ln_exchange *x, struct ln_msg *msg,
     return;
   }
   if (s.kind == LN_KINDS || !list_needed(g, s.kind)) {
-    if (g->n_upstreams == 1) x->upstream = g->upstreams[0];
+    if (g->n_servers == 1) x->server = g->servers[0];
     found(x, msg, done, arg);
     return;
   }

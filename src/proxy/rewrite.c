@@ -23,7 +23,7 @@ struct find {
 /* Edits of one message, found one by one, in any order. */
 struct work {
   struct ln_session *session;
-  struct ln_upstream *upstream;
+  struct ln_server *server;
   bool uris, ids; /* what may differ */
   bool looking;   /* only for whether there is any URI: LN_EAGAIN when there is */
   uint64_t steps; /* what looking URIs up may still take */
@@ -42,7 +42,7 @@ static bool renames(const struct ln_session *s) {
 static const struct ln_entry *listed(const struct work *w, struct ln_str native) {
   const struct ln_view *v = w->session->views[LN_KIND_RESOURCE];
   const struct ln_entry *e = v ? ln_map_get(&v->by_native, native) : NULL;
-  while (e && e->upstream != w->upstream) e = e->next_native;
+  while (e && e->server != w->server) e = e->next_native;
   return e;
 }
 
@@ -52,11 +52,11 @@ static int by_template(struct work *w, const struct ln_view *v, struct ln_str na
                        struct ln_buf *uri) {
   void *found;
   if (native.n > w->session->host->settings.max_uri_bytes &&
-      ln_templates_near(&v->match.native, w->upstream, native)) {
+      ln_templates_near(&v->match.native, w->server, native)) {
     w->too_long = true;
     return LN_ELIMIT;
   }
-  int rc = ln_templates_find(&v->match.native, w->upstream, native, &w->steps, &found);
+  int rc = ln_templates_find(&v->match.native, w->server, native, &w->steps, &found);
   if (!rc) {
     const struct ln_entry *e = found;
     rc = ln_template_convert(str_of(e->item->key), str_of(e->key), native, uri, &w->steps);
@@ -67,7 +67,7 @@ static int by_template(struct work *w, const struct ln_view *v, struct ln_str na
 /* The same, which the view remembers. One reference to *key; NULL where the URI is the same. */
 static int translated(struct work *w, struct ln_view *v, struct ln_bytes *native,
                       struct ln_bytes **key) {
-  bool again = v->last.native && v->last.upstream == w->upstream &&
+  bool again = v->last.native && v->last.server == w->server &&
                ln_str_eq(str_of(v->last.native), str_of(native));
   if (!again) {
     struct ln_buf uri;
@@ -78,7 +78,7 @@ static int translated(struct work *w, struct ln_view *v, struct ln_bytes *native
     if (rc && rc != LN_ENOTFOUND) return rc;
     ln_bytes_unref(v->last.native);
     ln_bytes_unref(v->last.key);
-    v->last.upstream = w->upstream;
+    v->last.server = w->server;
     v->last.native = ln_bytes_ref(native);
     v->last.key = made;
   }
@@ -140,7 +140,7 @@ static int task_id(struct work *w, struct ln_str value) {
   struct ln_bytes *id =
       w->ids && ln_json_type_of(value) == LN_JSON_STRING ? ln_resolve_key(value) : NULL;
   if (!id) return LN_OK;
-  int rc = renamed(w, value, id, ln_task_name(w->session, w->upstream, str_of(id)));
+  int rc = renamed(w, value, id, ln_task_name(w->session, w->server, str_of(id)));
   ln_bytes_unref(id);
   return rc;
 }
@@ -149,7 +149,7 @@ static int elicitation_id(struct work *w, struct ln_str value) {
   struct ln_bytes *id =
       w->ids && ln_json_type_of(value) == LN_JSON_STRING ? ln_resolve_key(value) : NULL;
   if (!id) return LN_OK;
-  struct ln_bytes *name = ln_elicited_name(w->session, w->upstream, str_of(id));
+  struct ln_bytes *name = ln_elicitation_name(w->session, w->server, str_of(id));
   int rc = renamed(w, value, id, name ? ln_bytes_ref(name) : NULL);
   ln_bytes_unref(id);
   return rc;
@@ -278,8 +278,8 @@ static const struct {
 
 /* --- whole messages --- */
 
-static void begin(struct work *w, struct ln_session *s, struct ln_upstream *u) {
-  *w = (struct work){.session = s, .upstream = u, .uris = renames(s), .steps = LN_MATCH_STEPS};
+static void begin(struct work *w, struct ln_session *s, struct ln_server *server) {
+  *w = (struct work){.session = s, .server = server, .uris = renames(s), .steps = LN_MATCH_STEPS};
   ln_buf_init(&w->text, SIZE_MAX / 2);
 }
 
@@ -302,8 +302,8 @@ static struct ln_msg *refused(const struct work *w, const struct ln_msg *m) {
     snprintf(text, sizeof text,
              "The server's %s has too many URIs that could be of its resource templates", what);
   }
-  LN_LOG_RATIONED(s->host->log, &s->ration, ln_loop_now(s->host->loop), WARN,
-                  w->upstream->conf->name, "its %s was refused: more than %s", what, limit);
+  LN_LOG_RATIONED(s->host->log, &s->ration, ln_loop_now(s->host->loop), WARN, w->server->conf->name,
+                  "its %s was refused: more than %s", what, limit);
   return ln_msg_error(-32603, text, LN_STR_NONE);
 }
 
@@ -324,8 +324,8 @@ static struct ln_msg *finish(struct work *w, const struct ln_msg *m, int rc) {
 }
 
 /* Ids can only differ where there are several servers or clients, or were before a reload. */
-static bool ids_matter(const struct ln_session *s, const struct ln_upstream *u) {
-  return s->gen->n_upstreams > 1 || u->conf->session == LN_SESSION_SHARED ||
+static bool ids_matter(const struct ln_session *s, const struct ln_server *server) {
+  return s->gen->n_servers > 1 || server->conf->session == LN_SHARING_SHARED ||
          !ln_list_empty(&s->tasks);
 }
 
@@ -340,11 +340,12 @@ static int visit_all(struct work *w, const struct ln_msg *m) {
   return rc;
 }
 
-struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_upstream *u, struct ln_msg *msg) {
+struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_server *server,
+                                  struct ln_msg *msg) {
   struct work w;
-  begin(&w, s, u);
+  begin(&w, s, server);
   /* A task that a result names is in the table by now. */
-  w.ids = msg->kind == LN_MSG_RESULT ? !ln_list_empty(&s->tasks) : ids_matter(s, u);
+  w.ids = msg->kind == LN_MSG_RESULT ? !ln_list_empty(&s->tasks) : ids_matter(s, server);
   int rc = w.uris || w.ids ? visit_all(&w, msg) : LN_OK;
   struct ln_msg *out = finish(&w, msg, rc);
   return out ? out : ln_msg_ref(msg);
@@ -354,18 +355,18 @@ struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_upstream *u, s
 
 /* A list that gives the server's URIs other names, of which the session has none yet. LN_KINDS:
  * there is no such. */
-static enum ln_kind unknown_list(const struct ln_exchange *x, const struct ln_upstream *u) {
+static enum ln_kind unknown_list(const struct ln_exchange *x, const struct ln_server *server) {
   static const enum ln_kind kinds[] = {LN_KIND_RESOURCE, LN_KIND_TEMPLATE};
-  const struct ln_catalogue *c = ln_session_catalogue(x->session, u);
-  if (c && !ln_catalogue_offers(c, LN_KIND_RESOURCE)) return LN_KINDS;
+  const struct ln_index *c = ln_session_index(x->session, server);
+  if (c && !ln_index_offers(c, LN_KIND_RESOURCE)) return LN_KINDS;
   for (size_t i = 0; i < LN_COUNT(kinds); i++)
     if (!x->session->views[kinds[i]] && ln_view_needed(x->gen, kinds[i])) return kinds[i];
   return LN_KINDS;
 }
 
 struct prepare {
-  struct ln_exchange *x; /* counted */
-  struct ln_upstream *u; /* counted */
+  struct ln_exchange *x;    /* counted */
+  struct ln_server *server; /* counted */
   ln_reply_fn ready;
   void *arg;
   struct ln_msg *msg; /* counted */
@@ -380,34 +381,34 @@ static void on_list(void *arg, struct ln_view *v, const char *why) {
 }
 
 static void prepare_go(struct prepare *p) {
-  enum ln_kind kind = p->x->ended ? LN_KINDS : unknown_list(p->x, p->u);
+  enum ln_kind kind = p->x->ended ? LN_KINDS : unknown_list(p->x, p->server);
   if (kind != LN_KINDS && !p->tried[kind]) {
     p->tried[kind] = true;
     ln_view_get(p->x->session, kind, p->x, on_list, p);
     return;
   }
-  if (!p->x->ended) p->ready(p->arg, ln_rewrite_message(p->x->session, p->u, p->msg));
+  if (!p->x->ended) p->ready(p->arg, ln_rewrite_message(p->x->session, p->server, p->msg));
   ln_msg_unref(p->msg);
-  ln_upstream_unref(p->u);
+  ln_server_unref(p->server);
   ln_exchange_unref(p->x);
   free(p);
 }
 
-void ln_rewrite(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg *msg, ln_reply_fn ready,
-                void *arg) {
+void ln_rewrite(struct ln_exchange *x, struct ln_server *server, struct ln_msg *msg,
+                ln_reply_fn ready, void *arg) {
   struct work w = {.looking = true};
-  bool waits = unknown_list(x, u) != LN_KINDS && visit_all(&w, msg) == LN_EAGAIN;
+  bool waits = unknown_list(x, server) != LN_KINDS && visit_all(&w, msg) == LN_EAGAIN;
   struct prepare *p = waits ? calloc(1, sizeof *p) : NULL;
   if (!p) {
-    ready(arg, ln_rewrite_message(x->session, u, msg));
+    ready(arg, ln_rewrite_message(x->session, server, msg));
     return;
   }
   ln_exchange_ref(x);
-  *p = (struct prepare){x, ln_upstream_ref(u), ready, arg, ln_msg_ref(msg), {false}};
+  *p = (struct prepare){x, ln_server_ref(server), ready, arg, ln_msg_ref(msg), {false}};
   prepare_go(p);
 }
 
-struct ln_msg *ln_rewrite_answer(struct ln_session *s, struct ln_upstream *u,
+struct ln_msg *ln_rewrite_answer(struct ln_session *s, struct ln_server *server,
                                  struct ln_msg *reply) {
   struct ln_json_item it;
   if (ln_list_empty(&s->tasks) || reply->kind != LN_MSG_RESULT ||
@@ -416,10 +417,10 @@ struct ln_msg *ln_rewrite_answer(struct ln_session *s, struct ln_upstream *u,
       !ln_json_get(it.value, "taskId", &it) || it.type != LN_JSON_STRING)
     return reply;
   struct work w;
-  begin(&w, s, u);
+  begin(&w, s, server);
   struct ln_bytes *shown = ln_resolve_key(it.value);
-  struct ln_tracked *t = shown ? ln_task_shown(s, false, str_of(shown)) : NULL;
-  int rc = t && t->upstream == u ? renamed(&w, it.value, shown, ln_bytes_ref(t->id)) : LN_OK;
+  struct ln_task_entry *t = shown ? ln_task_shown(s, false, str_of(shown)) : NULL;
+  int rc = t && t->server == server ? renamed(&w, it.value, shown, ln_bytes_ref(t->id)) : LN_OK;
   ln_bytes_unref(shown);
   struct ln_msg *out = finish(&w, reply, rc);
   if (!out) return reply;
@@ -435,8 +436,8 @@ bool ln_rewrite_shows(struct ln_str tool) {
          (ln_json_get(m.value, "ui", &it) || ln_json_get(m.value, "ui/resourceUri", &it));
 }
 
-struct ln_msg *ln_rewrite_tools(struct ln_session *s, struct ln_upstream *const *upstreams,
-                                size_t n, struct ln_msg *page) {
+struct ln_msg *ln_rewrite_tools(struct ln_session *s, struct ln_server *const *servers, size_t n,
+                                struct ln_msg *page) {
   static const struct place places[] = {{"_meta", meta}};
   struct work w;
   begin(&w, s, NULL);
@@ -446,10 +447,10 @@ struct ln_msg *ln_rewrite_tools(struct ln_session *s, struct ln_upstream *const 
   struct ln_json_cur cur = ln_json_enter(it.value);
   int rc = LN_OK;
   for (size_t i = 0; i < n && !rc && ln_json_next(&cur, &it); i++) {
-    if (!upstreams[i]) continue;
+    if (!servers[i]) continue;
     /* A share for each: no server's tools cost those of another their names, nor the page. */
-    if (w.upstream != upstreams[i]) w.steps = LN_MATCH_STEPS / s->gen->n_upstreams;
-    w.upstream = upstreams[i];
+    if (w.server != servers[i]) w.steps = LN_MATCH_STEPS / s->gen->n_servers;
+    w.server = servers[i];
     rc = MEMBERS(&w, it.value, places);
     if (rc == LN_ELIMIT) rc = LN_OK;
   }

@@ -11,19 +11,21 @@
  * elicitations, what is to be sampled, what a notification is about. By what the session knows.
  * msg is borrowed, a reference is given: the same one when nothing differs; an ERROR message when
  * there are URIs in it that can't be looked up within the limits. */
-struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_upstream *u, struct ln_msg *msg);
+struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_server *server,
+                                  struct ln_msg *msg);
 /* The same for a message that belongs to x: where it names URIs and the session has no lists yet
  * that would tell what they are to the client, gets those first. ready is called with the message
  * as it is to be seen, its reference, at once or later; not at all when x has ended meanwhile. */
-void ln_rewrite(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg *msg, ln_reply_fn ready,
-                void *arg);
+void ln_rewrite(struct ln_exchange *x, struct ln_server *server, struct ln_msg *msg,
+                ln_reply_fn ready, void *arg);
 /* A client's reply to a server, which may say what task it belongs to: the server's own id goes
  * back. Takes and gives one reference. */
-struct ln_msg *ln_rewrite_answer(struct ln_session *s, struct ln_upstream *u, struct ln_msg *reply);
+struct ln_msg *ln_rewrite_answer(struct ln_session *s, struct ln_server *server,
+                                 struct ln_msg *reply);
 /* A page of a list of tools (a result): the resources that show them, as the client knows them.
  * upstreams: of each item, NULL for the policy's own. Takes and gives one reference. */
-struct ln_msg *ln_rewrite_tools(struct ln_session *s, struct ln_upstream *const *upstreams,
-                                size_t n, struct ln_msg *page);
+struct ln_msg *ln_rewrite_tools(struct ln_session *s, struct ln_server *const *servers, size_t n,
+                                struct ln_msg *page);
 /* True when a tool names the resource that shows it. */
 bool ln_rewrite_shows(struct ln_str tool);
 

@@ -31,34 +31,35 @@ static void fail(ln_reply_fn done, void *arg, int code, const char *text) {
 
 /* --- to a server --- */
 
-void ln_router_send(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg *msg,
+void ln_router_send(struct ln_exchange *x, struct ln_server *server, struct ln_msg *msg,
                     struct ln_str name_at, struct ln_bytes *name_with, ln_reply_fn done,
                     void *arg) {
   const char *why = "out of memory";
   /* A level and subscriptions hold for the session with the server that lasts. */
   bool lasting = x->method->route == LN_ROUTE_SUBSCRIBE || x->method->route == LN_ROUTE_SET_LEVEL;
-  if (msg->task.p && u->conf->session == LN_SESSION_REQUEST && !ln_task_room(x->session, u)) {
+  if (msg->task.p && server->conf->session == LN_SHARING_REQUEST &&
+      !ln_task_room(x->session, server)) {
     fail(done, arg, -32603, "Too many tasks at once: fetch the results of some, or cancel them");
     return;
   }
-  struct ln_usession *us =
-      lasting ? ln_usession_for(x->session, u, &why) : ln_usession_for_request(x->session, u, &why);
-  if (us) {
-    us->tasked = us->single && msg->task.p;
+  struct ln_link *link = lasting ? ln_pool_link(x->session, server, &why)
+                                 : ln_pool_link_for_call(x->session, server, &why);
+  if (link) {
+    link->tasked = link->single && msg->task.p;
     /* From now on what it changes may be this client's doing. */
-    if (us->catalogue && us->catalogue->maker == us) us->catalogue->maker = NULL;
-    if (ln_usession_request(us, msg, name_at, name_with, x, done, arg)) return;
+    if (link->index && link->index->maker == link) link->index->maker = NULL;
+    if (ln_link_request(link, msg, name_at, name_with, x, done, arg)) return;
   }
   char text[LN_WHY_MAX + 128];
-  ln_upstream_blame(u, why, text, sizeof text);
+  ln_server_blame(server, why, text, sizeof text);
   fail(done, arg, -32603, text);
 }
 
 /* With a single server whatever has no better place goes there. */
 static void send_only(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
-  if (x->gen->n_upstreams == 1) {
-    x->upstream = x->gen->upstreams[0];
-    ln_router_send(x, x->upstream, msg, LN_STR_NONE, NULL, done, arg);
+  if (x->gen->n_servers == 1) {
+    x->server = x->gen->servers[0];
+    ln_router_send(x, x->server, msg, LN_STR_NONE, NULL, done, arg);
     return;
   }
   char text[320];
@@ -99,26 +100,26 @@ static struct ln_bytes *native_for(const struct ln_exchange *x, const struct ln_
 }
 
 /* To the server, under the server's own name for it. */
-static void to_server(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg *msg,
+static void to_server(struct ln_exchange *x, struct ln_server *server, struct ln_msg *msg,
                       ln_reply_fn done, void *arg) {
   if (x->method->route == LN_ROUTE_SUBSCRIBE)
-    ln_state_subscribe(x, u, msg, done, arg);
+    ln_state_subscribe(x, server, msg, done, arg);
   else
-    ln_router_send(x, u, msg, LN_STR_NONE, NULL, done, arg);
+    ln_router_send(x, server, msg, LN_STR_NONE, NULL, done, arg);
 }
 
 /* The request to whoever answers it, under the name it has there. */
 static void use_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   const struct ln_entry *e = x->entry;
-  if (!e && !x->upstream) {
+  if (!e && !x->server) {
     fail(done, arg, -32602, "The request doesn't say what it is about");
     return;
   }
   if (!e) {
-    to_server(x, x->upstream, msg, done, arg);
+    to_server(x, x->server, msg, done, arg);
     return;
   }
-  if (!e->upstream) {
+  if (!e->server) {
     if (x->method->route == LN_ROUTE_USE) {
       if (!ln_policy_run_component(x->gen->policy, e->component, str_of(e->key), msg, x, done, arg))
         fail(done, arg, -32603, "Out of memory");
@@ -131,16 +132,16 @@ static void use_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn do
   struct ln_str at = e->native_json ? ln_resolve_subject(x->method, msg).value : LN_STR_NONE;
   struct ln_bytes *with = native_for(x, e, at);
   if (!with) {
-    to_server(x, e->upstream, msg, done, arg);
+    to_server(x, e->server, msg, done, arg);
   } else if (x->method->route == LN_ROUTE_SUBSCRIBE) {
     struct ln_msg *native = ln_msg_edit(msg, &(struct ln_edit){at, str_of(with)}, 1);
     if (native)
-      to_server(x, e->upstream, native, done, arg);
+      to_server(x, e->server, native, done, arg);
     else
       fail(done, arg, -32603, "Out of memory");
     ln_msg_unref(native);
   } else {
-    ln_router_send(x, e->upstream, msg, at, with, done, arg);
+    ln_router_send(x, e->server, msg, at, with, done, arg);
   }
   ln_bytes_unref(with);
 }
@@ -200,9 +201,9 @@ static bool list_unoffered(const struct ln_session *s, enum ln_kind kind) {
   const struct ln_generation *h = s->gen;
   bool own = h->components[kind] || (kind == LN_KIND_RESOURCE && h->components[LN_KIND_TEMPLATE]) ||
              (kind == LN_KIND_TEMPLATE && h->components[LN_KIND_RESOURCE]);
-  for (size_t i = 0; i < h->n_upstreams; i++) {
-    const struct ln_catalogue *c = ln_session_catalogue(s, h->upstreams[i]);
-    own |= !c || ln_catalogue_offers(c, kind);
+  for (size_t i = 0; i < h->n_servers; i++) {
+    const struct ln_index *c = ln_session_index(s, h->servers[i]);
+    own |= !c || ln_index_offers(c, kind);
   }
   return !own;
 }
@@ -228,7 +229,7 @@ static void list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, vo
   if (msg->params.p && ln_json_get(msg->params, "cursor", &cursor))
     list_fresh(l); /* a further page of what the client has seen the beginning of */
   else
-    ln_freshen(x, x->method->kind, list_fresh, l);
+    ln_refresh(x, x->method->kind, list_fresh, l);
 }
 
 /* --- the rest --- */
@@ -248,7 +249,7 @@ static void native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
     case LN_ROUTE_PING: done(arg, ln_msg_result(LN_STR_LIT("{}"))); return;
     case LN_ROUTE_LIST: list(x, msg, done, arg); return;
     case LN_ROUTE_SET_LEVEL:
-      if (x->gen->n_upstreams == 1 || ln_state_some_have(x->session, "logging"))
+      if (x->gen->n_servers == 1 || ln_state_some_have(x->session, "logging"))
         ln_state_set_level(x, msg, done, arg);
       else
         send_only(x, msg, done, arg);
@@ -256,14 +257,14 @@ static void native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
     case LN_ROUTE_TASK: ln_task_route(x, msg, done, arg); return;
     case LN_ROUTE_TASK_LIST: ln_task_list(x, msg, done, arg); return;
     case LN_ROUTE_COMPLETE:
-      if (!ln_state_some_have(x->session, "completions") && x->gen->n_upstreams != 1) {
+      if (!ln_state_some_have(x->session, "completions") && x->gen->n_servers != 1) {
         send_only(x, msg, done, arg);
         return;
       }
       /* fall through */
     case LN_ROUTE_USE:
     case LN_ROUTE_SUBSCRIBE:
-      if (!x->moved && same_subject(x, msg) && (x->entry || x->upstream)) {
+      if (!x->moved && same_subject(x, msg) && (x->entry || x->server)) {
         use(x, msg, done, arg);
       } else {
         x->moved = true;
@@ -283,7 +284,7 @@ static void finished(void *arg, struct ln_msg *reply) {
   if (reply->kind == LN_MSG_RESULT && s->state != LN_SESSION_GONE) {
     const char *flaw = x->method->route == LN_ROUTE_USE ? ln_flaw_of_result(reply->result) : NULL;
     if (flaw)
-      LN_LOG(x->session->host->log, WARN, x->upstream ? x->upstream->conf->name : "policy",
+      LN_LOG(x->session->host->log, WARN, x->server ? x->server->conf->name : "policy",
              "%.*s: %s; official clients refuse the whole result", LN_STR_ARG(x->msg->method),
              flaw);
     if (x->method->route == LN_ROUTE_USE && ln_content_version_lacks(x->session->version))
@@ -302,7 +303,7 @@ static void start(struct ln_exchange *x) {
     case LN_ROUTE_SUBSCRIBE:
     case LN_ROUTE_COMPLETE:
       /* With nobody to complete it there is nothing to look for. */
-      if (x->method->route != LN_ROUTE_COMPLETE || x->gen->n_upstreams == 1 ||
+      if (x->method->route != LN_ROUTE_COMPLETE || x->gen->n_servers == 1 ||
           ln_state_some_have(x->session, "completions")) {
         ln_resolve(x, x->msg, through_hooks, finished, x);
         return;
@@ -365,7 +366,7 @@ static void cancelled_in(struct ln_session *s, struct ln_msg *msg) {
   struct ln_exchange *x = ln_session_find(s, id.value);
   if (!x || x->method->route == LN_ROUTE_INITIALIZE) return;
   LN_LIST_EACH(l, &x->requests) {
-    ln_urequest_cancel(LN_CONTAINER(l, struct ln_urequest, x_link), msg);
+    ln_call_cancel(LN_CONTAINER(l, struct ln_call, x_link), msg);
   }
   ln_exchange_abort(x);
 }
@@ -379,16 +380,16 @@ static void progress_in(struct ln_session *s, struct ln_msg *msg) {
     if (!x->from_server || !x->asker || x->ask_id != token || !x->msg->progress_token.p) continue;
     struct ln_msg *m =
         ln_msg_edit(msg, &(struct ln_edit){msg->progress_token, x->msg->progress_token}, 1);
-    if (m) ln_usession_notify(x->asker, m);
+    if (m) ln_link_notify(x->asker, m);
     ln_msg_unref(m);
     return;
   }
   LN_LIST_EACH(l, &s->tasks) { /* a request that became a task */
-    struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, link);
-    if (!t->of_client || t->over || !t->usession || t->token != token) continue;
+    struct ln_task_entry *t = LN_CONTAINER(l, struct ln_task_entry, in_session);
+    if (!t->of_client || t->over || !t->link || t->token != token) continue;
     struct ln_str asked = str_of(t->asked_token);
     struct ln_msg *m = ln_msg_edit(msg, &(struct ln_edit){msg->progress_token, asked}, 1);
-    if (m) ln_usession_notify(t->usession, m);
+    if (m) ln_link_notify(t->link, m);
     ln_msg_unref(m);
     return;
   }
@@ -397,10 +398,10 @@ static void progress_in(struct ln_session *s, struct ln_msg *msg) {
 /* What a client says of a task that it works at concerns the server that asked for it. */
 static bool task_status_in(struct ln_session *s, struct ln_msg *msg) {
   struct ln_bytes *id = msg->task_id.p ? ln_resolve_key(msg->task_id) : NULL;
-  struct ln_tracked *t = id ? ln_task_shown(s, true, str_of(id)) : NULL;
+  struct ln_task_entry *t = id ? ln_task_shown(s, true, str_of(id)) : NULL;
   ln_bytes_unref(id);
-  if (!t || !t->usession) return false;
-  ln_usession_notify(t->usession, msg);
+  if (!t || !t->link) return false;
+  ln_link_notify(t->link, msg);
   ln_task_told(t, msg);
   return true;
 }
@@ -409,9 +410,9 @@ static void initialized_in(struct ln_session *s, struct ln_msg *msg) {
   if (s->state != LN_SESSION_INITIALIZED) return;
   s->state = LN_SESSION_OPEN;
   LN_LIST_EACH(l, &s->own) {
-    struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, owner_link);
-    if (us->state != LN_US_READY || us->initialized_sent) continue;
-    ln_usession_client_open(us, msg);
+    struct ln_link *link = LN_CONTAINER(l, struct ln_link, owner_link);
+    if (link->state != LN_LINK_READY || link->initialized_sent) continue;
+    ln_link_client_initialized(link, msg);
     l_next = s->own.next; /* what it sent may have brought others to their end */
   }
   ln_session_set_general(s, s->general); /* what waited for this goes out */
@@ -428,10 +429,10 @@ static void notification_native(struct ln_exchange *x, struct ln_msg *msg, ln_re
       if (task_status_in(s, msg)) break;
       /* fall through */
     default:
-      if (x->method->route != LN_ROUTE_BROADCAST && s->gen->n_upstreams != 1) break;
+      if (x->method->route != LN_ROUTE_BROADCAST && s->gen->n_servers != 1) break;
       LN_LIST_EACH(l, &s->own) {
-        struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, owner_link);
-        if (us->initialized_sent) ln_usession_notify(us, msg);
+        struct ln_link *link = LN_CONTAINER(l, struct ln_link, owner_link);
+        if (link->initialized_sent) ln_link_notify(link, msg);
       }
   }
   done(arg, NULL);
@@ -512,10 +513,10 @@ void ln_router_request(struct ln_session *s, struct ln_msg *msg, struct ln_excha
   start(x);
 }
 
-void ln_router_stalled(struct ln_usession *us, bool stalled) {
-  if (us->stalled == stalled) return;
-  us->stalled = stalled;
-  struct ln_session *s = us->owner;
+void ln_router_stalled(struct ln_link *link, bool stalled) {
+  if (link->stalled == stalled) return;
+  link->stalled = stalled;
+  struct ln_session *s = link->owner;
   if (!s) return;
   s->stalled += stalled ? 1 : (unsigned)-1;
   if (s->on_stall && (s->stalled == 0 || (stalled && s->stalled == 1)))

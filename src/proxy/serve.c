@@ -126,7 +126,7 @@ static void reload(void *arg) {
     LN_LOG(h->log, ERROR, "reload", "the old policy stays in force: %s", why);
   else
     LN_LOG(h->log, INFO, "reload", "a new policy is in force: %zu server(s), %zu handler(s)",
-           h->gen->n_upstreams, h->gen->decls->n_hooks);
+           h->gen->n_servers, h->gen->decls->n_hooks);
   free(wrong);
   watch_loop(h);
   watch_files(s, &read);

@@ -84,10 +84,10 @@ void ln_session_unref(struct ln_session *s) {
   LN_ASSERT(s->state == LN_SESSION_GONE);
   ln_generation_unref(s->gen);
   ln_msg_unref(s->hello);
-  ln_msg_unref(s->hello_up);
+  ln_msg_unref(s->server_init_request);
   ln_bytes_unref(s->offered);
   ln_bytes_unref(s->headers);
-  free(s->bonds);
+  free(s->slots);
   free(s);
 }
 
@@ -147,18 +147,18 @@ void ln_session_end(struct ln_session *s) {
     ln_share_level_changed(s->host);
   }
   ln_task_session_ends(s);
-  ln_elicited_free_all(s);
+  ln_elicitation_free_all(s);
   ln_sink_unref(s->general);
   s->general = NULL;
   /* Each end may bring others about. */
   while (!ln_list_empty(&s->own))
-    ln_usession_close(LN_CONTAINER(s->own.next, struct ln_usession, owner_link),
-                      "the client's session has ended");
-  for (size_t i = 0; i < s->n_bonds; i++) {
-    ln_catalogue_unref(s->bonds[i].catalogue);
-    ln_upstream_unref(s->bonds[i].upstream);
+    ln_link_close(LN_CONTAINER(s->own.next, struct ln_link, owner_link),
+                  "the client's session has ended");
+  for (size_t i = 0; i < s->n_slots; i++) {
+    ln_index_unref(s->slots[i].index);
+    ln_server_unref(s->slots[i].server);
   }
-  s->n_bonds = 0;
+  s->n_slots = 0;
   for (int k = 0; k < LN_KINDS; k++) {
     ln_view_unref(s->views[k]);
     s->views[k] = NULL;
@@ -175,58 +175,58 @@ void ln_session_end(struct ln_session *s) {
 
 /* --- servers --- */
 
-static struct ln_bond *bond_find(const struct ln_session *s, const struct ln_upstream *u) {
-  for (size_t i = 0; i < s->n_bonds; i++)
-    if (s->bonds[i].upstream == u) return &s->bonds[i];
+static struct ln_pool_slot *slot_find(const struct ln_session *s, const struct ln_server *server) {
+  for (size_t i = 0; i < s->n_slots; i++)
+    if (s->slots[i].server == server) return &s->slots[i];
   return NULL;
 }
 
 /* NULL: out of memory, or the session is over and would never give it up again. */
-static struct ln_bond *bond_get(struct ln_session *s, struct ln_upstream *u) {
-  struct ln_bond *b = bond_find(s, u);
+static struct ln_pool_slot *slot_get(struct ln_session *s, struct ln_server *server) {
+  struct ln_pool_slot *b = slot_find(s, server);
   if (b || s->state == LN_SESSION_GONE) return b;
-  struct ln_bond *grown = realloc(s->bonds, (s->n_bonds + 1) * sizeof *grown);
+  struct ln_pool_slot *grown = realloc(s->slots, (s->n_slots + 1) * sizeof *grown);
   if (!grown) return NULL;
-  s->bonds = grown;
-  b = &grown[s->n_bonds++];
-  *b = (struct ln_bond){.upstream = ln_upstream_ref(u)};
+  s->slots = grown;
+  b = &grown[s->n_slots++];
+  *b = (struct ln_pool_slot){.server = ln_server_ref(server)};
   return b;
 }
 
-struct ln_usession *ln_session_usession(const struct ln_session *s, const struct ln_upstream *u) {
-  struct ln_bond *b = bond_find(s, u);
-  return b ? b->usession : NULL;
+struct ln_link *ln_session_link(const struct ln_session *s, const struct ln_server *server) {
+  struct ln_pool_slot *b = slot_find(s, server);
+  return b ? b->link : NULL;
 }
 
-struct ln_catalogue *ln_session_catalogue(const struct ln_session *s, const struct ln_upstream *u) {
-  struct ln_bond *b = bond_find(s, u);
-  return b ? b->catalogue : NULL;
+struct ln_index *ln_session_index(const struct ln_session *s, const struct ln_server *server) {
+  struct ln_pool_slot *b = slot_find(s, server);
+  return b ? b->index : NULL;
 }
 
-int ln_session_set_usession(struct ln_session *s, struct ln_upstream *u, struct ln_usession *us) {
-  struct ln_bond *b = us ? bond_get(s, u) : bond_find(s, u);
-  if (b) b->usession = us;
-  return b || !us ? LN_OK : LN_ENOMEM;
+int ln_session_set_link(struct ln_session *s, struct ln_server *server, struct ln_link *link) {
+  struct ln_pool_slot *b = link ? slot_get(s, server) : slot_find(s, server);
+  if (b) b->link = link;
+  return b || !link ? LN_OK : LN_ENOMEM;
 }
 
-void ln_session_lost(struct ln_session *s, const struct ln_usession *us) {
-  struct ln_bond *b = bond_find(s, us->upstream);
-  if (b && b->usession == us) b->lost = true;
+void ln_session_lost(struct ln_session *s, const struct ln_link *link) {
+  struct ln_pool_slot *b = slot_find(s, link->server);
+  if (b && b->link == link) b->lost = true;
 }
 
-bool ln_session_found(struct ln_session *s, const struct ln_upstream *u) {
-  struct ln_bond *b = bond_find(s, u);
+bool ln_session_found(struct ln_session *s, const struct ln_server *server) {
+  struct ln_pool_slot *b = slot_find(s, server);
   bool lost = b && b->lost;
   if (b) b->lost = false;
   return lost;
 }
 
-int ln_session_set_catalogue(struct ln_session *s, struct ln_upstream *u, struct ln_catalogue *c) {
-  struct ln_bond *b = bond_get(s, u);
+int ln_session_set_index(struct ln_session *s, struct ln_server *server, struct ln_index *c) {
+  struct ln_pool_slot *b = slot_get(s, server);
   if (!b) return LN_ENOMEM;
-  if (c) ln_catalogue_ref(c);
-  ln_catalogue_unref(b->catalogue);
-  b->catalogue = c;
+  if (c) ln_index_ref(c);
+  ln_index_unref(b->index);
+  b->index = c;
   return LN_OK;
 }
 
@@ -234,7 +234,7 @@ int ln_session_set_catalogue(struct ln_session *s, struct ln_upstream *u, struct
 
 void ln_session_throttle(struct ln_session *s) {
   LN_LIST_EACH(l, &s->own) {
-    ln_usession_pause(LN_CONTAINER(l, struct ln_usession, owner_link), s->clogged > 0);
+    ln_link_pause(LN_CONTAINER(l, struct ln_link, owner_link), s->clogged > 0);
   }
 }
 
@@ -422,7 +422,7 @@ void ln_session_answer(struct ln_session *s, struct ln_msg *response) {
   if (a) ask_end(a, ln_msg_ref(response));
 }
 
-int ln_session_subscribed(struct ln_session *s, struct ln_upstream *u, struct ln_msg *msg,
+int ln_session_subscribed(struct ln_session *s, struct ln_server *server, struct ln_msg *msg,
                           bool subscribed) {
   if (s->state == LN_SESSION_GONE || !msg->uri.p) return LN_OK;
   struct ln_bytes *key = ln_resolve_key(msg->uri);
@@ -432,7 +432,7 @@ int ln_session_subscribed(struct ln_session *s, struct ln_upstream *u, struct ln
   LN_LIST_EACH(l, &s->subscriptions) {
     struct ln_subscription *old = LN_CONTAINER(l, struct ln_subscription, link);
     n++;
-    if (old->upstream == u && old->key->len == key->len &&
+    if (old->server == server && old->key->len == key->len &&
         memcmp(old->key->data, key->data, key->len) == 0)
       sub = old;
   }
@@ -448,7 +448,7 @@ int ln_session_subscribed(struct ln_session *s, struct ln_upstream *u, struct ln
   }
   if (sub && subscribed && !sub->session) {
     *sub = (struct ln_subscription){
-        .session = s, .upstream = u, .key = ln_bytes_ref(key), .msg = ln_msg_ref(msg)};
+        .session = s, .server = server, .key = ln_bytes_ref(key), .msg = ln_msg_ref(msg)};
     ln_list_init(&sub->topic_link);
     ln_list_push(&s->subscriptions, &sub->link);
     rc = ln_share_listen(sub);

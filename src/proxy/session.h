@@ -11,8 +11,8 @@
 #include "proxy/host.h"
 #include "rpc/out.h"
 
-struct ln_catalogue;
-struct ln_usession;
+struct ln_index;
+struct ln_link;
 
 /* --- sinks --- */
 
@@ -81,14 +81,14 @@ struct ln_session {
   size_t n_waiting, waiting_bytes;
   unsigned clogged; /* sinks that said LN_EFULL and have not drained */
 
-  struct ln_msg *hello_up; /* the initialize request that its servers get; counted */
-  struct ln_list own;      /* its upstream sessions, by owner_link */
-  struct ln_bond *bonds;   /* one per server it has to do with */
-  size_t n_bonds;
+  struct ln_msg *server_init_request; /* the initialize request that its servers get; counted */
+  struct ln_list own;                 /* its upstream sessions, by owner_link */
+  struct ln_pool_slot *slots;         /* one per server it has to do with */
+  size_t n_slots;
   struct ln_view *views[LN_KINDS]; /* counted, or NULL */
-  struct ln_list tasks;            /* struct ln_tracked (task.h), of either side */
+  struct ln_list tasks;            /* struct ln_task_entry (task.h), of either side */
   size_t n_tasks;
-  struct ln_list elicited; /* struct ln_elicited (elicited.h) */
+  struct ln_list elicited; /* struct ln_elicitation (elicited.h) */
 
   void (*on_end)(struct ln_session *s, void *arg); /* the front's: the session is over */
   void (*on_stall)(struct ln_session *s,
@@ -102,28 +102,28 @@ struct ln_session {
 };
 
 /* A session and a server. */
-struct ln_bond {
+struct ln_pool_slot {
   bool lost; /* its session with the server ended by itself: another one may list other things */
-  struct ln_upstream *upstream;   /* counted */
-  struct ln_usession *usession;   /* the current one of the session's own, or NULL */
-  struct ln_catalogue *catalogue; /* counted, or NULL */
+  struct ln_server *server; /* counted */
+  struct ln_link *link;     /* the current one of the session's own, or NULL */
+  struct ln_index *index;   /* counted, or NULL */
 };
 /* What the session has of a server; NULL: nothing. */
-struct ln_usession *ln_session_usession(const struct ln_session *s, const struct ln_upstream *u);
-struct ln_catalogue *ln_session_catalogue(const struct ln_session *s, const struct ln_upstream *u);
-/* usession: NULL takes it away. The catalogue is counted by the call. LN_ENOMEM. */
-int ln_session_set_usession(struct ln_session *s, struct ln_upstream *u, struct ln_usession *us);
+struct ln_link *ln_session_link(const struct ln_session *s, const struct ln_server *server);
+struct ln_index *ln_session_index(const struct ln_session *s, const struct ln_server *server);
+/* link: NULL takes it away. The index is counted by the call. LN_ENOMEM. */
+int ln_session_set_link(struct ln_session *s, struct ln_server *server, struct ln_link *link);
 /* us, the session's own, ends by itself; and whether one has since this was asked last. */
-void ln_session_lost(struct ln_session *s, const struct ln_usession *us);
-bool ln_session_found(struct ln_session *s, const struct ln_upstream *u);
-int ln_session_set_catalogue(struct ln_session *s, struct ln_upstream *u, struct ln_catalogue *c);
+void ln_session_lost(struct ln_session *s, const struct ln_link *link);
+bool ln_session_found(struct ln_session *s, const struct ln_server *server);
+int ln_session_set_index(struct ln_session *s, struct ln_server *server, struct ln_index *c);
 
 /* A resource the client listens to. */
 struct ln_subscription {
   struct ln_list link;
   struct ln_list topic_link; /* of a shared server: in share.c */
   struct ln_session *session;
-  struct ln_upstream *upstream;
+  struct ln_server *server;
   struct ln_bytes *key; /* the server's own URI, unescaped */
   struct ln_msg *msg;   /* counted: resources/subscribe as the server gets it */
 };
@@ -159,7 +159,7 @@ void ln_session_ask_withdraw(struct ln_session *s, int64_t id, struct ln_msg *re
 void ln_session_answer(struct ln_session *s, struct ln_msg *response);
 /* Notes that the client subscribed (or not any more) with this request to the server. LN_ENOMEM,
  * LN_ELIMIT: it is not noted. */
-int ln_session_subscribed(struct ln_session *s, struct ln_upstream *u, struct ln_msg *msg,
+int ln_session_subscribed(struct ln_session *s, struct ln_server *server, struct ln_msg *msg,
                           bool subscribed) LN_CHECK;
 void ln_subscription_free(struct ln_subscription *sub);
 /* The level of the log that it wants; -1: none. Servers are not told. */
@@ -188,12 +188,12 @@ struct ln_exchange {
   /* What it is about, once resolved. */
   struct ln_view *view; /* counted; keeps entry alive */
   const struct ln_entry *entry;
-  struct ln_upstream *upstream;
+  struct ln_server *server;
 
-  struct ln_list requests; /* struct ln_urequest under way for it */
+  struct ln_list requests; /* struct ln_call under way for it */
   struct ln_list chain;    /* struct ln_chain: the policy's hooks it goes through */
   bool from_server;
-  struct ln_usession *asker; /* from a server: who asked; NULL when it has gone */
+  struct ln_link *asker; /* from a server: who asked; NULL when it has gone */
   struct ln_list asker_link;
   int64_t ask_id;
   struct ln_exchange *cause; /* counted: the client's exchange a server's message is related to */

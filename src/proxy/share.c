@@ -13,18 +13,18 @@ enum { UNTOLD = -1, OFF = 0, ON = 1 };
 
 /* A thing that the server is told: the level, or whether anybody listens to a resource. */
 struct topic {
-  struct ln_upstream *upstream;
-  struct ln_bytes *key;        /* a resource's URI, unescaped; NULL: the level */
-  struct ln_bytes *normal;     /* its normal form */
-  struct ln_list listeners;    /* struct ln_subscription, by topic_link */
-  struct ln_list waiters;      /* struct waiter, in the order they came */
-  int told;                    /* a level, ON or OFF; UNTOLD: it has its own */
-  int telling;                 /* what the request under way says */
-  bool busy;                   /* such a request is under way, or a reply is being given */
-  bool starting;               /* it is being made … */
-  struct ln_msg *early;        /* … and has been answered */
-  struct ln_urequest *request; /* the one under way … */
-  struct ln_usession *through; /* … and whom it was made to; compared, never followed */
+  struct ln_server *server;
+  struct ln_bytes *key;     /* a resource's URI, unescaped; NULL: the level */
+  struct ln_bytes *normal;  /* its normal form */
+  struct ln_list listeners; /* struct ln_subscription, by topic_link */
+  struct ln_list waiters;   /* struct waiter, in the order they came */
+  int told;                 /* a level, ON or OFF; UNTOLD: it has its own */
+  int telling;              /* what the request under way says */
+  bool busy;                /* such a request is under way, or a reply is being given */
+  bool starting;            /* it is being made … */
+  struct ln_msg *early;     /* … and has been answered */
+  struct ln_call *request;  /* the one under way … */
+  struct ln_link *through;  /* … and whom it was made to; compared, never followed */
 };
 
 struct waiter {
@@ -40,52 +40,53 @@ struct waiter {
 
 struct ln_share {
   struct topic level;
-  struct ln_map resources;   /* struct topic, by key */
-  size_t under_way;          /* requests to the server */
-  struct ln_usession *knows; /* the session that has been told; compared, never followed */
+  struct ln_map resources; /* struct topic, by key */
+  size_t under_way;        /* requests to the server */
+  struct ln_link *knows;   /* the session that has been told; compared, never followed */
 };
 
 static struct ln_str str_of(const struct ln_bytes *b) {
   return b ? (struct ln_str){b->data, b->len} : LN_STR_NONE;
 }
 
-static bool shared(const struct ln_upstream *u) {
-  return u->conf->session == LN_SESSION_SHARED;
+static bool shared(const struct ln_server *server) {
+  return server->conf->session == LN_SHARING_SHARED;
 }
 
 /* --- life --- */
 
-static void topic_init(struct topic *t, struct ln_upstream *u, int told) {
-  t->upstream = u;
+static void topic_init(struct topic *t, struct ln_server *server, int told) {
+  t->server = server;
   t->told = told;
   ln_list_init(&t->listeners);
   ln_list_init(&t->waiters);
 }
 
-static struct ln_share *share_of(struct ln_upstream *u) {
-  if (u->share) return u->share;
+static struct ln_share *share_of(struct ln_server *server) {
+  if (server->share) return server->share;
   struct ln_share *sh = calloc(1, sizeof *sh);
   if (!sh) return NULL;
-  topic_init(&sh->level, u, UNTOLD);
+  topic_init(&sh->level, server, UNTOLD);
   ln_map_init(&sh->resources);
-  return u->share = sh;
+  return server->share = sh;
 }
 
 static void topic_free(struct topic *t) {
   while (ln_list_shift(&t->listeners)) continue;
-  ln_map_remove(&t->upstream->share->resources, str_of(t->key));
+  ln_map_remove(&t->server->share->resources, str_of(t->key));
   ln_bytes_unref(t->key);
   ln_bytes_unref(t->normal);
   free(t);
 }
 
-void ln_share_free(struct ln_upstream *u) {
+void ln_share_free(struct ln_server *server) {
   struct ln_map_slot *slot;
-  if (!u->share) return;
-  for (size_t i = 0; i = 0, ln_map_next(&u->share->resources, &i, &slot);) topic_free(slot->value);
-  ln_map_deinit(&u->share->resources);
-  free(u->share);
-  u->share = NULL;
+  if (!server->share) return;
+  for (size_t i = 0; i = 0, ln_map_next(&server->share->resources, &i, &slot);)
+    topic_free(slot->value);
+  ln_map_deinit(&server->share->resources);
+  free(server->share);
+  server->share = NULL;
 }
 
 static struct ln_bytes *normal_of(struct ln_str uri) {
@@ -96,11 +97,11 @@ static struct ln_bytes *normal_of(struct ln_str uri) {
   return out;
 }
 
-static struct topic *topic_of(struct ln_upstream *u, struct ln_bytes *key) {
-  struct ln_share *sh = share_of(u);
+static struct topic *topic_of(struct ln_server *server, struct ln_bytes *key) {
+  struct ln_share *sh = share_of(server);
   struct topic *t = sh ? ln_map_get(&sh->resources, str_of(key)) : NULL;
   if (t || !sh || !(t = calloc(1, sizeof *t))) return t;
-  topic_init(t, u, OFF);
+  topic_init(t, server, OFF);
   t->key = ln_bytes_ref(key);
   t->normal = normal_of(str_of(key));
   if (t->normal && !ln_map_put(&sh->resources, str_of(t->key), t)) return t;
@@ -159,7 +160,7 @@ static bool others_listen(const struct topic *t, const struct ln_session *s) {
 
 /* What is right once w has what it waits for. */
 static int wanted(const struct topic *t, const struct waiter *w) {
-  if (!t->key) return most_verbose(t->upstream->host);
+  if (!t->key) return most_verbose(t->server->host);
   if (w && w->value == ON) return ON;
   return others_listen(t, w ? w->x->session : NULL) ? ON : OFF;
 }
@@ -190,12 +191,12 @@ static void refuse_all(struct topic *t) {
 
 /* The request has been answered; it was the first waiter's if that is marked so. */
 static void take(struct topic *t, struct ln_msg *reply) {
-  struct ln_upstream *u = t->upstream;
+  struct ln_server *server = t->server;
   struct waiter *w = first(t);
   t->busy = false;
   t->request = NULL;
-  u->share->under_way--;
-  bool done = reply->kind == LN_MSG_RESULT, there = t->through == u->share->knows;
+  server->share->under_way--;
+  bool done = reply->kind == LN_MSG_RESULT, there = t->through == server->share->knows;
   if (!there) {
     /* A session that is no more: the one after it has heard nothing. */
     t->told = t->key ? OFF : UNTOLD;
@@ -206,7 +207,7 @@ static void take(struct topic *t, struct ln_msg *reply) {
     refuse_all(t);
   }
   while ((w = first(t)) && w->sent)
-    settle(t, w, ln_rewrite_message(w->x->session, u, reply)); /* it knows the URI */
+    settle(t, w, ln_rewrite_message(w->x->session, server, reply)); /* it knows the URI */
   ln_msg_unref(reply);
 }
 
@@ -224,18 +225,20 @@ static void replied(void *arg, struct ln_msg *reply) {
 
 /* False: it can't be, and w (if any) has been told why. */
 static bool tell(struct topic *t, int value, struct waiter *w) {
-  struct ln_usession *us = t->upstream->shared;
+  struct ln_link *link = t->server->shared;
   const char *why = "out of memory";
-  if (!us && w) us = ln_usession_for(w->x->session, t->upstream, &why);
-  struct ln_msg *m = !us ? NULL : w && w->value == value ? ln_msg_ref(w->msg) : words_for(t, value);
+  if (!link && w) link = ln_pool_link(w->x->session, t->server, &why);
+  struct ln_msg *m = !link                    ? NULL
+                     : w && w->value == value ? ln_msg_ref(w->msg)
+                                              : words_for(t, value);
   if (m) {
     t->telling = value;
-    t->through = us;
+    t->through = link;
     t->busy = true;
-    t->upstream->share->under_way++;
+    t->server->share->under_way++;
     if (w) w->sent = true;
     t->starting = true;
-    t->request = ln_usession_request(us, m, LN_STR_NONE, NULL, NULL, replied, t);
+    t->request = ln_link_request(link, m, LN_STR_NONE, NULL, NULL, replied, t);
     bool ok = t->request != NULL;
     t->starting = false;
     ln_msg_unref(m);
@@ -244,11 +247,11 @@ static bool tell(struct topic *t, int value, struct waiter *w) {
     if (early) take(t, early);
     if (ok) return true;
     t->busy = false;
-    t->upstream->share->under_way--;
+    t->server->share->under_way--;
   }
   if (w) {
     char text[LN_WHY_MAX + 128];
-    ln_upstream_blame(t->upstream, why, text, sizeof text);
+    ln_server_blame(t->server, why, text, sizeof text);
     settle(t, w, ln_msg_error(-32603, text, LN_STR_NONE));
   }
   return false;
@@ -256,7 +259,7 @@ static bool tell(struct topic *t, int value, struct waiter *w) {
 
 /* Brings the server to know what is wanted, those who wait first. */
 static void pump(struct topic *t) {
-  struct ln_upstream *u = ln_upstream_ref(t->upstream);
+  struct ln_server *server = ln_server_ref(t->server);
   struct waiter *w;
   int want;
   while (!t->busy && (prune(t), w = first(t))) {
@@ -267,17 +270,17 @@ static void pump(struct topic *t) {
       (void)tell(t, want, w);
   }
   want = t->busy ? t->told : wanted(t, NULL);
-  bool ready = u->shared && u->share->knows == u->shared;
+  bool ready = server->shared && server->share->knows == server->shared;
   if (want != t->told && want != UNTOLD && ready && !tell(t, want, NULL)) t->told = want;
   if (t->key && !t->busy && ln_list_empty(&t->listeners) && (t->told == OFF || !ready))
     topic_free(t);
-  ln_upstream_unref(u);
+  ln_server_unref(server);
 }
 
 /* --- from clients --- */
 
 /* The server is being asked for nobody: whoever wanted it has been called off. */
-static bool forsaken(const struct topic *t) {
+static bool abandoned(const struct topic *t) {
   LN_LIST_EACH(l, &t->waiters) {
     if (!LN_CONTAINER(l, struct waiter, link)->x->ended) return false;
   }
@@ -285,25 +288,25 @@ static bool forsaken(const struct topic *t) {
 }
 
 /* Who asks and calls off, asks and calls off, gets no more memory for it than one session may. */
-static bool overrun(const struct ln_upstream *u) {
-  const struct ln_share *sh = u->share;
-  size_t max = u->host->settings.max_in_flight, n = 0;
+static bool overrun(const struct ln_server *server) {
+  const struct ln_share *sh = server->share;
+  size_t max = server->host->settings.max_in_flight, n = 0;
   struct ln_map_slot *slot;
   if (!sh || sh->under_way < max) return false;
-  for (size_t i = 0; ln_map_next(&sh->resources, &i, &slot);) n += forsaken(slot->value);
+  for (size_t i = 0; ln_map_next(&sh->resources, &i, &slot);) n += abandoned(slot->value);
   return n >= max;
 }
 
-void ln_share_request(struct ln_upstream *u, struct ln_exchange *x, struct ln_msg *msg,
+void ln_share_request(struct ln_server *server, struct ln_exchange *x, struct ln_msg *msg,
                       ln_reply_fn done, void *arg) {
   bool level = x->method->route == LN_ROUTE_SET_LEVEL;
-  if (!level && overrun(u)) {
+  if (!level && overrun(server)) {
     done(arg, ln_msg_error(-32603, "Too many requests at once", LN_STR_NONE));
     return;
   }
   struct ln_bytes *key = level || !msg->uri.p ? NULL : ln_resolve_key(msg->uri);
-  struct topic *t = level         ? (share_of(u) ? &u->share->level : NULL)
-                    : key != NULL ? topic_of(u, key)
+  struct topic *t = level         ? (share_of(server) ? &server->share->level : NULL)
+                    : key != NULL ? topic_of(server, key)
                                   : NULL;
   ln_bytes_unref(key);
   struct waiter *w = t ? calloc(1, sizeof *w) : NULL;
@@ -322,15 +325,15 @@ void ln_share_request(struct ln_upstream *u, struct ln_exchange *x, struct ln_ms
 }
 
 void ln_share_level_changed(struct ln_host *h) {
-  LN_LIST_EACH(l, &h->upstreams) {
-    struct ln_upstream *u = LN_CONTAINER(l, struct ln_upstream, link);
-    if (u->share) pump(&u->share->level);
+  LN_LIST_EACH(l, &h->servers) {
+    struct ln_server *server = LN_CONTAINER(l, struct ln_server, link);
+    if (server->share) pump(&server->share->level);
   }
 }
 
 int ln_share_listen(struct ln_subscription *sub) {
-  if (!shared(sub->upstream)) return LN_OK;
-  struct topic *t = topic_of(sub->upstream, sub->key);
+  if (!shared(sub->server)) return LN_OK;
+  struct topic *t = topic_of(sub->server, sub->key);
   if (!t) return LN_ENOMEM;
   ln_list_push(&t->listeners, &sub->topic_link);
   return LN_OK;
@@ -339,7 +342,7 @@ int ln_share_listen(struct ln_subscription *sub) {
 void ln_share_unlisten(struct ln_subscription *sub) {
   if (ln_list_empty(&sub->topic_link)) return;
   ln_list_remove(&sub->topic_link);
-  struct ln_share *sh = sub->upstream->share;
+  struct ln_share *sh = sub->server->share;
   struct topic *t = sh ? ln_map_get(&sh->resources, str_of(sub->key)) : NULL;
   if (t) pump(t);
 }
@@ -356,17 +359,17 @@ static struct topic **all_topics(struct ln_share *sh, size_t *n) {
   return list;
 }
 
-void ln_share_ready(struct ln_usession *us) {
-  struct ln_share *sh = share_of(us->upstream);
+void ln_share_ready(struct ln_link *link) {
+  struct ln_share *sh = share_of(link->server);
   struct ln_json_item it;
   size_t n = 0;
   if (!sh) return;
-  sh->knows = us;
+  sh->knows = link;
   struct topic **list = all_topics(sh, &n);
-  bool logs = ln_capability(us->catalogue->capabilities, "logging", &it);
+  bool logs = ln_capability(link->index->capabilities, "logging", &it);
   for (size_t i = 0; i < n; i++) {
     struct topic *t = list[i];
-    if (t->request && t->request->usession == us) t->through = us; /* it came from another */
+    if (t->request && t->request->link == link) t->through = link; /* it came from another */
     if (t->key || logs) pump(t);
   }
   free(list);
@@ -374,24 +377,24 @@ void ln_share_ready(struct ln_usession *us) {
 
 /* Its request is to us, and nobody will wait for it any more. (One that is being taken to another
  * session by itself has no id.) */
-static bool strands(const struct topic *t, const struct ln_usession *us) {
-  const struct ln_urequest *r = t->request;
-  return r && r->usession == us && !(r->retried && !r->id);
+static bool strands(const struct topic *t, const struct ln_link *link) {
+  const struct ln_call *r = t->request;
+  return r && r->link == link && !(r->retried && !r->id);
 }
 
-static struct topic *stranded(struct ln_share *sh, const struct ln_usession *us) {
+static struct topic *stranded(struct ln_share *sh, const struct ln_link *link) {
   struct ln_map_slot *slot;
-  if (strands(&sh->level, us)) return &sh->level;
+  if (strands(&sh->level, link)) return &sh->level;
   for (size_t i = 0; ln_map_next(&sh->resources, &i, &slot);)
-    if (strands(slot->value, us)) return slot->value;
+    if (strands(slot->value, link)) return slot->value;
   return NULL;
 }
 
 static void withdraw(struct topic *t) {
-  struct ln_urequest *r = t->request;
+  struct ln_call *r = t->request;
   t->request = NULL;
-  t->upstream->share->under_way--;
-  ln_urequest_drop(r, NULL);
+  t->server->share->under_way--;
+  ln_call_drop(r, NULL);
   t->busy = false;
   struct waiter *w = first(t);
   if (!w || !w->sent) return;
@@ -402,8 +405,8 @@ static void withdraw(struct topic *t) {
     w->retried = true;
 }
 
-void ln_share_lost(struct ln_usession *us) {
-  struct ln_share *sh = us->upstream->share;
+void ln_share_lost(struct ln_link *link) {
+  struct ln_share *sh = link->server->share;
   struct ln_map_slot *slot;
   struct topic *t;
   if (!sh) return;
@@ -412,7 +415,7 @@ void ln_share_lost(struct ln_usession *us) {
   for (size_t i = 0; ln_map_next(&sh->resources, &i, &slot);)
     ((struct topic *)slot->value)->told = OFF;
   /* Looked for anew each time: a reply may do anything. */
-  while ((t = stranded(sh, us))) {
+  while ((t = stranded(sh, link))) {
     withdraw(t);
     pump(t);
   }
@@ -429,9 +432,9 @@ static int by_address(const void *a, const void *b) {
   return *x < *y ? -1 : *x > *y;
 }
 
-void ln_share_updated(struct ln_usession *us, struct ln_str uri,
+void ln_share_updated(struct ln_link *link, struct ln_str uri,
                       void (*fn)(void *arg, struct ln_session *s), void *arg) {
-  struct ln_share *sh = us->upstream->share;
+  struct ln_share *sh = link->server->share;
   struct ln_bytes *normal = sh ? normal_of(uri) : NULL;
   struct ln_buf list; /* of sessions, each counted */
   ln_buf_init(&list, SIZE_MAX / 2);

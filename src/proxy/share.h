@@ -16,7 +16,7 @@
  * already), resources/subscribe or unsubscribe (msg has the server's own URI; a success is to be
  * noted by ln_session_subscribed). done is called at once or later, unless x ends before. The reply
  * is the server's where it was asked, under its own names. */
-void ln_share_request(struct ln_upstream *u, struct ln_exchange *x, struct ln_msg *msg,
+void ln_share_request(struct ln_server *server, struct ln_exchange *x, struct ln_msg *msg,
                       ln_reply_fn done, void *arg);
 /* Sessions' levels are others than before; told to every shared server. */
 void ln_share_level_changed(struct ln_host *h);
@@ -25,13 +25,13 @@ void ln_share_level_changed(struct ln_host *h);
 int ln_share_listen(struct ln_subscription *sub) LN_CHECK;
 void ln_share_unlisten(struct ln_subscription *sub);
 /* The shared session is ready to be told, or is no more. */
-void ln_share_ready(struct ln_usession *us);
-void ln_share_lost(struct ln_usession *us);
+void ln_share_ready(struct ln_link *link);
+void ln_share_lost(struct ln_link *link);
 /* Calls fn for each session that listens to the resource (the server's own URI, unescaped) or to
  * one that it is a part of, once. */
-void ln_share_updated(struct ln_usession *us, struct ln_str uri,
+void ln_share_updated(struct ln_link *link, struct ln_str uri,
                       void (*fn)(void *arg, struct ln_session *s), void *arg);
 /* With its upstream. */
-void ln_share_free(struct ln_upstream *u);
+void ln_share_free(struct ln_server *server);
 
 #endif

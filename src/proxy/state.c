@@ -17,10 +17,11 @@ static void fail(ln_reply_fn done, void *arg, int code, const char *text) {
  * again to one that starts later. Owned by the exchange. */
 static void subscribed(void *arg, struct ln_msg *reply) {
   struct ln_chain *c = arg;
-  struct ln_upstream *u = c->x->upstream;
+  struct ln_server *server = c->x->server;
   bool on = ln_str_is(c->msg->method, "resources/subscribe");
-  int rc = reply->kind == LN_MSG_RESULT ? ln_session_subscribed(c->x->session, u, c->msg, on) : 0;
-  if (rc && u->conf->session == LN_SESSION_SHARED) {
+  int rc =
+      reply->kind == LN_MSG_RESULT ? ln_session_subscribed(c->x->session, server, c->msg, on) : 0;
+  if (rc && server->conf->session == LN_SHARING_SHARED) {
     ln_msg_unref(reply);
     reply = ln_msg_error(-32603, rc == LN_ELIMIT ? "Too many subscriptions" : "Out of memory",
                          LN_STR_NONE);
@@ -31,7 +32,7 @@ static void subscribed(void *arg, struct ln_msg *reply) {
   c->done(c->arg, reply);
 }
 
-void ln_state_subscribe(struct ln_exchange *x, struct ln_upstream *u, struct ln_msg *msg,
+void ln_state_subscribe(struct ln_exchange *x, struct ln_server *server, struct ln_msg *msg,
                         ln_reply_fn done, void *arg) {
   struct ln_chain *c = calloc(1, sizeof *c);
   if (!c) {
@@ -40,11 +41,11 @@ void ln_state_subscribe(struct ln_exchange *x, struct ln_upstream *u, struct ln_
   }
   *c = (struct ln_chain){.x = x, .msg = ln_msg_ref(msg), .done = done, .arg = arg};
   ln_list_push(&x->chain, &c->link);
-  x->upstream = u;
-  if (u->conf->session == LN_SESSION_SHARED && msg->uri.p)
-    ln_share_request(u, x, msg, subscribed, c);
+  x->server = server;
+  if (server->conf->session == LN_SHARING_SHARED && msg->uri.p)
+    ln_share_request(server, x, msg, subscribed, c);
   else
-    ln_router_send(x, u, msg, LN_STR_NONE, NULL, subscribed, c);
+    ln_router_send(x, server, msg, LN_STR_NONE, NULL, subscribed, c);
 }
 
 /* --- the level of the log --- */
@@ -52,8 +53,8 @@ void ln_state_subscribe(struct ln_exchange *x, struct ln_upstream *u, struct ln_
 bool ln_state_some_have(const struct ln_session *s, const char *capability) {
   struct ln_json_item it;
   bool any = false;
-  for (size_t i = 0; i < s->gen->n_upstreams; i++) {
-    const struct ln_catalogue *c = ln_session_catalogue(s, s->gen->upstreams[i]);
+  for (size_t i = 0; i < s->gen->n_servers; i++) {
+    const struct ln_index *c = ln_session_index(s, s->gen->servers[i]);
     any |= !c || ln_capability(c->capabilities, capability, &it);
   }
   return any;
@@ -102,36 +103,36 @@ static void spread_level(struct fan *f, struct ln_msg *msg, bool alone) {
   struct ln_exchange *x = f->c.x;
   struct ln_json_item logging;
   LN_LIST_EACH(l, &x->session->own) {
-    struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, owner_link);
-    bool lasting = alone && !us->single;
-    if (!lasting && (us->state != LN_US_READY ||
-                     !ln_capability(us->catalogue->capabilities, "logging", &logging)))
+    struct ln_link *link = LN_CONTAINER(l, struct ln_link, owner_link);
+    bool lasting = alone && !link->single;
+    if (!lasting && (link->state != LN_LINK_READY ||
+                     !ln_capability(link->index->capabilities, "logging", &logging)))
       continue;
     f->pending++;
-    if (!ln_usession_request(us, msg, LN_STR_NONE, NULL, x, fan_reply, f)) f->pending--;
+    if (!ln_link_request(link, msg, LN_STR_NONE, NULL, x, fan_reply, f)) f->pending--;
   }
-  for (size_t i = 0; i < x->gen->n_upstreams; i++) {
-    struct ln_upstream *u = x->gen->upstreams[i];
-    const struct ln_usession *us = u->shared;
-    if (!us || (!alone && (us->state != LN_US_READY ||
-                           !ln_capability(us->catalogue->capabilities, "logging", &logging))))
+  for (size_t i = 0; i < x->gen->n_servers; i++) {
+    struct ln_server *server = x->gen->servers[i];
+    const struct ln_link *link = server->shared;
+    if (!link || (!alone && (link->state != LN_LINK_READY ||
+                             !ln_capability(link->index->capabilities, "logging", &logging))))
       continue;
     f->pending++;
-    ln_share_request(u, x, msg, fan_reply, f);
+    ln_share_request(server, x, msg, fan_reply, f);
   }
 }
 
 void ln_state_set_level(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   struct ln_session *s = x->session;
-  bool alone = x->gen->n_upstreams == 1;
-  struct ln_upstream *only = alone ? x->gen->upstreams[0] : NULL;
+  bool alone = x->gen->n_servers == 1;
+  struct ln_server *only = alone ? x->gen->servers[0] : NULL;
   int level = ln_level_of(msg->params);
-  if (level < 0 && (!alone || only->conf->session == LN_SESSION_SHARED)) {
+  if (level < 0 && (!alone || only->conf->session == LN_SHARING_SHARED)) {
     fail(done, arg, -32602, "Unknown log level");
     return;
   }
   const char *why;
-  if (alone && !ln_usession_for(s, only, &why)) {
+  if (alone && !ln_pool_link(s, only, &why)) {
     ln_router_send(x, only, msg, LN_STR_NONE, NULL, done, arg); /* which says why */
     return;
   }
@@ -148,7 +149,7 @@ void ln_state_set_level(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn d
   *f = (struct fan){.c = {.x = x, .done = level_set, .arg = v}, .pending = 1};
   ln_list_push(&x->chain, &v->c.link);
   ln_list_push(&x->chain, &f->c.link);
-  if (alone) x->upstream = only;
+  if (alone) x->server = only;
   ln_session_set_level(s, level);
   spread_level(f, msg, alone);
   fan_reply(f, ln_msg_result(LN_STR_LIT("{}")));

@@ -18,12 +18,12 @@ static struct ln_str str_of(const struct ln_bytes *b) {
   return (struct ln_str){b->data, b->len};
 }
 
-void ln_task_free(struct ln_tracked *t) {
+void ln_task_free(struct ln_task_entry *t) {
   ln_timer_stop(&t->expiry);
-  ln_list_remove(&t->link);
-  ln_list_remove(&t->us_link);
+  ln_list_remove(&t->in_session);
+  ln_list_remove(&t->in_link);
   t->session->n_tasks--;
-  ln_upstream_unref(t->upstream);
+  ln_server_unref(t->server);
   ln_bytes_unref(t->id);
   ln_bytes_unref(t->shown);
   ln_bytes_unref(t->asked_token);
@@ -31,27 +31,27 @@ void ln_task_free(struct ln_tracked *t) {
 }
 
 static void on_expiry(struct ln_timer *timer) {
-  struct ln_tracked *t = LN_CONTAINER(timer, struct ln_tracked, expiry);
-  struct ln_usession *us = t->usession;
+  struct ln_task_entry *t = LN_CONTAINER(timer, struct ln_task_entry, expiry);
+  struct ln_link *link = t->link;
   ln_task_free(t);
-  if (us) ln_usession_rest(us);
+  if (link) ln_link_close_if_idle(link);
 }
 
 /* Room for one more: what is over goes first. */
 static void make_room(struct ln_session *s) {
   if (s->n_tasks < MAX_TASKS) return;
-  struct ln_tracked *victim = LN_CONTAINER(s->tasks.next, struct ln_tracked, link);
+  struct ln_task_entry *victim = LN_CONTAINER(s->tasks.next, struct ln_task_entry, in_session);
   LN_LIST_EACH(l, &s->tasks) {
-    struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, link);
+    struct ln_task_entry *t = LN_CONTAINER(l, struct ln_task_entry, in_session);
     if (t->over && !victim->over) victim = t;
   }
   ln_task_free(victim);
 }
 
-static struct ln_tracked *track(struct ln_session *s, struct ln_usession *us, bool of_client,
-                                struct ln_bytes *id) {
-  struct ln_tracked *t = calloc(1, sizeof *t);
-  struct ln_bytes *shown = of_client ? ln_bytes_ref(id) : ln_task_name(s, us->upstream, str_of(id));
+static struct ln_task_entry *track(struct ln_session *s, struct ln_link *link, bool of_client,
+                                   struct ln_bytes *id) {
+  struct ln_task_entry *t = calloc(1, sizeof *t);
+  struct ln_bytes *shown = of_client ? ln_bytes_ref(id) : ln_task_name(s, link->server, str_of(id));
   if (!t || !shown) {
     free(t);
     ln_bytes_unref(shown);
@@ -59,21 +59,21 @@ static struct ln_tracked *track(struct ln_session *s, struct ln_usession *us, bo
   }
   make_room(s);
   t->session = s;
-  t->upstream = ln_upstream_ref(us->upstream);
-  t->usession = us;
+  t->server = ln_server_ref(link->server);
+  t->link = link;
   t->of_client = of_client;
   t->id = ln_bytes_ref(id);
   t->shown = shown;
   t->progress = -DBL_MAX;
   ln_timer_init(&t->expiry);
-  ln_list_push(&s->tasks, &t->link);
-  ln_list_push(&us->tasks, &t->us_link);
+  ln_list_push(&s->tasks, &t->in_session);
+  ln_list_push(&link->tasks, &t->in_link);
   s->n_tasks++;
   return t;
 }
 
 /* What a Task object says of it. */
-static void update(struct ln_tracked *t, struct ln_str task) {
+static void update(struct ln_task_entry *t, struct ln_str task) {
   static const char *const terminal[] = {"completed", "failed", "cancelled"};
   struct ln_json_item it;
   int64_t ttl;
@@ -94,12 +94,12 @@ static struct ln_bytes *id_of(struct ln_str task) {
 }
 
 /* Notes the task that a reply made out of a request. */
-static void made(struct ln_session *s, struct ln_usession *us, bool of_client,
+static void made(struct ln_session *s, struct ln_link *link, bool of_client,
                  const struct ln_msg *request, int64_t token, const struct ln_msg *reply) {
   struct ln_json_item task;
   if (!ln_json_get(reply->result, "task", &task)) return;
   struct ln_bytes *id = id_of(task.value);
-  struct ln_tracked *t = id ? track(s, us, of_client, id) : NULL;
+  struct ln_task_entry *t = id ? track(s, link, of_client, id) : NULL;
   ln_bytes_unref(id);
   if (!t) return;
   if (request->progress_token.p && token) {
@@ -109,20 +109,20 @@ static void made(struct ln_session *s, struct ln_usession *us, bool of_client,
   update(t, task.value);
 }
 
-void ln_task_replied(struct ln_urequest *r, const struct ln_msg *reply) {
+void ln_task_replied(struct ln_call *r, const struct ln_msg *reply) {
   struct ln_exchange *x = r->x;
   /* The error of a task that failed is its result. */
   bool failed = reply->kind == LN_MSG_ERROR && r->answered &&
-                ln_str_is(r->msg->method, "tasks/result") && r->usession->single;
+                ln_str_is(r->msg->method, "tasks/result") && r->link->single;
   if ((reply->kind != LN_MSG_RESULT && !failed) || !x || x->session->state == LN_SESSION_GONE ||
-      r->usession->state == LN_US_CLOSING)
+      r->link->state == LN_LINK_CLOSING)
     return;
   if (r->msg->task_id.p && !r->msg->task.p) {
     struct ln_bytes *shown = ln_resolve_key(r->msg->task_id);
-    struct ln_tracked *t = shown ? ln_task_shown(x->session, false, str_of(shown)) : NULL;
+    struct ln_task_entry *t = shown ? ln_task_shown(x->session, false, str_of(shown)) : NULL;
     /* One made before this process was: known from now on. */
     struct ln_bytes *id = t || !shown || failed ? NULL : id_of(reply->result);
-    if (id) t = track(x->session, r->usession, false, id);
+    if (id) t = track(x->session, r->link, false, id);
     ln_bytes_unref(id);
     ln_bytes_unref(shown);
     if (!t) return;
@@ -131,11 +131,11 @@ void ln_task_replied(struct ln_urequest *r, const struct ln_msg *reply) {
     else
       update(t, reply->result);
     /* A server's session of its own has done its work. */
-    if (r->usession->single && !ln_str_is(r->msg->method, "tasks/get")) ln_task_free(t);
+    if (r->link->single && !ln_str_is(r->msg->method, "tasks/get")) ln_task_free(t);
   } else if (r->msg->task.p) {
     double so_far = x->progress;
-    made(x->session, r->usession, false, r->msg, r->id, reply);
-    struct ln_tracked *t = ln_task_by_token(&r->usession->tasks, r->id);
+    made(x->session, r->link, false, r->msg, r->id, reply);
+    struct ln_task_entry *t = ln_task_by_token(&r->link->tasks, r->id);
     if (t) t->progress = so_far;
   }
 }
@@ -145,58 +145,59 @@ void ln_task_answered(struct ln_exchange *x, int64_t token, const struct ln_msg 
     made(x->session, x->asker, true, x->msg, token, reply);
 }
 
-void ln_task_told(struct ln_tracked *t, const struct ln_msg *msg) {
+void ln_task_told(struct ln_task_entry *t, const struct ln_msg *msg) {
   update(t, msg->params);
 }
 
 /* --- finding --- */
 
-struct ln_tracked *ln_task_shown(const struct ln_session *s, bool of_client, struct ln_str shown) {
+struct ln_task_entry *ln_task_shown(const struct ln_session *s, bool of_client,
+                                    struct ln_str shown) {
   LN_LIST_EACH(l, &s->tasks) {
-    struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, link);
+    struct ln_task_entry *t = LN_CONTAINER(l, struct ln_task_entry, in_session);
     if (t->of_client == of_client && ln_str_eq(str_of(t->shown), shown)) return t;
   }
   return NULL;
 }
 
-struct ln_tracked *ln_task_native(const struct ln_session *s, const struct ln_upstream *u,
-                                  struct ln_str id) {
+struct ln_task_entry *ln_task_native(const struct ln_session *s, const struct ln_server *server,
+                                     struct ln_str id) {
   if (s) {
     LN_LIST_EACH(l, &s->tasks) {
-      struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, link);
-      if (!t->of_client && t->upstream == u && ln_str_eq(str_of(t->id), id)) return t;
+      struct ln_task_entry *t = LN_CONTAINER(l, struct ln_task_entry, in_session);
+      if (!t->of_client && t->server == server && ln_str_eq(str_of(t->id), id)) return t;
     }
     return NULL;
   }
-  struct ln_tracked *t = NULL;
-  LN_LIST_EACH(l, &u->host->sessions) {
-    if (!t) t = ln_task_native(LN_CONTAINER(l, struct ln_session, link), u, id);
+  struct ln_task_entry *t = NULL;
+  LN_LIST_EACH(l, &server->host->sessions) {
+    if (!t) t = ln_task_native(LN_CONTAINER(l, struct ln_session, link), server, id);
   }
   return t;
 }
 
-struct ln_tracked *ln_task_related(const struct ln_usession *us, const struct ln_msg *msg) {
+struct ln_task_entry *ln_task_related(const struct ln_link *link, const struct ln_msg *msg) {
   struct ln_bytes *id = msg->related_task.p ? id_of(msg->related_task) : NULL;
-  struct ln_tracked *t = id ? ln_task_native(us->owner, us->upstream, str_of(id)) : NULL;
+  struct ln_task_entry *t = id ? ln_task_native(link->owner, link->server, str_of(id)) : NULL;
   ln_bytes_unref(id);
   return t;
 }
 
-struct ln_tracked *ln_task_by_token(const struct ln_list *tasks, int64_t token) {
+struct ln_task_entry *ln_task_by_token(const struct ln_list *tasks, int64_t token) {
   if (!token) return NULL; /* what tasks have that were asked for without one */
   LN_LIST_EACH(l, tasks) {
-    struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, us_link);
+    struct ln_task_entry *t = LN_CONTAINER(l, struct ln_task_entry, in_link);
     if (!t->of_client && t->token == token) return t;
   }
   return NULL;
 }
 
-struct ln_bytes *ln_task_name(const struct ln_session *s, const struct ln_upstream *u,
+struct ln_bytes *ln_task_name(const struct ln_session *s, const struct ln_server *server,
                               struct ln_str id) {
-  struct ln_tracked *t = ln_task_native(s, u, id);
+  struct ln_task_entry *t = ln_task_native(s, server, id);
   if (t) return ln_bytes_ref(t->shown);
-  if (s->gen->n_upstreams < 2) return ln_bytes_copy(id.p, id.n);
-  struct ln_str name = ln_str_c(u->conf->name);
+  if (s->gen->n_servers < 2) return ln_bytes_copy(id.p, id.n);
+  struct ln_str name = ln_str_c(server->conf->name);
   struct ln_bytes *b = ln_bytes_new(name.n + 1 + id.n);
   if (!b) return NULL;
   memcpy(b->data, name.p, name.n);
@@ -205,55 +206,55 @@ struct ln_bytes *ln_task_name(const struct ln_session *s, const struct ln_upstre
   return b;
 }
 
-struct ln_upstream *ln_task_owner(const struct ln_session *s, struct ln_str shown,
-                                  struct ln_str *id) {
+struct ln_server *ln_task_owner(const struct ln_session *s, struct ln_str shown,
+                                struct ln_str *id) {
   const struct ln_generation *g = s->gen;
   *id = shown;
-  struct ln_upstream *u = NULL;
-  if (g->n_upstreams == 1) {
-    u = g->upstreams[0];
+  struct ln_server *server = NULL;
+  if (g->n_servers == 1) {
+    server = g->servers[0];
   } else {
     const char *colon = memchr(shown.p, ':', shown.n);
     struct ln_str name = {shown.p, colon ? (size_t)(colon - shown.p) : 0};
-    for (size_t i = 0; colon && !u && i < g->n_upstreams; i++)
-      if (ln_str_is(name, g->upstreams[i]->conf->name)) u = g->upstreams[i];
-    if (u) *id = (struct ln_str){colon + 1, shown.n - name.n - 1};
+    for (size_t i = 0; colon && !server && i < g->n_servers; i++)
+      if (ln_str_is(name, g->servers[i]->conf->name)) server = g->servers[i];
+    if (server) *id = (struct ln_str){colon + 1, shown.n - name.n - 1};
   }
   /* In a session that many share, only what the table knows for this one's. */
-  return u && u->conf->session != LN_SESSION_SHARED ? u : NULL;
+  return server && server->conf->session != LN_SHARING_SHARED ? server : NULL;
 }
 
 /* --- ends --- */
 
-bool ln_task_room(struct ln_session *s, const struct ln_upstream *u) {
+bool ln_task_room(struct ln_session *s, const struct ln_server *server) {
   size_t n = 0;
-  struct ln_tracked *done = NULL;
+  struct ln_task_entry *done = NULL;
   LN_LIST_EACH(l, &s->own) {
-    const struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, owner_link);
-    if (us->upstream != u || !us->single || !us->tasked) continue;
+    const struct ln_link *link = LN_CONTAINER(l, struct ln_link, owner_link);
+    if (link->server != server || !link->single || !link->tasked) continue;
     n++;
-    if (!done && !ln_list_empty(&us->tasks) && !ln_usession_busy(us))
-      done = LN_CONTAINER(us->tasks.next, struct ln_tracked, us_link);
+    if (!done && !ln_list_empty(&link->tasks) && !ln_link_busy(link))
+      done = LN_CONTAINER(link->tasks.next, struct ln_task_entry, in_link);
     if (done && !done->over) done = NULL;
   }
   if (n < MAX_KEPT) return true;
   if (!done) return false;
-  struct ln_usession *us = done->usession;
+  struct ln_link *link = done->link;
   ln_task_free(done);
-  ln_usession_rest(us);
+  ln_link_close_if_idle(link);
   return true;
 }
 
-bool ln_task_wanted(const struct ln_usession *us, const struct ln_msg *msg) {
+bool ln_task_wanted(const struct ln_link *link, const struct ln_msg *msg) {
   struct ln_json_item it;
-  return msg->task.p && us->catalogue && ln_capability(us->catalogue->capabilities, "tasks", &it) &&
+  return msg->task.p && link->index && ln_capability(link->index->capabilities, "tasks", &it) &&
          ln_capability(it.value, "requests", &it);
 }
 
-void ln_task_orphaned(struct ln_usession *us, const struct ln_msg *reply) {
+void ln_task_orphaned(struct ln_link *link, const struct ln_msg *reply) {
   struct ln_json_item task, id;
   if (reply->kind != LN_MSG_RESULT || !ln_json_get(reply->result, "task", &task) ||
-      !ln_json_get(task.value, "taskId", &id) || us->state != LN_US_READY)
+      !ln_json_get(task.value, "taskId", &id) || link->state != LN_LINK_READY)
     return;
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
@@ -261,21 +262,21 @@ void ln_task_orphaned(struct ln_usession *us, const struct ln_msg *reply) {
   if (!ln_buf_append_c(&b, "{\"taskId\":") && !ln_buf_append_str(&b, id.value) &&
       !ln_buf_append_c(&b, "}"))
     m = ln_msg_request("tasks/cancel", ln_buf_str(&b));
-  if (m) ln_usession_request(us, m, LN_STR_NONE, NULL, NULL, ln_reply_ignore, NULL);
+  if (m) ln_link_request(link, m, LN_STR_NONE, NULL, NULL, ln_reply_ignore, NULL);
   ln_msg_unref(m);
   ln_buf_deinit(&b);
 }
 
 void ln_task_session_ends(struct ln_session *s) {
-  LN_LIST_EACH(l, &s->tasks) ln_task_free(LN_CONTAINER(l, struct ln_tracked, link));
+  LN_LIST_EACH(l, &s->tasks) ln_task_free(LN_CONTAINER(l, struct ln_task_entry, in_session));
 }
 
-void ln_task_usession_ends(struct ln_usession *us) {
-  LN_LIST_EACH(l, &us->tasks) {
-    struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, us_link);
-    ln_list_remove(&t->us_link);
-    t->usession = NULL;
+void ln_task_link_ends(struct ln_link *link) {
+  LN_LIST_EACH(l, &link->tasks) {
+    struct ln_task_entry *t = LN_CONTAINER(l, struct ln_task_entry, in_link);
+    ln_list_remove(&t->in_link);
+    t->link = NULL;
     t->token = 0;
-    if (t->of_client || us->single) ln_task_free(t);
+    if (t->of_client || link->single) ln_task_free(t);
   }
 }

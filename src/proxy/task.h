@@ -11,12 +11,12 @@
 
 #include "proxy/upstream.h"
 
-struct ln_tracked {
-  struct ln_list link;          /* in session->tasks */
-  struct ln_list us_link;       /* in usession->tasks */
+struct ln_task_entry {
+  struct ln_list in_session;    /* in session->tasks */
+  struct ln_list in_link;       /* in link->tasks */
   struct ln_session *session;   /* not counted: its end is ours */
-  struct ln_upstream *upstream; /* counted */
-  struct ln_usession *usession; /* NULL: has gone */
+  struct ln_server *server;     /* counted */
+  struct ln_link *link;         /* NULL: has gone */
   bool of_client;               /* the client works at it, for the server */
   bool over;                    /* completed, failed or cancelled: no more progress */
   struct ln_bytes *id;          /* its maker's, unescaped */
@@ -29,41 +29,41 @@ struct ln_tracked {
 
 /* A server's reply has come to a request: notes the task that it made, and what a reply about a
  * task says of it. Before the reply is rewritten. */
-void ln_task_replied(struct ln_urequest *r, const struct ln_msg *reply);
+void ln_task_replied(struct ln_call *r, const struct ln_msg *reply);
 /* A client's reply to a server's request; token: what the request's progress token was to the
  * client. */
 void ln_task_answered(struct ln_exchange *x, int64_t token, const struct ln_msg *reply);
 /* A notifications/tasks/status of either side. */
-void ln_task_told(struct ln_tracked *t, const struct ln_msg *msg);
+void ln_task_told(struct ln_task_entry *t, const struct ln_msg *msg);
 /* Both find by unescaped ids, NULL when nothing is known of it: by the name for the asking side …
  */
-struct ln_tracked *ln_task_shown(const struct ln_session *s, bool of_client, struct ln_str shown);
+struct ln_task_entry *ln_task_shown(const struct ln_session *s, bool of_client,
+                                    struct ln_str shown);
 /* … and a server's by its own. u: whose. s: NULL for any session of a shared one. */
-struct ln_tracked *ln_task_native(const struct ln_session *s, const struct ln_upstream *u,
-                                  struct ln_str id);
+struct ln_task_entry *ln_task_native(const struct ln_session *s, const struct ln_server *server,
+                                     struct ln_str id);
 /* The task that a message of the server is related to by its _meta, or NULL. */
-struct ln_tracked *ln_task_related(const struct ln_usession *us, const struct ln_msg *msg);
+struct ln_task_entry *ln_task_related(const struct ln_link *link, const struct ln_msg *msg);
 /* The one whose progress is told under this token of ours. */
-struct ln_tracked *ln_task_by_token(const struct ln_list *tasks_of_usession, int64_t token);
+struct ln_task_entry *ln_task_by_token(const struct ln_list *tasks_of_link, int64_t token);
 /* The client's name for a server's task, unescaped, one reference. NULL: out of memory. */
-struct ln_bytes *ln_task_name(const struct ln_session *s, const struct ln_upstream *u,
+struct ln_bytes *ln_task_name(const struct ln_session *s, const struct ln_server *server,
                               struct ln_str id);
 /* The server that a client's id names, and its own id in *id, when the table doesn't know it. NULL:
  * none. */
-struct ln_upstream *ln_task_owner(const struct ln_session *s, struct ln_str shown,
-                                  struct ln_str *id);
+struct ln_server *ln_task_owner(const struct ln_session *s, struct ln_str shown, struct ln_str *id);
 /* In mode "request" a task keeps the session that it was made in until its result is fetched, it is
  * called off or its time is over. False: the client has as many of those as it may; of tasks that
  * are over the first makes room. */
-bool ln_task_room(struct ln_session *s, const struct ln_upstream *u);
+bool ln_task_room(struct ln_session *s, const struct ln_server *server);
 /* The server would make a task of this request: it is called off by tasks/cancel alone. */
-bool ln_task_wanted(const struct ln_usession *us, const struct ln_msg *msg);
+bool ln_task_wanted(const struct ln_link *link, const struct ln_msg *msg);
 /* Nobody wants what this reply says was begun: asks the server to end it. */
-void ln_task_orphaned(struct ln_usession *us, const struct ln_msg *reply);
+void ln_task_orphaned(struct ln_link *link, const struct ln_msg *reply);
 /* The session, or the session with the server, is over. */
 void ln_task_session_ends(struct ln_session *s);
-void ln_task_usession_ends(struct ln_usession *us);
-void ln_task_free(struct ln_tracked *t);
+void ln_task_link_ends(struct ln_link *link);
+void ln_task_free(struct ln_task_entry *t);
 
 /* --- routing: tasks/get, tasks/result, tasks/cancel, tasks/list --- */
 
@@ -71,11 +71,11 @@ void ln_task_free(struct ln_tracked *t);
 void ln_task_route(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg);
 void ln_task_list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg);
 /* Why a server may not ask the client about this task; NULL: it may. */
-const char *ln_task_refusal(const struct ln_session *s, const struct ln_usession *us,
+const char *ln_task_refusal(const struct ln_session *s, const struct ln_link *link,
                             const struct ln_msg *msg);
 /* A client's reply to a server's tasks/list without what is of other servers. Takes and gives a
  * reference. */
-struct ln_msg *ln_task_own_only(const struct ln_session *s, const struct ln_upstream *u,
+struct ln_msg *ln_task_own_only(const struct ln_session *s, const struct ln_server *server,
                                 struct ln_msg *reply);
 
 #endif

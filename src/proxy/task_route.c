@@ -21,8 +21,8 @@ static void no_method(ln_reply_fn done, void *arg, const struct ln_msg *msg) {
 }
 
 /* The server has said that it can be asked for lists (or anything at all) of tasks. */
-static bool offers(const struct ln_session *s, const struct ln_upstream *u, const char *what) {
-  const struct ln_catalogue *c = ln_session_catalogue(s, u);
+static bool offers(const struct ln_session *s, const struct ln_server *server, const char *what) {
+  const struct ln_index *c = ln_session_index(s, server);
   struct ln_json_item it;
   return c && ln_capability(c->capabilities, "tasks", &it) &&
          (!what || ln_capability(it.value, what, &it));
@@ -30,13 +30,13 @@ static bool offers(const struct ln_session *s, const struct ln_upstream *u, cons
 
 static bool some_offer(const struct ln_session *s) {
   bool any = false;
-  for (size_t i = 0; i < s->gen->n_upstreams; i++) any |= offers(s, s->gen->upstreams[i], NULL);
+  for (size_t i = 0; i < s->gen->n_servers; i++) any |= offers(s, s->gen->servers[i], NULL);
   return any;
 }
 
-static bool declared(const struct ln_generation *g, const struct ln_upstream *u) {
-  for (size_t i = 0; i < g->n_upstreams; i++)
-    if (g->upstreams[i] == u) return true;
+static bool declared(const struct ln_generation *g, const struct ln_server *server) {
+  for (size_t i = 0; i < g->n_servers; i++)
+    if (g->servers[i] == server) return true;
   return false;
 }
 
@@ -52,14 +52,14 @@ static struct ln_bytes *native_json(struct ln_str shown, struct ln_str id) {
   return out;
 }
 
-static void to_server(struct ln_exchange *x, struct ln_msg *msg, struct ln_usession *us,
+static void to_server(struct ln_exchange *x, struct ln_msg *msg, struct ln_link *link,
                       struct ln_bytes *native, ln_reply_fn done, void *arg) {
   const char *why = "out of memory";
-  if (!us) us = ln_usession_for_request(x->session, x->upstream, &why);
-  if (us && ln_usession_request(us, msg, native ? msg->task_id : LN_STR_NONE, native, x, done, arg))
+  if (!link) link = ln_pool_link_for_call(x->session, x->server, &why);
+  if (link && ln_link_request(link, msg, native ? msg->task_id : LN_STR_NONE, native, x, done, arg))
     return;
   char text[LN_WHY_MAX + 128];
-  ln_upstream_blame(x->upstream, why, text, sizeof text);
+  ln_server_blame(x->server, why, text, sizeof text);
   fail(done, arg, -32603, text);
 }
 
@@ -72,14 +72,14 @@ void ln_task_route(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
     return;
   }
   struct ln_str id;
-  struct ln_tracked *t = ln_task_shown(s, false, str_of(key));
-  if (t && !declared(x->gen, t->upstream)) t = NULL;
-  x->upstream = t ? t->upstream : ln_task_owner(s, str_of(key), &id);
-  if (x->upstream) {
+  struct ln_task_entry *t = ln_task_shown(s, false, str_of(key));
+  if (t && !declared(x->gen, t->server)) t = NULL;
+  x->server = t ? t->server : ln_task_owner(s, str_of(key), &id);
+  if (x->server) {
     struct ln_bytes *native = native_json(str_of(key), t ? str_of(t->id) : id);
-    to_server(x, msg, t ? t->usession : NULL, native, done, arg);
+    to_server(x, msg, t ? t->link : NULL, native, done, arg);
     ln_bytes_unref(native);
-  } else if (x->gen->n_upstreams != 1 && !some_offer(s)) {
+  } else if (x->gen->n_servers != 1 && !some_offer(s)) {
     no_method(done, arg, msg);
   } else {
     fail(done, arg, -32602, "Unknown task");
@@ -87,13 +87,13 @@ void ln_task_route(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
   ln_bytes_unref(key);
 }
 
-const char *ln_task_refusal(const struct ln_session *s, const struct ln_usession *us,
+const char *ln_task_refusal(const struct ln_session *s, const struct ln_link *link,
                             const struct ln_msg *msg) {
-  if (s->gen->n_upstreams < 2 || !msg->task_id.p) return NULL;
+  if (s->gen->n_servers < 2 || !msg->task_id.p) return NULL;
   struct ln_bytes *key = ln_resolve_key(msg->task_id);
-  struct ln_tracked *t = key ? ln_task_shown(s, true, str_of(key)) : NULL;
+  struct ln_task_entry *t = key ? ln_task_shown(s, true, str_of(key)) : NULL;
   ln_bytes_unref(key);
-  return t && t->upstream == us->upstream ? NULL : "Unknown task";
+  return t && t->server == link->server ? NULL : "Unknown task";
 }
 
 /* --- lists --- */
@@ -106,21 +106,22 @@ struct gather {
   bool continuing; /* with a cursor that the client gave */
 };
 
-static bool asked(const struct ln_session *s, const struct ln_upstream *u) {
-  return offers(s, u, "list");
+static bool asked(const struct ln_session *s, const struct ln_server *server) {
+  return offers(s, server, "list");
 }
 
 /* One Task, under its name for the client; nothing when it is not the session's. */
-static int append_task(const struct ln_session *s, const struct ln_upstream *u, bool of_client,
+static int append_task(const struct ln_session *s, const struct ln_server *server, bool of_client,
                        struct ln_str task, struct ln_buf *out, const char **comma) {
   struct ln_json_item id;
   if (!ln_json_get(task, "taskId", &id) || id.type != LN_JSON_STRING) return LN_OK;
   struct ln_bytes *key = ln_resolve_key(id.value);
   if (!key) return LN_ENOMEM;
-  struct ln_tracked *t =
-      of_client ? ln_task_shown(s, true, str_of(key)) : ln_task_native(s, u, str_of(key));
-  bool ours = of_client ? t && t->upstream == u : t || u->conf->session != LN_SESSION_SHARED;
-  struct ln_bytes *name = ours && !of_client ? ln_task_name(s, u, str_of(key)) : NULL;
+  struct ln_task_entry *t =
+      of_client ? ln_task_shown(s, true, str_of(key)) : ln_task_native(s, server, str_of(key));
+  bool ours =
+      of_client ? t && t->server == server : t || server->conf->session != LN_SHARING_SHARED;
+  struct ln_bytes *name = ours && !of_client ? ln_task_name(s, server, str_of(key)) : NULL;
   int rc = LN_OK;
   if (ours) {
     rc = ln_buf_append_c(out, *comma);
@@ -140,13 +141,14 @@ static int append_task(const struct ln_session *s, const struct ln_upstream *u, 
 }
 
 /* Appends what of a page is the session's to what was there. */
-static int append_tasks(const struct ln_session *s, const struct ln_upstream *u, bool of_client,
+static int append_tasks(const struct ln_session *s, const struct ln_server *server, bool of_client,
                         struct ln_str page, struct ln_buf *out, const char **comma) {
   struct ln_json_item it;
   if (!ln_json_get(page, "tasks", &it)) return LN_OK;
   struct ln_json_cur cur = ln_json_enter(it.value);
   int rc = LN_OK;
-  while (!rc && ln_json_next(&cur, &it)) rc = append_task(s, u, of_client, it.value, out, comma);
+  while (!rc && ln_json_next(&cur, &it))
+    rc = append_task(s, server, of_client, it.value, out, comma);
   return rc;
 }
 
@@ -178,7 +180,7 @@ static int append_cursor(const struct gather *g, struct ln_str inside, struct ln
 static void got_page(void *arg, struct ln_msg *reply) {
   struct gather *g = arg;
   struct ln_session *s = g->c.x->session;
-  struct ln_upstream *u = g->c.x->gen->upstreams[g->at];
+  struct ln_server *server = g->c.x->gen->servers[g->at];
   struct ln_json_item next = {0};
   /* Only a cursor can be the client's fault: what else fails costs the list one server. */
   if (reply->kind == LN_MSG_ERROR && g->continuing) {
@@ -186,7 +188,7 @@ static void got_page(void *arg, struct ln_msg *reply) {
     return;
   }
   if (reply->kind == LN_MSG_ERROR)
-    LN_LOG(s->host->log, WARN, u->conf->name, "gave no list of its tasks: %.*s",
+    LN_LOG(s->host->log, WARN, server->conf->name, "gave no list of its tasks: %.*s",
            LN_STR_ARG(reply->error));
   bool more = reply->kind == LN_MSG_RESULT && ln_json_get(reply->result, "nextCursor", &next) &&
               next.type == LN_JSON_STRING;
@@ -195,7 +197,7 @@ static void got_page(void *arg, struct ln_msg *reply) {
   const char *comma;
   int rc = begin_list(g, &b, &comma);
   if (!rc && reply->kind == LN_MSG_RESULT)
-    rc = append_tasks(s, u, false, reply->result, &b, &comma);
+    rc = append_tasks(s, server, false, reply->result, &b, &comma);
   if (!rc) rc = ln_buf_append_c(&b, "]");
   if (!rc && more) rc = append_cursor(g, ln_json_inside(next.value), &b);
   if (!rc) rc = ln_buf_append_c(&b, "}");
@@ -238,7 +240,7 @@ static void got_task(void *arg, struct ln_msg *reply) {
   ask_next(g, LN_STR_NONE);
 }
 
-static void ask_about(struct gather *g, const struct ln_tracked *t) {
+static void ask_about(struct gather *g, const struct ln_task_entry *t) {
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
   int rc = ln_buf_append_c(&b, "{\"taskId\":");
@@ -248,8 +250,8 @@ static void ask_about(struct gather *g, const struct ln_tracked *t) {
   struct ln_bytes *native = native_json(str_of(t->shown), str_of(t->id));
   ln_buf_deinit(&b);
   g->pending++;
-  if (!msg || !ln_usession_request(t->usession, msg, native ? msg->task_id : LN_STR_NONE, native,
-                                   g->c.x, got_task, g))
+  if (!msg || !ln_link_request(t->link, msg, native ? msg->task_id : LN_STR_NONE, native, g->c.x,
+                               got_task, g))
     g->pending--;
   ln_bytes_unref(native);
   ln_msg_unref(msg);
@@ -257,11 +259,11 @@ static void ask_about(struct gather *g, const struct ln_tracked *t) {
 
 /* Where each request has a session of its own, each task is known in that of the request which it
  * was: no list but ours has them all. */
-static void ask_each(struct gather *g, const struct ln_upstream *u) {
+static void ask_each(struct gather *g, const struct ln_server *server) {
   g->pending = 1;
   LN_LIST_EACH(l, &g->c.x->session->tasks) {
-    const struct ln_tracked *t = LN_CONTAINER(l, struct ln_tracked, link);
-    if (t->upstream == u && !t->of_client && t->usession) ask_about(g, t);
+    const struct ln_task_entry *t = LN_CONTAINER(l, struct ln_task_entry, in_session);
+    if (t->server == server && !t->of_client && t->link) ask_about(g, t);
   }
   got_task(g, NULL);
 }
@@ -269,13 +271,13 @@ static void ask_each(struct gather *g, const struct ln_upstream *u) {
 /* As deep as there are servers, when one after the other fails at once. cursor: raw, or absent. */
 static void ask_next(struct gather *g, struct ln_str cursor) {
   struct ln_exchange *x = g->c.x;
-  while (g->at < x->gen->n_upstreams && !asked(x->session, x->gen->upstreams[g->at])) g->at++;
-  if (g->at == x->gen->n_upstreams) {
+  while (g->at < x->gen->n_servers && !asked(x->session, x->gen->servers[g->at])) g->at++;
+  if (g->at == x->gen->n_servers) {
     finish(g, g->c.msg ? ln_msg_ref(g->c.msg) : ln_msg_result(LN_STR_LIT("{\"tasks\":[]}")));
     return;
   }
-  if (x->gen->upstreams[g->at]->conf->session == LN_SESSION_REQUEST) {
-    ask_each(g, x->gen->upstreams[g->at]);
+  if (x->gen->servers[g->at]->conf->session == LN_SHARING_REQUEST) {
+    ask_each(g, x->gen->servers[g->at]);
     return;
   }
   struct ln_buf b;
@@ -287,9 +289,9 @@ static void ask_next(struct gather *g, struct ln_str cursor) {
   struct ln_msg *msg = rc ? NULL : ln_msg_request("tasks/list", ln_buf_str(&b));
   ln_buf_deinit(&b);
   const char *why = "out of memory";
-  struct ln_usession *us =
-      msg ? ln_usession_for_request(x->session, x->gen->upstreams[g->at], &why) : NULL;
-  if (!us || !ln_usession_request(us, msg, LN_STR_NONE, NULL, x, got_page, g))
+  struct ln_link *link =
+      msg ? ln_pool_link_for_call(x->session, x->gen->servers[g->at], &why) : NULL;
+  if (!link || !ln_link_request(link, msg, LN_STR_NONE, NULL, x, got_page, g))
     got_page(g, ln_msg_error(-32603, why, LN_STR_NONE));
   ln_msg_unref(msg);
 }
@@ -305,9 +307,9 @@ static bool take_cursor(struct gather *g, const struct ln_msg *msg, struct ln_bu
   const char *dash = key ? memchr(key->data, '-', key->len) : NULL;
   int64_t at = -1;
   bool ok = dash && ln_json_int((struct ln_str){key->data, (size_t)(dash - key->data)}, &at) &&
-            at >= 0 && (size_t)at < g->c.x->gen->n_upstreams &&
-            asked(g->c.x->session, g->c.x->gen->upstreams[at]) &&
-            g->c.x->gen->upstreams[at]->conf->session != LN_SESSION_REQUEST;
+            at >= 0 && (size_t)at < g->c.x->gen->n_servers &&
+            asked(g->c.x->session, g->c.x->gen->servers[at]) &&
+            g->c.x->gen->servers[at]->conf->session != LN_SHARING_REQUEST;
   if (ok) {
     ok = !ln_json_quote(b, (struct ln_str){dash + 1, (size_t)(key->data + key->len - dash - 1)});
     g->at = (size_t)at;
@@ -319,16 +321,16 @@ static bool take_cursor(struct gather *g, const struct ln_msg *msg, struct ln_bu
 
 void ln_task_list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   const struct ln_generation *gen = x->gen;
-  bool alone = gen->n_upstreams == 1;
-  enum ln_session_mode mode = alone ? gen->upstreams[0]->conf->session : LN_SESSION_CLIENT;
-  if (alone && (mode == LN_SESSION_CLIENT ||
-                (mode == LN_SESSION_REQUEST && !asked(x->session, gen->upstreams[0])))) {
-    x->upstream = gen->upstreams[0];
+  bool alone = gen->n_servers == 1;
+  enum ln_sharing mode = alone ? gen->servers[0]->conf->session : LN_SHARING_CLIENT;
+  if (alone && (mode == LN_SHARING_CLIENT ||
+                (mode == LN_SHARING_REQUEST && !asked(x->session, gen->servers[0])))) {
+    x->server = gen->servers[0];
     to_server(x, msg, NULL, NULL, done, arg);
     return;
   }
   bool any = false;
-  for (size_t i = 0; i < gen->n_upstreams; i++) any |= asked(x->session, gen->upstreams[i]);
+  for (size_t i = 0; i < gen->n_servers; i++) any |= asked(x->session, gen->servers[i]);
   struct gather *g = any ? calloc(1, sizeof *g) : NULL;
   if (!g) {
     if (any)
@@ -348,17 +350,17 @@ void ln_task_list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, v
   ln_buf_deinit(&cursor);
 }
 
-struct ln_msg *ln_task_own_only(const struct ln_session *s, const struct ln_upstream *u,
+struct ln_msg *ln_task_own_only(const struct ln_session *s, const struct ln_server *server,
                                 struct ln_msg *reply) {
   struct ln_json_item it;
-  if (s->gen->n_upstreams < 2 || reply->kind != LN_MSG_RESULT ||
+  if (s->gen->n_servers < 2 || reply->kind != LN_MSG_RESULT ||
       !ln_json_get(reply->result, "tasks", &it))
     return reply;
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
   const char *comma = "";
   int rc = ln_buf_append_c(&b, "[");
-  if (!rc) rc = append_tasks(s, u, true, reply->result, &b, &comma);
+  if (!rc) rc = append_tasks(s, server, true, reply->result, &b, &comma);
   if (!rc) rc = ln_buf_append_c(&b, "]");
   struct ln_msg *out =
       rc ? NULL : ln_msg_edit(reply, &(struct ln_edit){it.value, ln_buf_str(&b)}, 1);

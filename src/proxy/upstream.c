@@ -30,7 +30,7 @@ static void free_list(const char *const *list) {
   free((void *)list);
 }
 
-static void conf_free(struct ln_upstream_conf *c) {
+static void conf_free(struct ln_server_conf *c) {
   if (!c) return;
   free((void *)c->name);
   free((void *)c->where);
@@ -44,8 +44,8 @@ static void conf_free(struct ln_upstream_conf *c) {
   free(c);
 }
 
-static struct ln_upstream_conf *conf_copy(const struct ln_upstream_conf *from) {
-  struct ln_upstream_conf *c = malloc(sizeof *c);
+static struct ln_server_conf *conf_copy(const struct ln_server_conf *from) {
+  struct ln_server_conf *c = malloc(sizeof *c);
   if (!c) return NULL;
   bool ok = true;
   *c = *from;
@@ -74,8 +74,8 @@ static bool same_list(const char *const *a, const char *const *b) {
   return *a == *b;
 }
 
-bool ln_upstream_same(const struct ln_upstream *u, const struct ln_upstream_conf *b) {
-  const struct ln_upstream_conf *a = u->conf;
+bool ln_server_same(const struct ln_server *server, const struct ln_server_conf *b) {
+  const struct ln_server_conf *a = server->conf;
   return a->transport == b->transport && a->session == b->session &&
          same_string(a->name, b->name) && same_string(a->command, b->command) &&
          same_string(a->cwd, b->cwd) && same_string(a->url, b->url) &&
@@ -85,106 +85,108 @@ bool ln_upstream_same(const struct ln_upstream *u, const struct ln_upstream_conf
 
 /* --- life --- */
 
-static bool set_way(struct ln_upstream *u, const char **why) {
-  const struct ln_upstream_conf *conf = u->conf;
-  size_t max = u->host->settings.max_message_bytes;
+static bool set_way(struct ln_server *server, const char **why) {
+  const struct ln_server_conf *conf = server->conf;
+  size_t max = server->host->settings.max_message_bytes;
   if (conf->transport == LN_VIA_STDIO) {
-    u->child = (struct ln_child_conf){.name = conf->name,
-                                      .command = conf->command,
-                                      .args = conf->args,
-                                      .env = conf->env,
-                                      .cwd = conf->cwd,
-                                      .max_message = max};
+    server->child = (struct ln_child_conf){.name = conf->name,
+                                           .command = conf->command,
+                                           .args = conf->args,
+                                           .env = conf->env,
+                                           .cwd = conf->cwd,
+                                           .max_message = max};
     return true;
   }
-  u->http = (struct ln_http_conf){.name = conf->name,
-                                  .url = conf->url,
-                                  .headers = conf->headers,
-                                  .max_message = max,
-                                  .sse = conf->transport == LN_VIA_SSE};
-  u->pool = ln_http_pool_new(u->host->loop, &u->http, why);
-  return u->pool != NULL;
+  server->http = (struct ln_http_conf){.name = conf->name,
+                                       .url = conf->url,
+                                       .headers = conf->headers,
+                                       .max_message = max,
+                                       .sse = conf->transport == LN_VIA_SSE};
+  server->pool = ln_http_pool_new(server->host->loop, &server->http, why);
+  return server->pool != NULL;
 }
 
-static void upstream_free(struct ln_upstream *u) {
-  struct ln_host *h = u->host;
-  ln_list_remove(&u->link);
-  conf_free(u->conf);
-  free(u);
+static void server_free(struct ln_server *server) {
+  struct ln_host *h = server->host;
+  ln_list_remove(&server->link);
+  conf_free(server->conf);
+  free(server);
   ln_host_check_closed(h);
 }
 
-struct ln_upstream *ln_upstream_new(struct ln_host *h, const struct ln_upstream_conf *conf,
-                                    const char **why) {
-  struct ln_upstream *u = calloc(1, sizeof *u);
-  if (u) u->conf = conf_copy(conf);
-  if (!u || !u->conf) {
-    free(u);
+struct ln_server *ln_server_new(struct ln_host *h, const struct ln_server_conf *conf,
+                                const char **why) {
+  struct ln_server *server = calloc(1, sizeof *server);
+  if (server) server->conf = conf_copy(conf);
+  if (!server || !server->conf) {
+    free(server);
     *why = "out of memory";
     return NULL;
   }
-  u->refs = 1;
-  u->host = h;
-  ln_list_init(&u->usessions);
-  ln_list_init(&u->catalogues);
-  ln_list_init(&u->link);
-  if (!set_way(u, why)) {
-    conf_free(u->conf);
-    free(u);
+  server->refs = 1;
+  server->host = h;
+  ln_list_init(&server->links);
+  ln_list_init(&server->indexes);
+  ln_list_init(&server->link);
+  if (!set_way(server, why)) {
+    conf_free(server->conf);
+    free(server);
     return NULL;
   }
-  ln_list_push(&h->upstreams, &u->link);
-  return u;
+  ln_list_push(&h->servers, &server->link);
+  return server;
 }
 
-struct ln_upstream *ln_upstream_ref(struct ln_upstream *u) {
-  u->refs++;
-  return u;
+struct ln_server *ln_server_ref(struct ln_server *server) {
+  server->refs++;
+  return server;
 }
 
 static void pool_closed(void *arg) {
-  upstream_free(arg);
+  server_free(arg);
 }
 
-void ln_upstream_unref(struct ln_upstream *u) {
-  if (--u->refs) return;
-  LN_ASSERT(ln_list_empty(&u->usessions));
-  ln_share_free(u);
-  LN_LIST_EACH(l, &u->catalogues) {
-    struct ln_catalogue *c = LN_CONTAINER(l, struct ln_catalogue, link);
+void ln_server_unref(struct ln_server *server) {
+  if (--server->refs) return;
+  LN_ASSERT(ln_list_empty(&server->links));
+  ln_share_free(server);
+  LN_LIST_EACH(l, &server->indexes) {
+    struct ln_index *c = LN_CONTAINER(l, struct ln_index, link);
     ln_list_remove(&c->link);
-    ln_catalogue_unref(c);
+    ln_index_unref(c);
   }
-  if (u->pool)
-    ln_http_pool_close(u->pool, pool_closed, u);
+  if (server->pool)
+    ln_http_pool_close(server->pool, pool_closed, server);
   else
-    upstream_free(u);
+    server_free(server);
 }
 
-void ln_upstream_retire(struct ln_upstream *u) {
-  u->retired = true;
-  LN_LIST_EACH(l, &u->usessions) {
-    struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, link);
-    if (!ln_usession_busy(us)) ln_usession_close(us, "the server is no longer configured");
+void ln_server_retire(struct ln_server *server) {
+  server->retired = true;
+  LN_LIST_EACH(l, &server->links) {
+    struct ln_link *link = LN_CONTAINER(l, struct ln_link, link);
+    if (!ln_link_busy(link)) ln_link_close(link, "the server is no longer configured");
   }
 }
 
-bool ln_upstream_rests(const struct ln_upstream *u) {
-  return u->health == LN_UPSTREAM_DOWN && ln_loop_now(u->host->loop) < u->rest_until;
+bool ln_server_in_backoff(const struct ln_server *server) {
+  return server->health == LN_SERVER_DOWN &&
+         ln_loop_now(server->host->loop) < server->backoff_until;
 }
 
-void ln_upstream_blame(const struct ln_upstream *u, const char *why, char *out, size_t size) {
-  int n = snprintf(out, size, "Server \"%s\": ", u->conf->name);
+void ln_server_blame(const struct ln_server *server, const char *why, char *out, size_t size) {
+  int n = snprintf(out, size, "Server \"%s\": ", server->conf->name);
   size_t lead = n > 0 && (size_t)n < size ? (size_t)n : 0;
   bool said = lead && strncmp(why, out, lead) == 0;
   snprintf(out + lead, size - lead, "%s", said ? why + lead : why);
 }
 
-bool ln_upstream_late(const struct ln_upstream *u) {
-  uint64_t now = ln_loop_now(u->host->loop), patience = u->host->settings.start_timeout_ms;
-  LN_LIST_EACH(l, &u->usessions) {
-    const struct ln_usession *us = LN_CONTAINER(l, struct ln_usession, link);
-    if (us->state < LN_US_READY && now - us->opened_at > patience) return true;
+bool ln_server_late(const struct ln_server *server) {
+  uint64_t now = ln_loop_now(server->host->loop),
+           patience = server->host->settings.start_timeout_ms;
+  LN_LIST_EACH(l, &server->links) {
+    const struct ln_link *link = LN_CONTAINER(l, struct ln_link, link);
+    if (link->state < LN_LINK_READY && now - link->opened_at > patience) return true;
   }
   return false;
 }

@@ -9,75 +9,75 @@
 #include "proxy/router.h"
 #include "proxy/task.h"
 
-static struct ln_log *log_of(const struct ln_usession *us) {
-  return us->upstream->host->log;
+static struct ln_log *log_of(const struct ln_link *link) {
+  return link->server->host->log;
 }
 
-static void send_out(struct ln_usession *us, struct ln_out *out, const struct ln_channel_note *note,
+static void send_out(struct ln_link *link, struct ln_out *out, const struct ln_channel_note *note,
                      int *rc) {
-  *rc = ln_out_finish(out, us->upstream->pool == NULL);
-  if (!*rc) *rc = ln_channel_send(us->channel, out->parts, out->n, note);
+  *rc = ln_out_finish(out, link->server->pool == NULL);
+  if (!*rc) *rc = ln_channel_send(link->channel, out->parts, out->n, note);
   if (*rc == LN_EFULL) {
-    ln_router_stalled(us, true);
+    ln_router_stalled(link, true);
     *rc = LN_OK;
   }
 }
 
 /* Frees it without a reply. */
-static void request_free(struct ln_urequest *r) {
+static void request_free(struct ln_call *r) {
   ln_timer_stop(&r->deadline);
-  ln_list_remove(&r->link);
+  ln_list_remove(&r->in_queue);
   ln_list_remove(&r->x_link);
-  if (r->id) ln_map_remove(&r->usession->requests, ln_urequest_key(&r->id));
+  if (r->id) ln_map_remove(&r->link->requests, ln_call_key(&r->id));
   ln_msg_unref(r->msg);
   ln_bytes_unref(r->name_with);
   ln_exchange_unref(r->x);
   free(r);
 }
 
-void ln_urequest_end(struct ln_urequest *r, struct ln_msg *reply) {
+void ln_call_end(struct ln_call *r, struct ln_msg *reply) {
   ln_reply_fn fn = r->reply;
   void *arg = r->arg;
-  struct ln_usession *us = r->usession;
+  struct ln_link *link = r->link;
   struct ln_exchange *x = r->x; /* outlives the callback */
   if (x) {
     ln_exchange_ref(x);
     ln_task_replied(r, reply);
   }
-  bool rests = us->single || us->leaving || us->upstream->retired;
+  bool rests = link->single || link->leaving || link->server->retired;
   request_free(r);
   if (x) {
-    ln_rewrite(x, us->upstream, reply, fn, arg);
+    ln_rewrite(x, link->server, reply, fn, arg);
     ln_msg_unref(reply);
     ln_exchange_unref(x);
   } else {
     fn(arg, reply);
   }
-  if (rests) ln_usession_rest(us);
+  if (rests) ln_link_close_if_idle(link);
 }
 
-void ln_urequest_fail(struct ln_urequest *r, const char *fmt, const char *why) {
+void ln_call_fail(struct ln_call *r, const char *fmt, const char *why) {
   char text[LN_WHY_MAX + 128], whole[sizeof text + 128];
   snprintf(text, sizeof text, fmt, why);
-  if (r->id && r->usession->state == LN_US_INITIALIZING) { /* no other has an id by then */
-    ln_usession_give_up(r->usession, text);
+  if (r->id && r->link->state == LN_LINK_INITIALIZING) { /* no other has an id by then */
+    ln_link_give_up(r->link, text);
     return;
   }
-  ln_upstream_blame(r->usession->upstream, text, whole, sizeof whole);
-  ln_urequest_end(r, ln_msg_error(-32603, whole, LN_STR_NONE));
+  ln_server_blame(r->link->server, text, whole, sizeof whole);
+  ln_call_end(r, ln_msg_error(-32603, whole, LN_STR_NONE));
 }
 
-static void tell_cancelled(struct ln_usession *us, int64_t id, const char *reason) {
+static void tell_cancelled(struct ln_link *link, int64_t id, const char *reason) {
   char params[256];
   snprintf(params, sizeof params, "{\"requestId\":%" PRId64 ",\"reason\":\"%s\"}", id, reason);
   struct ln_msg *m = ln_msg_notification("notifications/cancelled", ln_str_c(params));
-  if (m) ln_usession_notify(us, m);
+  if (m) ln_link_notify(link, m);
   ln_msg_unref(m);
 }
 
-static uint64_t timeout_of(const struct ln_usession *us) {
-  uint64_t own = us->upstream->conf->timeout_ms;
-  return own ? own : us->upstream->host->settings.request_timeout_ms;
+static uint64_t timeout_of(const struct ln_link *link) {
+  uint64_t own = link->server->conf->timeout_ms;
+  return own ? own : link->server->host->settings.request_timeout_ms;
 }
 
 static void on_orphaned(void *arg, struct ln_msg *reply) {
@@ -89,10 +89,10 @@ static void on_deadline(struct ln_timer *t);
 
 /* Starts the deadline, or starts it anew, within the hard maximum. What waits for a task's result
  * has all of that: it is meant to wait. */
-static void wind(struct ln_urequest *r) {
-  const struct ln_usession *us = r->usession;
-  const struct ln_host *h = us->upstream->host;
-  uint64_t once = timeout_of(us), most = LN_MAX(h->settings.max_request_timeout_ms, once);
+static void wind(struct ln_call *r) {
+  const struct ln_link *link = r->link;
+  const struct ln_host *h = link->server->host;
+  uint64_t once = timeout_of(link), most = LN_MAX(h->settings.max_request_timeout_ms, once);
   uint64_t used = ln_loop_now(h->loop) - r->since, left = used < most ? most - used : 0;
   bool waits = ln_str_is(r->msg->method, "tasks/result");
   ln_timer_start(h->loop, &r->deadline, waits ? left : LN_MIN(once, left), on_deadline);
@@ -100,43 +100,44 @@ static void wind(struct ln_urequest *r) {
 
 /* Nobody waits for what will be a task: it may only be called off as one, once its id is known.
  * False: it is nothing of the kind. */
-static bool orphan(struct ln_urequest *r) {
-  struct ln_usession *us = r->usession;
-  if (!r->id || !r->x || us->state != LN_US_READY || !ln_task_wanted(us, r->msg)) return false;
+static bool orphan(struct ln_call *r) {
+  struct ln_link *link = r->link;
+  if (!r->id || !r->x || link->state != LN_LINK_READY || !ln_task_wanted(link, r->msg))
+    return false;
   struct ln_exchange *x = r->x;
   r->reply = on_orphaned;
-  r->arg = us;
+  r->arg = link;
   r->x = NULL;
   ln_list_remove(&r->x_link);
-  r->since = ln_loop_now(us->upstream->host->loop);
+  r->since = ln_loop_now(link->server->host->loop);
   wind(r);
   ln_exchange_unref(x);
   return true;
 }
 
 static void on_deadline(struct ln_timer *t) {
-  struct ln_urequest *r = LN_CONTAINER(t, struct ln_urequest, deadline);
-  struct ln_usession *us = r->usession;
+  struct ln_call *r = LN_CONTAINER(t, struct ln_call, deadline);
+  struct ln_link *link = r->link;
   ln_reply_fn reply = r->reply;
   void *arg = r->arg;
   if (orphan(r)) {
     reply(arg, ln_msg_error(-32603, "The server made no task of the request in time", LN_STR_NONE));
     return;
   }
-  bool starts = us->state != LN_US_READY;
+  bool starts = link->state != LN_LINK_READY;
   if (r->id && !starts) {
-    tell_cancelled(us, r->id, "timed out");
-    ln_channel_abandon(us->channel, (uint64_t)r->id);
+    tell_cancelled(link, r->id, "timed out");
+    ln_channel_abandon(link->channel, (uint64_t)r->id);
   }
-  LN_LOG(log_of(us), WARN, us->topic, "no answer to %.*s in time", LN_STR_ARG(r->msg->method));
-  ln_urequest_fail(r, "no answer to %s in time", starts ? "initialize" : "the request");
+  LN_LOG(log_of(link), WARN, link->topic, "no answer to %.*s in time", LN_STR_ARG(r->msg->method));
+  ln_call_fail(r, "no answer to %s in time", starts ? "initialize" : "the request");
 }
 
-void ln_urequest_send(struct ln_usession *us, struct ln_urequest *r) {
-  r->id = us->next_id++;
-  if (ln_map_put(&us->requests, ln_urequest_key(&r->id), r)) {
+void ln_call_send(struct ln_link *link, struct ln_call *r) {
+  r->id = link->next_id++;
+  if (ln_map_put(&link->requests, ln_call_key(&r->id), r)) {
     r->id = 0;
-    ln_urequest_fail(r, "%s", "out of memory");
+    ln_call_fail(r, "%s", "out of memory");
     return;
   }
   struct ln_out out;
@@ -147,112 +148,111 @@ void ln_urequest_send(struct ln_usession *us, struct ln_urequest *r) {
   if (r->name_with)
     ln_out_replace(&out, r->name_at, (struct ln_str){r->name_with->data, r->name_with->len});
   struct ln_channel_note note = {.kind = LN_NOTE_REQUEST,
-                                 .initialize = us->state == LN_US_INITIALIZING,
+                                 .initialize = link->state == LN_LINK_INITIALIZING,
                                  .tag = (uint64_t)r->id};
   int rc;
-  send_out(us, &out, &note, &rc);
+  send_out(link, &out, &note, &rc);
   ln_out_deinit(&out);
-  us->upstream->host->count.upstream_requests++;
+  link->server->host->count.server_requests++;
   /* A child that is gone says why with its end, which is on its way. */
-  if (rc == LN_ECLOSED && (!us->upstream->pool || us->state == LN_US_INITIALIZING)) return;
+  if (rc == LN_ECLOSED && (!link->server->pool || link->state == LN_LINK_INITIALIZING)) return;
   if (rc)
-    ln_urequest_fail(
-        r, "%s", rc == LN_ELIMIT ? "it reads too slowly; too much is waiting" : ln_err_text(rc));
+    ln_call_fail(r, "%s",
+                 rc == LN_ELIMIT ? "it reads too slowly; too much is waiting" : ln_err_text(rc));
 }
 
-struct ln_urequest *ln_urequest_new(struct ln_usession *us, struct ln_msg *msg, ln_reply_fn fn,
-                                    void *arg) {
-  struct ln_urequest *r = calloc(1, sizeof *r);
+struct ln_call *ln_call_new(struct ln_link *link, struct ln_msg *msg, ln_reply_fn fn, void *arg) {
+  struct ln_call *r = calloc(1, sizeof *r);
   if (!r) return NULL;
-  r->usession = us;
+  r->link = link;
   r->msg = ln_msg_ref(msg);
   r->reply = fn;
   r->arg = arg;
-  ln_list_init(&r->link);
+  ln_list_init(&r->in_queue);
   ln_list_init(&r->x_link);
   ln_timer_init(&r->deadline);
-  r->since = ln_loop_now(us->upstream->host->loop);
+  r->since = ln_loop_now(link->server->host->loop);
   wind(r);
   return r;
 }
 
-struct ln_urequest *ln_usession_request(struct ln_usession *us, struct ln_msg *msg,
-                                        struct ln_str name_at, struct ln_bytes *name_with,
-                                        struct ln_exchange *x, ln_reply_fn reply, void *arg) {
-  struct ln_urequest *r = ln_urequest_new(us, msg, reply, arg);
+struct ln_call *ln_link_request(struct ln_link *link, struct ln_msg *msg, struct ln_str name_at,
+                                struct ln_bytes *name_with, struct ln_exchange *x,
+                                ln_reply_fn reply, void *arg) {
+  struct ln_call *r = ln_call_new(link, msg, reply, arg);
   if (!r) return NULL;
   r->name_at = name_at;
   r->name_with = name_with ? ln_bytes_ref(name_with) : NULL;
   r->x = x;
   if (x) {
-    us->mixed |= us->user && us->user != x->session->key;
-    us->user = x->session->key;
+    link->mixed |= link->user && link->user != x->session->key;
+    link->user = x->session->key;
     ln_exchange_ref(x);
     ln_list_push(&x->requests, &r->x_link);
   }
-  if (us->state == LN_US_READY && us->initialized_sent) {
-    ln_urequest_send(us, r);
+  if (link->state == LN_LINK_READY && link->initialized_sent) {
+    ln_call_send(link, r);
   } else {
-    ln_list_push(&us->waiting, &r->link);
-    if (us->state == LN_US_READY) ln_usession_flush(us);
+    ln_list_push(&link->waiting, &r->in_queue);
+    if (link->state == LN_LINK_READY) ln_link_flush(link);
   }
   return r;
 }
 
-void ln_urequest_progress(struct ln_urequest *r) {
+void ln_call_progress(struct ln_call *r) {
   wind(r);
 }
 
-void ln_urequest_drop(struct ln_urequest *r, const char *reason) {
-  struct ln_usession *us = r->usession;
+void ln_call_drop(struct ln_call *r, const char *reason) {
+  struct ln_link *link = r->link;
   if (orphan(r)) return;
-  if (r->id && reason && us->state == LN_US_READY) {
-    tell_cancelled(us, r->id, reason);
-    ln_channel_abandon(us->channel, (uint64_t)r->id);
+  if (r->id && reason && link->state == LN_LINK_READY) {
+    tell_cancelled(link, r->id, reason);
+    ln_channel_abandon(link->channel, (uint64_t)r->id);
   }
-  bool rests = us->single || us->leaving || us->upstream->retired;
+  bool rests = link->single || link->leaving || link->server->retired;
   request_free(r);
-  if (rests) ln_usession_rest(us);
+  if (rests) ln_link_close_if_idle(link);
 }
 
-void ln_urequest_cancel(struct ln_urequest *r, const struct ln_msg *cancelled) {
-  struct ln_usession *us = r->usession;
+void ln_call_cancel(struct ln_call *r, const struct ln_msg *cancelled) {
+  struct ln_link *link = r->link;
   struct ln_json_item id;
   if (orphan(r)) return;
-  if (r->id && us->state == LN_US_READY && ln_json_get(cancelled->params, "requestId", &id)) {
+  if (r->id && link->state == LN_LINK_READY && ln_json_get(cancelled->params, "requestId", &id)) {
     struct ln_out out;
     ln_out_init(&out, cancelled);
     ln_out_replace_int(&out, id.value, r->id);
     struct ln_channel_note note = {.kind = LN_NOTE_NOTIFICATION};
     int rc;
-    send_out(us, &out, &note, &rc);
+    send_out(link, &out, &note, &rc);
     ln_out_deinit(&out);
-    ln_channel_abandon(us->channel, (uint64_t)r->id);
+    ln_channel_abandon(link->channel, (uint64_t)r->id);
   }
-  ln_urequest_drop(r, NULL);
+  ln_call_drop(r, NULL);
 }
 
-void ln_usession_notify(struct ln_usession *us, struct ln_msg *msg) {
-  if (us->state != LN_US_READY) return;
+void ln_link_notify(struct ln_link *link, struct ln_msg *msg) {
+  if (link->state != LN_LINK_READY) return;
   struct ln_out out;
   ln_out_init(&out, msg);
   struct ln_channel_note note = {.kind = LN_NOTE_NOTIFICATION};
   int rc;
-  send_out(us, &out, &note, &rc);
+  send_out(link, &out, &note, &rc);
   ln_out_deinit(&out);
   if (rc)
-    LN_LOG(log_of(us), WARN, us->topic, "%.*s was lost: %s", LN_STR_ARG(msg->method),
+    LN_LOG(log_of(link), WARN, link->topic, "%.*s was lost: %s", LN_STR_ARG(msg->method),
            ln_err_text(rc));
 }
 
-void ln_usession_respond(struct ln_usession *us, struct ln_str id, struct ln_msg *reply) {
-  if (us->state == LN_US_CLOSING) return;
+void ln_link_respond(struct ln_link *link, struct ln_str id, struct ln_msg *reply) {
+  if (link->state == LN_LINK_CLOSING) return;
   struct ln_out out;
   ln_out_init(&out, reply);
   ln_out_replace(&out, reply->id, id);
   struct ln_channel_note note = {.kind = LN_NOTE_RESPONSE};
   int rc;
-  send_out(us, &out, &note, &rc);
+  send_out(link, &out, &note, &rc);
   ln_out_deinit(&out);
-  if (rc) LN_LOG(log_of(us), WARN, us->topic, "a response was lost: %s", ln_err_text(rc));
+  if (rc) LN_LOG(log_of(link), WARN, link->topic, "a response was lost: %s", ln_err_text(rc));
 }

@@ -14,8 +14,8 @@ enum { BACKOFF_FIRST_MS = 250, BACKOFF_MAX_MS = 30000, STEADY_MS = 10000, REST_M
 
 static const struct ln_channel_events channel_events;
 
-static struct ln_log *log_of(const struct ln_usession *us) {
-  return us->upstream->host->log;
+static struct ln_log *log_of(const struct ln_link *link) {
+  return link->server->host->log;
 }
 
 /* The first failure after good times may be tried again at once. */
@@ -26,38 +26,40 @@ static uint64_t pause_after(unsigned failures) {
 }
 
 /* Sessions of other clients with it work. */
-static bool works_elsewhere(const struct ln_usession *us) {
-  LN_LIST_EACH(l, &us->upstream->usessions) {
-    const struct ln_usession *other = LN_CONTAINER(l, struct ln_usession, link);
-    if (other != us && other->state == LN_US_READY) return true;
+static bool works_elsewhere(const struct ln_link *link) {
+  LN_LIST_EACH(l, &link->server->links) {
+    const struct ln_link *other = LN_CONTAINER(l, struct ln_link, link);
+    if (other != link && other->state == LN_LINK_READY) return true;
   }
   return false;
 }
 
 /* What one client did to its own session with a server that works is nothing to others: only
  * starts that come to nothing are held against it. */
-static void note_failure(struct ln_usession *us, const char *why) {
-  struct ln_upstream *u = us->upstream;
-  uint64_t now = ln_loop_now(u->host->loop);
-  bool worked = us->state == LN_US_READY &&
-                (us->served || now - us->opened_at > STEADY_MS || works_elsewhere(us));
-  if (worked) u->failures = 0;
-  u->failures++;
+static void note_failure(struct ln_link *link, const char *why) {
+  struct ln_server *server = link->server;
+  uint64_t now = ln_loop_now(server->host->loop);
+  bool worked = link->state == LN_LINK_READY &&
+                (link->served || now - link->opened_at > STEADY_MS || works_elsewhere(link));
+  if (worked) server->failures = 0;
+  server->failures++;
   if (!worked)
-    u->health = LN_UPSTREAM_DOWN;
-  else if (!works_elsewhere(us))
-    u->health = LN_UPSTREAM_STOPPED;
-  u->retry_at = now + pause_after(u->failures);
-  u->rest_until = us->state == LN_US_READY ? 0 : now + LN_MAX(now - us->opened_at, REST_MS);
-  if (why != u->last_error) snprintf(u->last_error, sizeof u->last_error, "%s", why);
-  ln_log_write(log_of(us), u->host->asked_once ? LN_LOG_DEBUG : LN_LOG_ERROR, us->topic, "%s", why);
+    server->health = LN_SERVER_DOWN;
+  else if (!works_elsewhere(link))
+    server->health = LN_SERVER_STOPPED;
+  server->retry_at = now + pause_after(server->failures);
+  server->backoff_until =
+      link->state == LN_LINK_READY ? 0 : now + LN_MAX(now - link->opened_at, REST_MS);
+  if (why != server->last_error) snprintf(server->last_error, sizeof server->last_error, "%s", why);
+  ln_log_write(log_of(link), server->host->asked_once ? LN_LOG_DEBUG : LN_LOG_ERROR, link->topic,
+               "%s", why);
 }
 
 /* --- opening --- */
 
-static struct ln_usession *open_session(struct ln_upstream *u, struct ln_session *owner,
-                                        const char **why) {
-  struct ln_host *h = u->host;
+static struct ln_link *open_session(struct ln_server *server, struct ln_session *owner,
+                                    const char **why) {
+  struct ln_host *h = server->host;
   if (h->closing) {
     *why = "Lunette is shutting down";
     return NULL;
@@ -66,114 +68,115 @@ static struct ln_usession *open_session(struct ln_upstream *u, struct ln_session
     *why = "the client's session has ended";
     return NULL;
   }
-  if (u->health == LN_UPSTREAM_DOWN && ln_loop_now(h->loop) < u->retry_at) {
-    *why = u->last_error;
+  if (server->health == LN_SERVER_DOWN && ln_loop_now(h->loop) < server->retry_at) {
+    *why = server->last_error;
     return NULL;
   }
-  struct ln_usession *us = calloc(1, sizeof *us);
-  if (!us) {
+  struct ln_link *link = calloc(1, sizeof *link);
+  if (!link) {
     *why = "out of memory";
     return NULL;
   }
-  us->upstream = ln_upstream_ref(u);
-  us->next_id = 1;
-  us->opened_at = ln_loop_now(h->loop);
-  snprintf(us->topic, sizeof us->topic, "upstream %s", u->conf->name);
-  ln_map_init(&us->requests);
-  ln_list_init(&us->waiting);
-  ln_list_init(&us->watchers);
-  ln_list_init(&us->asks);
-  ln_list_init(&us->tasks);
-  ln_list_init(&us->owner_link);
+  link->server = ln_server_ref(server);
+  link->next_id = 1;
+  link->opened_at = ln_loop_now(h->loop);
+  snprintf(link->topic, sizeof link->topic, "upstream %s", server->conf->name);
+  ln_map_init(&link->requests);
+  ln_list_init(&link->waiting);
+  ln_list_init(&link->watchers);
+  ln_list_init(&link->asks);
+  ln_list_init(&link->tasks);
+  ln_list_init(&link->owner_link);
   *why = "out of memory";
-  us->channel = h->dial   ? h->dial(h->dial_arg, u->conf, &channel_events, us, why)
-                : u->pool ? ln_channel_http(u->pool, &channel_events, us)
-                          : ln_channel_child(h->loop, &u->child, &channel_events, us, why);
-  if (!us->channel) {
-    snprintf(u->last_error, sizeof u->last_error, "%s", *why);
-    *why = u->last_error;
-    note_failure(us, u->last_error);
-    ln_map_deinit(&us->requests);
-    ln_upstream_unref(u);
-    free(us);
+  link->channel = h->dial ? h->dial(h->dial_arg, server->conf, &channel_events, link, why)
+                  : server->pool
+                      ? ln_channel_http(server->pool, &channel_events, link)
+                      : ln_channel_child(h->loop, &server->child, &channel_events, link, why);
+  if (!link->channel) {
+    snprintf(server->last_error, sizeof server->last_error, "%s", *why);
+    *why = server->last_error;
+    note_failure(link, server->last_error);
+    ln_map_deinit(&link->requests);
+    ln_server_unref(server);
+    free(link);
     return NULL;
   }
-  us->owner = owner;
-  if (owner) ln_list_push(&owner->own, &us->owner_link);
-  if (owner && owner->clogged) ln_usession_pause(us, true);
-  ln_list_push(&u->usessions, &us->link);
-  return us;
+  link->owner = owner;
+  if (owner) ln_list_push(&owner->own, &link->owner_link);
+  if (owner && owner->clogged) ln_link_pause(link, true);
+  ln_list_push(&server->links, &link->link);
+  return link;
 }
 
-struct ln_usession *ln_usession_for(struct ln_session *s, struct ln_upstream *u, const char **why) {
-  bool shared = u->conf->session == LN_SESSION_SHARED;
-  struct ln_usession *us = shared ? u->shared : ln_session_usession(s, u);
-  if (us) return us;
-  us = open_session(u, shared ? NULL : s, why);
-  if (us) us->again = shared ? u->lost_shared : ln_session_found(s, u);
-  if (us && shared) u->shared = us, u->lost_shared = false;
-  if (us && !shared && ln_session_set_usession(s, u, us)) {
+struct ln_link *ln_pool_link(struct ln_session *s, struct ln_server *server, const char **why) {
+  bool shared = server->conf->session == LN_SHARING_SHARED;
+  struct ln_link *link = shared ? server->shared : ln_session_link(s, server);
+  if (link) return link;
+  link = open_session(server, shared ? NULL : s, why);
+  if (link) link->again = shared ? server->lost_shared : ln_session_found(s, server);
+  if (link && shared) server->shared = link, server->lost_shared = false;
+  if (link && !shared && ln_session_set_link(s, server, link)) {
     *why = "out of memory";
-    ln_usession_close(us, *why);
-    us = NULL;
+    ln_link_close(link, *why);
+    link = NULL;
   }
-  return us;
+  return link;
 }
 
-bool ln_usession_busy(const struct ln_usession *us) {
-  return us->requests.len > 0 || !ln_list_empty(&us->waiting);
+bool ln_link_busy(const struct ln_link *link) {
+  return link->requests.len > 0 || !ln_list_empty(&link->waiting);
 }
 
-struct ln_usession *ln_usession_for_request(struct ln_session *s, struct ln_upstream *u,
-                                            const char **why) {
-  if (u->conf->session != LN_SESSION_REQUEST) return ln_usession_for(s, u, why);
-  struct ln_usession *us = open_session(u, s, why);
-  if (us) us->single = true;
-  return us;
+struct ln_link *ln_pool_link_for_call(struct ln_session *s, struct ln_server *server,
+                                      const char **why) {
+  if (server->conf->session != LN_SHARING_REQUEST) return ln_pool_link(s, server, why);
+  struct ln_link *link = open_session(server, s, why);
+  if (link) link->single = true;
+  return link;
 }
 
-void ln_usession_probe(struct ln_upstream *u) {
+void ln_link_probe(struct ln_server *server) {
   const char *why;
-  if (u->health != LN_UPSTREAM_DOWN) return;
-  LN_LIST_EACH(l, &u->usessions) {
-    if (LN_CONTAINER(l, struct ln_usession, link)->state < LN_US_READY) return;
+  if (server->health != LN_SERVER_DOWN) return;
+  LN_LIST_EACH(l, &server->links) {
+    if (LN_CONTAINER(l, struct ln_link, link)->state < LN_LINK_READY) return;
   }
-  struct ln_usession *us = open_session(u, NULL, &why);
-  if (us && u->conf->session == LN_SESSION_SHARED)
-    u->shared = us;
-  else if (us)
-    us->probe = true;
+  struct ln_link *link = open_session(server, NULL, &why);
+  if (link && server->conf->session == LN_SHARING_SHARED)
+    server->shared = link;
+  else if (link)
+    link->probe = true;
 }
 
-void ln_usession_watch(struct ln_usession *us, struct ln_watcher *w) {
-  if (us->state == LN_US_READY) {
+void ln_link_watch(struct ln_link *link, struct ln_watcher *w) {
+  if (link->state == LN_LINK_READY) {
     ln_list_init(&w->link);
-    w->fn(w, us, true, NULL);
+    w->fn(w, link, true, NULL);
   } else {
-    ln_list_push(&us->watchers, &w->link);
+    ln_list_push(&link->watchers, &w->link);
   }
 }
 
-void ln_usession_unwatch(struct ln_watcher *w) {
+void ln_link_unwatch(struct ln_watcher *w) {
   ln_list_remove(&w->link);
 }
 
-static void tell_watchers(struct ln_usession *us, bool ready, const char *why) {
+static void tell_watchers(struct ln_link *link, bool ready, const char *why) {
   struct ln_list *l;
-  while ((l = ln_list_shift(&us->watchers))) {
+  while ((l = ln_list_shift(&link->watchers))) {
     struct ln_watcher *w = LN_CONTAINER(l, struct ln_watcher, link);
-    w->fn(w, us, ready, why);
+    w->fn(w, link, ready, why);
   }
 }
 
 /* --- sending --- */
 
-static void send_initialized(struct ln_usession *us, struct ln_msg *client_words) {
-  if (us->initialized_sent) return;
-  us->initialized_sent = true;
+static void send_initialized(struct ln_link *link, struct ln_msg *client_words) {
+  if (link->initialized_sent) return;
+  link->initialized_sent = true;
   struct ln_msg *m = client_words ? ln_msg_ref(client_words)
                                   : ln_msg_notification("notifications/initialized", LN_STR_NONE);
-  if (m) ln_usession_notify(us, m);
+  if (m) ln_link_notify(link, m);
   ln_msg_unref(m);
 }
 
@@ -183,69 +186,69 @@ void ln_reply_ignore(void *arg, struct ln_msg *reply) {
 }
 
 /* A server that starts later learns what the client had set. */
-static void restore_state(struct ln_usession *us) {
-  struct ln_session *s = us->owner;
+static void restore_state(struct ln_link *link) {
+  struct ln_session *s = link->owner;
   struct ln_json_item logging;
-  if (us->upstream->shared == us) ln_share_ready(us);
+  if (link->server->shared == link) ln_share_ready(link);
   if (!s) return;
-  if (s->set_level && ln_capability(us->catalogue->capabilities, "logging", &logging))
-    ln_usession_request(us, s->set_level, LN_STR_NONE, NULL, NULL, ln_reply_ignore, NULL);
-  if (us->single) return;
+  if (s->set_level && ln_capability(link->index->capabilities, "logging", &logging))
+    ln_link_request(link, s->set_level, LN_STR_NONE, NULL, NULL, ln_reply_ignore, NULL);
+  if (link->single) return;
   LN_LIST_EACH(l, &s->subscriptions) {
     struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
-    if (sub->upstream == us->upstream)
-      ln_usession_request(us, sub->msg, LN_STR_NONE, NULL, NULL, ln_reply_ignore, NULL);
+    if (sub->server == link->server)
+      ln_link_request(link, sub->msg, LN_STR_NONE, NULL, NULL, ln_reply_ignore, NULL);
   }
 }
 
-void ln_usession_flush(struct ln_usession *us) {
-  if (ln_list_empty(&us->waiting)) return;
-  if (!us->initialized_sent) {
-    send_initialized(us, NULL);
-    restore_state(us);
+void ln_link_flush(struct ln_link *link) {
+  if (ln_list_empty(&link->waiting)) return;
+  if (!link->initialized_sent) {
+    send_initialized(link, NULL);
+    restore_state(link);
   }
   struct ln_list *l;
-  while (us->state == LN_US_READY && (l = ln_list_shift(&us->waiting)))
-    ln_urequest_send(us, LN_CONTAINER(l, struct ln_urequest, link));
+  while (link->state == LN_LINK_READY && (l = ln_list_shift(&link->waiting)))
+    ln_call_send(link, LN_CONTAINER(l, struct ln_call, in_queue));
 }
 
-void ln_usession_client_open(struct ln_usession *us, struct ln_msg *initialized) {
-  if (us->state != LN_US_READY || us->initialized_sent) return;
-  send_initialized(us, initialized);
-  restore_state(us);
-  ln_usession_flush(us);
+void ln_link_client_initialized(struct ln_link *link, struct ln_msg *initialized) {
+  if (link->state != LN_LINK_READY || link->initialized_sent) return;
+  send_initialized(link, initialized);
+  restore_state(link);
+  ln_link_flush(link);
 }
 
-void ln_usession_pause(struct ln_usession *us, bool pause) {
-  if (us->paused == pause || us->state == LN_US_CLOSING) return;
-  us->paused = pause;
+void ln_link_pause(struct ln_link *link, bool pause) {
+  if (link->paused == pause || link->state == LN_LINK_CLOSING) return;
+  link->paused = pause;
   if (pause)
-    ln_channel_pause(us->channel);
+    ln_channel_pause(link->channel);
   else
-    ln_channel_resume(us->channel);
+    ln_channel_resume(link->channel);
 }
 
 /* --- the handshake --- */
 
-void ln_usession_give_up(struct ln_usession *us, const char *why) {
-  note_failure(us, why);
-  ln_usession_close(us, why);
+void ln_link_give_up(struct ln_link *link, const char *why) {
+  note_failure(link, why);
+  ln_link_close(link, why);
 }
 
 static void on_initialized(void *arg, struct ln_msg *reply) {
-  struct ln_usession *us = arg;
-  struct ln_upstream *u = us->upstream;
+  struct ln_link *link = arg;
+  struct ln_server *server = link->server;
   struct ln_json_item it;
   char why[512];
-  if (us->state == LN_US_CLOSING) {
+  if (link->state == LN_LINK_CLOSING) {
     ln_msg_unref(reply);
     return;
   }
   if (reply->kind == LN_MSG_ERROR) {
     char words[400], ours[128];
     ln_msg_error_words(reply, words, sizeof words);
-    /* What ln_urequest_fail made was not the server's refusal. */
-    size_t n = LN_MIN((size_t)snprintf(ours, sizeof ours, "Server \"%s\": ", u->conf->name),
+    /* What ln_call_fail made was not the server's refusal. */
+    size_t n = LN_MIN((size_t)snprintf(ours, sizeof ours, "Server \"%s\": ", server->conf->name),
                       sizeof ours - 1);
     bool own = strncmp(words, ours, n) == 0;
     snprintf(why, sizeof why, "%s%s", own ? "" : "refused initialize: ", words + (own ? n : 0));
@@ -256,66 +259,65 @@ static void on_initialized(void *arg, struct ln_msg *reply) {
     snprintf(why, sizeof why, "answered initialize with a protocol version Lunette doesn't know");
     goto fail;
   }
-  us->state = LN_US_READY;
-  u->health = LN_UPSTREAM_UP;
-  ln_channel_initialized(us->channel, ln_version_answer(ln_json_inside(it.value)), true);
-  us->catalogue = ln_router_catalogue(us, reply);
-  if (us->catalogue && (!us->owner || us->owner->state == LN_SESSION_OPEN)) {
-    send_initialized(us, NULL);
-    restore_state(us);
+  link->state = LN_LINK_READY;
+  server->health = LN_SERVER_UP;
+  ln_channel_initialized(link->channel, ln_version_answer(ln_json_inside(it.value)), true);
+  link->index = ln_router_index(link, reply);
+  if (link->index && (!link->owner || link->owner->state == LN_SESSION_OPEN)) {
+    send_initialized(link, NULL);
+    restore_state(link);
   }
   ln_msg_unref(reply);
-  if (!us->catalogue) {
-    ln_usession_close(us, "out of memory");
+  if (!link->index) {
+    ln_link_close(link, "out of memory");
     return;
   }
-  tell_watchers(us, true, NULL);
-  if (us->state == LN_US_READY) ln_usession_flush(us);
-  if (us->again && us->state == LN_US_READY) ln_router_restarted(us);
-  if (us->probe) ln_usession_close(us, "it was asked for nothing but whether it is there");
+  tell_watchers(link, true, NULL);
+  if (link->state == LN_LINK_READY) ln_link_flush(link);
+  if (link->again && link->state == LN_LINK_READY) ln_router_restarted(link);
+  if (link->probe) ln_link_close(link, "it was asked for nothing but whether it is there");
   return;
 fail:
   ln_msg_unref(reply);
-  ln_usession_give_up(us, why);
+  ln_link_give_up(link, why);
 }
 
 static void channel_ready(void *arg) {
-  struct ln_usession *us = arg;
-  if (us->state != LN_US_CONNECTING) return;
-  us->state = LN_US_INITIALIZING;
-  struct ln_msg *hello = ln_router_hello(us);
-  struct ln_urequest *r = hello ? ln_urequest_new(us, hello, on_initialized, us) : NULL;
+  struct ln_link *link = arg;
+  if (link->state != LN_LINK_CONNECTING) return;
+  link->state = LN_LINK_INITIALIZING;
+  struct ln_msg *hello = ln_server_hello_request(link);
+  struct ln_call *r = hello ? ln_call_new(link, hello, on_initialized, link) : NULL;
   ln_msg_unref(hello);
   if (!r) {
-    ln_usession_close(us, "out of memory");
+    ln_link_close(link, "out of memory");
     return;
   }
-  ln_urequest_send(us, r);
+  ln_call_send(link, r);
 }
 
 /* --- receiving --- */
 
-static void response_in(struct ln_usession *us, struct ln_msg *msg) {
+static void response_in(struct ln_link *link, struct ln_msg *msg) {
   int64_t id;
-  struct ln_urequest *r = NULL;
-  if (msg->id.p && ln_json_int(msg->id, &id)) r = ln_map_get(&us->requests, ln_urequest_key(&id));
+  struct ln_call *r = NULL;
+  if (msg->id.p && ln_json_int(msg->id, &id)) r = ln_map_get(&link->requests, ln_call_key(&id));
   if (!r) {
-    LN_LOG(log_of(us), DEBUG, us->topic, "a response nobody waits for was dropped");
+    LN_LOG(log_of(link), DEBUG, link->topic, "a response nobody waits for was dropped");
     ln_msg_unref(msg);
     return;
   }
-  ln_loop_doing_what(us->upstream->host->loop, r->msg->method);
-  us->served |= us->state == LN_US_READY;
-  ln_channel_abandon(us->channel, (uint64_t)r->id);
+  ln_loop_doing_what(link->server->host->loop, r->msg->method);
+  link->served |= link->state == LN_LINK_READY;
+  ln_channel_abandon(link->channel, (uint64_t)r->id);
   r->answered = true;
-  ln_urequest_end(r, msg);
+  ln_call_end(r, msg);
 }
 
 /* The request that an unreadable text was meant to answer, if that can be told: it would wait until
  * its deadline otherwise. By its stream; else by the id that the text shows (words that a server
  * prints are no answer); a text too long to be had (absent) is the only one's. */
-static struct ln_urequest *answered_badly(struct ln_usession *us, struct ln_str text,
-                                          uint64_t related) {
+static struct ln_call *answered_badly(struct ln_link *link, struct ln_str text, uint64_t related) {
   int64_t key = (int64_t)related;
   const char *at = related || !text.p ? NULL : memmem(text.p, text.n, "\"id\"", 4);
   if (at) {
@@ -325,34 +327,34 @@ static struct ln_urequest *answered_badly(struct ln_usession *us, struct ln_str 
     while (digits < rest.n && rest.p[digits] >= '0' && rest.p[digits] <= '9') digits++;
     if (!ln_json_int((struct ln_str){rest.p, digits}, &key)) key = 0;
   }
-  struct ln_urequest *r = key ? ln_map_get(&us->requests, ln_urequest_key(&key)) : NULL;
+  struct ln_call *r = key ? ln_map_get(&link->requests, ln_call_key(&key)) : NULL;
   size_t i = 0;
   struct ln_map_slot *slot;
-  if (!r && !text.p && us->requests.len == 1 && ln_map_next(&us->requests, &i, &slot))
+  if (!r && !text.p && link->requests.len == 1 && ln_map_next(&link->requests, &i, &slot))
     r = slot->value;
   return r;
 }
 
-static void one_in(struct ln_usession *us, struct ln_bytes *bytes, struct ln_str text,
+static void one_in(struct ln_link *link, struct ln_bytes *bytes, struct ln_str text,
                    uint64_t related) {
-  const struct ln_settings *set = &us->upstream->host->settings;
+  const struct ln_settings *set = &link->server->host->settings;
   const struct ln_msg_limits limits = {.json = {.max_bytes = set->max_message_bytes,
                                                 .max_depth = set->max_depth,
                                                 .max_members = UINT32_MAX}};
   struct ln_msg *msg;
   struct ln_msg_fault fault;
-  ln_loop_doing(us->upstream->host->loop, us->topic, LN_STR_LIT("a message"));
+  ln_loop_doing(link->server->host->loop, link->topic, LN_STR_LIT("a message"));
   int rc = ln_msg_parse(bytes, text, &limits, &msg, &fault);
   if (rc) {
-    LN_LOG_RATIONED(log_of(us), &us->ration, ln_loop_now(us->upstream->host->loop), WARN, us->topic,
-                    "sent what is no message (%s): %.*s",
+    LN_LOG_RATIONED(log_of(link), &link->ration, ln_loop_now(link->server->host->loop), WARN,
+                    link->topic, "sent what is no message (%s): %.*s",
                     *fault.text ? fault.text : ln_err_text(rc), (int)LN_MIN(text.n, (size_t)120),
                     text.p);
     ln_bytes_unref(fault.id_bytes);
-    struct ln_urequest *r = answered_badly(us, text, related);
+    struct ln_call *r = answered_badly(link, text, related);
     if (r) {
-      ln_channel_abandon(us->channel, (uint64_t)r->id);
-      ln_urequest_fail(r, "%s", "answered with what is no message");
+      ln_channel_abandon(link->channel, (uint64_t)r->id);
+      ln_call_fail(r, "%s", "answered with what is no message");
     }
     return;
   }
@@ -360,188 +362,187 @@ static void one_in(struct ln_usession *us, struct ln_bytes *bytes, struct ln_str
     if (msg->kind == LN_MSG_ERROR && !msg->id.p && related) {
       /* An error for a request whose id the server could not read: it belongs to its stream. */
       int64_t key = (int64_t)related;
-      struct ln_urequest *r = ln_map_get(&us->requests, ln_urequest_key(&key));
+      struct ln_call *r = ln_map_get(&link->requests, ln_call_key(&key));
       struct ln_msg *with_id = r ? ln_msg_error_raw(msg->error) : NULL;
       ln_msg_unref(msg);
       if (with_id) {
-        ln_channel_abandon(us->channel, related);
-        ln_urequest_end(r, with_id);
+        ln_channel_abandon(link->channel, related);
+        ln_call_end(r, with_id);
       }
       return;
     }
-    response_in(us, msg);
+    response_in(link, msg);
     return;
   }
-  ln_loop_doing_what(us->upstream->host->loop, msg->method);
+  ln_loop_doing_what(link->server->host->loop, msg->method);
   int64_t key = (int64_t)related;
-  struct ln_urequest *cause = related ? ln_map_get(&us->requests, ln_urequest_key(&key)) : NULL;
-  ln_router_from_server(us, msg, cause);
+  struct ln_call *cause = related ? ln_map_get(&link->requests, ln_call_key(&key)) : NULL;
+  ln_router_from_server(link, msg, cause);
   ln_msg_unref(msg);
 }
 
 static void channel_message(void *arg, struct ln_bytes *bytes, uint64_t related) {
-  struct ln_usession *us = arg;
+  struct ln_link *link = arg;
   struct ln_str text = ln_json_trim((struct ln_str){bytes->data, bytes->len});
   if (text.n && text.p[0] == '[') { /* a batch: 2025-03-26 servers may */
     struct ln_json_info info;
     struct ln_json_limits limits = LN_JSON_LIMITS_DEFAULT;
-    limits.max_bytes = us->upstream->host->settings.max_message_bytes;
+    limits.max_bytes = link->server->host->settings.max_message_bytes;
     if (ln_json_scan(text, &limits, &info) == LN_OK) {
       struct ln_json_cur cur = ln_json_enter(text);
       struct ln_json_item it;
-      while (us->state != LN_US_CLOSING && ln_json_next(&cur, &it))
-        one_in(us, bytes, it.value, related);
+      while (link->state != LN_LINK_CLOSING && ln_json_next(&cur, &it))
+        one_in(link, bytes, it.value, related);
       ln_bytes_unref(bytes);
       return;
     }
   }
-  if (us->state != LN_US_CLOSING) one_in(us, bytes, text, related);
+  if (link->state != LN_LINK_CLOSING) one_in(link, bytes, text, related);
   ln_bytes_unref(bytes);
 }
 
 /* --- the end --- */
 
 /* Out of everybody's sight: nothing new comes to it. */
-static void detach(struct ln_usession *us) {
-  struct ln_upstream *u = us->upstream;
-  if (u->shared == us) {
-    u->shared = NULL;
-    ln_share_lost(us);
+static void detach(struct ln_link *link) {
+  struct ln_server *server = link->server;
+  if (server->shared == link) {
+    server->shared = NULL;
+    ln_share_lost(link);
   }
-  if (us->owner && ln_session_usession(us->owner, u) == us &&
-      ln_session_set_usession(us->owner, u, NULL))
+  if (link->owner && ln_session_link(link->owner, server) == link &&
+      ln_session_set_link(link->owner, server, NULL))
     LN_ASSERT(false); /* taking away needs no memory */
-  ln_list_remove(&us->owner_link);
-  us->owner = NULL;
+  ln_list_remove(&link->owner_link);
+  link->owner = NULL;
 }
 
-static void fail_all(struct ln_usession *us, const char *why) {
+static void fail_all(struct ln_link *link, const char *why) {
   struct ln_list *l;
-  while ((l = ln_list_shift(&us->waiting)))
-    ln_urequest_fail(LN_CONTAINER(l, struct ln_urequest, link), "%s", why);
+  while ((l = ln_list_shift(&link->waiting)))
+    ln_call_fail(LN_CONTAINER(l, struct ln_call, in_queue), "%s", why);
   struct ln_map_slot *slot;
-  for (size_t i = 0; i = 0, ln_map_next(&us->requests, &i, &slot);)
-    ln_urequest_fail(slot->value, "%s", why);
-  while ((l = ln_list_shift(&us->asks))) {
+  for (size_t i = 0; i = 0, ln_map_next(&link->requests, &i, &slot);)
+    ln_call_fail(slot->value, "%s", why);
+  while ((l = ln_list_shift(&link->asks))) {
     struct ln_exchange *x = LN_CONTAINER(l, struct ln_exchange, asker_link);
     x->asker = NULL;
     ln_exchange_abort(x);
   }
-  ln_task_usession_ends(us);
-  tell_watchers(us, false, why);
+  ln_task_link_ends(link);
+  tell_watchers(link, false, why);
 }
 
-void ln_usession_rest(struct ln_usession *us) {
-  if (ln_usession_busy(us)) return;
-  if (us->single && ln_list_empty(&us->tasks))
-    ln_usession_close(us, "its one request is done");
-  else if (us->leaving)
-    ln_usession_close(us, "the server has ended the session");
-  else if (us->upstream->retired && us->state == LN_US_READY)
-    ln_usession_close(us, "the server is no longer configured");
+void ln_link_close_if_idle(struct ln_link *link) {
+  if (ln_link_busy(link)) return;
+  if (link->single && ln_list_empty(&link->tasks))
+    ln_link_close(link, "its one request is done");
+  else if (link->leaving)
+    ln_link_close(link, "the server has ended the session");
+  else if (link->server->retired && link->state == LN_LINK_READY)
+    ln_link_close(link, "the server is no longer configured");
 }
 
-void ln_usession_close(struct ln_usession *us, const char *why) {
-  if (us->state == LN_US_CLOSING) return;
-  us->state = LN_US_CLOSING;
-  ln_router_stalled(us, false);
-  detach(us);
+void ln_link_close(struct ln_link *link, const char *why) {
+  if (link->state == LN_LINK_CLOSING) return;
+  link->state = LN_LINK_CLOSING;
+  ln_router_stalled(link, false);
+  detach(link);
   char copy[LN_WHY_MAX]; /* why may be about to go */
   snprintf(copy, sizeof copy, "%s", why);
-  fail_all(us, copy);
-  ln_channel_close(us->channel);
+  fail_all(link, copy);
+  ln_channel_close(link->channel);
 }
 
 /* It ends, and not because we wanted it. */
-static void note_lost(struct ln_usession *us) {
-  if (us->owner)
-    ln_session_lost(us->owner, us);
-  else if (us->upstream->shared == us)
-    us->upstream->lost_shared = true;
+static void note_lost(struct ln_link *link) {
+  if (link->owner)
+    ln_session_lost(link->owner, link);
+  else if (link->server->shared == link)
+    link->server->lost_shared = true;
 }
 
 static void channel_lost(void *arg, const char *why) {
-  struct ln_usession *us = arg;
-  if (us->state == LN_US_CLOSING) return;
-  note_failure(us, why);
-  note_lost(us);
-  ln_usession_close(us, why);
+  struct ln_link *link = arg;
+  if (link->state == LN_LINK_CLOSING) return;
+  note_failure(link, why);
+  note_lost(link);
+  ln_link_close(link, why);
 }
 
 static void channel_closed(void *arg, int err, const char *why) {
-  struct ln_usession *us = arg;
-  struct ln_upstream *u = us->upstream;
-  struct ln_host *h = u->host;
-  if (us->state != LN_US_CLOSING) {
+  struct ln_link *link = arg;
+  struct ln_server *server = link->server;
+  struct ln_host *h = server->host;
+  if (link->state != LN_LINK_CLOSING) {
     if (err) {
-      note_failure(us, why);
+      note_failure(link, why);
     }
-    note_lost(us);
-    us->state = LN_US_CLOSING;
-    ln_router_stalled(us, false);
-    detach(us);
-    fail_all(us, why ? why : "the connection was closed");
+    note_lost(link);
+    link->state = LN_LINK_CLOSING;
+    ln_router_stalled(link, false);
+    detach(link);
+    fail_all(link, why ? why : "the connection was closed");
   }
-  ln_list_remove(&us->link);
-  ln_map_deinit(&us->requests);
-  if (us->catalogue && us->catalogue->maker == us) us->catalogue->maker = NULL;
-  ln_catalogue_unref(us->catalogue);
-  free(us);
-  ln_upstream_unref(u);
+  ln_list_remove(&link->link);
+  ln_map_deinit(&link->requests);
+  if (link->index && link->index->maker == link) link->index->maker = NULL;
+  ln_index_unref(link->index);
+  free(link);
+  ln_server_unref(server);
   ln_host_check_closed(h);
 }
 
 /* The server has forgotten our session: nothing was done, so the request may go once more, to a
  * fresh one. */
-static bool retry_elsewhere(struct ln_usession *us, struct ln_urequest *r) {
-  struct ln_session *s = us->owner ? us->owner : r->x ? r->x->session : NULL;
-  struct ln_upstream *u = us->upstream;
-  bool nobodys = !s && u->conf->session != LN_SESSION_SHARED;
-  if (r->retried || nobodys || us->state != LN_US_READY) return false;
+static bool retry_elsewhere(struct ln_link *link, struct ln_call *r) {
+  struct ln_session *s = link->owner ? link->owner : r->x ? r->x->session : NULL;
+  struct ln_server *server = link->server;
+  bool nobodys = !s && server->conf->session != LN_SHARING_SHARED;
+  if (r->retried || nobodys || link->state != LN_LINK_READY) return false;
   const char *why;
-  ln_map_remove(&us->requests, ln_urequest_key(&r->id));
+  ln_map_remove(&link->requests, ln_call_key(&r->id));
   r->id = 0;
   r->retried = true;
-  ln_router_stalled(us, false);
-  note_lost(us);
-  detach(us);
-  struct ln_usession *fresh = ln_usession_for(s, u, &why);
-  r->usession = fresh ? fresh : us;
+  ln_router_stalled(link, false);
+  note_lost(link);
+  detach(link);
+  struct ln_link *fresh = ln_pool_link(s, server, &why);
+  r->link = fresh ? fresh : link;
   if (fresh) {
     if (r->x) { /* what the server says now may be of this */
       fresh->mixed |= fresh->user && fresh->user != r->x->session->key;
       fresh->user = r->x->session->key;
     }
-    ln_list_push(&fresh->waiting, &r->link);
-    if (fresh->state == LN_US_READY) ln_usession_flush(fresh);
+    ln_list_push(&fresh->waiting, &r->in_queue);
+    if (fresh->state == LN_LINK_READY) ln_link_flush(fresh);
   } else {
-    ln_urequest_fail(r, "%s", why);
+    ln_call_fail(r, "%s", why);
   }
   /* What else is under way in it was perhaps done before: each hears of it by itself. */
-  us->leaving = true;
-  ln_usession_rest(us);
+  link->leaving = true;
+  ln_link_close_if_idle(link);
   return true;
 }
 
 static void channel_failed(void *arg, uint64_t tag, int err, int status, const char *why) {
-  struct ln_usession *us = arg;
+  struct ln_link *link = arg;
   int64_t key = (int64_t)tag;
-  struct ln_urequest *r = tag ? ln_map_get(&us->requests, ln_urequest_key(&key)) : NULL;
+  struct ln_call *r = tag ? ln_map_get(&link->requests, ln_call_key(&key)) : NULL;
   if (!r) {
-    LN_LOG(log_of(us), WARN, us->topic, "%s", why);
+    LN_LOG(log_of(link), WARN, link->topic, "%s", why);
     /* An answer that was too long to take. */
-    if (err == LN_ELIMIT && (r = answered_badly(us, LN_STR_NONE, 0)))
-      ln_urequest_fail(r, "%s", why);
+    if (err == LN_ELIMIT && (r = answered_badly(link, LN_STR_NONE, 0))) ln_call_fail(r, "%s", why);
     return;
   }
-  if (err == LN_ENOTFOUND && status == 404 && retry_elsewhere(us, r)) return;
-  ln_urequest_fail(r, "%s", why);
+  if (err == LN_ENOTFOUND && status == 404 && retry_elsewhere(link, r)) return;
+  ln_call_fail(r, "%s", why);
 }
 
 static void channel_parted(void *arg, uint64_t tag, uint64_t retry_ms) {
-  struct ln_usession *us = arg;
+  struct ln_link *link = arg;
   int64_t key = (int64_t)tag;
-  struct ln_urequest *r = ln_map_get(&us->requests, ln_urequest_key(&key));
+  struct ln_call *r = ln_map_get(&link->requests, ln_call_key(&key));
   struct ln_exchange *x = r ? r->x : NULL;
   if (x && !x->ended && x->sink && x->session->on_parted)
     x->session->on_parted(x->session, x->sink, retry_ms);

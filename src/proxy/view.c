@@ -34,7 +34,7 @@ void ln_view_unref(struct ln_view *v) {
     for (size_t k = 0; k < e->n_old; k++) ln_bytes_unref(e->old[k].name);
     free(e->old);
   }
-  for (size_t i = 0; i < v->n_shelves; i++) ln_shelf_unref(v->shelves[i]);
+  for (size_t i = 0; i < v->n_listings; i++) ln_listing_unref(v->listings[i]);
   ln_view_pages_free(v);
   ln_bytes_unref(v->failed);
   ln_map_deinit(&v->by_key);
@@ -47,7 +47,7 @@ void ln_view_unref(struct ln_view *v) {
   ln_bytes_unref(v->last.key);
   ln_generation_unref(v->gen);
   free(v->entries);
-  free(v->shelves);
+  free(v->listings);
   free(v);
 }
 
@@ -60,9 +60,9 @@ struct getter {
   enum ln_kind kind;
   bool explain;
   bool done;
-  size_t missing; /* shelves not yet answered, plus one while they are asked for */
+  size_t missing; /* listings not yet answered, plus one while they are asked for */
   size_t refs;    /* answers still to come, and the getter's own course */
-  struct ln_shelf **shelves;
+  struct ln_listing **listings;
   char why[LN_WHY_MAX + 128];
   struct ln_timer patience;
   ln_view_fn fn;
@@ -73,39 +73,39 @@ struct ask {
   size_t index;
 };
 
-static bool same_shelves(const struct ln_view *v, struct ln_shelf *const *shelves) {
-  for (size_t i = 0; i < v->n_shelves; i++)
-    if (v->shelves[i] != shelves[i]) return false;
+static bool same_listings(const struct ln_view *v, struct ln_listing *const *listings) {
+  for (size_t i = 0; i < v->n_listings; i++)
+    if (v->listings[i] != listings[i]) return false;
   return true;
 }
 
 /* The session's view if it still holds, or another session's that sees the same. */
 static struct ln_view *existing(struct ln_session *s, struct ln_generation *gen, enum ln_kind kind,
-                                struct ln_shelf *const *shelves) {
+                                struct ln_listing *const *listings) {
   struct ln_view *v = s->views[kind];
-  if (v && v->gen == gen && same_shelves(v, shelves)) return v;
+  if (v && v->gen == gen && same_listings(v, listings)) return v;
   if (ln_policy_per_client(gen->policy, kind)) return NULL;
   LN_LIST_EACH(l, &gen->host->views) {
     v = LN_CONTAINER(l, struct ln_view, link);
-    if (v->kind == kind && v->gen == gen && same_shelves(v, shelves)) return v;
+    if (v->kind == kind && v->gen == gen && same_listings(v, listings)) return v;
   }
   return NULL;
 }
 
 /* One reference. */
 static struct ln_view *make(struct ln_session *s, struct ln_generation *gen, enum ln_kind kind,
-                            struct ln_shelf *const *shelves, struct ln_exchange *x) {
-  struct ln_view *v = existing(s, gen, kind, shelves);
+                            struct ln_listing *const *listings, struct ln_exchange *x) {
+  struct ln_view *v = existing(s, gen, kind, listings);
   if (v) return ln_view_ref(v);
-  v = ln_view_build(gen, kind, shelves, x, 0);
+  v = ln_view_build(gen, kind, listings, x, 0);
   if (v && !ln_policy_per_client(gen->policy, kind)) ln_list_push(&gen->host->views, &v->link);
   return v;
 }
 
 static struct ln_view *view_for(struct getter *g) {
   struct ln_session *s = g->session;
-  if (g->explain) return ln_view_build(g->gen, g->kind, g->shelves, g->x, LN_PRESENT_EXPLAIN);
-  struct ln_view *v = make(s, g->gen, g->kind, g->shelves, g->x);
+  if (g->explain) return ln_view_build(g->gen, g->kind, g->listings, g->x, LN_PRESENT_EXPLAIN);
+  struct ln_view *v = make(s, g->gen, g->kind, g->listings, g->x);
   if (v && s->views[g->kind] != v && s->gen == g->gen && s->state != LN_SESSION_GONE) {
     ln_view_unref(s->views[g->kind]);
     s->views[g->kind] = ln_view_ref(v);
@@ -115,8 +115,8 @@ static struct ln_view *view_for(struct getter *g) {
 
 static void getter_unref(struct getter *g) {
   if (--g->refs) return;
-  for (size_t i = 0; i < g->gen->n_upstreams; i++) ln_shelf_unref(g->shelves[i]);
-  free(g->shelves);
+  for (size_t i = 0; i < g->gen->n_servers; i++) ln_listing_unref(g->listings[i]);
+  free(g->listings);
   ln_exchange_unref(g->x);
   ln_generation_unref(g->gen);
   ln_session_unref(g->session);
@@ -128,7 +128,7 @@ static void getter_finish(struct getter *g) {
   g->done = true;
   ln_timer_stop(&g->patience);
   const struct ln_generation *h = g->gen;
-  bool lost = h->n_upstreams == 1 && !g->shelves[0] && !h->components[g->kind];
+  bool lost = h->n_servers == 1 && !g->listings[0] && !h->components[g->kind];
   struct ln_view *v = lost ? NULL : view_for(g);
   const char *why = *g->why ? g->why
                     : lost  ? "the server is not ready yet"
@@ -137,12 +137,12 @@ static void getter_finish(struct getter *g) {
   ln_view_unref(v);
 }
 
-static void got_shelf(void *arg, struct ln_shelf *shelf, const char *why) {
+static void got_listing(void *arg, struct ln_listing *listing, const char *why) {
   struct ask *a = arg;
   struct getter *g = a->g;
   if (!g->done) {
-    g->shelves[a->index] = shelf ? ln_shelf_ref(shelf) : NULL;
-    if (!shelf) ln_upstream_blame(g->gen->upstreams[a->index], why, g->why, sizeof g->why);
+    g->listings[a->index] = listing ? ln_listing_ref(listing) : NULL;
+    if (!listing) ln_server_blame(g->gen->servers[a->index], why, g->why, sizeof g->why);
     if (--g->missing == 0) getter_finish(g);
   }
   getter_unref(g);
@@ -155,16 +155,16 @@ static void out_of_patience(struct ln_timer *t) {
 
 /* A server that has been starting for longer than clients are made to wait keeps nobody up, nor
  * does one whose list doesn't come. */
-static bool hopeless(const struct getter *g, struct ln_upstream *u) {
+static bool hopeless(const struct getter *g, struct ln_server *server) {
   struct ln_session *s = g->session;
-  if (g->gen->n_upstreams < 2) return false;
-  const struct ln_catalogue *c = ln_session_catalogue(s, u);
+  if (g->gen->n_servers < 2) return false;
+  const struct ln_index *c = ln_session_index(s, server);
   bool listing = !g->x || g->x->method->route == LN_ROUTE_LIST;
-  if (c) return ln_catalogue_hopeless(c, g->kind, listing);
-  struct ln_usession *us =
-      u->conf->session == LN_SESSION_SHARED ? u->shared : ln_session_usession(s, u);
-  return us && us->state != LN_US_READY &&
-         ln_loop_now(s->host->loop) - us->opened_at > s->host->settings.start_timeout_ms;
+  if (c) return ln_index_hopeless(c, g->kind, listing);
+  struct ln_link *link =
+      server->conf->session == LN_SHARING_SHARED ? server->shared : ln_session_link(s, server);
+  return link && link->state != LN_LINK_READY &&
+         ln_loop_now(s->host->loop) - link->opened_at > s->host->settings.start_timeout_ms;
 }
 
 static void get(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x, bool explain,
@@ -172,8 +172,8 @@ static void get(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x, 
   struct ln_host *h = s->host;
   struct ln_generation *gen = x ? x->gen : s->gen;
   struct getter *g = calloc(1, sizeof *g);
-  if (g) g->shelves = calloc(gen->n_upstreams + 1, sizeof(struct ln_shelf *));
-  if (!g || !g->shelves) {
+  if (g) g->listings = calloc(gen->n_servers + 1, sizeof(struct ln_listing *));
+  if (!g || !g->listings) {
     free(g);
     fn(arg, NULL, "out of memory");
     return;
@@ -189,18 +189,18 @@ static void get(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x, 
   g->refs = 1;
   g->missing = 1;
   ln_timer_init(&g->patience);
-  for (size_t i = 0; i < gen->n_upstreams; i++) {
-    struct ln_upstream *u = gen->upstreams[i];
-    struct ask *a = hopeless(g, u) ? NULL : calloc(1, sizeof *a);
+  for (size_t i = 0; i < gen->n_servers; i++) {
+    struct ln_server *server = gen->servers[i];
+    struct ask *a = hopeless(g, server) ? NULL : calloc(1, sizeof *a);
     if (!a) continue;
     *a = (struct ask){g, i};
     g->refs++;
     g->missing++;
-    ln_catalogue_shelf(s, u, kind, got_shelf, a);
+    ln_fetch_listing(s, server, kind, got_listing, a);
   }
   if (--g->missing == 0)
     getter_finish(g);
-  else if (gen->n_upstreams > 1)
+  else if (gen->n_servers > 1)
     ln_timer_start(h->loop, &g->patience, h->settings.start_timeout_ms, out_of_patience);
   /* With one server its own deadlines apply. */
   getter_unref(g);
@@ -211,9 +211,9 @@ static struct ln_view *current(const struct ln_session *s, const struct ln_gener
                                enum ln_kind kind) {
   struct ln_view *v = s->views[kind];
   if (!v || v->gen != gen) return NULL;
-  for (size_t i = 0; i < v->n_shelves; i++) {
-    const struct ln_catalogue *c = ln_session_catalogue(s, gen->upstreams[i]);
-    if (!c || !c->shelves[kind] || c->shelves[kind] != v->shelves[i]) return NULL;
+  for (size_t i = 0; i < v->n_listings; i++) {
+    const struct ln_index *c = ln_session_index(s, gen->servers[i]);
+    if (!c || !c->listings[kind] || c->listings[kind] != v->listings[i]) return NULL;
   }
   return v;
 }
@@ -234,25 +234,25 @@ void ln_view_explain(struct ln_session *s, enum ln_kind kind, struct ln_exchange
 
 struct ln_view *ln_view_preview(struct ln_session *s, enum ln_kind kind, struct ln_exchange *x) {
   struct ln_generation *gen = x->gen;
-  struct ln_shelf **shelves = calloc(gen->n_upstreams + 1, sizeof(struct ln_shelf *));
-  if (!shelves) return NULL;
-  for (size_t i = 0; i < gen->n_upstreams; i++) {
-    const struct ln_catalogue *c = ln_session_catalogue(s, gen->upstreams[i]);
-    shelves[i] = c ? c->shelves[kind] : NULL;
+  struct ln_listing **listings = calloc(gen->n_servers + 1, sizeof(struct ln_listing *));
+  if (!listings) return NULL;
+  for (size_t i = 0; i < gen->n_servers; i++) {
+    const struct ln_index *c = ln_session_index(s, gen->servers[i]);
+    listings[i] = c ? c->listings[kind] : NULL;
   }
-  struct ln_view *v = make(s, gen, kind, shelves, x);
-  free(shelves);
+  struct ln_view *v = make(s, gen, kind, listings, x);
+  free(listings);
   return v;
 }
 
 struct ln_view *ln_view_trial(struct ln_generation *gen, enum ln_kind kind,
-                              struct ln_shelf *const *shelves) {
-  return ln_view_build(gen, kind, shelves, NULL, LN_PRESENT_TRIAL);
+                              struct ln_listing *const *listings) {
+  return ln_view_build(gen, kind, listings, NULL, LN_PRESENT_TRIAL);
 }
 
 bool ln_view_needed(const struct ln_generation *g, enum ln_kind kind) {
   bool named = kind == LN_KIND_TOOL || kind == LN_KIND_PROMPT;
-  return g->n_upstreams != 1 || (named && g->prefixes[0]) || g->components[kind] ||
+  return g->n_servers != 1 || (named && g->prefixes[0]) || g->components[kind] ||
          ln_policy_has_rules(g->policy, kind);
 }
 

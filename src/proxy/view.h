@@ -14,9 +14,9 @@
 enum { LN_MATCH_STEPS = 4 << 20 };
 
 struct ln_entry {
-  struct ln_upstream *upstream; /* NULL: the policy's own */
-  size_t component;             /* when upstream is NULL */
-  const struct ln_shelf_item *item;
+  struct ln_server *server; /* NULL: the policy's own */
+  size_t component;         /* when upstream is NULL */
+  const struct ln_listing_item *item;
   struct ln_bytes *key;          /* as presented, unescaped */
   struct ln_bytes *before_rules; /* as it was before any rule */
   struct ln_bytes
@@ -40,11 +40,11 @@ struct ln_view {
   uint32_t refs;
   struct ln_host *host;
   enum ln_kind kind;
-  bool shows;                /* some tool names the resource that shows it (_meta.ui) */
-  bool renames;              /* some entry of a server is presented by another key */
-  struct ln_generation *gen; /* counted: whose rules */
-  struct ln_shelf **shelves; /* one per upstream, counted; NULL where the server has none */
-  size_t n_shelves;
+  bool shows;                   /* some tool names the resource that shows it (_meta.ui) */
+  bool renames;                 /* some entry of a server is presented by another key */
+  struct ln_generation *gen;    /* counted: whose rules */
+  struct ln_listing **listings; /* one per upstream, counted; NULL where the server has none */
+  size_t n_listings;
   struct ln_entry *entries; /* in the order listed, hidden ones among them */
   size_t n_entries;
   struct ln_bytes *failed; /* what the first rule that failed said, or NULL */
@@ -58,7 +58,7 @@ struct ln_view {
   } match;
   struct { /* the last of a server's URIs that was looked up in match.native: one message may go to
               many sessions */
-    const struct ln_upstream *upstream;
+    const struct ln_server *server;
     struct ln_bytes *native, *key; /* counted; key is NULL where the URI stays */
   } last;
   struct ln_msg **pages; /* the replies to the list request, made when first asked for */
@@ -80,7 +80,7 @@ struct ln_view *ln_view_preview(struct ln_session *s, enum ln_kind kind, struct 
 /* One of these lists (one per upstream, NULL where there is none) for no session, after the rules
  * that are the same for everybody: can it be made? One reference; NULL: it can't. */
 struct ln_view *ln_view_trial(struct ln_generation *gen, enum ln_kind kind,
-                              struct ln_shelf *const *shelves);
+                              struct ln_listing *const *listings);
 struct ln_view *ln_view_ref(struct ln_view *v);
 void ln_view_unref(struct ln_view *v);
 /* The visible entry presented under this key (unescaped; for URIs in any spelling of the same

@@ -41,25 +41,25 @@ static struct ln_bytes *normal_form(struct ln_str uri) {
 /* What matching a URI costs grows with the templates and their expressions. */
 enum { MAX_EXPRESSIONS = 32 };
 
-static bool costly(const struct ln_view *v, const struct ln_shelf_item *item, size_t kept) {
+static bool costly(const struct ln_view *v, const struct ln_listing_item *item, size_t kept) {
   return v->kind == LN_KIND_TEMPLATE &&
          (kept >= v->gen->decls->settings.max_templates ||
           ln_template_expressions(str_of(item->key)) > MAX_EXPRESSIONS);
 }
 
-static int collect_shelf(struct ln_view *v, const char *prefix, const struct ln_shelf *sh) {
+static int collect_listing(struct ln_view *v, const char *prefix, const struct ln_listing *sh) {
   size_t kept = 0;
   for (size_t k = 0; k < sh->n_items; k++) {
     if (costly(v, &sh->items[k], kept)) continue;
     struct ln_entry *e = &v->entries[v->n_entries++];
-    e->upstream = sh->upstream;
+    e->server = sh->server;
     e->item = &sh->items[k];
     e->before_rules = first_name(prefix, v->kind, e->item->key);
     if (!e->before_rules) return LN_ENOMEM;
     kept++;
   }
   if (kept < sh->n_items)
-    ln_generation_tell(v->gen, sh->upstream->conf->name,
+    ln_generation_tell(v->gen, sh->server->conf->name,
                        "%zu of its %zu resource templates are left out: of one server no more than "
                        "%u are kept (max_templates), and none with more than %d expressions",
                        sh->n_items - kept, sh->n_items, v->gen->decls->settings.max_templates,
@@ -70,7 +70,7 @@ static int collect_shelf(struct ln_view *v, const char *prefix, const struct ln_
 static int collect(struct ln_view *v) {
   const struct ln_policy_decls *d = v->gen->decls;
   size_t max = d->n_components;
-  for (size_t i = 0; i < v->n_shelves; i++) max += v->shelves[i] ? v->shelves[i]->n_items : 0;
+  for (size_t i = 0; i < v->n_listings; i++) max += v->listings[i] ? v->listings[i]->n_items : 0;
   v->entries = calloc(max + 1, sizeof *v->entries);
   if (!v->entries) return LN_ENOMEM;
   for (size_t i = 0; i < d->n_components; i++) {
@@ -80,15 +80,15 @@ static int collect(struct ln_view *v) {
     e->before_rules = ln_bytes_copy(d->components[i].key.p, d->components[i].key.n);
     if (!e->before_rules) return LN_ENOMEM;
   }
-  for (size_t i = 0; i < v->n_shelves; i++) {
-    int rc = v->shelves[i] ? collect_shelf(v, v->gen->prefixes[i], v->shelves[i]) : LN_OK;
+  for (size_t i = 0; i < v->n_listings; i++) {
+    int rc = v->listings[i] ? collect_listing(v, v->gen->prefixes[i], v->listings[i]) : LN_OK;
     if (rc) return rc;
   }
   return LN_OK;
 }
 
 struct ln_str ln_entry_definition(const struct ln_view *v, const struct ln_entry *e) {
-  return e->upstream ? e->item->json : v->gen->decls->components[e->component].json;
+  return e->server ? e->item->json : v->gen->decls->components[e->component].json;
 }
 
 /* Splices the presented name into a definition, if it isn't there already. */
@@ -131,12 +131,11 @@ static int settle(struct ln_view *v, struct ln_entry *e, struct ln_view_item *it
   e->key = item->new_name ? item->new_name : ln_bytes_ref(e->before_rules);
   *item = (struct ln_view_item){0};
   struct ln_str native =
-      e->upstream ? str_of(e->item->key) : v->gen->decls->components[e->component].key;
+      e->server ? str_of(e->item->key) : v->gen->decls->components[e->component].key;
   if (!ln_str_eq(native, str_of(e->key))) {
     int rc = put_name(v, e);
     if (rc) return rc;
-    if (e->upstream &&
-        !(e->native_json = ln_bytes_copy(e->item->key_value.p, e->item->key_value.n)))
+    if (e->server && !(e->native_json = ln_bytes_copy(e->item->key_value.p, e->item->key_value.n)))
       return LN_ENOMEM;
   }
   if (ln_view_spelt(v)) e->normal = normal_form(str_of(e->key));
@@ -145,8 +144,8 @@ static int settle(struct ln_view *v, struct ln_entry *e, struct ln_view_item *it
 
 /* Every server's list is there. */
 static bool complete(const struct ln_view *v) {
-  for (size_t i = 0; i < v->n_shelves; i++)
-    if (!v->shelves[i]) return false;
+  for (size_t i = 0; i < v->n_listings; i++)
+    if (!v->listings[i]) return false;
   return true;
 }
 
@@ -155,7 +154,7 @@ static int apply_rules(struct ln_view *v, struct ln_exchange *x, unsigned how) {
   if (!items) return LN_ENOMEM;
   for (size_t i = 0; i < v->n_entries; i++) {
     struct ln_entry *e = &v->entries[i];
-    items[i].upstream = e->upstream ? e->upstream->conf->name : NULL;
+    items[i].server = e->server ? e->server->conf->name : NULL;
     items[i].json = ln_entry_definition(v, e);
     items[i].name = str_of(e->before_rules);
   }
@@ -185,8 +184,8 @@ static int index_hidden(struct ln_view *v, struct ln_entry *e) {
  * makes a URI and can be taken off again. False when it can't be had. */
 static bool set_apart(struct ln_view *v, struct ln_entry *e) {
   bool uri = v->kind == LN_KIND_RESOURCE || v->kind == LN_KIND_TEMPLATE;
-  if (!uri || !e->upstream || e->native_json) return false;
-  const char *name = e->upstream->conf->name;
+  if (!uri || !e->server || e->native_json) return false;
+  const char *name = e->server->conf->name;
   size_t n = strlen(name);
   struct ln_bytes *key = ln_bytes_new(n + 1 + e->key->len);
   if (!key) return false;
@@ -214,11 +213,11 @@ static bool set_apart(struct ln_view *v, struct ln_entry *e) {
  * fine. */
 static void tell_long_name(const struct ln_view *v, const struct ln_entry *e) {
   enum { MODEL_API_NAME_MAX = 64 };
-  if (v->kind != LN_KIND_TOOL || !e->upstream || e->key->len <= MODEL_API_NAME_MAX ||
+  if (v->kind != LN_KIND_TOOL || !e->server || e->key->len <= MODEL_API_NAME_MAX ||
       e->item->key->len > MODEL_API_NAME_MAX)
     return;
   ln_generation_tell(
-      v->gen, e->upstream->conf->name,
+      v->gen, e->server->conf->name,
       "its tool \"%.*s\" has a name of %zu bytes; some model APIs take %d at most: give it "
       "another name, or its server a shorter prefix",
       LN_STR_ARG(str_of(e->key)), e->key->len, MODEL_API_NAME_MAX);
@@ -228,22 +227,21 @@ static void tell_shadowed(struct ln_view *v, const struct ln_entry *e,
                           const struct ln_entry *first) {
   const char *noun = ln_kind_rows[v->kind].noun;
   struct ln_str key = str_of(e->key);
-  if (e->upstream && e->upstream == first->upstream)
+  if (e->server && e->server == first->server)
     ln_generation_tell(
-        v->gen, e->upstream->conf->name,
+        v->gen, e->server->conf->name,
         "two of its %ss are called \"%.*s\": its \"%.*s\" is shown, its \"%.*s\" is not", noun,
         LN_STR_ARG(key), LN_STR_ARG(str_of(first->item->key)), LN_STR_ARG(str_of(e->item->key)));
   else
-    ln_generation_tell(v->gen, e->upstream ? e->upstream->conf->name : "policy",
+    ln_generation_tell(v->gen, e->server ? e->server->conf->name : "policy",
                        "its %s \"%.*s\" is not shown: that of %s comes first", noun,
-                       LN_STR_ARG(key),
-                       first->upstream ? first->upstream->conf->name : "the policy");
+                       LN_STR_ARG(key), first->server ? first->server->conf->name : "the policy");
 }
 
 static int index_native(struct ln_view *v, struct ln_entry *e) {
   struct ln_str key = str_of(e->item->key);
   struct ln_entry *first = ln_map_get(&v->by_native, key), *other = first;
-  while (other && other->upstream != e->upstream) other = other->next_native;
+  while (other && other->server != e->server) other = other->next_native;
   if (other) return LN_OK; /* listed twice */
   if (!first) return ln_map_put(&v->by_native, key, e);
   e->next_native = first->next_native;
@@ -254,15 +252,15 @@ static int index_native(struct ln_view *v, struct ln_entry *e) {
 /* What URIs are held against: of a template that a rule took away, or gave another form, the old
  * one is no way around it. */
 static int index_template(struct ln_view *v, struct ln_entry *e) {
-  bool renamed = e->upstream ? e->native_json && !e->added
-                             : !ln_str_eq(str_of(e->key), str_of(e->before_rules));
+  bool renamed =
+      e->server ? e->native_json && !e->added : !ln_str_eq(str_of(e->key), str_of(e->before_rules));
   int rc = LN_OK;
   if (!e->hidden && !e->shadowed_by)
     rc = ln_templates_add(&v->match.visible, NULL, str_of(e->key), e);
   if (!rc && (e->hidden || renamed))
     rc = ln_templates_add(&v->match.gone, NULL, str_of(e->before_rules), e);
   if (!rc && !e->hidden && e->native_json)
-    rc = ln_templates_add(&v->match.native, e->upstream, str_of(e->item->key), e);
+    rc = ln_templates_add(&v->match.native, e->server, str_of(e->item->key), e);
   return rc;
 }
 
@@ -288,7 +286,7 @@ static int index_entries(struct ln_view *v) {
     if (e->hidden) {
       rc = index_hidden(v, e);
     } else if ((first = ln_map_get(&v->by_key, str_of(e->key))) &&
-               !(first->upstream && set_apart(v, e))) {
+               !(first->server && set_apart(v, e))) {
       /* What the policy has itself stands in the place of what servers have. */
       e->shadowed_by = first;
       tell_shadowed(v, e, first);
@@ -308,7 +306,7 @@ static int index_entries(struct ln_view *v) {
 }
 
 struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
-                              struct ln_shelf *const *shelves, struct ln_exchange *x,
+                              struct ln_listing *const *listings, struct ln_exchange *x,
                               unsigned how) {
   struct ln_host *h = gen->host;
   struct ln_view *v = calloc(1, sizeof *v);
@@ -317,7 +315,7 @@ struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
   v->host = h;
   v->kind = kind;
   v->gen = ln_generation_ref(gen);
-  v->n_shelves = gen->n_upstreams;
+  v->n_listings = gen->n_servers;
   ln_map_init(&v->by_key);
   ln_map_init(&v->hidden);
   ln_map_init(&v->by_native);
@@ -325,11 +323,11 @@ struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
   ln_templates_init(&v->match.gone);
   ln_templates_init(&v->match.native);
   ln_list_init(&v->link);
-  v->shelves = calloc(gen->n_upstreams + 1, sizeof(struct ln_shelf *));
-  if (!v->shelves) v->n_shelves = 0;
-  for (size_t i = 0; i < v->n_shelves; i++)
-    v->shelves[i] = shelves[i] ? ln_shelf_ref(shelves[i]) : NULL;
-  int rc = v->shelves ? collect(v) : LN_ENOMEM;
+  v->listings = calloc(gen->n_servers + 1, sizeof(struct ln_listing *));
+  if (!v->listings) v->n_listings = 0;
+  for (size_t i = 0; i < v->n_listings; i++)
+    v->listings[i] = listings[i] ? ln_listing_ref(listings[i]) : NULL;
+  int rc = v->listings ? collect(v) : LN_ENOMEM;
   if (!rc) rc = apply_rules(v, x, how);
   if (!rc) rc = index_entries(v);
   if (!rc) rc = index_uris(v);

@@ -7,7 +7,8 @@
 /* A fresh one out of lists, after the rules. how: as ln_policy_present has it. One reference; NULL:
  * it failed, and the log says why. */
 struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
-                              struct ln_shelf *const *shelves, struct ln_exchange *x, unsigned how);
+                              struct ln_listing *const *listings, struct ln_exchange *x,
+                              unsigned how);
 /* A form of a URI (see mcp/uri.h); NULL where it is the URI itself. One reference. */
 typedef int (*ln_view_uri_form)(struct ln_str uri, struct ln_buf *out);
 struct ln_bytes *ln_view_form(struct ln_str uri, ln_view_uri_form form);

@@ -21,11 +21,11 @@ static bool listed(const struct ln_entry *e) {
 
 /* True when the one server's one page can go out as it came. */
 static bool untouched(const struct ln_view *v) {
-  if (v->n_shelves != 1 || !v->shelves[0] || v->shelves[0]->n_pages != 1) return false;
+  if (v->n_listings != 1 || !v->listings[0] || v->listings[0]->n_pages != 1) return false;
   for (size_t i = 0; i < v->n_entries; i++)
-    if (!v->entries[i].upstream || !listed(&v->entries[i]) || v->entries[i].json) return false;
+    if (!v->entries[i].server || !listed(&v->entries[i]) || v->entries[i].json) return false;
   struct ln_json_item it;
-  struct ln_str result = v->shelves[0]->pages[0]->result;
+  struct ln_str result = v->listings[0]->pages[0]->result;
   return !ln_json_get(result, "nextCursor", &it) &&
          ln_json_get(result, ln_kind_rows[v->kind].array, &it) &&
          ln_json_count(it.value) == v->n_entries;
@@ -49,8 +49,8 @@ static int array_text(const struct ln_view *v, size_t *i, size_t max, struct ln_
 static struct ln_msg *page_message(const struct ln_view *v, struct ln_str array, size_t next) {
   const char *name = ln_kind_rows[v->kind].array;
   struct ln_json_item it;
-  if (!next && v->n_shelves == 1 && v->shelves[0] && v->shelves[0]->n_pages == 1) {
-    const struct ln_msg *own = v->shelves[0]->pages[0];
+  if (!next && v->n_listings == 1 && v->listings[0] && v->listings[0]->n_pages == 1) {
+    const struct ln_msg *own = v->listings[0]->pages[0];
     if (ln_json_get(own->result, name, &it))
       return ln_msg_edit(own, &(struct ln_edit){it.value, array}, 1);
   }
@@ -71,7 +71,7 @@ static int make_pages(struct ln_view *v) {
   v->pages = calloc(max, sizeof(struct ln_msg *));
   if (!v->pages) return LN_ENOMEM;
   if ((!size || v->n_entries <= size) && untouched(v)) {
-    v->pages[v->n_pages++] = ln_msg_ref(v->shelves[0]->pages[0]);
+    v->pages[v->n_pages++] = ln_msg_ref(v->listings[0]->pages[0]);
     return LN_OK;
   }
   do {
@@ -94,10 +94,10 @@ static int make_pages(struct ln_view *v) {
 static struct ln_msg *shown(const struct ln_view *v, struct ln_session *s, size_t page) {
   struct ln_msg *m = ln_msg_ref(v->pages[page]);
   if (!v->shows) return m;
-  struct ln_upstream **of = calloc(v->n_entries, sizeof(struct ln_upstream *));
+  struct ln_server **of = calloc(v->n_entries, sizeof(struct ln_server *));
   size_t n = 0, first = page * v->host->settings.page_size;
   for (size_t i = 0; of && i < v->n_entries; i++)
-    if (listed(&v->entries[i])) of[n++] = v->entries[i].upstream;
+    if (listed(&v->entries[i])) of[n++] = v->entries[i].server;
   if (n > first) m = ln_rewrite_tools(s, of + first, n - first, m);
   free(of);
   return m;

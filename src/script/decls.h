@@ -6,21 +6,21 @@
 #include "base/source.h"
 #include "mcp/kind.h"
 
-enum ln_session_mode { LN_SESSION_CLIENT, LN_SESSION_SHARED, LN_SESSION_REQUEST };
-enum ln_upstream_transport { LN_VIA_STDIO, LN_VIA_HTTP, LN_VIA_SSE };
+enum ln_sharing { LN_SHARING_CLIENT, LN_SHARING_SHARED, LN_SHARING_REQUEST };
+enum ln_server_transport { LN_VIA_STDIO, LN_VIA_HTTP, LN_VIA_SSE };
 enum ln_prefix_mode { LN_PREFIX_DEFAULT, LN_PREFIX_NEVER, LN_PREFIX_GIVEN };
 
-struct ln_upstream_conf {
+struct ln_server_conf {
   const char *name;
   const char *where; /* file:line that declared it */
-  enum ln_upstream_transport transport;
+  enum ln_server_transport transport;
   const char *command;
   const char *const *args; /* NULL-terminated, or NULL */
   const char *const *env;  /* "K=V", NULL-terminated, or NULL */
   const char *cwd;
   const char *url;
   const char *const *headers; /* "Name: value", NULL-terminated, or NULL */
-  enum ln_session_mode session;
+  enum ln_sharing session;
   enum ln_prefix_mode prefix_mode;
   const char *prefix;  /* LN_PREFIX_GIVEN */
   uint64_t timeout_ms; /* per request; 0: settings.request_timeout */
@@ -28,12 +28,12 @@ struct ln_upstream_conf {
 };
 
 struct ln_hook {
-  const char *where;    /* file:line */
-  const char *method;   /* a glob over method names */
-  const char *name;     /* globs over presented names (URIs), a line each, or NULL */
-  const char *upstream; /* globs over upstreams' names, a line each, or NULL */
-  unsigned position;    /* among all rules of the policy, in the order written */
-  const char *offer;    /* JSON: the capability that servers are offered for it, or NULL */
+  const char *where;  /* file:line */
+  const char *method; /* a glob over method names */
+  const char *name;   /* globs over presented names (URIs), a line each, or NULL */
+  const char *server; /* globs over upstreams' names, a line each, or NULL */
+  unsigned position;  /* among all rules of the policy, in the order written */
+  const char *offer;  /* JSON: the capability that servers are offered for it, or NULL */
 };
 
 struct ln_component {
@@ -66,8 +66,8 @@ struct ln_settings {
 };
 
 struct ln_policy_decls {
-  const struct ln_upstream_conf *upstreams;
-  size_t n_upstreams;
+  const struct ln_server_conf *servers;
+  size_t n_servers;
   const struct ln_hook *hooks;
   size_t n_hooks;
   const struct ln_component *components;

@@ -104,21 +104,21 @@ static int field_enum(lua_State *L, const char *field, const char *const *names,
   return found;
 }
 
-static void read_upstream(lua_State *L, struct ln_policy *p, void *at) {
+static void read_server(lua_State *L, struct ln_policy *p, void *at) {
   static const char *const modes[] = {"client", "shared", "request"};
   static const char *const ways[] = {"stdio", "http", "sse"};
   static const char *const prefixes[] = {"default", "never", "given"};
-  struct ln_upstream_conf *u = at;
+  struct ln_server_conf *u = at;
   u->name = field_text(L, p, "name");
   u->where = field_text(L, p, "where");
-  u->transport = (enum ln_upstream_transport)field_enum(L, "transport", ways, 3);
+  u->transport = (enum ln_server_transport)field_enum(L, "transport", ways, 3);
   u->command = field_text(L, p, "command");
   u->args = field_list(L, p, "args");
   u->env = field_list(L, p, "env");
   u->cwd = field_text(L, p, "cwd");
   u->url = field_text(L, p, "url");
   u->headers = field_list(L, p, "headers");
-  u->session = (enum ln_session_mode)field_enum(L, "session", modes, 3);
+  u->session = (enum ln_sharing)field_enum(L, "session", modes, 3);
   u->prefix_mode = (enum ln_prefix_mode)field_enum(L, "prefix_mode", prefixes, 3);
   u->prefix = field_text(L, p, "prefix");
   u->timeout_ms = field_ms(L, "timeout");
@@ -130,7 +130,7 @@ static void read_hook(lua_State *L, struct ln_policy *p, void *at) {
   h->where = field_text(L, p, "where");
   h->method = field_text(L, p, "method");
   h->name = field_text(L, p, "name");
-  h->upstream = field_text(L, p, "upstream");
+  h->server = field_text(L, p, "upstream");
   h->offer = field_text(L, p, "offer");
   h->position = (unsigned)field_number(L, "position");
 }
@@ -235,7 +235,7 @@ LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p) {
   lua_getfield(L, -1, "finish");
   lua_call(L, 0, 0);
   ln_require(L, "lunette.base.state");
-  d->upstreams = read_all(L, p, "upstreams", sizeof *d->upstreams, read_upstream, &d->n_upstreams);
+  d->servers = read_all(L, p, "upstreams", sizeof *d->servers, read_server, &d->n_servers);
   d->hooks = read_all(L, p, "hooks", sizeof *d->hooks, read_hook, &d->n_hooks);
   d->components =
       read_all(L, p, "components", sizeof *d->components, read_component, &d->n_components);

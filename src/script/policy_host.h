@@ -61,7 +61,7 @@ struct ln_policy_host {
   int (*inventory)(void *host, enum ln_kind kind, struct ln_buf *out);
   void (*notify_changed)(void *host, enum ln_kind kind);
   /* upstream:clear() */
-  void (*upstream_clear)(void *host, const char *name);
+  void (*server_clear)(void *host, const char *name);
   void *host;
   uint64_t load_ms; /* how long the files may run while they load; 0: 10 s */
   struct ln_loop *loop;

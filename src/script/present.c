@@ -64,7 +64,7 @@ static void push_items(lua_State *L, const struct ln_policy *p) {
     const struct ln_view_item *item = &p->items[i];
     lua_createtable(L, 0, 4);
     set_str(L, "name", item->name);
-    set_str(L, "upstream", ln_str_c(item->upstream));
+    set_str(L, "upstream", ln_str_c(item->server));
     lua_pushinteger(L, (lua_Integer)i + 1);
     lua_setfield(L, -2, "index");
     lua_rawseti(L, -2, (int)i + 1);

@@ -17,10 +17,10 @@ struct ln_old_name {
 
 struct ln_view_item {
   /* in */
-  const char *upstream; /* NULL for the policy's own components */
-  struct ln_str json;   /* the server's own definition, raw */
-  struct ln_str name;   /* as presented before any rule (prefix on), unescaped; for resources and
-                           templates the URI (template) */
+  const char *server; /* NULL for the policy's own components */
+  struct ln_str json; /* the server's own definition, raw */
+  struct ln_str name; /* as presented before any rule (prefix on), unescaped; for resources and
+                         templates the URI (template) */
   /* out, one reference each, the caller's; zeroed on entry */
   bool hidden;
   struct ln_bytes

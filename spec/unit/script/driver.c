@@ -120,7 +120,7 @@ static void notify_changed(void *host, enum ln_kind kind) {
   tell("changed %d\n", kind);
 }
 
-static void upstream_clear(void *host, const char *name) {
+static void server_clear(void *host, const char *name) {
   (void)host;
   tell("clear %s\n", name);
 }
@@ -147,7 +147,7 @@ struct fake *fake_new(struct ln_shared *shared) {
                                     .notify_client = notify_client,
                                     .inventory = inventory,
                                     .notify_changed = notify_changed,
-                                    .upstream_clear = upstream_clear,
+                                    .server_clear = server_clear,
                                     .host = f,
                                     .loop = f->loop,
                                     .log = &f->log,

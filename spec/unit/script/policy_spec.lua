@@ -40,7 +40,7 @@ describe("ln_policy_load", function()
 
   it("gives an empty policy nothing but settings", function()
     local d = load ""
-    assert.same({ 0, 0, 0 }, { tonumber(d.n_upstreams), tonumber(d.n_hooks), tonumber(d.n_components) })
+    assert.same({ 0, 0, 0 }, { tonumber(d.n_servers), tonumber(d.n_hooks), tonumber(d.n_components) })
     local s = d.settings
     assert.same({ 2000, 60000, 1000, 5000, 1800000 }, {
       tonumber(s.start_timeout_ms), tonumber(s.request_timeout_ms), tonumber(s.hook_timeout_ms), tonumber(s.drain_timeout_ms),
@@ -105,8 +105,8 @@ assert(files.name == "files" and tostring(files) == "upstream files")
 lunette.upstream("docs", { url = "https://docs.example.com/mcp", headers = { Authorization = "Bearer x", ["X-A"] = "b" },
   transport = "sse", prefix = false })
 lunette.upstream("plain", { url = "http://localhost:1/mcp" })]])
-    assert.equal(3, tonumber(d.n_upstreams))
-    local u = d.upstreams[0]
+    assert.equal(3, tonumber(d.n_servers))
+    local u = d.servers[0]
     assert.same({ "files", "npx", "/srv", "f" }, { str(u.name), str(u.command), str(u.cwd), str(u.prefix) })
     assert.truthy(str(u.where):find("policy.lua:1$"))
     assert.same({ "-y", "x" }, list(u.args))
@@ -114,12 +114,12 @@ lunette.upstream("plain", { url = "http://localhost:1/mcp" })]])
     assert.same({ 0, 1, 2, 1500, true }, { tonumber(u.transport), tonumber(u.session), tonumber(u.prefix_mode),
       tonumber(u.timeout_ms), u.optional })
     assert.is_true(u.url == nil and u.headers == nil)
-    u = d.upstreams[1]
+    u = d.servers[1]
     assert.same({ "https://docs.example.com/mcp", 2, 0, 1 }, { str(u.url), tonumber(u.transport), tonumber(u.session),
       tonumber(u.prefix_mode) })
     assert.same({ "Authorization: Bearer x", "X-A: b" }, list(u.headers))
     assert.is_true(u.command == nil and u.args == nil and u.env == nil and not u.optional and u.timeout_ms == 0)
-    u = d.upstreams[2]
+    u = d.servers[2]
     assert.same({ 1, 0, 0, nil }, { tonumber(u.transport), tonumber(u.session), tonumber(u.prefix_mode), str(u.prefix) })
   end)
 
@@ -134,7 +134,7 @@ lunette.sampling(function() end) lunette.elicitation(function() end) lunette.roo
     local rows = {}
     for i = 0, 5 do
       local h = d.hooks[i]
-      rows[i + 1] = { str(h.method), str(h.name) or "-", str(h.upstream) or "-", h.position, str(h.where):match ":(%d+)$" }
+      rows[i + 1] = { str(h.method), str(h.name) or "-", str(h.server) or "-", h.position, str(h.where):match ":(%d+)$" }
     end
     assert.same({
       { "tools/call", "-", "-", 1, "1" },
@@ -256,7 +256,7 @@ lunette.prompts.add { name = "review", arguments = { { name = "path", required =
 
   it("takes several lists of nothing", function()
     load "lunette.upstream('a', { command = 'x', args = {}, env = {} })"
-    local u = f.decls.upstreams[0]
+    local u = f.decls.servers[0]
     assert.same({ {}, {} }, { list(u.args), list(u.env) })
   end)
 
@@ -270,17 +270,17 @@ lunette.prompts.add { name = "review", arguments = { { name = "path", required =
     it("a file of servers", function()
       local path = support.write("mcp.json", '{"mcpServers":{"z":{"command":"c","args":["a"]},"a":{"url":"http://h/mcp","headers":{"A":"b"}}}}')
       local d = load(path, { kind = "json" })
-      assert.same({ "z", "a" }, { str(d.upstreams[0].name), str(d.upstreams[1].name) })
-      assert.equal("command line", str(d.upstreams[0].where))
-      assert.same({ "a" }, list(d.upstreams[0].args))
-      assert.same({ "A: b" }, list(d.upstreams[1].headers))
+      assert.same({ "z", "a" }, { str(d.servers[0].name), str(d.servers[1].name) })
+      assert.equal("command line", str(d.servers[0].where))
+      assert.same({ "a" }, list(d.servers[0].args))
+      assert.same({ "A: b" }, list(d.servers[1].headers))
       assert.equal(path, str(d.sources.at[0].path))
     end)
 
     it("a URL", function()
       local d = load("https://user@docs.example.com:8080/mcp?x=1", { kind = "url" })
       assert.same({ "docs.example.com-8080", "https://user@docs.example.com:8080/mcp?x=1" },
-        { str(d.upstreams[0].name), str(d.upstreams[0].url) })
+        { str(d.servers[0].name), str(d.servers[0].url) })
       f:free()
       f = nil
       local _, why = support.load("ftp://x", { kind = "url" })
@@ -296,7 +296,7 @@ lunette.prompts.add { name = "review", arguments = { { name = "path", required =
         { "env", { "-i" }, "env" },
       } do
         local d = load(case[1], { kind = "command", args = case[2] })
-        assert.same({ case[3], case[1], case[2] }, { str(d.upstreams[0].name), str(d.upstreams[0].command), list(d.upstreams[0].args) })
+        assert.same({ case[3], case[1], case[2] }, { str(d.servers[0].name), str(d.servers[0].command), list(d.servers[0].args) })
         f:free()
       end
       f = nil

@@ -164,7 +164,7 @@ function Fake:present(kind, items, options)
   local n = #items
   local view, keep = ffi.new("struct ln_view_item[?]", n), {}
   for i, item in ipairs(items) do
-    view[i - 1].upstream = item.upstream
+    view[i - 1].server = item.upstream
     view[i - 1].json, keep[#keep + 1] = c.str(item.json)
     view[i - 1].name, keep[#keep + 1] = c.str(item.name)
   end
