@@ -90,3 +90,25 @@ int ln_json_one_line(struct ln_str text, struct ln_buf *out) {
   }
   return ln_buf_error(out);
 }
+
+int ln_json_put_member(struct ln_buf *object, const char *name, struct ln_str value) {
+  struct ln_str old = ln_buf_str(object);
+  struct ln_json_item it;
+  bool there = ln_json_get(old, name, &it);
+  struct ln_str at = there ? it.value : (struct ln_str){old.p + old.n - 1, 0};
+  const char *rest = at.p + at.n;
+  struct ln_buf b;
+  ln_buf_init(&b, object->max);
+  ln_buf_append(&b, old.p, (size_t)(at.p - old.p));
+  if (!there) ln_buf_printf(&b, "%s\"%s\":", ln_json_count(old) ? "," : "", name);
+  ln_buf_append_str(&b, value);
+  ln_buf_append(&b, rest, (size_t)(old.p + old.n - rest));
+  int rc = ln_buf_error(&b);
+  if (!rc) {
+    struct ln_buf gone = *object;
+    *object = b;
+    b = gone;
+  }
+  ln_buf_deinit(&b);
+  return ln_buf_fail(object, rc);
+}

@@ -139,6 +139,9 @@ struct ln_edit ln_json_cut(struct ln_str container, const struct ln_json_item *i
  * Returns how many there are. */
 size_t ln_json_cut_all(struct ln_str container, const struct ln_json_item *items, size_t n,
                        struct ln_edit *edits);
+/* Gives the proven object in the buffer this member (value: raw), in the place of one that it has,
+ * else as its last. name needs no escapes. */
+int ln_json_put_member(struct ln_buf *object, const char *name, struct ln_str value);
 /* Appends text with every raw CR and LF between and around tokens dropped: one line, nothing
  * else changed. text is proven. */
 int ln_json_one_line(struct ln_str text, struct ln_buf *out);

@@ -153,7 +153,5 @@ void ln_link_close(struct ln_link *link, const char *why);
 void ln_link_pause(struct ln_link *link, bool pause);
 /* It has answered something: ends it when that was all it was there for. */
 void ln_link_close_if_idle(struct ln_link *link);
-/* For replies that nobody waits for. */
-void ln_reply_ignore(void *arg, struct ln_msg *reply);
 
 #endif

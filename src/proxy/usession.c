@@ -180,11 +180,6 @@ static void send_initialized(struct ln_link *link, struct ln_msg *client_words) 
   ln_msg_unref(m);
 }
 
-void ln_reply_ignore(void *arg, struct ln_msg *reply) {
-  (void)arg;
-  ln_msg_unref(reply);
-}
-
 /* A server that starts later learns what the client had set. */
 static void restore_state(struct ln_link *link) {
   struct ln_session *s = link->owner;

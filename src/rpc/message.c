@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/utf8.h"
-#include "rpc/message_impl.h"
+#include "rpc/message.h"
 
 /* A count for the tests only. */
 static _Thread_local size_t live;

@@ -69,7 +69,17 @@ struct ln_msg *ln_msg_request(const char *method, struct ln_str params);
 struct ln_msg *ln_msg_notification(const char *method, struct ln_str params);
 /* The message with its params replaced: a new message. */
 struct ln_msg *ln_msg_with_params(const struct ln_msg *m, struct ln_str params);
+/* The message with one slice of its text replaced; itself (one reference) where nothing differs. */
+struct ln_msg *ln_msg_with(struct ln_msg *m, struct ln_str at, struct ln_str text);
 /* The message with edits carried out (slices of m->text, in order): a new message. */
 struct ln_msg *ln_msg_edit(const struct ln_msg *m, const struct ln_edit *edits, size_t n);
+
+/* For the other files of rpc/. A message of these bytes, referenced, with nothing else in it. NULL
+ * when out of memory. */
+struct ln_msg *ln_msg_alloc(struct ln_bytes *bytes);
+/* Picks the slices out of proven text, an object in bytes. newlines: it has raw line breaks between
+ * tokens. Errors and fault as of ln_msg_parse. */
+int ln_msg_index(struct ln_bytes *bytes, struct ln_str text, bool newlines, bool strict,
+                 struct ln_msg **out, struct ln_msg_fault *fault) LN_CHECK;
 
 #endif

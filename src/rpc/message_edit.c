@@ -2,7 +2,7 @@
  * the arguments of a call or a result is not indexed again: its slices are moved. */
 #include <stdlib.h>
 
-#include "rpc/message_impl.h"
+#include "rpc/message.h"
 
 enum { FEW_EDITS = 8 };
 
@@ -99,4 +99,8 @@ struct ln_msg *ln_msg_with_params(const struct ln_msg *m, struct ln_str params) 
   const struct ln_str end = {m->text.p + m->text.n - 1, 0}; /* before the closing brace */
   const struct ln_edit edits[] = {{end, LN_STR_LIT(",\"params\":")}, {end, params}};
   return ln_msg_edit(m, edits, LN_COUNT(edits));
+}
+
+struct ln_msg *ln_msg_with(struct ln_msg *m, struct ln_str at, struct ln_str text) {
+  return ln_str_eq(at, text) ? ln_msg_ref(m) : ln_msg_edit(m, &(struct ln_edit){at, text}, 1);
 }

@@ -16,3 +16,8 @@ void ln_reply_no_method(ln_reply_fn done, void *arg, struct ln_str method) {
 void ln_reply_no_memory(ln_reply_fn done, void *arg) {
   ln_reply_error(done, arg, -32603, "Out of memory");
 }
+
+void ln_reply_ignore(void *arg, struct ln_msg *reply) {
+  (void)arg;
+  ln_msg_unref(reply);
+}

@@ -441,6 +441,17 @@ describe("rpc/message", function()
       assert.equal(text, with(text, function(m) return lib.ln_msg_edit(m, ffi.new "struct ln_edit[1]", 0) end).text)
     end)
 
+    it("of one slice are left out where it says the same already", function()
+      local changed = with(text, function(m) return lib.ln_msg_with(m, m.arguments, str "{}") end)
+      assert.equal("{}", changed.arguments)
+      local same = with(text, function(m)
+        local again = lib.ln_msg_with(m, m.name, str(ffi.string(m.name.p, m.name.n)))
+        assert.equal(ffi.cast("void *", m), ffi.cast("void *", again))
+        return again
+      end)
+      assert.equal(text, same.text)
+    end)
+
     it("may be many", function()
       local list = '{"jsonrpc":"2.0","id":1,"result":[' .. ("1,"):rep(199) .. "1]}"
       local m = with(list, function(m)
