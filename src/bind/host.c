@@ -1,7 +1,8 @@
 /* core: what a policy asks of the proxy that answers at once. A ctx is known here by the userdata
- * that says whom it speaks for (struct ln_whom). */
+ * that says whom it speaks for (struct ln_client_ref). */
 #include "bind/host.h"
 
+#include "script/client_ref.h"
 #include "script/present.h"
 #include "script/value_decode.h"
 #include "script/value_encode.h"
@@ -16,8 +17,8 @@ static const struct ln_policy_host *host_of(lua_State *L) {
 }
 
 /* NULL for "nobody in particular"; an error when the request is over. */
-static const struct ln_whom *check_whom_of(lua_State *L, int idx, const char *what) {
-  const struct ln_whom *w = ln_whom_at(L, idx);
+static const struct ln_client_ref *check_ref(lua_State *L, int idx, const char *what) {
+  const struct ln_client_ref *w = ln_client_ref_at(L, idx);
   if (!w) {
     ln_bind_error(L, "not a ctx");
     return NULL;
@@ -30,16 +31,16 @@ static const struct ln_whom *check_whom_of(lua_State *L, int idx, const char *wh
   return w;
 }
 
-static struct ln_exchange *check_whom(lua_State *L, int idx) {
-  return check_whom_of(L, idx, "this ctx")->x;
+static struct ln_exchange *check_exchange(lua_State *L, int idx) {
+  return check_ref(L, idx, "this ctx")->x;
 }
 
-/* own(whom, what): an error when its request is over, or isn't the one that calls: what it would do
+/* own(ref, what): an error when its request is over, or isn't the one that calls: what it would do
  * is done for that one */
 static int l_host_own(lua_State *L) {
   const struct ln_run *run = ln_bind_vm(L)->current.run;
   const char *what = luaL_checkstring(L, 2);
-  const struct ln_whom *w = check_whom_of(L, 1, what);
+  const struct ln_client_ref *w = check_ref(L, 1, what);
   if (run && w->now != &run->serial)
     return ln_bind_error(L, "%s belongs to another request than the one that calls it", what);
   return 0;
@@ -49,10 +50,10 @@ static const char *const fact_names[] = {
     "id",      "transport", "era",         "protocol_version", "client",   "capabilities",
     "headers", "upstream",  "native_name", "request_id",       "deadline", NULL};
 
-/* fact(whom, name) -> value or nil; JSON facts decoded */
+/* fact(ref, name) -> value or nil; JSON facts decoded */
 static int l_host_fact(lua_State *L) {
   const struct ln_policy_host *h = host_of(L);
-  struct ln_exchange *x = check_whom(L, 1);
+  struct ln_exchange *x = check_exchange(L, 1);
   enum ln_fact fact = (enum ln_fact)luaL_checkoption(L, 2, NULL, fact_names);
   lua_settop(L, 0);
   lua_pushnil(L);
@@ -69,19 +70,19 @@ static int l_host_fact(lua_State *L) {
   return 1;
 }
 
-/* session_key(whom) -> number or nil */
+/* session_key(ref) -> number or nil */
 static int l_host_session_key(lua_State *L) {
   const struct ln_policy_host *h = host_of(L);
-  struct ln_exchange *x = check_whom(L, 1);
+  struct ln_exchange *x = check_exchange(L, 1);
   if (!x || !h->session_key) return 0;
   lua_pushnumber(L, (double)h->session_key(x));
   return 1;
 }
 
-/* notify(whom, method, params): to the client */
+/* notify(ref, method, params): to the client */
 static int l_host_notify(lua_State *L) {
   const struct ln_policy_host *h = host_of(L);
-  struct ln_exchange *x = check_whom(L, 1);
+  struct ln_exchange *x = check_exchange(L, 1);
   const char *method = ln_bind_method(L, 2).p;
   struct ln_codec *c = &ln_bind_vm(L)->codec;
   struct ln_str params;

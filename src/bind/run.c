@@ -3,6 +3,7 @@
 #include "bind/run.h"
 
 #include "bind/json.h"
+#include "script/client_ref.h"
 #include "script/value_decode.h"
 #include "script/value_encode.h"
 #include "script/value_merge.h"
@@ -98,9 +99,9 @@ static int l_run_shown(lua_State *L) {
 }
 
 /* exchange() -> the userdata that facts are asked with */
-static int l_run_whom(lua_State *L) {
+static int l_run_exchange(lua_State *L) {
   struct ln_run *run = check_run(L);
-  ln_whom_push(L, (struct ln_whom){&run->serial, run->serial, run->x});
+  ln_client_ref_push(L, (struct ln_client_ref){&run->serial, run->serial, run->x});
   return 1;
 }
 
@@ -358,7 +359,7 @@ const luaL_Reg ln_bind_run[] = {{"run", l_run_run},
                                 {"message", l_run_message},
                                 {"run_item", l_run_item},
                                 {"run_shown", l_run_shown},
-                                {"exchange", l_run_whom},
+                                {"exchange", l_run_exchange},
                                 {"progress_token", l_run_progress_token},
                                 {"forward", l_run_forward},
                                 {"chain", l_run_chain},

@@ -2,7 +2,7 @@
 #ifndef LN_SCRIPT_DECLS_READ_H
 #define LN_SCRIPT_DECLS_READ_H
 
-#include "script/policy_impl.h"
+#include "script/policy_object_impl.h"
 
 /* Reads the Lua side's state; below a protected call. */
 LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p);

@@ -1,5 +1,5 @@
 /* See policy_object.h. */
-#include "script/policy_impl.h"
+#include "script/policy_object_impl.h"
 
 struct ln_policy *ln_policy_ref(struct ln_policy *p) {
   p->refs++;

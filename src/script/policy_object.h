@@ -1,5 +1,5 @@
 /* A policy as what is counted and looked at, without what it takes to load or run one; what it is
- * inside is in policy_impl.h. */
+ * inside is in policy_object_impl.h. */
 #ifndef LN_SCRIPT_POLICY_OBJECT_H
 #define LN_SCRIPT_POLICY_OBJECT_H
 

@@ -7,7 +7,8 @@
 #include <lua.h>
 #include <stdlib.h>
 
-#include "script/policy_impl.h"
+#include "script/client_ref.h"
+#include "script/policy_object_impl.h"
 #include "script/transform.h"
 #include "script/value_merge.h"
 
@@ -228,7 +229,7 @@ static void job_present(lua_State *L, void *arg) {
   push_items(L, p);
   lua_pushvalue(L, -1);
   lua_insert(L, -4); /* the items stay below the call */
-  ln_whom_push(L, (struct ln_whom){&p->presented, p->presented, job->x});
+  ln_client_ref_push(L, (struct ln_client_ref){&p->presented, p->presented, job->x});
   lua_pushboolean(L, (job->how & LN_PRESENT_EXPLAIN) != 0);
   lua_pushboolean(L, (job->how & LN_PRESENT_COMPLETE) != 0);
   lua_pushboolean(L, (job->how & LN_PRESENT_TRIAL) != 0);

@@ -24,26 +24,6 @@ const char *ln_run_place(const struct ln_run *run) {
   return NULL;
 }
 
-/* --- whom a ctx speaks for --- */
-
-static const char whom_type[] = "lunette ctx";
-
-LN_THROWS void ln_whom_push(struct lua_State *L, struct ln_whom whom) {
-  struct ln_whom *w = lua_newuserdata(L, sizeof *w);
-  *w = whom;
-  luaL_newmetatable(L, whom_type);
-  lua_setmetatable(L, -2);
-}
-
-LN_THROWS const struct ln_whom *ln_whom_at(struct lua_State *L, int idx) {
-  const struct ln_whom *w = lua_touserdata(L, idx);
-  if (!w || lua_objlen(L, idx) != sizeof *w || !lua_getmetatable(L, idx)) return NULL;
-  luaL_getmetatable(L, whom_type);
-  bool ours = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return ours ? w : NULL;
-}
-
 /* --- making and ending --- */
 
 static void job_collect(lua_State *L, void *arg) {

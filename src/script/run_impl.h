@@ -9,7 +9,7 @@
 #ifndef LN_SCRIPT_RUN_IMPL_H
 #define LN_SCRIPT_RUN_IMPL_H
 
-#include "script/policy_impl.h"
+#include "script/policy_object_impl.h"
 #include "script/run.h"
 #include "script/run_http.h"
 

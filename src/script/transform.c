@@ -5,7 +5,7 @@
 #include <lua.h>
 #include <stdlib.h>
 
-#include "script/policy_impl.h"
+#include "script/policy_object_impl.h"
 
 struct ln_transform *ln_transform_ref(struct ln_transform *t) {
   t->refs++;

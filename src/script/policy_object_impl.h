@@ -1,6 +1,6 @@
 /* The inside of a policy, for the files of script/ and bind/: data only. The Lua side keeps what
- * the policy file declared in the table of "lunette.base.state"; what the proxy needs of it is copied
- * out as plain data when loading is done, and never changes after. */
+ * the policy file declared in the table of "lunette.base.state"; what the proxy needs of it is
+ * copied out as plain data when loading is done, and never changes after. */
 #ifndef LN_SCRIPT_POLICY_IMPL_H
 #define LN_SCRIPT_POLICY_IMPL_H
 
@@ -32,16 +32,6 @@ struct ln_policy_timer {
   size_t index; /* in the Lua side's list */
 };
 
-/* Whom a ctx speaks for. Valid while *now == then; x NULL: for nobody in particular. */
-struct ln_whom {
-  const uint64_t *now;
-  uint64_t then;
-  struct ln_exchange *x;
-};
-/* As a userdata; and the one at idx, NULL when it is none. */
-LN_THROWS void ln_whom_push(struct lua_State *L, struct ln_whom whom);
-LN_THROWS const struct ln_whom *ln_whom_at(struct lua_State *L, int idx);
-
 /* A chain of the Lua side's (lunette/rules/transform.lua). */
 struct ln_transform {
   uint32_t refs;
@@ -72,7 +62,7 @@ struct ln_policy {
   /* a list being presented */
   struct ln_view_item *items;
   size_t n_items;
-  uint64_t presented; /* lists made so far: what ln_whom.now points at for them */
+  uint64_t presented; /* lists made so far: what ln_client_ref.now points at for them */
 };
 
 #endif
