@@ -3,7 +3,7 @@
 -- A room is a folder of src/ or lua/; a folder in it is a room of its own, and so is a file that is in none. A file
 -- uses another in C by `#include "…"` and by naming what the other defines (arrows/c.lua says what that is), in Lua by
 -- `require`. The table has a row for each room, ground first: a room may use what has its row above, and of that only
--- what its own row names. Within a room, where x.c and x.h are one, no way leads from a file back to it. What is not
+-- what its own row names. Within a room, where x.c, x.h and x_impl.h are one, no way leads from a file back to it. What is not
 -- allowed fails, and so does what is allowed and not done: the table says what is so.
 --
 -- --show prints what each room uses. ROOT is another tree, TABLE a file that returns another table.
@@ -24,16 +24,34 @@ tables.src = {
     { "mcp", "base json rpc" },
     { "net", "base" },
     { "transport", "base wire net" },
-    { "script", "base json wire rpc mcp/kind.h net/loop.h net/strays.h transport/fetch.h" },
-    { "proxy", "base json wire rpc mcp net transport script/policy.h script/shared.h script/watchdog.h" },
-    { "bind", "base json rpc mcp net script transport/fetch.h proxy" },
+    { "script", "base json wire rpc mcp/kind.h net/loop.h net/orphans.h transport/fetch.h" },
+    { "proxy/core", "base mcp net transport script/policy.h script/shared.h script/watchdog.h" },
+    { "proxy/server", "base json rpc mcp net transport script/policy.h proxy/core" },
+    { "proxy/client", "base json rpc mcp net script/policy.h proxy/core proxy/server" },
+    { "proxy/lists", [[base json rpc mcp net transport script/policy.h proxy/core
+      proxy/server proxy/client]] },
+    { "proxy/exchange", [[base json wire rpc mcp net script/policy.h
+      proxy/server proxy/client proxy/lists]] },
+    { "proxy/names", [[base json rpc mcp net transport script/policy.h proxy/server proxy/client
+      proxy/lists proxy/exchange]] },
+    { "proxy/route", [[base json rpc mcp net transport script/policy.h proxy/core
+      proxy/server proxy/client proxy/lists proxy/exchange proxy/names]] },
+    { "proxy/entry", [[base json wire rpc mcp net script/policy.h proxy/core proxy/client proxy/lists proxy/exchange
+      proxy/route]] },
+    { "proxy/http", [[base json wire rpc mcp net transport script/policy.h proxy/core proxy/server
+      proxy/client proxy/exchange proxy/route proxy/entry]] },
+    { "proxy/serve", [[base mcp net transport script/policy.h
+      script/watchdog.h proxy/core proxy/server proxy/client proxy/lists proxy/exchange proxy/route proxy/entry
+      proxy/http]] },
+    { "bind", [[base json wire/http_host.h rpc mcp net script transport proxy/core proxy/server proxy/client proxy/lists
+      proxy/route proxy/entry proxy/serve]] },
     { "main.c", "bind" },
   },
   -- What is not ours, and who may use it: headers (those that are not named are for everybody), and the files of lua/
   -- that C requires, all of them.
   outside = {
     ["uv.h"] = "net",
-    ["openssl"] = "net transport proxy",
+    ["openssl"] = "net transport proxy/http",
     ["lua.h"] = "script bind",
     ["lauxlib.h"] = "script bind",
     ["lualib.h"] = "script",
@@ -49,19 +67,11 @@ tables.src = {
   -- { room, files, why }: files of a room that stand in one circle. A file that no longer does is told.
   circles = {
     { "wire", "http http_head http_target http_value", "one parser, behind http_head.h" },
-    { "net", "loop loop_impl timer guard tls_ctx stream stream_impl write connect file tls",
+    { "net", "loop timer guard tls_ctx stream write connect file tls turn",
       "a loop owns its timers, guard and contexts of TLS; a stream is one object, behind stream_impl.h" },
     { "transport", "http_channel http_channel_post http_channel_stream sse_channel", "one channel" },
     { "transport", "http_client http_client_route http_pool", "a pool opens connections, which go back to it" },
     { "transport", "http_server http_connection http_reply", "one server" },
-    { "script", "value_align value_merge", "one walk down two trees" },
-    { "script", "value_decode value_spelling", "a number's spelling is told by decoding it" },
-    { "script", "decls every glob guard heap policy policy_impl present require run run_http vm watchdog",
-      "to be opened" },
-    { "proxy", [[catalogue elicited exchange freshen front front_gate front_http front_mcp front_pipe front_revive
-      front_sse handshake hooks host relay resolve rewrite router session share shelf state task task_route upstream
-      urequest usession view view_build view_impl view_page]], "to be opened" },
-    { "bind", "core host http json misc run shared", "core.c opens each topic, and has what all of them push with" },
   },
   -- { from, to, why }: a single file that uses one it may not, until it doesn't.
   known = {},
@@ -124,7 +134,7 @@ local function files_of(side, extensions)
     local name, extension = path:sub(#top + 2), path:match "%.(%w+)$"
     if extensions[extension] then
       list[#list + 1] = { path = side .. "/" .. name, name = name, room = name:match "^(.*)/" or name,
-        node = name:gsub("%.%w+$", ""), extension = extension, text = slurp(path) }
+        node = name:gsub("%.%w+$", ""):gsub("_impl$", ""), extension = extension, text = slurp(path) }
     end
   end
   pipe:close()

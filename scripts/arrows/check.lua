@@ -49,10 +49,10 @@ local function allows(room, arrow)
   local to, allowed = arrow.to.room, false
   for word in pairs(room.may) do
     local header = word:match "^(.*)/[^/]+%.h$" == to
-    local counts = word == to or (header and arrow.kind == "include" and word == arrow.to.name)
+    local counts = word == to or (header and (arrow.kind ~= "include" or word == arrow.to.name))
       or (word:sub(-2) == "/*" and to:sub(1, #word - 1) == word:sub(1, -2))
     if counts then room.may[word] = room.may[word] + 1 end
-    allowed = allowed or counts or (header and arrow.kind ~= "include")
+    allowed = allowed or counts
   end
   return allowed
 end

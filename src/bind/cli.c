@@ -14,9 +14,12 @@
 #include "bind/targets.h"
 #include "bind/test_harness.h"
 #include "proxy/entry/local.h"
-#include "proxy/reload.h"
-#include "proxy/serve.h"
-#include "proxy/upstream.h"
+#include "proxy/lists/view.h"
+#include "proxy/route/for_policy.h"
+#include "proxy/serve/host_life.h"
+#include "proxy/serve/reload.h"
+#include "proxy/serve/serve.h"
+#include "proxy/server/link.h"
 #include "script/vm.h"
 
 #define APP "lunette.app"
@@ -84,7 +87,7 @@ static int l_cli_new(lua_State *L) {
 
 /* The targets' policy; NULL, with nil and why pushed. */
 static struct ln_policy *load_policy(lua_State *L, struct app *a) {
-  struct ln_policy_host for_policy = ln_host_for_policy(&a->host);
+  struct ln_policy_host for_policy = ln_for_policy(&a->host);
   for_policy.open = ln_core_open;
   char *why = NULL;
   struct ln_policy *p = ln_policy_load(&for_policy, a->targets.list, a->targets.n, &why, NULL);
@@ -116,7 +119,7 @@ static int l_app_reload(lua_State *L) {
   struct ln_policy *p = load_policy(L, a);
   if (!p) return 2;
   char why[512] = "";
-  if (ln_host_reload(&a->host, p, why, sizeof why)) return fail(L, why);
+  if (ln_reload(&a->host, p, why, sizeof why)) return fail(L, why);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -204,7 +207,7 @@ enum { RELOAD_MS = 1000 };
 
 static struct ln_policy *load_again(void *arg, char **why, struct ln_sources *read) {
   struct app *a = arg;
-  struct ln_policy_host for_policy = ln_host_for_policy(&a->host);
+  struct ln_policy_host for_policy = ln_for_policy(&a->host);
   for_policy.open = ln_core_open;
   for_policy.load_ms = RELOAD_MS;
   return ln_policy_load(&for_policy, a->targets.list, a->targets.n, why, read);

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 #include "proxy/entry/parse.h"
-#include "proxy/router.h"
+#include "proxy/route/from_client.h"
+#include "proxy/route/session_end.h"
+#include "transport/channel.h"
 #include "transport/fetch.h"
 
 enum { MAX_EVENTS = 100000 }; /* unread: a test that never waits must not eat all memory */
@@ -329,7 +331,7 @@ static int l_join(struct ln_test_harness *th, lua_State *L, int at) {
   c->harness = th;
   c->id = th->last_id;
   ln_list_push(&th->clients, &c->link);
-  ln_session_set_general(c->session, &c->sink);
+  ln_outbox_set_general(&c->session->outbox, &c->sink);
   lua_pushinteger(L, (lua_Integer)c->id);
   return 1;
 }
@@ -358,7 +360,7 @@ static int l_say(struct ln_test_harness *th, lua_State *L, int at) {
     lua_pushstring(L, fault.text);
     return 2;
   }
-  ln_router_from_client(c->session, m, &c->sink, c->headers);
+  ln_from_client(c->session, m, &c->sink, c->headers);
   ln_msg_unref(m);
   lua_pushboolean(L, 1);
   return 1;

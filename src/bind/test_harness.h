@@ -4,7 +4,7 @@
 #ifndef LN_BIND_TEST_HARNESS_H
 #define LN_BIND_TEST_HARNESS_H
 
-#include "proxy/host.h"
+#include "proxy/core/host.h"
 #include "script/throws.h"
 
 struct ln_test_harness;

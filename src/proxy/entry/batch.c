@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "proxy/entry/parse.h"
-#include "proxy/router.h"
+#include "proxy/route/from_client.h"
 
 enum { MAX_BATCH = 100 };
 
@@ -71,7 +71,7 @@ static void batch_fault(struct batch *b, struct ln_msg_fault *f) {
 /* NULL, or why this array is no batch: messages only, no array inside, and no initialize, which
  * begins a session alone. */
 static const char *batch_flaw(const struct ln_session *s, struct ln_str text) {
-  if (!ln_str_is(s->version, "2025-03-26"))
+  if (!ln_str_is(s->peer.version, "2025-03-26"))
     return "Batches are for protocol version 2025-03-26 only";
   size_t n = ln_json_count(text);
   struct ln_json_cur cur = ln_json_enter(text);
@@ -125,7 +125,7 @@ int ln_batch_take(struct ln_session *s, struct ln_bytes *bytes, struct ln_str te
       (*requests)++;
       b->left++;
     }
-    ln_router_from_client(s, m, &b->sink, headers);
+    ln_from_client(s, m, &b->sink, headers);
     ln_msg_unref(m);
   }
   int rc = LN_OK;

@@ -3,7 +3,7 @@
 #ifndef LN_PROXY_ENTRY_BATCH_H
 #define LN_PROXY_ENTRY_BATCH_H
 
-#include "proxy/session.h"
+#include "proxy/client/session.h"
 
 /* text is an array inside bytes. Takes each element as a message of the session; answers through
  * outer. headers: of the HTTP request, or NULL. *requests says how many responses will come.

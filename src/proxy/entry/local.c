@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/router.h"
+#include "proxy/exchange/exchange.h"
+#include "proxy/lists/view_get.h"
+#include "proxy/route/from_client.h"
+#include "proxy/route/session_end.h"
 
 struct ln_local {
   struct ln_sink sink;
@@ -29,7 +32,7 @@ static void refuse(struct ln_task *t) {
   struct ln_msg *error = ln_msg_error(-32601, "This client can't be asked", LN_STR_NONE);
   struct ln_msg *answer =
       error ? ln_msg_edit(error, &(struct ln_edit){error->id, r->request->id}, 1) : NULL;
-  if (answer && r->local->session) ln_session_answer(r->local->session, answer);
+  if (answer && r->local->session) ln_outbox_answer(&r->local->session->outbox, answer);
   ln_msg_unref(answer);
   ln_msg_unref(error);
   ln_msg_unref(r->request);
@@ -71,7 +74,7 @@ struct ln_local *ln_local_new(struct ln_host *h) {
     free(c);
     return NULL;
   }
-  ln_session_set_general(c->session, &c->sink);
+  ln_outbox_set_general(&c->session->outbox, &c->sink);
   return c;
 }
 
@@ -103,7 +106,7 @@ static void on_reply(void *arg, struct ln_msg *reply) {
 
 static void say_initialized(struct ln_local *c) {
   struct ln_msg *m = ln_msg_notification("notifications/initialized", LN_STR_NONE);
-  if (m) ln_router_from_client(c->session, m, NULL, NULL);
+  if (m) ln_from_client(c->session, m, NULL, NULL);
   ln_msg_unref(m);
 }
 
@@ -111,7 +114,7 @@ struct ln_msg *ln_local_request(struct ln_local *c, const char *method, struct l
   struct ln_msg *m = ln_msg_request(method, params);
   if (!m) return NULL;
   c->answered = false;
-  ln_router_request(c->session, m, NULL, on_reply, c);
+  ln_from_client_request(c->session, m, NULL, on_reply, c);
   ln_msg_unref(m);
   wait(c);
   struct ln_msg *reply = c->reply;
@@ -134,7 +137,7 @@ struct ln_view *ln_local_explain(struct ln_local *c, enum ln_kind kind, const ch
   *why = "out of memory";
   if (!x) return NULL;
   c->answered = false;
-  ln_view_explain(c->session, kind, x, on_view, c);
+  ln_view_get(&(struct ln_view_request){c->session, x->gen, x, kind, LN_VIEW_EXPLAIN}, on_view, c);
   wait(c);
   ln_exchange_close(x);
   struct ln_view *view = c->view;

@@ -3,8 +3,8 @@
 #ifndef LN_PROXY_ENTRY_LOCAL_H
 #define LN_PROXY_ENTRY_LOCAL_H
 
-#include "proxy/session.h"
-#include "proxy/view.h"
+#include "proxy/client/session.h"
+#include "proxy/lists/view.h"
 
 struct ln_local;
 

@@ -2,7 +2,7 @@
 #ifndef LN_PROXY_ENTRY_PARSE_H
 #define LN_PROXY_ENTRY_PARSE_H
 
-#include "proxy/host.h"
+#include "proxy/core/host.h"
 #include "rpc/message.h"
 
 /* The limits for what clients send. */

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 
 #include "net/stream.h"
+#include "proxy/client/session.h"
 #include "proxy/entry/batch.h"
 #include "proxy/entry/parse.h"
-#include "proxy/router.h"
-#include "proxy/session.h"
+#include "proxy/route/from_client.h"
+#include "proxy/route/session_end.h"
 #include "wire/line.h"
 
 /* Whether more is read from the client. */
@@ -88,7 +89,7 @@ static void on_drain(void *arg) {
   f->full = false;
   if (!f->session) return;
   if (f->in && f->input == INPUT_OPEN && !f->session->stalled) ln_stream_read_start(f->in);
-  ln_session_drained(f->session);
+  ln_outbox_drained(&f->session->outbox);
 }
 
 /* --- from the client --- */
@@ -97,7 +98,8 @@ static void answer_fault(struct ln_stdio_front *f, struct ln_msg_fault *fault) {
   LN_LOG(f->host->log, WARN, "stdio", "refused a message: %s", fault->text);
   struct ln_bytes *text = ln_parse_fault(fault);
   int rc = text ? write_line(f, &(struct ln_iov){text->data, text->len, text}, 1) : LN_ENOMEM;
-  if (rc == LN_EFULL) ln_session_drained(f->session); /* not a sink's: nothing to throttle */
+  if (rc == LN_EFULL)
+    ln_outbox_drained(&f->session->outbox); /* not a sink's: nothing to throttle */
   ln_bytes_unref(text);
 }
 
@@ -117,7 +119,7 @@ static void message_in(struct ln_stdio_front *f, struct ln_bytes *bytes) {
     answer_fault(f, &fault);
     return;
   }
-  ln_router_from_client(s, m, &f->sink, NULL);
+  ln_from_client(s, m, &f->sink, NULL);
   ln_msg_unref(m);
 }
 
@@ -213,7 +215,7 @@ struct ln_stdio_front *ln_stdio_front_start(struct ln_host *h, int in, int out,
   ln_stream_shield_stdio(f->out);
   f->session->front = f;
   f->session->on_stall = on_stall;
-  ln_session_set_general(f->session, &f->sink);
+  ln_outbox_set_general(&f->session->outbox, &f->sink);
   ln_stream_read_start(f->in);
   return f;
 }

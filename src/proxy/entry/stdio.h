@@ -2,7 +2,7 @@
 #ifndef LN_PROXY_ENTRY_STDIO_H
 #define LN_PROXY_ENTRY_STDIO_H
 
-#include "proxy/host.h"
+#include "proxy/core/host.h"
 
 struct ln_stdio_front;
 /* Serves one client on two descriptors, which are closed at the end. ended is called (from the

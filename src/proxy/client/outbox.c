@@ -1,0 +1,258 @@
+/* What is said to a client; see outbox.h. */
+#include "proxy/client/outbox.h"
+
+#include <stdlib.h>
+
+enum { MAX_WAITING = 256 }; /* general messages held for a stream that isn't there yet */
+
+struct waiting {
+  struct ln_list link;
+  struct ln_msg *msg;
+};
+
+struct ask {
+  int64_t id; /* the map's key */
+  struct ln_sink *sink;
+  ln_reply_fn reply;
+  void *arg;
+};
+
+static struct ln_str int_key(const int64_t *id) {
+  return (struct ln_str){(const char *)id, sizeof *id};
+}
+
+struct ln_sink *ln_sink_ref(struct ln_sink *s) {
+  s->refs++;
+  return s;
+}
+
+void ln_sink_unref(struct ln_sink *s) {
+  if (s && --s->refs == 0) s->ops->free(s);
+}
+
+/* --- life --- */
+
+void ln_outbox_init(struct ln_outbox *o, struct ln_host *host, const char *name,
+                    void (*on_clogged)(struct ln_outbox *o, bool clogged)) {
+  *o = (struct ln_outbox){.host = host, .name = name, .next_ask = 1, .on_clogged = on_clogged};
+  ln_list_init(&o->waiting);
+  ln_map_init(&o->asks);
+}
+
+static void drop_waiting(struct ln_outbox *o) {
+  struct ln_list *l;
+  while ((l = ln_list_shift(&o->waiting))) {
+    struct waiting *w = LN_CONTAINER(l, struct waiting, link);
+    ln_msg_unref(w->msg);
+    free(w);
+  }
+  o->n_waiting = o->waiting_bytes = 0;
+}
+
+static void ask_end(struct ask *a, struct ln_msg *reply) {
+  ln_sink_unref(a->sink);
+  a->reply(a->arg, reply);
+  free(a);
+}
+
+static void drop_asks(struct ln_outbox *o) {
+  size_t i = 0;
+  struct ln_map_slot *slot;
+  /* Each answer may do anything, but no new request: the session is gone. */
+  while (i = 0, ln_map_next(&o->asks, &i, &slot)) {
+    struct ask *a = slot->value;
+    ln_map_remove(&o->asks, slot->key);
+    ask_end(a, ln_msg_error(-32603, "The client's session has ended", LN_STR_NONE));
+  }
+  ln_map_deinit(&o->asks);
+}
+
+void ln_outbox_close(struct ln_outbox *o) {
+  o->state = LN_OUTBOX_CLOSED;
+  drop_asks(o);
+  drop_waiting(o);
+  ln_sink_unref(o->general);
+  o->general = NULL;
+}
+
+/* --- to the client --- */
+
+void ln_outbox_drained(struct ln_outbox *o) {
+  if (o->clogged > 0 && --o->clogged == 0 && o->state != LN_OUTBOX_CLOSED && o->on_clogged)
+    o->on_clogged(o, false);
+}
+
+static int send_now(struct ln_outbox *o, struct ln_sink *sink, struct ln_out *out, bool final) {
+  int rc = ln_out_finish(out, sink->one_line);
+  if (!rc) rc = sink->ops->send(sink, out, final);
+  if (rc == LN_EFULL) {
+    if (o->clogged++ == 0 && o->on_clogged) o->on_clogged(o, true);
+    rc = LN_OK;
+  }
+  return rc;
+}
+
+static void forget(struct ln_outbox *o, struct waiting *w) {
+  ln_list_remove(&w->link);
+  o->n_waiting--;
+  o->waiting_bytes -= w->msg->text.n;
+  ln_msg_unref(w->msg);
+  free(w);
+}
+
+/* A request that can't be kept is answered: its server waits for it. */
+static void drop_oldest(struct ln_outbox *o) {
+  struct waiting *oldest = LN_CONTAINER(o->waiting.next, struct waiting, link);
+  int64_t id;
+  bool request = oldest->msg->kind == LN_MSG_REQUEST && ln_json_int(oldest->msg->id, &id);
+  struct ask *a = request ? ln_map_remove(&o->asks, int_key(&id)) : NULL;
+  LN_LOG_RATIONED(o->host->log, &o->ration, ln_loop_now(o->host->loop), WARN, o->name,
+                  "no stream to send on: dropped %.*s", LN_STR_ARG(oldest->msg->method));
+  forget(o, oldest);
+  if (a) ask_end(a, ln_msg_error(-32603, "The client does not listen", LN_STR_NONE));
+}
+
+/* What has changed and changes again is one change to who was not looking. */
+static void merge(struct ln_outbox *o, const struct ln_msg *m) {
+  if (m->kind != LN_MSG_NOTIFICATION) return;
+  enum ln_route route = ln_method_find(m->method, LN_FROM_SERVER)->route;
+  if (route != LN_ROUTE_LIST_CHANGED && route != LN_ROUTE_UPDATED) return;
+  LN_LIST_EACH(l, &o->waiting) {
+    struct waiting *w = LN_CONTAINER(l, struct waiting, link);
+    if (ln_str_eq(w->msg->method, m->method) && ln_str_eq(w->msg->params, m->params)) forget(o, w);
+  }
+}
+
+/* Keeps a general message until there is a stream for it; the oldest go when there are too many.
+ */
+static void hold(struct ln_outbox *o, struct ln_out *out) {
+  struct waiting *w = calloc(1, sizeof *w);
+  if (!w) return;
+  w->msg = ln_msg_edit(out->msg, out->edits, out->n_edits);
+  if (!w->msg) {
+    free(w);
+    return;
+  }
+  merge(o, w->msg);
+  ln_list_push(&o->waiting, &w->link);
+  o->n_waiting++;
+  o->waiting_bytes += w->msg->text.n;
+  size_t max = o->host->settings.max_message_bytes * 2;
+  while (o->n_waiting > 1 && (o->n_waiting > MAX_WAITING || o->waiting_bytes > max)) drop_oldest(o);
+}
+
+void ln_outbox_send(struct ln_outbox *o, struct ln_sink *sink, struct ln_out *out, bool final) {
+  if (o->state == LN_OUTBOX_CLOSED) return;
+  /* A server's requests wait until the client has said that it is ready for them. */
+  bool early = !final && o->state != LN_OUTBOX_OPEN && out->msg->kind == LN_MSG_REQUEST;
+  if (!sink) sink = o->general;
+  if (!sink || early) {
+    hold(o, out);
+    return;
+  }
+  int rc = send_now(o, sink, out, final);
+  if (rc)
+    LN_LOG(o->host->log, DEBUG, o->name, "a message to the client was lost: %s", ln_err_text(rc));
+}
+
+void ln_outbox_flush(struct ln_outbox *o) {
+  if (!o->general || o->state != LN_OUTBOX_OPEN) return;
+  struct ln_list *l;
+  while (o->general && (l = ln_list_shift(&o->waiting))) {
+    struct waiting *w = LN_CONTAINER(l, struct waiting, link);
+    o->n_waiting--;
+    o->waiting_bytes -= w->msg->text.n;
+    struct ln_out out;
+    ln_out_init(&out, w->msg);
+    ln_outbox_send(o, NULL, &out, false);
+    ln_out_deinit(&out);
+    ln_msg_unref(w->msg);
+    free(w);
+  }
+}
+
+void ln_outbox_set_general(struct ln_outbox *o, struct ln_sink *sink) {
+  if (sink) ln_sink_ref(sink);
+  ln_sink_unref(o->general);
+  o->general = sink;
+  ln_outbox_flush(o);
+}
+
+void ln_outbox_notify(struct ln_outbox *o, const char *method) {
+  struct ln_msg *m = ln_msg_notification(method, LN_STR_NONE);
+  if (!m) return;
+  struct ln_out out;
+  ln_out_init(&out, m);
+  ln_outbox_send(o, NULL, &out, false);
+  ln_out_deinit(&out);
+  ln_msg_unref(m);
+}
+
+/* --- requests to the client --- */
+
+int64_t ln_outbox_ask(struct ln_outbox *o, struct ln_sink *sink, struct ln_msg *request,
+                      ln_reply_fn reply, void *arg) {
+  /* Whoever asks and asks doesn't get more memory for it than who calls and calls. */
+  if (o->state == LN_OUTBOX_CLOSED || o->asks.len >= o->host->settings.max_in_flight) return 0;
+  struct ask *a = calloc(1, sizeof *a);
+  if (!a) return 0;
+  a->id = o->next_ask++;
+  a->reply = reply;
+  a->arg = arg;
+  a->sink = sink ? ln_sink_ref(sink) : NULL;
+  if (ln_map_put(&o->asks, int_key(&a->id), a)) {
+    ln_sink_unref(a->sink);
+    free(a);
+    return 0;
+  }
+  int64_t id = a->id;
+  struct ln_out out;
+  ln_out_init(&out, request);
+  ln_out_replace_int(&out, request->id, id);
+  ln_out_replace_int(&out, request->progress_token, id); /* two servers may choose the same */
+  ln_outbox_send(o, sink, &out, false);
+  ln_out_deinit(&out);
+  return id;
+}
+
+static void tell_cancelled(struct ln_outbox *o, const struct ask *a, struct ln_msg *cancelled) {
+  struct ln_msg *m =
+      cancelled
+          ? ln_msg_ref(cancelled)
+          : ln_msg_notification("notifications/cancelled",
+                                LN_STR_LIT("{\"requestId\":0,\"reason\":\"no longer needed\"}"));
+  struct ln_json_item request_id;
+  if (m && ln_json_get(m->params, "requestId", &request_id)) {
+    struct ln_out out;
+    ln_out_init(&out, m);
+    ln_out_replace_int(&out, request_id.value, a->id);
+    ln_outbox_send(o, a->sink, &out, false);
+    ln_out_deinit(&out);
+  }
+  ln_msg_unref(m);
+}
+
+void ln_outbox_ask_cancel(struct ln_outbox *o, int64_t id, struct ln_msg *cancelled) {
+  struct ask *a = ln_map_remove(&o->asks, int_key(&id));
+  if (!a) return;
+  tell_cancelled(o, a, cancelled);
+  ln_sink_unref(a->sink);
+  free(a);
+}
+
+void ln_outbox_ask_withdraw(struct ln_outbox *o, int64_t id, struct ln_msg *reply) {
+  struct ask *a = ln_map_remove(&o->asks, int_key(&id));
+  if (!a) {
+    ln_msg_unref(reply);
+    return;
+  }
+  tell_cancelled(o, a, NULL);
+  ask_end(a, reply);
+}
+
+void ln_outbox_answer(struct ln_outbox *o, struct ln_msg *response) {
+  int64_t id;
+  if (!response->id.p || !ln_json_int(response->id, &id)) return;
+  struct ask *a = ln_map_remove(&o->asks, int_key(&id));
+  if (a) ask_end(a, ln_msg_ref(response));
+}

@@ -1,0 +1,110 @@
+/* Client sessions; see session.h. */
+#include "proxy/client/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/server/generation.h"
+#include "proxy/server/link.h"
+
+/* A client that doesn't read is not read to: its own links wait. */
+static void on_clogged(struct ln_outbox *o, bool clogged) {
+  struct ln_session *s = LN_CONTAINER(o, struct ln_session, outbox);
+  LN_LIST_EACH(l, &s->links) {
+    ln_link_pause(LN_CONTAINER(l, struct ln_link, owner_link), clogged);
+  }
+}
+
+struct ln_session *ln_session_new(struct ln_host *h, const char *transport, const char *id) {
+  if (h->closing || h->n_sessions >= h->settings.max_sessions) return NULL;
+  struct ln_session *s = calloc(1, sizeof *s);
+  if (!s) return NULL;
+  s->refs = 1;
+  s->host = h;
+  s->key = ++h->next_serial;
+  s->transport = transport;
+  snprintf(s->id, sizeof s->id, "%s", id);
+  s->gen = ln_generation_ref(h->gen);
+  ln_peer_init(&s->peer, LN_ERA_LEGACY);
+  ln_outbox_init(&s->outbox, h, s->id, on_clogged);
+  s->last_used = ln_loop_now(h->loop);
+  ln_list_init(&s->subscriptions);
+  ln_list_init(&s->links);
+  ln_list_init(&s->exchanges);
+  ln_list_init(&s->tasks);
+  ln_list_init(&s->elicitations);
+  ln_list_push(&h->sessions, &s->link);
+  h->n_sessions++;
+  h->count.sessions++;
+  return s;
+}
+
+struct ln_session *ln_session_ref(struct ln_session *s) {
+  s->refs++;
+  return s;
+}
+
+void ln_session_unref(struct ln_session *s) {
+  if (!s || --s->refs) return;
+  LN_ASSERT(s->state == LN_SESSION_GONE);
+  ln_generation_unref(s->gen);
+  ln_peer_deinit(&s->peer);
+  ln_msg_unref(s->server_init_request);
+  ln_bytes_unref(s->offered);
+  ln_bytes_unref(s->headers);
+  free(s->slots);
+  free(s);
+}
+
+struct ln_session *ln_session_by_key(struct ln_host *h, uint64_t key) {
+  LN_LIST_EACH(l, &h->sessions) {
+    struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
+    if (s->key == key) return s;
+  }
+  return NULL;
+}
+
+void ln_session_set_state(struct ln_session *s, enum ln_session_state state) {
+  if (s->state == LN_SESSION_GONE) return;
+  s->state = state;
+  s->outbox.state = state == LN_SESSION_OPEN   ? LN_OUTBOX_OPEN
+                    : state == LN_SESSION_GONE ? LN_OUTBOX_CLOSED
+                                               : LN_OUTBOX_EARLY;
+}
+
+void ln_session_set_generation(struct ln_session *s, struct ln_generation *g) {
+  ln_generation_unref(s->gen);
+  s->gen = ln_generation_ref(g);
+}
+
+void ln_session_set_level(struct ln_session *s, int level) {
+  if (s->peer.level >= 0) s->host->levels[s->peer.level]--;
+  s->peer.level = level;
+  if (level >= 0) s->host->levels[level]++;
+}
+
+void ln_session_set_headers(struct ln_session *s, struct ln_bytes *headers) {
+  if (headers) ln_bytes_ref(headers);
+  ln_bytes_unref(s->headers);
+  s->headers = headers;
+}
+
+void ln_session_begin_request(struct ln_session *s) {
+  s->in_flight++;
+  s->host->in_flight++;
+}
+
+void ln_session_end_request(struct ln_session *s) {
+  s->in_flight--;
+  s->host->in_flight--;
+}
+
+void ln_session_stall(struct ln_session *s, bool stalled) {
+  s->stalled += stalled ? 1 : (unsigned)-1;
+  if (s->on_stall && (s->stalled == 0 || (stalled && s->stalled == 1)))
+    s->on_stall(s, s->stalled > 0);
+}
+
+bool ln_session_crowded(const struct ln_session *s) {
+  return s->n_exchanges >= 4 * (size_t)s->host->settings.max_in_flight;
+}

@@ -1,0 +1,196 @@
+/* The chain of handlers; see hooks.h. Its steps (ln_chain) belong to the exchange. */
+#include "proxy/exchange/hooks.h"
+
+#include <stdlib.h>
+
+#include "mcp/subject.h"
+#include "mcp/uri.h"
+
+struct step {
+  struct ln_chain c;
+  ln_hooks_native native;
+  struct ln_transform *transform; /* of a step through one; its run counts it */
+};
+
+static bool glob_bytes(const char *glob, const struct ln_bytes *b) {
+  return b && ln_glob_match(glob, ln_bytes_str(b));
+}
+
+/* A name rule holds for the name it was written against (the one in force at its place among the
+ * rules) and for the one the client uses: a rename never slips past it. */
+static bool entry_matches(const struct ln_entry *e, const struct ln_hook *hook) {
+  if (glob_bytes(hook->name, e->key) || glob_bytes(hook->name, e->normal)) return true;
+  for (size_t i = 0; i < e->n_old; i++)
+    if (e->old[i].until > hook->position) return glob_bytes(hook->name, e->old[i].name);
+  return false;
+}
+
+static bool text_matches(struct ln_str value, bool uri, const struct ln_hook *hook) {
+  static int (*const forms[])(struct ln_str, struct ln_buf *) = {ln_uri_normal, ln_uri_loose};
+  struct ln_str raw = ln_json_inside(value);
+  if (!raw.p) return false;
+  struct ln_buf plain, other;
+  ln_buf_init(&plain, raw.n * 3 + 16);
+  ln_buf_init(&other, LN_URI_ROOM(plain.max));
+  bool match = false;
+  if (ln_json_unescape(raw, true, &plain) == LN_OK) {
+    match = ln_glob_match(hook->name, ln_buf_str(&plain));
+    for (size_t i = 0; i < LN_COUNT(forms) && uri && !match; i++) {
+      ln_buf_clear(&other);
+      match = forms[i](ln_buf_str(&plain), &other) == LN_OK &&
+              ln_glob_match(hook->name, ln_buf_str(&other));
+    }
+  }
+  ln_buf_deinit(&plain);
+  ln_buf_deinit(&other);
+  return match;
+}
+
+static bool matches(const struct ln_exchange *x, const struct ln_msg *msg,
+                    const struct ln_hook *hook) {
+  if (!ln_glob_match(hook->method, msg->method)) return false;
+  if (hook->server && !(x->server && ln_glob_match(hook->server, ln_str_c(x->server->conf->name))))
+    return false;
+  if (!hook->name) return true;
+  if (x->entry && entry_matches(x->entry, hook)) return true;
+  if (x->method->route == LN_ROUTE_COMPLETE) { /* it names what its ref does */
+    struct ln_subject s = ln_subject_of(x->method, msg);
+    return text_matches(s.value, s.kind == LN_KIND_TEMPLATE, hook);
+  }
+  return text_matches(msg->name, false, hook) || text_matches(msg->uri, true, hook);
+}
+
+static size_t next_match(const struct ln_exchange *x, size_t from, const struct ln_msg *msg) {
+  const struct ln_policy_decls *d = x->gen->decls;
+  size_t i = from;
+  while (i < d->n_hooks && !matches(x, msg, &d->hooks[i])) i++;
+  return i;
+}
+
+static struct step *step_new(struct ln_exchange *x, struct step *outer, struct ln_msg *msg) {
+  struct step *s = calloc(1, sizeof *s);
+  if (!s) return NULL;
+  s->c.x = x;
+  s->c.outer = outer ? &outer->c : NULL;
+  s->c.msg = ln_msg_ref(msg);
+  ln_list_push(&x->chain, &s->c.link);
+  return s;
+}
+
+/* The rest of the chain has answered one forward. */
+static void forwarded(void *arg, struct ln_msg *reply) {
+  struct step *f = arg;
+  struct ln_chain *handler = f->c.outer;
+  if (handler->run && reply)
+    ln_run_answer(handler->run, f->c.token, reply);
+  else
+    ln_msg_unref(reply);
+}
+
+static void run_transform(struct ln_exchange *x, struct ln_transform *t, size_t left,
+                          struct ln_msg *msg, ln_hooks_native native, ln_reply_fn done, void *arg);
+
+static void on_forward(void *arg, struct ln_run *run, uint64_t token, struct ln_msg *msg) {
+  struct step *handler = arg;
+  handler->c.run = run;
+  struct step *f = step_new(handler->c.x, handler, msg);
+  ln_msg_unref(msg);
+  if (!f) {
+    ln_run_answer(run, token, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+    return;
+  }
+  f->c.token = token;
+  size_t left = ln_run_left(run);
+  if (left)
+    run_transform(handler->c.x, handler->transform, left, f->c.msg, handler->native, forwarded, f);
+  else
+    ln_hooks_run(handler->c.x, handler->c.next_hook, f->c.msg, handler->native, forwarded, f);
+}
+
+static void on_call_off(void *arg) {
+  const struct step *handler = arg;
+  ln_exchange_call_off(handler->c.x, "timed out");
+}
+
+static void on_done(void *arg, struct ln_msg *reply) {
+  struct step *handler = arg;
+  handler->c.run = NULL;
+  struct ln_exchange *x = handler->c.x;
+  ln_exchange_ref(x); /* its end frees the chain */
+  x->handlers--;
+  handler->c.done(handler->c.arg, reply);
+  if (x->state == LN_EXCHANGE_CLOSING) ln_exchange_close(x);
+  ln_exchange_unref(x);
+}
+
+static struct ln_hook_item item_of(const struct ln_exchange *x) {
+  const struct ln_entry *e = x->entry;
+  if (!e) return (struct ln_hook_item){0};
+  return (struct ln_hook_item){ln_entry_definition(x->view, e),
+                               {e->before_rules->data, e->before_rules->len},
+                               x->view->kind};
+}
+
+/* Starts what a step stands for. */
+static void begin(struct step *s, size_t hook, size_t left) {
+  struct ln_exchange *x = s->c.x;
+  const struct ln_hook_call call = {
+      .hook = hook,
+      .msg = s->c.msg,
+      .x = x,
+      .item = item_of(x),
+      .forward = on_forward,
+      .call_off = on_call_off,
+      .done = on_done,
+      .arg = s,
+  };
+  ln_exchange_ref(x); /* the handler's first steps may end it, and the chain with it */
+  x->handlers++;
+  s->c.run = s->transform ? ln_policy_run_transform(x->gen->policy, s->transform, left, &call)
+                          : ln_policy_run_hook(x->gen->policy, &call);
+  if (!s->c.run) {
+    x->handlers--;
+    s->c.done(s->c.arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  }
+  ln_exchange_unref(x);
+}
+
+void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hooks_native native,
+                  ln_reply_fn done, void *arg) {
+  size_t i = next_match(x, from, msg);
+  if (i == x->gen->decls->n_hooks) {
+    native(x, msg, done, arg);
+    return;
+  }
+  struct step *s = step_new(x, NULL, msg);
+  if (!s) {
+    done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+    return;
+  }
+  s->c.next_hook = i + 1;
+  s->c.done = done;
+  s->c.arg = arg;
+  s->native = native;
+  begin(s, i, 0);
+}
+
+static void run_transform(struct ln_exchange *x, struct ln_transform *t, size_t left,
+                          struct ln_msg *msg, ln_hooks_native native, ln_reply_fn done, void *arg) {
+  struct step *s = step_new(x, NULL, msg);
+  if (!s) {
+    done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+    return;
+  }
+  s->c.next_hook = x->gen->decls->n_hooks; /* what it forwards has passed them all */
+  s->c.done = done;
+  s->c.arg = arg;
+  s->native = native;
+  s->transform = t;
+  begin(s, 0, left);
+}
+
+void ln_hooks_transform(struct ln_exchange *x, struct ln_msg *msg, ln_hooks_native native,
+                        ln_reply_fn done, void *arg) {
+  struct ln_transform *t = x->entry->transform;
+  run_transform(x, t, ln_transform_layers(t), msg, native, done, arg);
+}

@@ -1,0 +1,108 @@
+/* The pages about the host's state; see pages.h. */
+#include "proxy/http/pages.h"
+
+#include <inttypes.h>
+
+#include "proxy/http/respond.h"
+#include "proxy/server/generation.h"
+#include "proxy/server/link.h"
+
+void ln_pages_health(struct ln_http_request *r) {
+  ln_respond(r, 200, "text/plain", NULL, LN_STR_LIT("ok\n"));
+}
+
+/* Appends the body of /readyz; true when every server that must be is up. */
+static bool put_ready(const struct ln_host *h, struct ln_buf *out) {
+  static const char *const words[] = {"unknown", "up", "down", "stopped"};
+  bool ready = !h->closing;
+  const char *comma = "";
+  int rc = ln_buf_append_c(out, "{\"servers\":{");
+  for (size_t i = 0; i < h->gen->n_servers && !rc; i++) {
+    const struct ln_server *server = h->gen->servers[i];
+    bool down = server->health == LN_SERVER_DOWN, late = !down && ln_link_late(server);
+    ready &= !(down || late) || server->conf->optional;
+    rc = ln_buf_append_c(out, comma);
+    if (!rc) rc = ln_json_quote(out, ln_str_c(server->conf->name));
+    if (!rc)
+      rc = ln_buf_printf(out, ":{\"state\":\"%s\"", late ? "starting" : words[server->health]);
+    if (!rc && server->health >= LN_SERVER_DOWN) {
+      rc = ln_buf_append_c(out, ",\"error\":");
+      if (!rc) rc = ln_json_quote(out, ln_str_c(server->last_error));
+    }
+    if (!rc) rc = ln_buf_append_c(out, "}");
+    comma = ",";
+  }
+  if (!rc) rc = ln_buf_printf(out, "},\"ready\":%s}\n", ready ? "true" : "false");
+  return ready && !rc;
+}
+
+void ln_pages_ready(const struct ln_host *h, bool draining, struct ln_http_request *r) {
+  struct ln_buf b;
+  ln_buf_init(&b, 1 << 20);
+  /* Who is asked by nobody for being down would stay down: the question is a reason to look. */
+  for (size_t i = 0; i < h->gen->n_servers; i++) ln_link_probe(h->gen->servers[i]);
+  bool ready = put_ready(h, &b) && !draining;
+  ln_respond(r, ready ? 200 : 503, "application/json", NULL, ln_buf_str(&b));
+  ln_buf_deinit(&b);
+}
+
+/* A histogram in seconds. */
+static int turns_text(const struct ln_turns *t, struct ln_buf *out) {
+  static const char name[] = "lunette_loop_delay_seconds";
+  uint64_t n = 0;
+  int rc = ln_buf_printf(out,
+                         "# HELP %s How long turns of the event loop took: what arrives meanwhile "
+                         "waits so long.\n# TYPE %s histogram\n",
+                         name, name);
+  for (size_t i = 0; i < LN_TURN_BOUNDS && !rc; i++)
+    rc = ln_buf_printf(out, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name,
+                       ln_turn_bounds_ms[i] / 1000.0, n += t->within[i]);
+  if (!rc)
+    rc = ln_buf_printf(out,
+                       "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.3f\n%s_count %" PRIu64 "\n",
+                       name, t->count, name, (double)t->total_ms / 1000, name, t->count);
+  return rc;
+}
+
+/* Appends /metrics in Prometheus' text format. */
+static int put_metrics(const struct ln_host *h, struct ln_buf *out) {
+  /* A reload leaves one policy, and the old one only until its last call: what else grows leaks. */
+  size_t policies = 0, references = 0;
+  LN_LIST_EACH(l, &h->policies) {
+    policies++;
+    references += ln_policy_references(ln_policy_of_link(l));
+  }
+  const struct {
+    const char *name, *type;
+    uint64_t value;
+  } rows[] = {
+      {"lunette_requests_total", "counter", h->count.requests},
+      {"lunette_upstream_requests_total", "counter", h->count.server_requests},
+      {"lunette_notifications_total", "counter", h->count.notifications},
+      {"lunette_errors_total", "counter", h->count.errors},
+      {"lunette_sessions_total", "counter", h->count.sessions},
+      {"lunette_sessions", "gauge", h->n_sessions},
+      {"lunette_requests_in_flight", "gauge", h->in_flight},
+      {"lunette_policies", "gauge", policies},
+      {"lunette_policy_references", "gauge", references},
+      {"lunette_handles", "gauge", ln_loop_handles(h->loop)},
+  };
+  int rc = LN_OK;
+  for (size_t i = 0; i < LN_COUNT(rows) && !rc; i++)
+    rc = ln_buf_printf(out, "# TYPE %s %s\n%s %" PRIu64 "\n", rows[i].name, rows[i].type,
+                       rows[i].name, rows[i].value);
+  for (size_t i = 0; i < h->gen->n_servers && !rc; i++)
+    rc = ln_buf_printf(out, "lunette_server_up{server=\"%s\"} %d\n", h->gen->servers[i]->conf->name,
+                       h->gen->servers[i]->health == LN_SERVER_UP);
+  return rc ? rc : turns_text(ln_loop_turns(h->loop), out);
+}
+
+void ln_pages_metrics(const struct ln_host *h, struct ln_http_request *r) {
+  struct ln_buf b;
+  ln_buf_init(&b, 1 << 20);
+  if (put_metrics(h, &b))
+    ln_http_request_abort(r);
+  else
+    ln_respond(r, 200, "text/plain; version=0.0.4", NULL, ln_buf_str(&b));
+  ln_buf_deinit(&b);
+}

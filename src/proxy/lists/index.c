@@ -1,0 +1,148 @@
+/* Indexes of what servers offer; see index.h for who shares what. */
+#include "proxy/lists/index.h"
+
+#include <stdlib.h>
+
+enum { MAX_SHARED = 64 }; /* of one server: clients may think up capabilities without end */
+
+static bool same_bytes(const struct ln_bytes *a, const struct ln_bytes *b) {
+  return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+}
+
+struct ln_index *ln_index_find(struct ln_server *server, const struct ln_bytes *offered) {
+  LN_LIST_EACH(l, &server->indexes) {
+    struct ln_index *index = LN_CONTAINER(l, struct ln_index, link);
+    if (!same_bytes(index->offered, offered)) continue;
+    ln_list_remove(&index->link); /* the one used last is the last to go */
+    ln_list_push(&server->indexes, &index->link);
+    return index;
+  }
+  return NULL;
+}
+
+static struct ln_index *index_alloc(struct ln_server *server, struct ln_bytes *offered,
+                                    struct ln_msg *init_reply, struct ln_str capabilities) {
+  struct ln_index *index = calloc(1, sizeof *index);
+  if (!index) return NULL;
+  index->refs = 1;
+  index->server = server;
+  index->offered = ln_bytes_ref(offered);
+  index->init_reply = ln_msg_ref(init_reply);
+  index->capabilities = capabilities;
+  for (int k = 0; k < LN_KINDS; k++) ln_list_init(&index->fetches[k]);
+  ln_list_init(&index->link);
+  return index;
+}
+
+struct ln_index *ln_index_new(struct ln_link *link, struct ln_bytes *offered) {
+  struct ln_server *server = link->server;
+  struct ln_index *index = index_alloc(server, offered, link->init_reply, link->capabilities);
+  if (!index) return NULL;
+  index->maker = link->serial;
+  size_t n = 0;
+  LN_LIST_EACH(l, &server->indexes) n++;
+  if (n >= MAX_SHARED) ln_index_retire(LN_CONTAINER(server->indexes.next, struct ln_index, link));
+  ln_list_push(&server->indexes, &index->link);
+  return ln_index_ref(index); /* the list's and the caller's */
+}
+
+struct ln_index *ln_index_fork(const struct ln_index *index) {
+  struct ln_index *own =
+      index_alloc(index->server, index->offered, index->init_reply, index->capabilities);
+  if (!own) return NULL;
+  own->own = true;
+  for (int k = 0; k < LN_KINDS; k++) {
+    own->listings[k] = index->listings[k] ? ln_listing_ref(index->listings[k]) : NULL;
+    own->asked_at[k] = index->asked_at[k];
+  }
+  return own;
+}
+
+void ln_index_retire(struct ln_index *index) {
+  if (ln_list_empty(&index->link)) return; /* not shared, or no more */
+  ln_list_remove(&index->link);
+  ln_index_unref(index);
+}
+
+/* In the same place, so that who walks through them comes by neither twice. */
+void ln_index_replace(struct ln_index *index, struct ln_index *by) {
+  ln_list_push(&index->link, &by->link);
+  ln_index_ref(by)->own = false;
+  ln_index_retire(index);
+}
+
+struct ln_index *ln_index_ref(struct ln_index *index) {
+  index->refs++;
+  return index;
+}
+
+void ln_index_unref(struct ln_index *index) {
+  if (!index || --index->refs) return;
+  ln_list_remove(&index->link);
+  for (int k = 0; k < LN_KINDS; k++) ln_listing_unref(index->listings[k]);
+  ln_msg_unref(index->init_reply);
+  ln_bytes_unref(index->offered);
+  free(index);
+}
+
+void ln_index_server_ends(struct ln_server *server) {
+  LN_LIST_EACH(l, &server->indexes) ln_index_retire(LN_CONTAINER(l, struct ln_index, link));
+}
+
+/* --- what it says --- */
+
+bool ln_index_same_offer(const struct ln_index *a, const struct ln_index *b) {
+  return same_bytes(a->offered, b->offered);
+}
+
+bool ln_index_offers(const struct ln_index *index, enum ln_kind kind) {
+  struct ln_json_item it;
+  return ln_capability(index->capabilities, ln_kind_rows[kind].capability, &it);
+}
+
+bool ln_index_hopeless(const struct ln_index *index, enum ln_kind kind, bool listing) {
+  uint64_t now = ln_loop_now(index->server->host->loop);
+  if (index->listings[kind]) return false;
+  if (index->fetching[kind])
+    return now - index->asked_at[kind] > index->server->host->settings.start_timeout_ms;
+  return !listing && now < index->backoff_until[kind];
+}
+
+/* --- whose it is --- */
+
+struct ln_index *ln_index_of(const struct ln_session *s, const struct ln_server *server) {
+  const struct ln_pool_slot *slot = ln_pool_find(s, server);
+  return slot ? slot->index : NULL;
+}
+
+int ln_index_set(struct ln_session *s, struct ln_server *server, struct ln_index *index) {
+  struct ln_pool_slot *slot = ln_pool_slot_of(s, server);
+  if (!slot) return LN_ENOMEM;
+  if (index) ln_index_ref(index);
+  ln_index_unref(slot->index);
+  slot->index = index;
+  return LN_OK;
+}
+
+bool ln_index_some_have(const struct ln_session *s, const char *capability) {
+  struct ln_json_item it;
+  for (size_t i = 0; i < s->gen->n_servers; i++) {
+    const struct ln_index *index = ln_index_of(s, s->gen->servers[i]);
+    if (!index || ln_capability(index->capabilities, capability, &it)) return true;
+  }
+  return false;
+}
+
+void ln_index_set_link(struct ln_link *link, struct ln_index *index) {
+  if (link->index && link->index->maker == link->serial) link->index->maker = 0;
+  ln_index_unref(link->index);
+  link->index = index;
+}
+
+struct ln_index *ln_index_of_link(const struct ln_link *link) {
+  return link->owner ? ln_index_of(link->owner, link->server) : link->index;
+}
+
+void ln_index_used(struct ln_link *link) {
+  if (link->index && link->index->maker == link->serial) link->index->maker = 0;
+}

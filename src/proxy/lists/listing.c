@@ -1,0 +1,88 @@
+/* A server's list, made page by page; see listing.h. */
+#include "proxy/lists/listing.h"
+
+#include <stdlib.h>
+
+#include "mcp/flaw.h"
+#include "mcp/method.h"
+#include "proxy/server/server.h"
+
+enum {
+  MAX_ITEMS = 100000,
+  MAX_MESSAGES = 16 /* bytes of one list, in messages of the greatest size */
+};
+
+struct ln_listing *ln_listing_ref(struct ln_listing *list) {
+  list->refs++;
+  return list;
+}
+
+void ln_listing_unref(struct ln_listing *list) {
+  if (!list || --list->refs) return;
+  for (size_t i = 0; i < list->n_pages; i++) ln_msg_unref(list->pages[i]);
+  for (size_t i = 0; i < list->n_items; i++) ln_bytes_unref(list->items[i].key);
+  free(list->pages);
+  free(list->items);
+  free(list);
+}
+
+struct ln_listing *ln_listing_new(struct ln_server *server, enum ln_kind kind) {
+  struct ln_listing *list = calloc(1, sizeof *list);
+  if (!list) return NULL;
+  list->refs = 1;
+  list->kind = kind;
+  list->server = server;
+  return list;
+}
+
+static struct ln_bytes *unescaped(struct ln_str raw) {
+  struct ln_buf b;
+  ln_buf_init(&b, raw.n * 3 + 16);
+  struct ln_bytes *out = NULL;
+  if (ln_json_unescape(raw, true, &b) == LN_OK) out = b.len ? ln_buf_take(&b) : ln_bytes_new(0);
+  ln_buf_deinit(&b);
+  return out;
+}
+
+int ln_listing_add(struct ln_listing *list, struct ln_msg *page) {
+  const struct ln_kind_row *row = &ln_kind_rows[list->kind];
+  struct ln_json_item array, it, key;
+  if (!ln_json_get(page->result, row->array, &array) || array.type != LN_JSON_ARRAY)
+    return LN_EPROTOCOL;
+  size_t n = ln_json_count(array.value), bytes = page->text.n;
+  for (size_t i = 0; i < list->n_pages; i++) bytes += list->pages[i]->text.n;
+  if (list->n_items + n > MAX_ITEMS ||
+      bytes > MAX_MESSAGES * list->server->host->settings.max_message_bytes)
+    return LN_ELIMIT;
+  struct ln_msg **pages = realloc(list->pages, (list->n_pages + 1) * sizeof *pages);
+  if (!pages) return LN_ENOMEM;
+  list->pages = pages;
+  struct ln_listing_item *items = realloc(list->items, (list->n_items + n + 1) * sizeof *items);
+  if (!items) return LN_ENOMEM;
+  list->items = items;
+  list->pages[list->n_pages++] = ln_msg_ref(page);
+  struct ln_json_cur cur = ln_json_enter(array.value);
+  while (ln_json_next(&cur, &it)) {
+    if (!ln_json_get(it.value, row->key, &key) || key.type != LN_JSON_STRING) {
+      LN_LOG(list->server->host->log, WARN, list->server->conf->name,
+             "a %s without %s was left out", row->noun, row->key);
+      continue;
+    }
+    struct ln_bytes *name = unescaped(ln_json_inside(key.value));
+    if (!name) return LN_ENOMEM;
+    const char *flaw = ln_flaw_of_item(it.value);
+    if (flaw)
+      LN_LOG(list->server->host->log, WARN, list->server->conf->name,
+             "%s \"%.*s\": %s; official clients refuse the whole list", row->noun,
+             LN_STR_ARG((ln_bytes_str(name))), flaw);
+    list->items[list->n_items++] = (struct ln_listing_item){it.value, name, key.value};
+  }
+  return LN_OK;
+}
+
+bool ln_listing_same(const struct ln_listing *a, const struct ln_listing *b) {
+  if (a->n_items != b->n_items) return false;
+  for (size_t i = 0; i < a->n_items; i++)
+    if (!ln_str_eq(a->items[i].json, b->items[i].json)) return false;
+  return true;
+}

@@ -1,0 +1,36 @@
+/* One list of one server: all its pages. Immutable once made; counted. */
+#ifndef LN_PROXY_LISTS_LISTING_H
+#define LN_PROXY_LISTS_LISTING_H
+
+#include "mcp/kind.h"
+#include "rpc/message.h"
+
+struct ln_server;
+
+struct ln_listing_item {
+  struct ln_str json;      /* the definition, raw */
+  struct ln_bytes *key;    /* name, URI or URI template, unescaped */
+  struct ln_str key_value; /* its raw value inside json, quotes and all */
+};
+
+struct ln_listing {
+  uint32_t refs;
+  enum ln_kind kind;
+  struct ln_server *server; /* not counted: whoever keeps the listing keeps that */
+  struct ln_msg **pages;    /* the replies, in order */
+  size_t n_pages;
+  struct ln_listing_item *items;
+  size_t n_items;
+};
+
+/* An empty list. One reference, the caller's. NULL: out of memory. */
+struct ln_listing *ln_listing_new(struct ln_server *server, enum ln_kind kind);
+/* Adds one page's items; page is counted. LN_EPROTOCOL when its result has no such list, LN_ELIMIT
+ * when there are too many, LN_ENOMEM. */
+int ln_listing_add(struct ln_listing *list, struct ln_msg *page) LN_CHECK;
+/* The same definitions in the same order, byte for byte. */
+bool ln_listing_same(const struct ln_listing *a, const struct ln_listing *b);
+struct ln_listing *ln_listing_ref(struct ln_listing *list);
+void ln_listing_unref(struct ln_listing *list); /* NULL is fine */
+
+#endif

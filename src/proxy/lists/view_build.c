@@ -1,0 +1,325 @@
+/* Making views: collected from lists, sent through the rules, indexed by name; see view_build.h. */
+#include "proxy/lists/view_build.h"
+
+#include <stdlib.h>
+
+#include "json/json.h"
+#include "mcp/apps.h"
+#include "mcp/method.h"
+#include "mcp/uri.h"
+
+/* The name an item has before any rule: with its server's prefix; URIs as they are. */
+static struct ln_bytes *first_name(const char *prefix, enum ln_kind kind,
+                                   const struct ln_bytes *key) {
+  if (!prefix || kind == LN_KIND_RESOURCE || kind == LN_KIND_TEMPLATE)
+    return ln_bytes_ref((struct ln_bytes *)key);
+  size_t n = strlen(prefix);
+  struct ln_bytes *b = ln_bytes_new(n + 1 + key->len);
+  if (!b) return NULL;
+  memcpy(b->data, prefix, n);
+  b->data[n] = '_';
+  memcpy(b->data + n + 1, key->data, key->len);
+  return b;
+}
+
+static struct ln_bytes *normal_form(struct ln_str uri) {
+  return ln_view_form(uri, ln_uri_normal);
+}
+
+/* What matching a URI costs grows with the templates and their expressions. */
+enum { MAX_EXPRESSIONS = 32 };
+
+static bool costly(const struct ln_view *v, const struct ln_listing_item *item, size_t kept) {
+  return v->kind == LN_KIND_TEMPLATE &&
+         (kept >= v->gen->decls->settings.max_templates ||
+          ln_template_expressions(ln_bytes_str(item->key)) > MAX_EXPRESSIONS);
+}
+
+static int collect_listing(struct ln_view *v, const char *prefix, const struct ln_listing *sh) {
+  size_t kept = 0;
+  for (size_t k = 0; k < sh->n_items; k++) {
+    if (costly(v, &sh->items[k], kept)) continue;
+    struct ln_entry *e = &v->entries[v->n_entries++];
+    e->server = sh->server;
+    e->item = &sh->items[k];
+    e->before_rules = first_name(prefix, v->kind, e->item->key);
+    if (!e->before_rules) return LN_ENOMEM;
+    kept++;
+  }
+  if (kept < sh->n_items)
+    ln_generation_tell(v->gen, sh->server->conf->name,
+                       "%zu of its %zu resource templates are left out: of one server no more than "
+                       "%u are kept (max_templates), and none with more than %d expressions",
+                       sh->n_items - kept, sh->n_items, v->gen->decls->settings.max_templates,
+                       MAX_EXPRESSIONS);
+  return LN_OK;
+}
+
+static int collect(struct ln_view *v) {
+  const struct ln_policy_decls *d = v->gen->decls;
+  size_t max = d->n_components;
+  for (size_t i = 0; i < v->n_listings; i++) max += v->listings[i] ? v->listings[i]->n_items : 0;
+  v->entries = calloc(max + 1, sizeof *v->entries);
+  if (!v->entries) return LN_ENOMEM;
+  for (size_t i = 0; i < d->n_components; i++) {
+    if (d->components[i].kind != v->kind) continue;
+    struct ln_entry *e = &v->entries[v->n_entries++];
+    e->component = i;
+    e->before_rules = ln_bytes_copy(d->components[i].key.p, d->components[i].key.n);
+    if (!e->before_rules) return LN_ENOMEM;
+  }
+  for (size_t i = 0; i < v->n_listings; i++) {
+    int rc = v->listings[i] ? collect_listing(v, v->gen->prefixes[i], v->listings[i]) : LN_OK;
+    if (rc) return rc;
+  }
+  return LN_OK;
+}
+
+/* Splices the presented name into a definition, if it isn't there already. */
+static int put_name(struct ln_view *v, struct ln_entry *e) {
+  struct ln_str json = e->json ? ln_bytes_str(e->json) : ln_entry_definition(v, e);
+  struct ln_json_item it;
+  if (!ln_json_get(json, ln_kind_rows[v->kind].key, &it)) return LN_OK;
+  struct ln_buf quoted, out;
+  ln_buf_init(&quoted, SIZE_MAX / 2);
+  ln_buf_init(&out, SIZE_MAX / 2);
+  int rc = ln_json_quote(&quoted, ln_bytes_str(e->key));
+  struct ln_iov parts[3];
+  const struct ln_edit edit = {it.value, ln_buf_str(&quoted)};
+  int n = rc ? rc : ln_json_splice(json, NULL, &edit, 1, parts, LN_COUNT(parts));
+  if (n < 0) rc = n;
+  for (int i = 0; i < n && !rc; i++) rc = ln_buf_append(&out, parts[i].p, parts[i].n);
+  if (!rc) {
+    struct ln_bytes *fresh = ln_buf_take(&out);
+    ln_bytes_unref(e->json);
+    e->json = fresh;
+    rc = fresh ? LN_OK : LN_ENOMEM;
+  }
+  ln_buf_deinit(&quoted);
+  ln_buf_deinit(&out);
+  return rc;
+}
+
+static int settle(struct ln_view *v, struct ln_entry *e, struct ln_view_item *item) {
+  e->hidden = item->hidden;
+  e->json = item->new_json;
+  e->old = item->old;
+  e->n_old = item->n_old;
+  e->why = item->why;
+  e->transform = item->transform;
+  if (v->failed)
+    ln_bytes_unref(item->failed);
+  else
+    v->failed = item->failed;
+  v->shows |= v->kind == LN_KIND_TOOL && ln_apps_has_ui(ln_entry_definition(v, e));
+  e->key = item->new_name ? item->new_name : ln_bytes_ref(e->before_rules);
+  *item = (struct ln_view_item){0};
+  struct ln_str native =
+      e->server ? ln_bytes_str(e->item->key) : v->gen->decls->components[e->component].key;
+  if (!ln_str_eq(native, ln_bytes_str(e->key))) {
+    int rc = put_name(v, e);
+    if (rc) return rc;
+    if (e->server && !(e->native_json = ln_bytes_copy(e->item->key_value.p, e->item->key_value.n)))
+      return LN_ENOMEM;
+  }
+  if (ln_view_spelt(v)) e->normal = normal_form(ln_bytes_str(e->key));
+  return LN_OK;
+}
+
+/* Every server's list is there. */
+static bool complete(const struct ln_view *v) {
+  for (size_t i = 0; i < v->n_listings; i++)
+    if (!v->listings[i]) return false;
+  return true;
+}
+
+static int apply_rules(struct ln_view *v, struct ln_exchange *x, unsigned how) {
+  struct ln_view_item *items = calloc(v->n_entries + 1, sizeof *items);
+  if (!items) return LN_ENOMEM;
+  for (size_t i = 0; i < v->n_entries; i++) {
+    struct ln_entry *e = &v->entries[i];
+    items[i].server = e->server ? e->server->conf->name : NULL;
+    items[i].json = ln_entry_definition(v, e);
+    items[i].name = ln_bytes_str(e->before_rules);
+  }
+  if (complete(v)) how |= LN_PRESENT_COMPLETE;
+  int rc = ln_policy_present(v->gen->policy, v->kind, items, v->n_entries, x, how);
+  for (size_t i = 0; i < v->n_entries; i++) {
+    if (!rc) rc = settle(v, &v->entries[i], &items[i]);
+    ln_view_item_deinit(&items[i]);
+  }
+  free(items);
+  return rc;
+}
+
+/* What it was called before the rules is no way around them, in no spelling. */
+static int index_hidden(struct ln_view *v, struct ln_entry *e) {
+  struct ln_str before = ln_bytes_str(e->before_rules);
+  int rc = ln_map_put(&v->hidden, before, e);
+  if (rc || !ln_view_spelt(v)) return rc;
+  e->before_normal = ln_view_form(before, ln_uri_normal);
+  e->before_loose = ln_view_form(before, ln_uri_loose);
+  if (e->before_normal) rc = ln_map_put(&v->hidden, ln_bytes_str(e->before_normal), e);
+  if (!rc && e->before_loose) rc = ln_map_put(&v->hidden, ln_bytes_str(e->before_loose), e);
+  return rc;
+}
+
+/* Two servers list one URI: the later one's gets its server's name before the scheme, which still
+ * makes a URI and can be taken off again. False when it can't be had. */
+static bool set_apart(struct ln_view *v, struct ln_entry *e) {
+  bool uri = v->kind == LN_KIND_RESOURCE || v->kind == LN_KIND_TEMPLATE;
+  if (!uri || !e->server || e->native_json) return false;
+  const char *name = e->server->conf->name;
+  size_t n = strlen(name);
+  struct ln_bytes *key = ln_bytes_new(n + 1 + e->key->len);
+  if (!key) return false;
+  for (size_t i = 0; i < n; i++) {
+    bool ok = (name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') ||
+              (i && ((name[i] >= '0' && name[i] <= '9') || name[i] == '.'));
+    key->data[i] = ok ? name[i] : i ? '-' : 'x';
+  }
+  key->data[n] = '+';
+  memcpy(key->data + n + 1, e->key->data, e->key->len);
+  if (ln_map_get(&v->by_key, ln_bytes_str(key))) {
+    ln_bytes_unref(key);
+    return false;
+  }
+  ln_bytes_unref(e->key);
+  e->key = key;
+  e->added = n + 1;
+  ln_bytes_unref(e->normal);
+  e->normal = ln_view_spelt(v) ? normal_form(ln_bytes_str(key)) : NULL;
+  e->native_json = ln_bytes_copy(e->item->key_value.p, e->item->key_value.n);
+  return e->native_json && put_name(v, e) == LN_OK;
+}
+
+/* Tools go to model APIs, some of which take names of so many bytes only; the server's own was
+ * fine. */
+static void tell_long_name(const struct ln_view *v, const struct ln_entry *e) {
+  enum { MODEL_API_NAME_MAX = 64 };
+  if (v->kind != LN_KIND_TOOL || !e->server || e->key->len <= MODEL_API_NAME_MAX ||
+      e->item->key->len > MODEL_API_NAME_MAX)
+    return;
+  ln_generation_tell(
+      v->gen, e->server->conf->name,
+      "its tool \"%.*s\" has a name of %zu bytes; some model APIs take %d at most: give it "
+      "another name, or its server a shorter prefix",
+      LN_STR_ARG(ln_bytes_str(e->key)), e->key->len, MODEL_API_NAME_MAX);
+}
+
+static void tell_shadowed(struct ln_view *v, const struct ln_entry *e,
+                          const struct ln_entry *first) {
+  const char *noun = ln_kind_rows[v->kind].noun;
+  struct ln_str key = ln_bytes_str(e->key);
+  if (e->server && e->server == first->server)
+    ln_generation_tell(
+        v->gen, e->server->conf->name,
+        "two of its %ss are called \"%.*s\": its \"%.*s\" is shown, its \"%.*s\" is not", noun,
+        LN_STR_ARG(key), LN_STR_ARG(ln_bytes_str(first->item->key)),
+        LN_STR_ARG(ln_bytes_str(e->item->key)));
+  else
+    ln_generation_tell(v->gen, e->server ? e->server->conf->name : "policy",
+                       "its %s \"%.*s\" is not shown: that of %s comes first", noun,
+                       LN_STR_ARG(key), first->server ? first->server->conf->name : "the policy");
+}
+
+static int index_native(struct ln_view *v, struct ln_entry *e) {
+  struct ln_str key = ln_bytes_str(e->item->key);
+  struct ln_entry *first = ln_map_get(&v->by_native, key), *other = first;
+  while (other && other->server != e->server) other = other->next_native;
+  if (other) return LN_OK; /* listed twice */
+  if (!first) return ln_map_put(&v->by_native, key, e);
+  e->next_native = first->next_native;
+  first->next_native = e;
+  return LN_OK;
+}
+
+/* What URIs are held against: of a template that a rule took away, or gave another form, the old
+ * one is no way around it. */
+static int index_template(struct ln_view *v, struct ln_entry *e) {
+  bool renamed = e->server ? e->native_json && !e->added
+                           : !ln_str_eq(ln_bytes_str(e->key), ln_bytes_str(e->before_rules));
+  int rc = LN_OK;
+  if (!e->hidden && !e->shadowed_by)
+    rc = ln_templates_add(&v->match.visible, NULL, ln_bytes_str(e->key), e);
+  if (!rc && (e->hidden || renamed))
+    rc = ln_templates_add(&v->match.gone, NULL, ln_bytes_str(e->before_rules), e);
+  if (!rc && !e->hidden && e->native_json)
+    rc = ln_templates_add(&v->match.native, e->server, ln_bytes_str(e->item->key), e);
+  return rc;
+}
+
+/* For the way from servers' URIs to clients', and from URIs to templates. */
+static int index_uris(struct ln_view *v) {
+  int rc = LN_OK;
+  for (size_t i = 0; i < v->n_entries && !rc; i++) {
+    struct ln_entry *e = &v->entries[i];
+    if (v->kind == LN_KIND_TEMPLATE) rc = index_template(v, e);
+    if (v->kind == LN_KIND_RESOURCE && e->native_json && !e->hidden) rc = index_native(v, e);
+  }
+  ln_templates_seal(&v->match.visible);
+  ln_templates_seal(&v->match.gone);
+  ln_templates_seal(&v->match.native);
+  return rc;
+}
+
+static int index_entries(struct ln_view *v) {
+  const struct ln_entry *first;
+  for (size_t i = 0; i < v->n_entries; i++) {
+    struct ln_entry *e = &v->entries[i];
+    int rc = LN_OK;
+    if (e->hidden) {
+      rc = index_hidden(v, e);
+    } else if ((first = ln_map_get(&v->by_key, ln_bytes_str(e->key))) &&
+               !(first->server && set_apart(v, e))) {
+      /* What the policy has itself stands in the place of what servers have. */
+      e->shadowed_by = first;
+      tell_shadowed(v, e, first);
+    } else {
+      tell_long_name(v, e);
+      /* A name set apart above is indexed here too: there is one of it. */
+      rc = ln_map_put(&v->by_key, ln_bytes_str(e->key), e);
+      if (!rc && e->normal && !ln_map_get(&v->by_key, ln_bytes_str(e->normal)))
+        rc = ln_map_put(&v->by_key, ln_bytes_str(e->normal), e);
+      if (!rc && !e->added && !ln_str_eq(ln_bytes_str(e->key), ln_bytes_str(e->before_rules)))
+        rc = index_hidden(v, e);
+    }
+    v->renames |= e->native_json != NULL;
+    if (rc) return rc;
+  }
+  return LN_OK;
+}
+
+struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
+                              struct ln_listing *const *listings, struct ln_exchange *x,
+                              unsigned how) {
+  struct ln_host *h = gen->host;
+  struct ln_view *v = calloc(1, sizeof *v);
+  if (!v) return NULL;
+  v->refs = 1;
+  v->host = h;
+  v->kind = kind;
+  v->gen = ln_generation_ref(gen);
+  v->n_listings = gen->n_servers;
+  ln_map_init(&v->by_key);
+  ln_map_init(&v->hidden);
+  ln_map_init(&v->by_native);
+  ln_templates_init(&v->match.visible);
+  ln_templates_init(&v->match.gone);
+  ln_templates_init(&v->match.native);
+  ln_list_init(&v->link);
+  v->listings = calloc(gen->n_servers + 1, sizeof(struct ln_listing *));
+  if (!v->listings) v->n_listings = 0;
+  for (size_t i = 0; i < v->n_listings; i++)
+    v->listings[i] = listings[i] ? ln_listing_ref(listings[i]) : NULL;
+  int rc = v->listings ? collect(v) : LN_ENOMEM;
+  if (!rc) rc = apply_rules(v, x, how);
+  if (!rc) rc = index_entries(v);
+  if (!rc) rc = index_uris(v);
+  if (rc) {
+    LN_LOG(h->log, ERROR, "lists", "%s: %s", ln_kind_rows[kind].list_method, ln_err_text(rc));
+    ln_view_unref(v);
+    return NULL;
+  }
+  return v;
+}

@@ -1,0 +1,99 @@
+/* A view as the replies to list requests; see view_page.h. */
+#include "proxy/lists/view_page.h"
+
+#include <stdlib.h>
+
+#include "mcp/method.h"
+
+/* True when the one server's one page can go out as it came. */
+static bool untouched(const struct ln_view *v) {
+  if (v->n_listings != 1 || !v->listings[0] || v->listings[0]->n_pages != 1) return false;
+  for (size_t i = 0; i < v->n_entries; i++)
+    if (!v->entries[i].server || !ln_entry_listed(&v->entries[i]) || v->entries[i].json)
+      return false;
+  struct ln_json_item it;
+  struct ln_str result = v->listings[0]->pages[0]->result;
+  return !ln_json_get(result, "nextCursor", &it) &&
+         ln_json_get(result, ln_kind_rows[v->kind].array, &it) &&
+         ln_json_count(it.value) == v->n_entries;
+}
+
+/* "[…]" of the entries from *i on, at most max of them; *i moves past them. */
+static int array_text(const struct ln_view *v, size_t *i, size_t max, struct ln_buf *out) {
+  int rc = ln_buf_append_c(out, "[");
+  size_t n = 0;
+  for (; *i < v->n_entries && n < max && !rc; (*i)++) {
+    const struct ln_entry *e = &v->entries[*i];
+    if (!ln_entry_listed(e)) continue;
+    if (n++) rc = ln_buf_append_c(out, ",");
+    if (!rc)
+      rc = ln_buf_append_str(out, e->json ? ln_bytes_str(e->json) : ln_entry_definition(v, e));
+  }
+  while (*i < v->n_entries && !ln_entry_listed(&v->entries[*i])) (*i)++;
+  return rc ? rc : ln_buf_append_c(out, "]");
+}
+
+/* The reply around an array: one server's own result with its other members, else ours. */
+static struct ln_msg *page_message(const struct ln_view *v, struct ln_str array, size_t next) {
+  const char *name = ln_kind_rows[v->kind].array;
+  struct ln_json_item it;
+  if (!next && v->n_listings == 1 && v->listings[0] && v->listings[0]->n_pages == 1) {
+    const struct ln_msg *own = v->listings[0]->pages[0];
+    if (ln_json_get(own->result, name, &it))
+      return ln_msg_edit(own, &(struct ln_edit){it.value, array}, 1);
+  }
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  int rc = ln_buf_printf(&b, "{\"%s\":", name);
+  if (!rc) rc = ln_buf_append_str(&b, array);
+  if (!rc && next) rc = ln_buf_printf(&b, ",\"nextCursor\":\"from-%zu\"", next);
+  if (!rc) rc = ln_buf_append_c(&b, "}");
+  struct ln_msg *m = rc ? NULL : ln_msg_result(ln_buf_str(&b));
+  ln_buf_deinit(&b);
+  return m;
+}
+
+static int make_pages(struct ln_view *v) {
+  size_t size = v->gen->decls->settings.page_size, i = 0;
+  size_t max = size ? v->n_entries / size + 2 : 1;
+  v->pages = calloc(max, sizeof(struct ln_msg *));
+  if (!v->pages) return LN_ENOMEM;
+  if ((!size || v->n_entries <= size) && untouched(v)) {
+    v->pages[v->n_pages++] = ln_msg_ref(v->listings[0]->pages[0]);
+    return LN_OK;
+  }
+  do {
+    struct ln_buf array;
+    ln_buf_init(&array, SIZE_MAX / 2);
+    struct ln_msg *m = NULL;
+    if (array_text(v, &i, size ? size : SIZE_MAX, &array) == LN_OK)
+      m = page_message(v, ln_buf_str(&array), i < v->n_entries ? v->n_pages + 1 : 0);
+    ln_buf_deinit(&array);
+    if (!m) {
+      ln_view_drop_pages(v);
+      return LN_ENOMEM;
+    }
+    v->pages[v->n_pages++] = m;
+  } while (i < v->n_entries);
+  return LN_OK;
+}
+
+struct ln_msg *ln_view_page(struct ln_view *v, struct ln_str cursor, size_t *first) {
+  if (!v->pages && make_pages(v)) return NULL;
+  size_t page = 0;
+  struct ln_str raw = ln_json_inside(cursor);
+  if (cursor.p && !(raw.p && !raw.n)) { /* an empty one is that of the beginning */
+    int64_t n = 0;
+    if (!raw.p || !ln_str_starts(raw, "from-") ||
+        !ln_json_int((struct ln_str){raw.p + 5, raw.n - 5}, &n) || n < 1 || (size_t)n >= v->n_pages)
+      return ln_msg_error(-32602, "Unknown cursor: start again without one", LN_STR_NONE);
+    page = (size_t)n;
+  }
+  *first = page * v->gen->decls->settings.page_size;
+  return ln_msg_ref(v->pages[page]);
+}
+
+struct ln_str ln_view_text(struct ln_view *v, size_t page) {
+  if ((!v->pages && make_pages(v)) || page >= v->n_pages) return LN_STR_NONE;
+  return v->pages[page]->result;
+}

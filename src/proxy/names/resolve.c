@@ -1,0 +1,300 @@
+/* Who is meant by a request: see resolve.h. */
+#include "proxy/names/resolve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mcp/subject.h"
+#include "mcp/template_set.h"
+#include "mcp/uri.h"
+#include "proxy/lists/view_get.h"
+
+/* Finding out who is meant. `found` is called once with the exchange's entry and upstream set, or
+ * not at all when `refused` was. */
+struct resolve {
+  struct ln_exchange *x; /* counted */
+  struct ln_msg *msg;    /* counted */
+  enum ln_kind kind;
+  unsigned called_off;  /* x's, at the start */
+  bool ref;             /* of a completion: to a template by its own text, or to a resource */
+  struct ln_bytes *key; /* unescaped */
+  void (*found)(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg);
+  ln_reply_fn done;
+  void *arg;
+};
+
+/* A server that is down could have known it. Said of every unknown name alike: it must not tell a
+ * hidden one from one that isn't there. Those that there is no room for are left out. */
+static void say_missing(const struct ln_generation *g, struct ln_buf *text) {
+  for (size_t i = 0; i < g->n_servers; i++) {
+    const struct ln_server *server = g->servers[i];
+    if (server->health == LN_SERVER_DOWN)
+      ln_buf_printf(text, "; server \"%s\" is down: %s", server->conf->name, server->last_error);
+  }
+  if (ln_buf_error(text) == LN_ELIMIT) ln_buf_truncate(text, text->len);
+}
+
+static struct ln_msg *unknown(const struct resolve *r, enum ln_kind kind) {
+  struct ln_str key = ln_bytes_str(r->key);
+  struct ln_buf text, data;
+  ln_buf_init(&text, key.n + 8 * LN_WHY_MAX);
+  ln_buf_init(&data, key.n * 6 + 64);
+  struct ln_msg *m = NULL;
+  bool uri = kind == LN_KIND_RESOURCE || kind == LN_KIND_TEMPLATE;
+  int rc = ln_buf_printf(&text, "Unknown %s: %.*s", ln_kind_rows[kind].noun, LN_STR_ARG(key));
+  if (!rc) say_missing(r->x->gen, &text);
+  if (!rc) rc = ln_buf_append(&text, "", 1);
+  if (!rc && uri) {
+    rc = ln_buf_append_c(&data, "{\"uri\":");
+    if (!rc) rc = ln_json_quote(&data, key);
+    if (!rc) rc = ln_buf_append_c(&data, "}");
+  }
+  if (!rc) m = ln_msg_error(-32602, text.data, uri ? ln_buf_str(&data) : LN_STR_NONE);
+  ln_buf_deinit(&text);
+  ln_buf_deinit(&data);
+  return m ? m : ln_msg_error(-32602, "Unknown component", LN_STR_NONE);
+}
+
+static void resolve_end(struct resolve *r, struct ln_msg *refusal) {
+  if (refusal)
+    r->done(r->arg, refusal);
+  else
+    r->found(r->x, r->msg, r->done, r->arg);
+  ln_bytes_unref(r->key);
+  ln_msg_unref(r->msg);
+  ln_exchange_unref(r->x);
+  free(r);
+}
+
+/* A rule could have hidden what no list shows. URIs are asked for in every form: each server takes
+ * them as it likes. */
+static bool may_hide(const struct resolve *r, enum ln_kind kind) {
+  static int (*const forms[])(struct ln_str, struct ln_buf *) = {ln_uri_normal, ln_uri_loose};
+  const struct ln_policy *p = r->x->gen->policy;
+  bool hide = ln_policy_may_hide(p, kind, ln_bytes_str(r->key));
+  if (kind != LN_KIND_RESOURCE && kind != LN_KIND_TEMPLATE) return hide;
+  for (size_t i = 0; i < LN_COUNT(forms) && !hide && ln_policy_has_rules(p, kind); i++) {
+    struct ln_buf other;
+    ln_buf_init(&other, LN_URI_ROOM(r->key->len));
+    hide = forms[i](ln_bytes_str(r->key), &other) != LN_OK ||
+           ln_policy_may_hide(p, kind, ln_buf_str(&other));
+    ln_buf_deinit(&other);
+  }
+  return hide;
+}
+
+/* Nobody lists it: servers may have what they don't list, but no rule may be passed by that, nor by
+ * a name without the prefix that rules see. */
+static void resolve_unlisted(struct resolve *r) {
+  const struct ln_generation *g = r->x->gen;
+  bool uri = r->kind == LN_KIND_RESOURCE;
+  bool may = g->n_servers == 1 && (uri || !g->prefixes[0]) && !may_hide(r, r->kind) &&
+             !(r->ref && may_hide(r, LN_KIND_TEMPLATE));
+  if (may) {
+    ln_exchange_set_entry(r->x, NULL, NULL);
+    ln_exchange_set_server(r->x, g->servers[0]);
+  }
+  resolve_end(r, may ? NULL : unknown(r, r->kind));
+}
+
+/* A client's URI in the forms that it is held against templates in, and what that may still take.
+ */
+struct uri_forms {
+  struct ln_str key;
+  struct ln_buf normal, loose;
+  bool climbs;
+  uint64_t steps;
+};
+
+static bool forms_of(struct ln_str key, struct uri_forms *f) {
+  f->key = key;
+  f->steps = LN_MATCH_STEPS;
+  ln_buf_init(&f->normal, LN_URI_ROOM(key.n));
+  ln_buf_init(&f->loose, LN_URI_ROOM(key.n));
+  f->climbs = ln_uri_climbs(key);
+  return ln_uri_normal(key, &f->normal) == LN_OK && ln_uri_loose(key, &f->loose) == LN_OK;
+}
+
+static void forms_free(struct uri_forms *f) {
+  ln_buf_deinit(&f->normal);
+  ln_buf_deinit(&f->loose);
+}
+
+/* The first entry that one of these forms (absent: none) matches, NULL: there is none. */
+static int find(const struct ln_templates *set, const struct ln_str *forms, size_t n,
+                struct uri_forms *f, const struct ln_entry **e) {
+  *e = NULL;
+  for (size_t i = 0; i < n; i++) {
+    bool again = false;
+    for (size_t k = 0; k < i; k++) again |= forms[k].p && ln_str_eq(forms[i], forms[k]);
+    if (!forms[i].p || again) continue;
+    void *found;
+    int rc = ln_templates_find(set, NULL, forms[i], &f->steps, &found);
+    if (rc && rc != LN_ENOTFOUND) return rc;
+    if (!rc && (!*e || (const struct ln_entry *)found < *e)) *e = found;
+  }
+  return LN_OK;
+}
+
+/* The template whose URI it is. One with dot segments is taken for what they make of it. */
+static int find_visible(const struct ln_view *v, struct uri_forms *f, const struct ln_entry **e) {
+  const struct ln_str forms[] = {f->climbs ? LN_STR_NONE : f->key, ln_buf_str(&f->normal)};
+  return find(&v->match.visible, forms, LN_COUNT(forms), f, e);
+}
+
+/* The template that a rule took away, or gave another form, and that it could be a URI of. */
+static int find_gone(const struct ln_view *v, struct uri_forms *f, const struct ln_entry **e) {
+  const struct ln_str forms[] = {f->key, ln_buf_str(&f->normal), ln_buf_str(&f->loose)};
+  return find(&v->match.gone, forms, LN_COUNT(forms), f, e);
+}
+
+/* Where the template has another form the rules hold for the server's own URI, too. */
+static bool native_hidden(const struct resolve *r, const struct ln_entry *e, struct uri_forms *f) {
+  if (!e->native_json || !e->item) return false;
+  struct ln_buf native;
+  ln_buf_init(&native, SIZE_MAX / 2);
+  struct ln_str from = ln_bytes_str(e->key), to = ln_bytes_str(e->item->key);
+  int rc = f->climbs ? LN_ENOTFOUND : ln_template_convert(from, to, f->key, &native, &f->steps);
+  if (rc == LN_ENOTFOUND)
+    rc = ln_template_convert(from, to, ln_buf_str(&f->normal), &native, &f->steps);
+  bool hidden = rc || ln_policy_may_hide(r->x->gen->policy, LN_KIND_RESOURCE, ln_buf_str(&native));
+  ln_buf_deinit(&native);
+  return hidden;
+}
+
+/* True when there is nothing to go on with: no list, or called off while lists were fetched. Then
+ * nothing may be begun for it any more, nor said of its exchange. */
+static bool called_off(struct resolve *r, const struct ln_view *v, const char *why) {
+  if (ln_exchange_ended(r->x) || r->x->called_off != r->called_off) why = "Cancelled", v = NULL;
+  if (v) return false;
+  resolve_end(r, ln_msg_error(-32603, why, LN_STR_NONE));
+  return true;
+}
+
+/* Too many templates could be its own. */
+static void refuse_costly(struct resolve *r, int rc) {
+  struct ln_session *s = r->x->session;
+  const char *text = "Out of memory";
+  if (rc == LN_ELIMIT) {
+    text =
+        "Too many resource templates begin as this URI does: which one it is of takes too long to "
+        "find out";
+    LN_LOG_RATIONED(s->host->log, &s->outbox.ration, ln_loop_now(s->host->loop), WARN, s->id,
+                    "%s was refused: to find the template of its URI takes more than the %d steps "
+                    "that a message has for that",
+                    r->x->method->name, LN_MATCH_STEPS);
+  }
+  resolve_end(r, ln_msg_error(-32603, text, LN_STR_NONE));
+}
+
+static void look_in(struct resolve *r, enum ln_kind kind, ln_view_fn fn) {
+  struct ln_exchange *x = r->x;
+  ln_view_get(&(struct ln_view_request){x->session, x->gen, x, kind, LN_VIEW_USE}, fn, r);
+}
+
+static void resolve_template(void *arg, struct ln_view *v, const char *why) {
+  struct resolve *r = arg;
+  if (called_off(r, v, why)) return;
+  struct uri_forms f;
+  const struct ln_entry *visible = NULL, *gone = NULL;
+  int rc = forms_of(ln_bytes_str(r->key), &f) ? LN_OK : LN_ENOMEM;
+  if (!rc) rc = find_visible(v, &f, &visible);
+  if (!rc && !visible) rc = find_gone(v, &f, &gone);
+  bool native = !rc && visible && native_hidden(r, visible, &f);
+  forms_free(&f);
+  if (rc) {
+    refuse_costly(r, rc);
+    return;
+  }
+  /* The rules on resources hold for what a template reaches. */
+  if (visible ? native || may_hide(r, LN_KIND_RESOURCE) : gone != NULL) {
+    resolve_end(r, unknown(r, LN_KIND_RESOURCE));
+  } else if (visible) {
+    ln_exchange_set_entry(r->x, v, visible);
+    resolve_end(r, NULL);
+  } else {
+    resolve_unlisted(r);
+  }
+}
+
+static void resolve_view(void *arg, struct ln_view *v, const char *why) {
+  struct resolve *r = arg;
+  if (called_off(r, v, why)) return;
+  const struct ln_entry *e = ln_view_find(v, ln_bytes_str(r->key));
+  if (e) {
+    ln_exchange_set_entry(r->x, v, e);
+    resolve_end(r, NULL);
+  } else if (ln_view_is_hidden(v, ln_bytes_str(r->key))) {
+    resolve_end(r, unknown(r, r->kind));
+  } else if (r->kind == LN_KIND_TEMPLATE) {
+    r->kind = LN_KIND_RESOURCE;
+    look_in(r, LN_KIND_RESOURCE, resolve_view);
+  } else if (r->kind == LN_KIND_RESOURCE) {
+    look_in(r, LN_KIND_TEMPLATE, resolve_template);
+  } else {
+    resolve_unlisted(r);
+  }
+}
+
+static bool list_needed(const struct ln_generation *g, enum ln_kind kind) {
+  if (kind != LN_KIND_RESOURCE && kind != LN_KIND_TEMPLATE) return ln_view_needed(g, kind);
+  return ln_view_needed(g, LN_KIND_RESOURCE) || ln_view_needed(g, LN_KIND_TEMPLATE);
+}
+
+/* The length of a URI that is longer than may be, 0 of any other. */
+static size_t too_long(const struct ln_exchange *x, struct ln_subject s) {
+  size_t max = x->session->host->settings.max_uri_bytes;
+  if ((s.kind != LN_KIND_RESOURCE && s.kind != LN_KIND_TEMPLATE) || s.value.n <= max + 2) return 0;
+  struct ln_bytes *uri = ln_json_text(s.value);
+  size_t n = uri ? uri->len : 0;
+  ln_bytes_unref(uri);
+  return n > max ? n : 0;
+}
+
+void ln_resolve(struct ln_exchange *x, struct ln_msg *msg,
+                void (*found)(struct ln_exchange *, struct ln_msg *, ln_reply_fn, void *),
+                ln_reply_fn done, void *arg) {
+  const struct ln_generation *g = x->gen;
+  struct ln_subject s = ln_subject_of(x->method, msg);
+  if (s.kind == LN_KINDS && x->method->route == LN_ROUTE_COMPLETE &&
+      (list_needed(g, LN_KIND_PROMPT) || list_needed(g, LN_KIND_TEMPLATE))) {
+    ln_reply_error(done, arg, -32602, "completion/complete needs a ref to a prompt or a resource");
+    return;
+  }
+  size_t n = too_long(x, s);
+  if (n) {
+    char text[120];
+    snprintf(text, sizeof text, "%s: the URI has %zu bytes, which is more than max_uri_bytes (%zu)",
+             x->method->name, n, x->session->host->settings.max_uri_bytes);
+    ln_reply_error(done, arg, -32602, text);
+    return;
+  }
+  if (s.kind == LN_KINDS || !list_needed(g, s.kind)) {
+    if (g->n_servers == 1) ln_exchange_set_server(x, g->servers[0]);
+    found(x, msg, done, arg);
+    return;
+  }
+  if (!s.value.p || s.value.p[0] != '"') {
+    char text[80];
+    snprintf(text, sizeof text, "%s needs a %s", x->method->name, ln_kind_rows[s.kind].key);
+    ln_reply_error(done, arg, -32602, text);
+    return;
+  }
+  struct resolve *r = calloc(1, sizeof *r);
+  if (r) r->key = ln_json_text(s.value);
+  if (!r || !r->key) {
+    free(r);
+    ln_reply_no_memory(done, arg);
+    return;
+  }
+  ln_exchange_ref(x);
+  r->x = x;
+  r->msg = ln_msg_ref(msg);
+  r->kind = s.kind;
+  r->called_off = x->called_off;
+  r->ref = s.kind == LN_KIND_TEMPLATE;
+  r->found = found;
+  r->done = done;
+  r->arg = arg;
+  look_in(r, s.kind, resolve_view);
+}

@@ -1,0 +1,142 @@
+/* initialize towards clients; see initialize.h. */
+#include "proxy/route/initialize.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/client/pool.h"
+#include "proxy/lists/index.h"
+#include "proxy/route/init_reply.h"
+#include "proxy/route/server_hello.h"
+
+/* One that is under way: waits for the servers that must be asked first. */
+struct initialization {
+  struct ln_exchange *x; /* counted */
+  ln_reply_fn done;
+  void *arg;
+  size_t pending; /* servers not heard of, plus one while they are asked */
+  size_t n;
+  struct wait {
+    struct ln_watcher watch;
+    struct initialization *initialization;
+  } * waits; /* one per server */
+  struct ln_timer patience;
+  char why[LN_WHY_MAX + 128];
+};
+
+static struct ln_msg *reply_for(const struct initialization *in) {
+  const struct ln_exchange *x = in->x;
+  const struct ln_generation *g = x->gen;
+  bool alone = g->n_servers == 1;
+  const struct ln_index *only = alone ? ln_index_of(x->session, g->servers[0]) : NULL;
+  if (x->session->state == LN_SESSION_GONE)
+    return ln_msg_error(-32603, "The session has ended", LN_STR_NONE);
+  if (only) return ln_init_reply_of(x, only);
+  if (alone && *in->why && g->decls->n_components == 0)
+    return ln_msg_error(-32603, in->why, LN_STR_NONE);
+  return ln_init_reply_merged(x);
+}
+
+static void answer(struct initialization *in) {
+  struct ln_exchange *x = in->x;
+  struct ln_session *s = x->session;
+  ln_timer_stop(&in->patience);
+  for (size_t i = 0; i < in->n; i++) ln_link_unwatch(&in->waits[i].watch);
+  struct ln_msg *reply = reply_for(in);
+  if (s->state == LN_SESSION_INITIALIZING)
+    ln_session_set_state(
+        s, reply && reply->kind == LN_MSG_RESULT ? LN_SESSION_INITIALIZED : LN_SESSION_NEW);
+  in->done(in->arg, reply ? reply : ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  ln_exchange_unref(x);
+  free(in->waits);
+  free(in);
+}
+
+static void heard(struct initialization *in) {
+  if (--in->pending == 0) answer(in);
+}
+
+static void server_known(struct ln_watcher *w, struct ln_link *link, bool ready, const char *why) {
+  struct initialization *in = LN_CONTAINER(w, struct wait, watch)->initialization;
+  struct ln_session *s = in->x->session;
+  if (!ready)
+    ln_server_blame(link->server, why, in->why, sizeof in->why);
+  else if (!ln_index_of(s, link->server) && link->index &&
+           ln_index_set(s, link->server, link->index))
+    snprintf(in->why, sizeof in->why, "out of memory");
+  heard(in);
+}
+
+static void out_of_patience(struct ln_timer *t) {
+  struct initialization *in = LN_CONTAINER(t, struct initialization, patience);
+  LN_LOG(in->x->session->host->log, WARN, in->x->session->id,
+         "%zu server(s) are late; answering initialize without them", in->pending);
+  answer(in);
+}
+
+static void ask_server(struct initialization *in, size_t i) {
+  struct ln_server *server = in->x->gen->servers[i];
+  struct ln_session *s = in->x->session;
+  bool shared = server->conf->session == LN_SHARING_SHARED;
+  struct ln_index *known = shared ? NULL : ln_index_find(server, s->offered);
+  if (known && ln_index_set(s, server, known) == LN_OK) return;
+  /* Its client does not wait for an answer; and after a restart they all come back at once. */
+  if (s->restored) return;
+  const char *why;
+  struct ln_link *link = ln_pool_link(s, server, &why);
+  if (!link) {
+    ln_server_blame(server, why, in->why, sizeof in->why);
+    return;
+  }
+  in->pending++;
+  ln_link_watch(link, &in->waits[i].watch);
+}
+
+static struct initialization *initialization_new(struct ln_exchange *x, ln_reply_fn done,
+                                                 void *arg) {
+  struct initialization *in = calloc(1, sizeof *in);
+  if (in) in->waits = calloc(x->gen->n_servers + 1, sizeof *in->waits);
+  if (!in || !in->waits) {
+    free(in);
+    return NULL;
+  }
+  ln_exchange_ref(x);
+  in->x = x;
+  in->done = done;
+  in->arg = arg;
+  in->n = x->gen->n_servers;
+  in->pending = 1;
+  ln_timer_init(&in->patience);
+  for (size_t i = 0; i < in->n; i++) {
+    in->waits[i].initialization = in;
+    in->waits[i].watch.fn = server_known;
+    ln_list_init(&in->waits[i].watch.link);
+  }
+  return in;
+}
+
+void ln_initialize(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  struct ln_session *s = x->session;
+  struct ln_host *h = s->host;
+  if (s->state != LN_SESSION_NEW) {
+    ln_reply_error(done, arg, -32600, "The session is initialized already");
+    return;
+  }
+  const char *wrong = ln_peer_read_init(&s->peer, msg);
+  if (!wrong && ln_server_hello_offer(s)) wrong = "out of memory";
+  if (wrong) {
+    ln_reply_error(done, arg, -32602, wrong);
+    return;
+  }
+  struct initialization *in = initialization_new(x, done, arg);
+  if (!in) {
+    ln_reply_no_memory(done, arg);
+    return;
+  }
+  ln_session_set_state(s, LN_SESSION_INITIALIZING);
+  x->initializes = true;
+  for (size_t i = 0; i < in->n; i++) ask_server(in, i);
+  if (in->pending > 1)
+    ln_timer_start(h->loop, &in->patience, h->settings.start_timeout_ms, out_of_patience);
+  heard(in);
+}

@@ -1,0 +1,87 @@
+/* What links tell; see link_events.h. */
+#include "proxy/route/link_events.h"
+
+#include "proxy/client/pool.h"
+#include "proxy/lists/index.h"
+#include "proxy/names/rewrite.h"
+#include "proxy/names/task.h"
+#include "proxy/route/from_server.h"
+#include "proxy/route/level.h"
+#include "proxy/route/list_changed.h"
+#include "proxy/route/server_hello.h"
+#include "proxy/route/subscription.h"
+#include "proxy/server/receive.h"
+
+static bool shared(const struct ln_link *link) {
+  return link->server->conf->session == LN_SHARING_SHARED;
+}
+
+/* A server that starts later learns what its clients had set. */
+static void opened(struct ln_link *link) {
+  if (shared(link) && link->server->shared == link) ln_shared_state_ready(link);
+  if (!link->owner) return;
+  ln_level_restore(link);
+  bool single = link->use == LN_LINK_SINGLE || link->use == LN_LINK_SINGLE_TASK;
+  if (!single) ln_subscription_restore(link);
+}
+
+/* What it says of tasks is noted first; then it gets the client's names. */
+static void replied(struct ln_call *call, struct ln_msg *reply) {
+  ln_task_replied(call, reply);
+  ln_rewrite(call->x, call->calls->server, reply, call->reply, call->arg);
+  ln_msg_unref(reply);
+}
+
+static void release(struct ln_exchange *x) {
+  ln_exchange_unref(x);
+}
+
+static void parted(struct ln_call *call, uint64_t retry_ms) {
+  struct ln_exchange *x = call->x;
+  if (!ln_exchange_ended(x) && x->sink && x->session->on_parted)
+    x->session->on_parted(x->session, x->sink, retry_ms);
+}
+
+static void stalled(struct ln_link *link, bool now) {
+  if (link->owner) ln_session_stall(link->owner, now);
+}
+
+static void detached(struct ln_link *link) {
+  if (shared(link)) ln_shared_state_lost(link);
+  ln_pool_link_detached(link);
+}
+
+static void ended(struct ln_link *link) {
+  ln_exchange_link_ends(link);
+  ln_task_link_ends(link);
+}
+
+static void freed(struct ln_link *link) {
+  ln_index_set_link(link, NULL);
+}
+
+static void server_ends(struct ln_server *server) {
+  ln_shared_state_free(server);
+  ln_index_server_ends(server);
+}
+
+const struct ln_link_events ln_link_events = {
+    .init_request = ln_server_hello_request,
+    .initialized = ln_server_hello_initialized,
+    .opened = opened,
+    .reopened = ln_list_changed_reopened,
+    .received = ln_receive,
+    .too_long = ln_receive_too_long,
+    .message = ln_from_server,
+    .replied = replied,
+    .abandoned = ln_task_abandoned,
+    .release = release,
+    .parted = parted,
+    .stalled = stalled,
+    .forgotten = ln_pool_link_forgotten,
+    .lost = ln_pool_link_lost,
+    .detached = detached,
+    .ended = ended,
+    .freed = freed,
+    .server_ends = server_ends,
+};

@@ -1,0 +1,111 @@
+/* List requests; see lists.h. */
+#include "proxy/route/lists.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/lists/index.h"
+#include "proxy/lists/refresh.h"
+#include "proxy/lists/view_get.h"
+#include "proxy/lists/view_page.h"
+#include "proxy/names/rewrite.h"
+#include "proxy/route/forward.h"
+
+struct listing {
+  struct ln_exchange *x; /* counted */
+  struct ln_msg *msg;    /* counted */
+  ln_reply_fn done;
+  void *arg;
+  struct ln_view *view; /* counted: once it is there */
+  char why[LN_WHY_MAX + 128];
+};
+
+/* A page of tools with the resources that show them under the URIs that the client knows. */
+static struct ln_msg *with_known_uris(const struct listing *l, struct ln_msg *page, size_t first) {
+  const struct ln_view *v = l->view;
+  struct ln_server **of = calloc(v->n_entries + 1, sizeof(struct ln_server *));
+  size_t n = 0;
+  for (size_t i = 0; of && i < v->n_entries; i++)
+    if (ln_entry_listed(&v->entries[i])) of[n++] = v->entries[i].server;
+  if (n > first) page = ln_rewrite_tools(l->x->session, of + first, n - first, page);
+  free(of);
+  return page;
+}
+
+static struct ln_msg *page_of(const struct listing *l) {
+  struct ln_json_item cursor;
+  struct ln_str at = LN_STR_NONE;
+  size_t first = 0;
+  if (!l->view) return ln_msg_error(-32603, l->why, LN_STR_NONE);
+  if (l->msg->params.p && ln_json_get(l->msg->params, "cursor", &cursor) &&
+      cursor.type != LN_JSON_NULL)
+    at = cursor.value;
+  struct ln_msg *page = ln_view_page(l->view, at, &first);
+  return page && l->view->shows ? with_known_uris(l, page, first) : page;
+}
+
+static void list_end(struct listing *l) {
+  struct ln_msg *page = page_of(l);
+  l->done(l->arg, page ? page : ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  ln_view_unref(l->view);
+  ln_msg_unref(l->msg);
+  ln_exchange_unref(l->x);
+  free(l);
+}
+
+static void get_view(struct listing *l, enum ln_kind kind, ln_view_fn fn) {
+  struct ln_exchange *x = l->x;
+  ln_view_get(&(struct ln_view_request){x->session, x->gen, x, kind, LN_VIEW_LIST}, fn, l);
+}
+
+static void list_resources(void *arg, struct ln_view *v, const char *why) {
+  (void)v, (void)why; /* without it tools keep the URIs they have */
+  list_end(arg);
+}
+
+static void list_view(void *arg, struct ln_view *v, const char *why) {
+  struct listing *l = arg;
+  l->view = v ? ln_view_ref(v) : NULL;
+  if (!v) snprintf(l->why, sizeof l->why, "%s", why);
+  /* The client may know the resources that show tools by other URIs. */
+  if (v && v->shows && ln_view_needed(l->x->gen, LN_KIND_RESOURCE))
+    get_view(l, LN_KIND_RESOURCE, list_resources);
+  else
+    list_end(l);
+}
+
+/* True when nobody offers such lists: one server says so itself, for several we do. */
+static bool list_unoffered(const struct ln_session *s, enum ln_kind kind) {
+  const struct ln_generation *h = s->gen;
+  bool own = h->components[kind] || (kind == LN_KIND_RESOURCE && h->components[LN_KIND_TEMPLATE]) ||
+             (kind == LN_KIND_TEMPLATE && h->components[LN_KIND_RESOURCE]);
+  for (size_t i = 0; i < h->n_servers; i++) {
+    const struct ln_index *c = ln_index_of(s, h->servers[i]);
+    own |= !c || ln_index_offers(c, kind);
+  }
+  return !own;
+}
+
+static void list_fresh(void *arg) {
+  struct listing *l = arg;
+  get_view(l, l->x->method->kind, list_view);
+}
+
+void ln_lists_request(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  if (list_unoffered(x->session, x->method->kind)) {
+    ln_forward_to_only(x, msg, done, arg);
+    return;
+  }
+  struct listing *l = calloc(1, sizeof *l);
+  if (!l) {
+    ln_reply_no_memory(done, arg);
+    return;
+  }
+  ln_exchange_ref(x);
+  *l = (struct listing){.x = x, .msg = ln_msg_ref(msg), .done = done, .arg = arg};
+  struct ln_json_item cursor;
+  if (msg->params.p && ln_json_get(msg->params, "cursor", &cursor))
+    list_fresh(l); /* a further page of what the client has seen the beginning of */
+  else
+    ln_refresh(x->session, x->gen, x->method->kind, list_fresh, l);
+}

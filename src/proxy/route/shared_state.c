@@ -1,0 +1,455 @@
+/* Levels and subscriptions of clients that share a server; see shared_state.h. */
+#include "proxy/route/shared_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mcp/uri.h"
+#include "proxy/client/pool.h"
+#include "proxy/names/rewrite.h"
+
+enum { UNTOLD = -1, OFF = 0, ON = 1 };
+
+/* A thing that the server is told: the level, or whether anybody listens to a resource. */
+struct topic {
+  struct ln_server *server;
+  struct ln_bytes *key;     /* a resource's URI, unescaped; NULL: the level */
+  struct ln_bytes *normal;  /* its normal form */
+  struct ln_list listeners; /* struct ln_subscription, by topic_link */
+  struct ln_list waiters;   /* struct waiter, in the order they came */
+  int told;                 /* a level, ON or OFF; UNTOLD: it has its own */
+  int telling;              /* what the request under way says */
+  bool busy;                /* such a request is under way, or a reply is being given */
+  bool starting;            /* it is being made … */
+  struct ln_msg *early;     /* … and has been answered */
+  struct ln_call *request;  /* the one under way … */
+  uint64_t through;         /* … and the serial of the link it was made in */
+};
+
+struct waiter {
+  struct ln_list link;
+  struct ln_exchange *x; /* counted */
+  struct ln_msg *msg;    /* counted */
+  ln_reply_fn done;
+  void *arg;
+  int value;
+  bool sent;    /* the request under way is this one's, or answers it too */
+  bool retried; /* once, where the session ended under it: to say it again harms nothing */
+};
+
+struct ln_shared_state {
+  struct topic level;
+  struct ln_map resources; /* struct topic, by key */
+  size_t under_way;        /* requests to the server */
+  uint64_t knows;          /* the serial of the link that has been told; 0: none */
+};
+
+static bool shared(const struct ln_server *server) {
+  return server->conf->session == LN_SHARING_SHARED;
+}
+
+/* --- life --- */
+
+static void topic_init(struct topic *t, struct ln_server *server, int told) {
+  t->server = server;
+  t->told = told;
+  ln_list_init(&t->listeners);
+  ln_list_init(&t->waiters);
+}
+
+static struct ln_shared_state *share_of(struct ln_server *server) {
+  if (server->shared_state) return server->shared_state;
+  struct ln_shared_state *sh = calloc(1, sizeof *sh);
+  if (!sh) return NULL;
+  topic_init(&sh->level, server, UNTOLD);
+  ln_map_init(&sh->resources);
+  return server->shared_state = sh;
+}
+
+static void topic_free(struct topic *t) {
+  while (ln_list_shift(&t->listeners)) continue;
+  ln_map_remove(&t->server->shared_state->resources, ln_bytes_str(t->key));
+  ln_bytes_unref(t->key);
+  ln_bytes_unref(t->normal);
+  free(t);
+}
+
+void ln_shared_state_free(struct ln_server *server) {
+  struct ln_map_slot *slot;
+  if (!server->shared_state) return;
+  for (size_t i = 0; i = 0, ln_map_next(&server->shared_state->resources, &i, &slot);)
+    topic_free(slot->value);
+  ln_map_deinit(&server->shared_state->resources);
+  free(server->shared_state);
+  server->shared_state = NULL;
+}
+
+static struct ln_bytes *normal_of(struct ln_str uri) {
+  struct ln_buf b;
+  ln_buf_init(&b, LN_URI_ROOM(uri.n));
+  struct ln_bytes *out = ln_uri_normal(uri, &b) ? NULL : ln_buf_take(&b);
+  ln_buf_deinit(&b);
+  return out;
+}
+
+static struct topic *topic_of(struct ln_server *server, struct ln_bytes *key) {
+  struct ln_shared_state *sh = share_of(server);
+  struct topic *t = sh ? ln_map_get(&sh->resources, ln_bytes_str(key)) : NULL;
+  if (t || !sh || !(t = calloc(1, sizeof *t))) return t;
+  topic_init(t, server, OFF);
+  t->key = ln_bytes_ref(key);
+  t->normal = normal_of(ln_bytes_str(key));
+  if (t->normal && !ln_map_put(&sh->resources, ln_bytes_str(t->key), t)) return t;
+  ln_bytes_unref(t->key);
+  ln_bytes_unref(t->normal);
+  free(t);
+  return NULL;
+}
+
+/* --- telling --- */
+
+static void waiter_free(struct waiter *w) {
+  ln_list_remove(&w->link);
+  ln_msg_unref(w->msg);
+  ln_exchange_unref(w->x);
+  free(w);
+}
+
+/* Who has been called off waits no more. */
+static void prune(struct topic *t) {
+  LN_LIST_EACH(l, &t->waiters) {
+    struct waiter *w = LN_CONTAINER(l, struct waiter, link);
+    if (ln_exchange_ended(w->x)) waiter_free(w);
+  }
+}
+
+static struct waiter *first(const struct topic *t) {
+  return ln_list_empty(&t->waiters) ? NULL : LN_CONTAINER(t->waiters.next, struct waiter, link);
+}
+
+/* Gives it the reply. What that brings about may be another request for the same. */
+static void settle(struct topic *t, struct waiter *w, struct ln_msg *reply) {
+  ln_list_remove(&w->link);
+  t->busy = true;
+  if (ln_exchange_ended(w->x))
+    ln_msg_unref(reply);
+  else
+    w->done(w->arg, reply);
+  t->busy = false;
+  waiter_free(w);
+}
+
+static int most_verbose(const struct ln_host *h) {
+  for (int i = 0; i < LN_LEVELS; i++)
+    if (h->levels[i]) return i;
+  return UNTOLD;
+}
+
+/* Somebody else than this session listens. */
+static bool others_listen(const struct topic *t, const struct ln_session *s) {
+  LN_LIST_EACH(l, &t->listeners) {
+    if (LN_CONTAINER(l, struct ln_subscription, topic_link)->session != s) return true;
+  }
+  return false;
+}
+
+/* What is right once w has what it waits for. */
+static int wanted(const struct topic *t, const struct waiter *w) {
+  if (!t->key) return most_verbose(t->server->host);
+  if (w && w->value == ON) return ON;
+  return others_listen(t, w ? w->x->session : NULL) ? ON : OFF;
+}
+
+static struct ln_msg *words_for(const struct topic *t, int value) {
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  int rc = ln_buf_append_c(&b, t->key ? "{\"uri\":" : "{\"level\":");
+  if (!rc) rc = ln_json_quote(&b, t->key ? ln_bytes_str(t->key) : ln_str_c(ln_level_names[value]));
+  if (!rc) rc = ln_buf_append_c(&b, "}");
+  const char *method = !t->key       ? "logging/setLevel"
+                       : value == ON ? "resources/subscribe"
+                                     : "resources/unsubscribe";
+  struct ln_msg *m = rc ? NULL : ln_msg_request(method, ln_buf_str(&b));
+  ln_buf_deinit(&b);
+  return m;
+}
+
+/* Who has come meanwhile to ask the same is refused, too: asked about one by one, a server that
+ * never answers would have the last of them wait for all the others' time. */
+static void refuse_all(struct topic *t) {
+  LN_LIST_EACH(l, &t->waiters) {
+    struct waiter *w = LN_CONTAINER(l, struct waiter, link);
+    if (!w->sent && (w->value != t->telling || (t->key && w->value == OFF))) break;
+    w->sent = true;
+  }
+}
+
+/* The request has been answered; it was the first waiter's if that is marked so. */
+static void take(struct topic *t, struct ln_msg *reply) {
+  struct ln_server *server = t->server;
+  struct waiter *w = first(t);
+  t->busy = false;
+  t->request = NULL;
+  server->shared_state->under_way--;
+  bool done = reply->kind == LN_MSG_RESULT, there = t->through == server->shared_state->knows;
+  if (!there) {
+    /* A session that is no more: the one after it has heard nothing. */
+    t->told = t->key ? OFF : UNTOLD;
+    if (w && done) w->sent = false;
+  } else if (done || !w) {
+    t->told = t->telling; /* refused, with nobody to hear so: not tried again and again */
+  } else {
+    refuse_all(t);
+  }
+  while ((w = first(t)) && w->sent)
+    settle(t, w, ln_rewrite_message(w->x->session, server, reply)); /* it knows the URI */
+  ln_msg_unref(reply);
+}
+
+static void pump(struct topic *t);
+
+static void replied(void *arg, struct ln_msg *reply) {
+  struct topic *t = arg;
+  if (t->starting) {
+    t->early = reply;
+    return;
+  }
+  take(t, reply);
+  pump(t);
+}
+
+/* False: it can't be, and w (if any) has been told why. */
+static bool tell(struct topic *t, int value, struct waiter *w) {
+  struct ln_link *link = t->server->shared;
+  const char *why = "out of memory";
+  if (!link && w) link = ln_link_shared(t->server, &why);
+  struct ln_msg *m = !link                    ? NULL
+                     : w && w->value == value ? ln_msg_ref(w->msg)
+                                              : words_for(t, value);
+  if (m) {
+    t->telling = value;
+    t->through = link->serial;
+    t->busy = true;
+    t->server->shared_state->under_way++;
+    if (w) w->sent = true;
+    t->starting = true;
+    t->request = ln_link_request(link, m, replied, t);
+    bool ok = t->request != NULL;
+    t->starting = false;
+    ln_msg_unref(m);
+    struct ln_msg *early = t->early;
+    t->early = NULL;
+    if (early) take(t, early);
+    if (ok) return true;
+    t->busy = false;
+    t->server->shared_state->under_way--;
+  }
+  if (w) {
+    char text[LN_WHY_MAX + 128];
+    ln_server_blame(t->server, why, text, sizeof text);
+    settle(t, w, ln_msg_error(-32603, text, LN_STR_NONE));
+  }
+  return false;
+}
+
+/* Brings the server to know what is wanted, those who wait first. */
+static void pump(struct topic *t) {
+  struct ln_server *server = ln_server_ref(t->server);
+  struct waiter *w;
+  int want;
+  while (!t->busy && (prune(t), w = first(t))) {
+    want = wanted(t, w);
+    if (want == t->told || want == UNTOLD)
+      settle(t, w, ln_msg_result(LN_STR_LIT("{}")));
+    else
+      (void)tell(t, want, w);
+  }
+  want = t->busy ? t->told : wanted(t, NULL);
+  bool ready = server->shared && server->shared_state->knows == server->shared->serial;
+  if (want != t->told && want != UNTOLD && ready && !tell(t, want, NULL)) t->told = want;
+  if (t->key && !t->busy && ln_list_empty(&t->listeners) && (t->told == OFF || !ready))
+    topic_free(t);
+  ln_server_unref(server);
+}
+
+/* --- from clients --- */
+
+/* The server is being asked for nobody: whoever wanted it has been called off. */
+static bool abandoned(const struct topic *t) {
+  LN_LIST_EACH(l, &t->waiters) {
+    if (!ln_exchange_ended(LN_CONTAINER(l, struct waiter, link)->x)) return false;
+  }
+  return t->busy && ln_list_empty(&t->listeners);
+}
+
+/* Who asks and calls off, asks and calls off, gets no more memory for it than one session may. */
+static bool overrun(const struct ln_server *server) {
+  const struct ln_shared_state *sh = server->shared_state;
+  size_t max = server->host->settings.max_in_flight, n = 0;
+  struct ln_map_slot *slot;
+  if (!sh || sh->under_way < max) return false;
+  for (size_t i = 0; ln_map_next(&sh->resources, &i, &slot);) n += abandoned(slot->value);
+  return n >= max;
+}
+
+void ln_shared_state_request(struct ln_server *server, struct ln_exchange *x, struct ln_msg *msg,
+                             ln_reply_fn done, void *arg) {
+  bool level = x->method->route == LN_ROUTE_SET_LEVEL;
+  if (!level && overrun(server)) {
+    done(arg, ln_msg_error(-32603, "Too many requests at once", LN_STR_NONE));
+    return;
+  }
+  struct ln_bytes *key = level || !msg->uri.p ? NULL : ln_json_text(msg->uri);
+  struct topic *t = level         ? (share_of(server) ? &server->shared_state->level : NULL)
+                    : key != NULL ? topic_of(server, key)
+                                  : NULL;
+  ln_bytes_unref(key);
+  struct waiter *w = t ? calloc(1, sizeof *w) : NULL;
+  if (!w) {
+    done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+    return;
+  }
+  ln_exchange_ref(x);
+  *w = (struct waiter){.x = x, .msg = ln_msg_ref(msg), .done = done, .arg = arg};
+  w->value = level                                           ? ln_level_of(msg->params)
+             : ln_str_is(msg->method, "resources/subscribe") ? ON
+                                                             : OFF;
+  prune(t);
+  ln_list_push(&t->waiters, &w->link);
+  pump(t);
+}
+
+void ln_shared_state_level_changed(struct ln_host *h) {
+  LN_LIST_EACH(l, &h->servers) {
+    struct ln_server *server = LN_CONTAINER(l, struct ln_server, link);
+    if (server->shared_state) pump(&server->shared_state->level);
+  }
+}
+
+int ln_shared_state_listen(struct ln_subscription *sub) {
+  if (!shared(sub->server)) return LN_OK;
+  struct topic *t = topic_of(sub->server, sub->key);
+  if (!t) return LN_ENOMEM;
+  ln_list_push(&t->listeners, &sub->topic_link);
+  return LN_OK;
+}
+
+void ln_shared_state_unlisten(struct ln_subscription *sub) {
+  if (ln_list_empty(&sub->topic_link)) return;
+  ln_list_remove(&sub->topic_link);
+  struct ln_shared_state *sh = sub->server->shared_state;
+  struct topic *t = sh ? ln_map_get(&sh->resources, ln_bytes_str(sub->key)) : NULL;
+  if (t) pump(t);
+}
+
+/* --- from the server --- */
+
+/* Every topic that is there; each may go when it has been pumped. */
+static struct topic **all_topics(struct ln_shared_state *sh, size_t *n) {
+  struct topic **list = calloc(sh->resources.len + 1, sizeof(struct topic *));
+  struct ln_map_slot *slot;
+  *n = 0;
+  for (size_t i = 0; list && ln_map_next(&sh->resources, &i, &slot);) list[(*n)++] = slot->value;
+  if (list) list[(*n)++] = &sh->level;
+  return list;
+}
+
+void ln_shared_state_ready(struct ln_link *link) {
+  struct ln_shared_state *sh = share_of(link->server);
+  struct ln_json_item it;
+  size_t n = 0;
+  if (!sh) return;
+  sh->knows = link->serial;
+  struct topic **list = all_topics(sh, &n);
+  bool logs = ln_capability(link->capabilities, "logging", &it);
+  for (size_t i = 0; i < n; i++) {
+    struct topic *t = list[i];
+    if (t->request && ln_link_of(t->request->calls) == link)
+      t->through = link->serial; /* it came from another */
+    if (t->key || logs) pump(t);
+  }
+  free(list);
+}
+
+/* Its request is to us, and nobody will wait for it any more. (One that is being taken to another
+ * session by itself has no id.) */
+static bool strands(const struct topic *t, const struct ln_link *link) {
+  const struct ln_call *r = t->request;
+  return r && ln_link_of(r->calls) == link && !(r->retried && !r->id);
+}
+
+static struct topic *stranded(struct ln_shared_state *sh, const struct ln_link *link) {
+  struct ln_map_slot *slot;
+  if (strands(&sh->level, link)) return &sh->level;
+  for (size_t i = 0; ln_map_next(&sh->resources, &i, &slot);)
+    if (strands(slot->value, link)) return slot->value;
+  return NULL;
+}
+
+static void withdraw(struct topic *t) {
+  struct ln_call *r = t->request;
+  t->request = NULL;
+  t->server->shared_state->under_way--;
+  ln_call_drop(r, NULL);
+  t->busy = false;
+  struct waiter *w = first(t);
+  if (!w || !w->sent) return;
+  w->sent = false;
+  if (w->retried)
+    settle(t, w, ln_msg_error(-32603, "The server ended before it answered", LN_STR_NONE));
+  else
+    w->retried = true;
+}
+
+void ln_shared_state_lost(struct ln_link *link) {
+  struct ln_shared_state *sh = link->server->shared_state;
+  struct ln_map_slot *slot;
+  struct topic *t;
+  if (!sh) return;
+  sh->knows = 0;
+  sh->level.told = UNTOLD;
+  for (size_t i = 0; ln_map_next(&sh->resources, &i, &slot);)
+    ((struct topic *)slot->value)->told = OFF;
+  /* Looked for anew each time: a reply may do anything. */
+  while ((t = stranded(sh, link))) {
+    withdraw(t);
+    pump(t);
+  }
+}
+
+/* A resource, or what belongs to it. */
+static bool covers(struct ln_str whole, struct ln_str part) {
+  if (!whole.n || part.n < whole.n || memcmp(whole.p, part.p, whole.n) != 0) return false;
+  return part.n == whole.n || whole.p[whole.n - 1] == '/' || strchr("/?#", part.p[whole.n]);
+}
+
+static int by_address(const void *a, const void *b) {
+  const struct ln_session *const *x = a, *const *y = b;
+  return *x < *y ? -1 : *x > *y;
+}
+
+void ln_shared_state_updated(struct ln_link *link, struct ln_str uri,
+                             void (*fn)(void *arg, struct ln_session *s), void *arg) {
+  struct ln_shared_state *sh = link->server->shared_state;
+  struct ln_bytes *normal = sh ? normal_of(uri) : NULL;
+  struct ln_buf list; /* of sessions, each counted */
+  ln_buf_init(&list, SIZE_MAX / 2);
+  struct ln_map_slot *slot;
+  for (size_t i = 0; normal && ln_map_next(&sh->resources, &i, &slot);) {
+    struct topic *t = slot->value;
+    if (!covers(ln_bytes_str(t->normal), ln_bytes_str(normal))) continue;
+    LN_LIST_EACH(l, &t->listeners) {
+      struct ln_session *s = LN_CONTAINER(l, struct ln_subscription, topic_link)->session;
+      if (!ln_buf_append(&list, (const char *)&s, sizeof s)) ln_session_ref(s);
+    }
+  }
+  struct ln_session **sessions = (void *)list.data;
+  size_t n = list.len / sizeof *sessions;
+  if (n) qsort(sessions, n, sizeof *sessions, by_address);
+  for (size_t i = 0; i < n; i++)
+    if ((i == 0 || sessions[i] != sessions[i - 1]) && sessions[i]->state == LN_SESSION_OPEN)
+      fn(arg, sessions[i]);
+  for (size_t i = 0; i < n; i++) ln_session_unref(sessions[i]);
+  ln_buf_deinit(&list);
+  ln_bytes_unref(normal);
+}

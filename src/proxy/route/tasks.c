@@ -1,0 +1,352 @@
+/* Requests about tasks; see tasks.h. */
+#include "proxy/route/tasks.h"
+
+#include <stdlib.h>
+
+#include "proxy/client/pool.h"
+#include "proxy/lists/index.h"
+#include "proxy/names/task.h"
+
+/* The server has said that it can be asked for lists (or anything at all) of tasks. */
+static bool offers(const struct ln_session *s, const struct ln_server *server, const char *what) {
+  const struct ln_index *c = ln_index_of(s, server);
+  struct ln_json_item it;
+  return c && ln_capability(c->capabilities, "tasks", &it) &&
+         (!what || ln_capability(it.value, what, &it));
+}
+
+static bool some_offer(const struct ln_session *s) {
+  bool any = false;
+  for (size_t i = 0; i < s->gen->n_servers; i++) any |= offers(s, s->gen->servers[i], NULL);
+  return any;
+}
+
+/* --- one task --- */
+
+/* The id as the server has it, as a JSON string; NULL: as the client has it. */
+static struct ln_bytes *native_json(struct ln_str shown, struct ln_str id) {
+  if (ln_str_eq(shown, id)) return NULL;
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  struct ln_bytes *out = ln_json_quote(&b, id) ? NULL : ln_buf_take(&b);
+  ln_buf_deinit(&b);
+  return out;
+}
+
+static void to_server(struct ln_exchange *x, struct ln_msg *msg, struct ln_link *link,
+                      struct ln_bytes *native, ln_reply_fn done, void *arg) {
+  const char *why = "out of memory";
+  if (!link) link = ln_pool_link_for_call(x->session, x->server, false, &why);
+  if (link &&
+      ln_exchange_call(x, link, msg, native ? msg->task_id : LN_STR_NONE, native, done, arg))
+    return;
+  char text[LN_WHY_MAX + 128];
+  ln_server_blame(x->server, why, text, sizeof text);
+  ln_reply_error(done, arg, -32603, text);
+}
+
+void ln_tasks_request(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  struct ln_session *s = x->session;
+  struct ln_bytes *key =
+      msg->task_id.p && msg->task_id.p[0] == '"' ? ln_json_text(msg->task_id) : NULL;
+  if (!key) {
+    ln_reply_error(done, arg, -32602, "taskId must be a string");
+    return;
+  }
+  struct ln_str id;
+  struct ln_task_entry *t = ln_task_shown(s, false, ln_bytes_str(key));
+  if (t && !ln_generation_has(x->gen, t->server)) t = NULL;
+  ln_exchange_set_server(x, t ? t->server : ln_task_owner(s, ln_bytes_str(key), &id));
+  if (x->server) {
+    struct ln_bytes *native = native_json(ln_bytes_str(key), t ? ln_bytes_str(t->id) : id);
+    to_server(x, msg, t ? t->link : NULL, native, done, arg);
+    ln_bytes_unref(native);
+  } else if (x->gen->n_servers != 1 && !some_offer(s)) {
+    ln_reply_no_method(done, arg, msg->method);
+  } else {
+    ln_reply_error(done, arg, -32602, "Unknown task");
+  }
+  ln_bytes_unref(key);
+}
+
+const char *ln_tasks_refusal(const struct ln_session *s, const struct ln_link *link,
+                             const struct ln_msg *msg) {
+  if (s->gen->n_servers < 2 || !msg->task_id.p) return NULL;
+  struct ln_bytes *key = ln_json_text(msg->task_id);
+  struct ln_task_entry *t = key ? ln_task_shown(s, true, ln_bytes_str(key)) : NULL;
+  ln_bytes_unref(key);
+  return t && t->server == link->server ? NULL : "Unknown task";
+}
+
+/* --- lists --- */
+
+/* The list so far is c.msg. Owned by the exchange. */
+struct gather {
+  struct ln_chain c;
+  size_t at;       /* the server being asked */
+  size_t pending;  /* its tasks that are asked about one by one, and the asker itself */
+  bool continuing; /* with a cursor that the client gave */
+};
+
+static bool asked(const struct ln_session *s, const struct ln_server *server) {
+  return offers(s, server, "list");
+}
+
+/* One Task, under its name for the client; nothing when it is not the session's. */
+static int append_task(const struct ln_session *s, const struct ln_server *server, bool of_client,
+                       struct ln_str task, struct ln_buf *out, const char **comma) {
+  struct ln_json_item id;
+  if (!ln_json_get(task, "taskId", &id) || id.type != LN_JSON_STRING) return LN_OK;
+  struct ln_bytes *key = ln_json_text(id.value);
+  if (!key) return LN_ENOMEM;
+  struct ln_task_entry *t = of_client ? ln_task_shown(s, true, ln_bytes_str(key))
+                                      : ln_task_native(s, server, ln_bytes_str(key));
+  bool ours =
+      of_client ? t && t->server == server : t || server->conf->session != LN_SHARING_SHARED;
+  struct ln_bytes *name = ours && !of_client ? ln_task_name(s, server, ln_bytes_str(key)) : NULL;
+  int rc = LN_OK;
+  if (ours) {
+    rc = ln_buf_append_c(out, *comma);
+    *comma = ",";
+    if (!rc && name && !ln_str_eq(ln_bytes_str(name), ln_bytes_str(key))) {
+      rc = ln_buf_append(out, task.p, (size_t)(id.value.p - task.p));
+      if (!rc) rc = ln_json_quote(out, ln_bytes_str(name));
+      const char *rest = id.value.p + id.value.n;
+      if (!rc) rc = ln_buf_append(out, rest, (size_t)(task.p + task.n - rest));
+    } else if (!rc) {
+      rc = ln_buf_append_str(out, task);
+    }
+  }
+  ln_bytes_unref(name);
+  ln_bytes_unref(key);
+  return rc;
+}
+
+/* Appends what of a page is the session's to what was there. */
+static int append_tasks(const struct ln_session *s, const struct ln_server *server, bool of_client,
+                        struct ln_str page, struct ln_buf *out, const char **comma) {
+  struct ln_json_item it;
+  if (!ln_json_get(page, "tasks", &it)) return LN_OK;
+  struct ln_json_cur cur = ln_json_enter(it.value);
+  int rc = LN_OK;
+  while (!rc && ln_json_next(&cur, &it))
+    rc = append_task(s, server, of_client, it.value, out, comma);
+  return rc;
+}
+
+/* Puts what was there before the new ones. */
+static int begin_list(const struct gather *g, struct ln_buf *b, const char **comma) {
+  struct ln_json_item it;
+  *comma = "";
+  int rc = ln_buf_append_c(b, "{\"tasks\":[");
+  if (!rc && g->c.msg && ln_json_get(g->c.msg->result, "tasks", &it) && it.value.n > 2) {
+    rc = ln_buf_append(b, it.value.p + 1, it.value.n - 2);
+    *comma = ",";
+  }
+  return rc;
+}
+
+static void ask_next(struct gather *g, struct ln_str cursor);
+
+static void finish(struct gather *g, struct ln_msg *reply) {
+  g->c.done(g->c.arg, reply ? reply : ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+}
+
+/* Ours stands for the server and its own. */
+static int append_cursor(const struct gather *g, struct ln_str inside, struct ln_buf *out) {
+  int rc = ln_buf_printf(out, ",\"nextCursor\":\"%zu-", g->at);
+  if (!rc) rc = ln_buf_append_str(out, inside);
+  return rc ? rc : ln_buf_append_c(out, "\"");
+}
+
+static void got_page(void *arg, struct ln_msg *reply) {
+  struct gather *g = arg;
+  struct ln_session *s = g->c.x->session;
+  struct ln_server *server = g->c.x->gen->servers[g->at];
+  struct ln_json_item next = {0};
+  /* Only a cursor can be the client's fault: what else fails costs the list one server. */
+  if (reply->kind == LN_MSG_ERROR && g->continuing) {
+    finish(g, reply);
+    return;
+  }
+  if (reply->kind == LN_MSG_ERROR)
+    LN_LOG(s->host->log, WARN, server->conf->name, "gave no list of its tasks: %.*s",
+           LN_STR_ARG(reply->error));
+  bool more = reply->kind == LN_MSG_RESULT && ln_json_get(reply->result, "nextCursor", &next) &&
+              next.type == LN_JSON_STRING;
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  const char *comma;
+  int rc = begin_list(g, &b, &comma);
+  if (!rc && reply->kind == LN_MSG_RESULT)
+    rc = append_tasks(s, server, false, reply->result, &b, &comma);
+  if (!rc) rc = ln_buf_append_c(&b, "]");
+  if (!rc && more) rc = append_cursor(g, ln_json_inside(next.value), &b);
+  if (!rc) rc = ln_buf_append_c(&b, "}");
+  ln_msg_unref(reply);
+  ln_msg_unref(g->c.msg);
+  g->c.msg = rc ? NULL : ln_msg_result(ln_buf_str(&b));
+  ln_buf_deinit(&b);
+  if (!g->c.msg || more) {
+    finish(g, g->c.msg ? ln_msg_ref(g->c.msg) : NULL);
+    return;
+  }
+  g->continuing = false;
+  g->at++;
+  ask_next(g, LN_STR_NONE);
+}
+
+/* A task as its own session tells of it, under the client's name; one that can't be told of is left
+ * out. */
+static void got_task(void *arg, struct ln_msg *reply) {
+  struct gather *g = arg;
+  struct ln_json_item it;
+  if (reply && reply->kind == LN_MSG_RESULT && ln_json_get(reply->result, "taskId", &it)) {
+    struct ln_buf b;
+    ln_buf_init(&b, SIZE_MAX / 2);
+    const char *comma;
+    int rc = begin_list(g, &b, &comma);
+    if (!rc) rc = ln_buf_append_c(&b, comma);
+    if (!rc) rc = ln_buf_append_str(&b, reply->result);
+    if (!rc) rc = ln_buf_append_c(&b, "]}");
+    struct ln_msg *longer = rc ? NULL : ln_msg_result(ln_buf_str(&b));
+    ln_buf_deinit(&b);
+    if (longer) {
+      ln_msg_unref(g->c.msg);
+      g->c.msg = longer;
+    }
+  }
+  ln_msg_unref(reply);
+  if (--g->pending) return;
+  g->at++;
+  ask_next(g, LN_STR_NONE);
+}
+
+static void ask_about(struct gather *g, const struct ln_task_entry *t) {
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  int rc = ln_buf_append_c(&b, "{\"taskId\":");
+  if (!rc) rc = ln_json_quote(&b, ln_bytes_str(t->shown));
+  if (!rc) rc = ln_buf_append_c(&b, "}");
+  struct ln_msg *msg = rc ? NULL : ln_msg_request("tasks/get", ln_buf_str(&b));
+  struct ln_bytes *native = native_json(ln_bytes_str(t->shown), ln_bytes_str(t->id));
+  ln_buf_deinit(&b);
+  g->pending++;
+  if (!msg || !ln_exchange_call(g->c.x, t->link, msg, native ? msg->task_id : LN_STR_NONE, native,
+                                got_task, g))
+    g->pending--;
+  ln_bytes_unref(native);
+  ln_msg_unref(msg);
+}
+
+/* Where each request has a session of its own, each task is known in that of the request which it
+ * was: no list but ours has them all. */
+static void ask_each(struct gather *g, const struct ln_server *server) {
+  g->pending = 1;
+  LN_LIST_EACH(l, &g->c.x->session->tasks) {
+    const struct ln_task_entry *t = LN_CONTAINER(l, struct ln_task_entry, in_session);
+    if (t->server == server && !t->of_client && t->link) ask_about(g, t);
+  }
+  got_task(g, NULL);
+}
+
+/* As deep as there are servers, when one after the other fails at once. cursor: raw, or absent. */
+static void ask_next(struct gather *g, struct ln_str cursor) {
+  struct ln_exchange *x = g->c.x;
+  while (g->at < x->gen->n_servers && !asked(x->session, x->gen->servers[g->at])) g->at++;
+  if (g->at == x->gen->n_servers) {
+    finish(g, g->c.msg ? ln_msg_ref(g->c.msg) : ln_msg_result(LN_STR_LIT("{\"tasks\":[]}")));
+    return;
+  }
+  if (x->gen->servers[g->at]->conf->session == LN_SHARING_REQUEST) {
+    ask_each(g, x->gen->servers[g->at]);
+    return;
+  }
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  int rc = ln_buf_append_c(&b, "{");
+  if (!rc && cursor.p) rc = ln_buf_append_c(&b, "\"cursor\":");
+  if (!rc && cursor.p) rc = ln_buf_append_str(&b, cursor);
+  if (!rc) rc = ln_buf_append_c(&b, "}");
+  struct ln_msg *msg = rc ? NULL : ln_msg_request("tasks/list", ln_buf_str(&b));
+  ln_buf_deinit(&b);
+  const char *why = "out of memory";
+  struct ln_link *link =
+      msg ? ln_pool_link_for_call(x->session, x->gen->servers[g->at], false, &why) : NULL;
+  if (!link || !ln_exchange_call(x, link, msg, LN_STR_NONE, NULL, got_page, g))
+    got_page(g, ln_msg_error(-32603, why, LN_STR_NONE));
+  ln_msg_unref(msg);
+}
+
+/* Where the client's cursor points, and the server's own (quoted into b). False: it is none of
+ * ours.
+ */
+static bool take_cursor(struct gather *g, const struct ln_msg *msg, struct ln_buf *b) {
+  struct ln_json_item it;
+  if (!msg->params.p || !ln_json_get(msg->params, "cursor", &it) || it.type == LN_JSON_NULL)
+    return true;
+  struct ln_bytes *key = it.type == LN_JSON_STRING ? ln_json_text(it.value) : NULL;
+  const char *dash = key ? memchr(key->data, '-', key->len) : NULL;
+  int64_t at = -1;
+  bool ok = dash && ln_json_int((struct ln_str){key->data, (size_t)(dash - key->data)}, &at) &&
+            at >= 0 && (size_t)at < g->c.x->gen->n_servers &&
+            asked(g->c.x->session, g->c.x->gen->servers[at]) &&
+            g->c.x->gen->servers[at]->conf->session != LN_SHARING_REQUEST;
+  if (ok) {
+    ok = !ln_json_quote(b, (struct ln_str){dash + 1, (size_t)(key->data + key->len - dash - 1)});
+    g->at = (size_t)at;
+    g->continuing = true;
+  }
+  ln_bytes_unref(key);
+  return ok;
+}
+
+void ln_tasks_list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  const struct ln_generation *gen = x->gen;
+  bool alone = gen->n_servers == 1;
+  enum ln_sharing mode = alone ? gen->servers[0]->conf->session : LN_SHARING_CLIENT;
+  if (alone && (mode == LN_SHARING_CLIENT ||
+                (mode == LN_SHARING_REQUEST && !asked(x->session, gen->servers[0])))) {
+    ln_exchange_set_server(x, gen->servers[0]);
+    to_server(x, msg, NULL, NULL, done, arg);
+    return;
+  }
+  bool any = false;
+  for (size_t i = 0; i < gen->n_servers; i++) any |= asked(x->session, gen->servers[i]);
+  struct gather *g = any ? calloc(1, sizeof *g) : NULL;
+  if (!g) {
+    if (any)
+      ln_reply_no_memory(done, arg);
+    else
+      ln_reply_no_method(done, arg, msg->method);
+    return;
+  }
+  g->c = (struct ln_chain){.x = x, .done = done, .arg = arg};
+  ln_list_push(&x->chain, &g->c.link);
+  struct ln_buf cursor;
+  ln_buf_init(&cursor, SIZE_MAX / 2);
+  if (take_cursor(g, msg, &cursor))
+    ask_next(g, cursor.len ? ln_buf_str(&cursor) : LN_STR_NONE);
+  else
+    ln_reply_error(done, arg, -32602, "Unknown cursor: start again without one");
+  ln_buf_deinit(&cursor);
+}
+
+struct ln_msg *ln_tasks_own_only(const struct ln_session *s, const struct ln_server *server,
+                                 struct ln_msg *reply) {
+  struct ln_json_item it;
+  if (s->gen->n_servers < 2 || reply->kind != LN_MSG_RESULT ||
+      !ln_json_get(reply->result, "tasks", &it))
+    return reply;
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  const char *comma = "";
+  int rc = ln_buf_append_c(&b, "[");
+  if (!rc) rc = append_tasks(s, server, true, reply->result, &b, &comma);
+  if (!rc) rc = ln_buf_append_c(&b, "]");
+  struct ln_msg *out =
+      rc ? NULL : ln_msg_edit(reply, &(struct ln_edit){it.value, ln_buf_str(&b)}, 1);
+  ln_buf_deinit(&b);
+  ln_msg_unref(reply);
+  return out ? out : ln_msg_error(-32603, "Out of memory", LN_STR_NONE);
+}

@@ -1,0 +1,271 @@
+/* The change of generations; see reload.h. */
+#include "proxy/serve/reload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/exchange/exchange.h"
+#include "proxy/lists/index.h"
+#include "proxy/lists/view_get.h"
+#include "proxy/lists/view_page.h"
+#include "proxy/route/server_hello.h"
+#include "proxy/route/subscription.h"
+
+/* A session's lists under the new rules, made before anything is changed. */
+struct plan {
+  struct ln_list link;
+  struct ln_session *session;      /* counted; NULL: there is none, see try_known */
+  struct ln_view *views[LN_KINDS]; /* counted; NULL where the client has asked for none … */
+  struct ln_view *tried[LN_KINDS]; /* … then of what is known without its asking: can it be made? */
+  bool differs[LN_KINDS];
+};
+
+/* Whether two views list the same to their clients. */
+static bool same_list(struct ln_view *a, struct ln_view *b) {
+  bool same = true, more = true;
+  for (size_t page = 0; same && more; page++) {
+    struct ln_str x = ln_view_text(a, page), y = ln_view_text(b, page);
+    more = x.p && y.p;
+    same = (!x.p && !y.p) || (more && ln_str_eq(x, y));
+  }
+  return same;
+}
+
+static int plan_kind(struct plan *p, struct ln_generation *g, enum ln_kind kind) {
+  struct ln_view *old = p->session->views[kind];
+  if (!old && !ln_policy_has_rules(g->policy, kind)) return LN_OK;
+  struct ln_exchange *x = ln_exchange_stand_in(p->session, g, ln_kind_rows[kind].list_method);
+  if (!x) return LN_ENOMEM;
+  struct ln_view *v =
+      ln_view_preview(&(struct ln_view_request){p->session, g, x, kind, LN_VIEW_LIST});
+  ln_exchange_close(x);
+  *(old ? &p->views[kind] : &p->tried[kind]) = v;
+  if (!v) return LN_ESCRIPT;
+  if (v->failed) return LN_EINVALID;
+  p->differs[kind] = old && !same_list(old, v);
+  return LN_OK;
+}
+
+static void plans_free(struct ln_list *plans) {
+  struct ln_list *l;
+  while ((l = ln_list_shift(plans))) {
+    struct plan *p = LN_CONTAINER(l, struct plan, link);
+    for (int k = 0; k < LN_KINDS; k++) {
+      ln_view_unref(p->views[k]);
+      ln_view_unref(p->tried[k]);
+    }
+    if (p->session) ln_session_unref(p->session);
+    free(p);
+  }
+}
+
+/* What a client that c was made for would find at another server; NULL: that is not known. */
+static const struct ln_index *index_of_same_client(const struct ln_server *server,
+                                                   const struct ln_index *c) {
+  const struct ln_index *last = NULL;
+  LN_LIST_EACH(l, &server->indexes) {
+    last = LN_CONTAINER(l, struct ln_index, link);
+    if (ln_index_same_offer(last, c)) return last;
+  }
+  return server->conf->session == LN_SHARING_SHARED ? last : NULL;
+}
+
+/* c: NULL: nothing is known of the servers. */
+static int try_lists(struct ln_generation *g, const struct ln_index *c, struct plan *p) {
+  struct ln_listing **listings = calloc(g->n_servers + 1, sizeof(struct ln_listing *));
+  int rc = listings ? LN_OK : LN_ENOMEM;
+  for (int k = 0; k < LN_KINDS && !rc; k++) {
+    if (!ln_policy_has_rules(g->policy, (enum ln_kind)k)) continue;
+    for (size_t i = 0; i < g->n_servers; i++) {
+      const struct ln_index *known = c ? index_of_same_client(g->servers[i], c) : NULL;
+      listings[i] = known ? known->listings[k] : NULL;
+    }
+    ln_view_unref(p->tried[k]);
+    p->tried[k] = ln_view_trial(g, (enum ln_kind)k, listings);
+    if (!p->tried[k])
+      rc = LN_ESCRIPT;
+    else if (p->tried[k]->failed)
+      rc = LN_EINVALID;
+  }
+  free(listings);
+  return rc;
+}
+
+/* No client is here whose lists could be made. What earlier ones were shown is known still, and
+ * what the policy has itself is anyway. */
+static int try_known(struct ln_generation *g, struct plan *p) {
+  int rc = try_lists(g, NULL, p);
+  for (size_t i = 0; i < g->n_servers; i++) {
+    LN_LIST_EACH(l, &g->servers[i]->indexes) {
+      const struct ln_index *c = LN_CONTAINER(l, struct ln_index, link);
+      bool tried = false;
+      for (size_t k = 0; k < i && !tried; k++) {
+        const struct ln_index *other = index_of_same_client(g->servers[k], c);
+        tried = other && ln_index_same_offer(other, c);
+      }
+      if (!rc && !tried) rc = try_lists(g, c, p);
+    }
+  }
+  return rc;
+}
+
+static struct plan *plan_new(struct ln_session *s, struct ln_list *plans) {
+  struct plan *p = calloc(1, sizeof *p);
+  if (!p) return NULL;
+  p->session = s ? ln_session_ref(s) : NULL;
+  ln_list_push(plans, &p->link);
+  return p;
+}
+
+static int plan_all(struct ln_host *h, struct ln_generation *g, struct ln_list *plans) {
+  if (ln_list_empty(&h->sessions)) {
+    struct plan *p = plan_new(NULL, plans);
+    int rc = p ? try_known(g, p) : LN_ENOMEM;
+    if (!rc) plans_free(plans); /* there is nobody to carry it out for */
+    return rc;
+  }
+  LN_LIST_EACH(l, &h->sessions) {
+    struct plan *p = plan_new(LN_CONTAINER(l, struct ln_session, link), plans);
+    if (!p) return LN_ENOMEM;
+    for (int k = 0; k < LN_KINDS; k++) {
+      int rc = plan_kind(p, g, (enum ln_kind)k);
+      if (rc) return rc;
+    }
+  }
+  return LN_OK;
+}
+
+static struct ln_server *namesake(const struct ln_generation *g, const struct ln_server *server) {
+  for (size_t i = 0; i < g->n_servers; i++)
+    if (strcmp(g->servers[i]->conf->name, server->conf->name) == 0) return g->servers[i];
+  return NULL;
+}
+
+/* A server that is started anew for another declaration learns what the client listens to; what was
+ * of one that has gone goes. (An old one is looked at only while its generation surely lives.) */
+static void move_subscriptions(struct ln_session *s, struct ln_generation *g,
+                               const struct ln_generation *old) {
+  LN_LIST_EACH(l, &s->subscriptions) {
+    struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
+    if (ln_generation_has(g, sub->server)) continue;
+    ln_subscription_move(sub,
+                         ln_generation_has(old, sub->server) ? namesake(g, sub->server) : NULL);
+  }
+}
+
+static void carry_out(struct plan *p, struct ln_generation *g, const struct ln_generation *old) {
+  struct ln_session *s = p->session;
+  if (s->state == LN_SESSION_GONE) return;
+  ln_session_set_generation(s, g);
+  move_subscriptions(s, g, old);
+  if (ln_server_hello_offer(s))
+    LN_LOG(g->host->log, WARN, s->id, "out of memory: new servers are offered what the old were");
+  for (int k = 0; k < LN_KINDS; k++) {
+    ln_view_set(s, (enum ln_kind)k, p->views[k]);
+    p->views[k] = NULL;
+  }
+  if (s->state != LN_SESSION_OPEN) return;
+  bool resources = p->differs[LN_KIND_RESOURCE] || p->differs[LN_KIND_TEMPLATE];
+  if (p->differs[LN_KIND_TOOL]) ln_outbox_notify(&s->outbox, ln_kind_rows[LN_KIND_TOOL].changed);
+  if (resources) ln_outbox_notify(&s->outbox, ln_kind_rows[LN_KIND_RESOURCE].changed);
+  if (p->differs[LN_KIND_PROMPT])
+    ln_outbox_notify(&s->outbox, ln_kind_rows[LN_KIND_PROMPT].changed);
+}
+
+/* New servers are started for the clients that are here: one session for each kind of client, whose
+ * index the others share. The rest is told when the server is ready. */
+static void start_new(struct ln_session *s, struct ln_generation *g,
+                      const struct ln_generation *old) {
+  for (size_t i = 0; i < g->n_servers; i++) {
+    struct ln_server *server = g->servers[i];
+    if (ln_generation_has(old, server) || s->state != LN_SESSION_OPEN || !s->offered) continue;
+    bool started = false;
+    LN_LIST_EACH(l, &server->links) {
+      const struct ln_link *link = LN_CONTAINER(l, struct ln_link, link);
+      started |=
+          !link->owner || ln_str_eq(ln_bytes_str(link->owner->offered), ln_bytes_str(s->offered));
+    }
+    const char *why;
+    if (!started && !ln_pool_link(s, server, &why))
+      LN_LOG(g->host->log, WARN, s->id, "server \"%s\": %s", server->conf->name, why);
+  }
+}
+
+/* What may be declared differently without being another server. */
+static void adopt_declarations(struct ln_generation *g) {
+  for (size_t i = 0; i < g->n_servers; i++) {
+    g->servers[i]->conf->timeout_ms = g->decls->servers[i].timeout_ms;
+    g->servers[i]->conf->optional = g->decls->servers[i].optional;
+  }
+}
+
+/* A server more or less, and with it the prefixes: what clients and rules call the tools of the
+ * others is something else then. */
+static void tell_prefixes(const struct ln_generation *g, const struct ln_generation *old) {
+  for (size_t i = 0; i < g->n_servers; i++) {
+    const char *name = g->servers[i]->conf->name, *now = g->prefixes[i];
+    for (size_t k = 0; k < old->n_servers; k++) {
+      const char *then = old->prefixes[k];
+      bool same = then == now || (then && now && strcmp(then, now) == 0);
+      if (same || strcmp(old->servers[k]->conf->name, name) != 0) continue;
+      LN_LOG(g->host->log, WARN, name,
+             "its tools and prompts are called %s%sNAME from now on, no longer %s%sNAME; `prefix` "
+             "says what they are called however many servers there are",
+             now ? now : "", now ? "_" : "", then ? then : "", then ? "_" : "");
+    }
+  }
+}
+
+/* What the first rule that failed on a list said, or NULL. */
+static const struct ln_bytes *complaint(struct ln_list *plans) {
+  LN_LIST_EACH(l, plans) {
+    const struct plan *p = LN_CONTAINER(l, struct plan, link);
+    for (int k = 0; k < LN_KINDS; k++) {
+      const struct ln_view *v = p->views[k] ? p->views[k] : p->tried[k];
+      if (v && v->failed) return v->failed;
+    }
+  }
+  return NULL;
+}
+
+int ln_reload(struct ln_host *h, struct ln_policy *policy, char *why, size_t max) {
+  const char *trouble = "out of memory";
+  struct ln_generation *old = h->gen, *g = ln_generation_new(h, policy, &trouble);
+  if (!g) {
+    snprintf(why, max, "%s", trouble);
+    return LN_EINVALID;
+  }
+  struct ln_list plans;
+  ln_list_init(&plans);
+  int rc = plan_all(h, g, &plans);
+  if (rc) {
+    const struct ln_bytes *said = complaint(&plans);
+    if (said)
+      snprintf(why, max, "%.*s", (int)LN_MIN(said->len, max), said->data);
+    else
+      snprintf(why, max, "the lists can't be made under it: %s", ln_err_text(rc));
+    plans_free(&plans);
+    ln_generation_unref(g);
+    return rc;
+  }
+  h->gen = g;
+  h->settings = g->decls->settings;
+  h->reloads++;
+  adopt_declarations(g);
+  tell_prefixes(g, old);
+  LN_LIST_EACH(l, &plans) {
+    carry_out(LN_CONTAINER(l, struct plan, link), g, old);
+  }
+  LN_LIST_EACH(l, &plans) {
+    start_new(LN_CONTAINER(l, struct plan, link)->session, g, old);
+  }
+  ln_policy_retire(old->policy);
+  for (size_t i = 0; i < old->n_servers; i++)
+    if (!ln_generation_has(g, old->servers[i])) ln_link_retire_all(old->servers[i]);
+  LN_LIST_EACH(l, &plans) {
+    ln_pool_drop_slots(LN_CONTAINER(l, struct plan, link)->session, ln_index_unref);
+  }
+  plans_free(&plans);
+  ln_generation_unref(old);
+  return LN_OK;
+}

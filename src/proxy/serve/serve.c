@@ -1,0 +1,195 @@
+/* The running of a host from its first client to its last child; see serve.h. */
+#include "proxy/serve/serve.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "net/orphans.h"
+#include "net/watch.h"
+#include "proxy/entry/stdio.h"
+#include "proxy/http/http.h"
+#include "proxy/serve/host_life.h"
+#include "proxy/serve/reload.h"
+#include "proxy/server/generation.h"
+#include "script/watchdog.h"
+
+enum { POLL_MS = 10 };
+
+struct serve {
+  struct ln_host *host;
+  const struct ln_serve_conf *conf;
+  struct ln_watch *watch;
+  struct ln_stdio_front *stdio;
+  struct ln_http_front *http;
+  bool ending;   /* no new work */
+  bool hung_up;  /* clients that listen were told, and have a moment to hear it */
+  bool closing;  /* the fronts are being closed */
+  size_t fronts; /* not yet closed */
+  struct ln_timer poll;
+  uint64_t give_up_at;
+};
+
+static void host_closed(void *arg) {
+  struct serve *s = arg;
+  ln_loop_stop(s->host->loop);
+}
+
+static void front_closed(void *arg) {
+  struct serve *s = arg;
+  if (--s->fronts == 0) ln_host_close(s->host, host_closed, s);
+}
+
+static void close_all(struct serve *s) {
+  if (s->closing) return;
+  s->closing = true;
+  ln_watch_free(s->watch);
+  s->watch = NULL;
+  ln_timer_stop(&s->poll);
+  s->fronts = 1; /* ours, so that the count reaches zero once */
+  if (s->stdio) {
+    s->fronts++;
+    ln_stdio_front_close(s->stdio, front_closed, s);
+  }
+  if (s->http) {
+    s->fronts++;
+    ln_http_front_close(s->http, front_closed, s);
+  }
+  front_closed(s);
+}
+
+static void poll_drained(struct ln_timer *t) {
+  struct serve *s = LN_CONTAINER(t, struct serve, poll);
+  size_t left = s->host->in_flight;
+  bool late = ln_loop_now(s->host->loop) >= s->give_up_at;
+  if (left && !late) {
+    ln_timer_start(s->host->loop, &s->poll, POLL_MS, poll_drained);
+    return;
+  }
+  /* Last: whoever's stream ends comes back at once, a few times, and then no more. */
+  if (s->http && !s->hung_up) {
+    s->hung_up = true;
+    ln_http_front_end_listening(s->http);
+    ln_timer_start(s->host->loop, &s->poll, POLL_MS, poll_drained);
+    return;
+  }
+  if (left) LN_LOG(s->host->log, WARN, "serve", "ending with %zu request(s) unanswered", left);
+  close_all(s);
+}
+
+static void drain(struct serve *s) {
+  if (s->ending) return;
+  s->ending = true;
+  if (s->stdio) ln_stdio_front_drain(s->stdio);
+  if (s->http) ln_http_front_drain(s->http);
+  s->give_up_at = ln_loop_now(s->host->loop) + s->host->settings.drain_timeout_ms;
+  ln_timer_start(s->host->loop, &s->poll, 1, poll_drained);
+}
+
+/* What the policy in force was read from, and what the last one that was tried was, whatever came
+ * of it: saving the mended file must reload. read: the latter; NULL: it is in force. */
+static void watch_files(struct serve *s, const struct ln_sources *read) {
+  struct ln_sources all = {NULL, 0};
+  if (!s->watch) return;
+  ln_sources_add(&all, s->host->gen->decls->sources);
+  if (read) ln_sources_add(&all, read);
+  if (ln_watch_set(s->watch, &all))
+    LN_LOG(s->host->log, WARN, "reload", "out of memory: changes will go unnoticed");
+  ln_sources_deinit(&all);
+}
+
+/* The loop may stand still for as long as a policy may. */
+static void watch_loop(const struct ln_host *h) {
+  const struct ln_settings *set = &h->settings;
+  ln_watchdog_loop(h->watchdog, h->loop,
+                   set->watchdog_ms ? set->hook_timeout_ms + set->watchdog_ms : 0);
+}
+
+/* Files are at rest, or it was asked for. */
+static void reload(void *arg) {
+  struct serve *s = arg;
+  struct ln_host *h = s->host;
+  if (s->ending || !s->conf->load) return;
+  ln_loop_doing(h->loop, "", LN_STR_LIT("loading the policy anew"));
+  char *wrong = NULL, why[512] = "";
+  struct ln_sources read = {NULL, 0};
+  struct ln_policy *p = s->conf->load(s->conf->load_arg, &wrong, &read);
+  if (s->watch && ln_watch_moved(s->watch, &read)) { /* saved again just now: that is what counts */
+    ln_policy_unref(p);
+    free(wrong);
+    ln_sources_deinit(&read);
+    ln_watch_ask(s->watch);
+    return;
+  }
+  if (!p)
+    LN_LOG(h->log, ERROR, "reload", "the old policy stays in force: %s",
+           wrong ? wrong : "out of memory");
+  else if (ln_reload(h, p, why, sizeof why))
+    LN_LOG(h->log, ERROR, "reload", "the old policy stays in force: %s", why);
+  else
+    LN_LOG(h->log, INFO, "reload", "a new policy is in force: %zu server(s), %zu handler(s)",
+           h->gen->n_servers, h->gen->decls->n_hooks);
+  free(wrong);
+  watch_loop(h);
+  watch_files(s, &read);
+  ln_sources_deinit(&read);
+}
+
+static void on_signal(void *arg, int signum) {
+  struct serve *s = arg;
+  if (signum == SIGHUP) {
+    if (s->watch)
+      ln_watch_ask(s->watch);
+    else
+      reload(s);
+    return;
+  }
+  /* The guard process ends the servers when we are gone. */
+  if (s->ending && signum == SIGINT) {
+    ln_orphans_end();
+    _exit(130);
+  }
+  LN_LOG(s->host->log, INFO, "serve", "ending: finishing what is in flight");
+  drain(s);
+}
+
+static void client_gone(void *arg) {
+  struct serve *s = arg;
+  s->ending = true;
+  close_all(s);
+}
+
+static int start_http(struct serve *s, const struct ln_serve_conf *conf, const char **why) {
+  int rc = ln_http_front_start(s->host, conf->host, conf->port, &s->http, why);
+  if (rc) return rc;
+  bool v6 = strchr(conf->host, ':') != NULL;
+  LN_LOG(s->host->log, INFO, "serve", "listening on http://%s%s%s:%u/mcp", v6 ? "[" : "",
+         conf->host, v6 ? "]" : "", ln_http_front_port(s->http));
+  return LN_OK;
+}
+
+int ln_serve(struct ln_host *h, const struct ln_serve_conf *conf, const char **why) {
+  struct serve s = {.host = h, .conf = conf};
+  ln_timer_init(&s.poll);
+  int rc = ln_loop_signals(h->loop, on_signal, &s);
+  if (rc) *why = "signals can't be handled";
+  if (!rc && conf->host) rc = start_http(&s, conf, why);
+  if (!rc && conf->stdio) {
+    s.stdio = ln_stdio_front_start(h, STDIN_FILENO, STDOUT_FILENO, client_gone, &s);
+    if (!s.stdio) {
+      rc = LN_ENOMEM;
+      *why = "standard input and output can't be used";
+    }
+  }
+  if (!rc && conf->watch && conf->load) {
+    s.watch = ln_watch_new(h->loop, reload, &s);
+    watch_files(&s, NULL);
+  }
+  if (rc) close_all(&s);
+  watch_loop(h);
+  ln_loop_run(h->loop);
+  ln_watchdog_loop(h->watchdog, NULL, 0);
+  int signals = ln_loop_signals(h->loop, NULL, NULL);
+  (void)signals; /* taking handlers away can't fail */
+  return rc ? 1 : 0;
+}

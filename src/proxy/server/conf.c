@@ -1,0 +1,78 @@
+/* A server's declaration as the proxy keeps it: a block of its own, for it outlives the policy that
+ * declared it. */
+#include "proxy/server/conf.h"
+
+#include <stdlib.h>
+
+static const char *copy_string(const char *s, bool *ok) {
+  char *p = s ? strdup(s) : NULL;
+  if (s && !p) *ok = false;
+  return p;
+}
+
+static const char *const *copy_list(const char *const *list, bool *ok) {
+  if (!list) return NULL;
+  size_t n = 0;
+  while (list[n]) n++;
+  const char **copy = calloc(n + 1, sizeof *copy);
+  if (!copy) *ok = false;
+  for (size_t i = 0; copy && i < n; i++) copy[i] = copy_string(list[i], ok);
+  return copy;
+}
+
+static void free_list(const char *const *list) {
+  for (size_t i = 0; list && list[i]; i++) free((void *)list[i]);
+  free((void *)list);
+}
+
+void ln_conf_free(struct ln_server_conf *c) {
+  if (!c) return;
+  free((void *)c->name);
+  free((void *)c->where);
+  free((void *)c->command);
+  free((void *)c->cwd);
+  free((void *)c->url);
+  free((void *)c->prefix);
+  free_list(c->args);
+  free_list(c->env);
+  free_list(c->headers);
+  free(c);
+}
+
+struct ln_server_conf *ln_conf_copy(const struct ln_server_conf *from) {
+  struct ln_server_conf *c = malloc(sizeof *c);
+  if (!c) return NULL;
+  bool ok = true;
+  *c = *from;
+  c->name = copy_string(from->name, &ok);
+  c->where = copy_string(from->where, &ok);
+  c->command = copy_string(from->command, &ok);
+  c->cwd = copy_string(from->cwd, &ok);
+  c->url = copy_string(from->url, &ok);
+  c->prefix = copy_string(from->prefix, &ok);
+  c->args = copy_list(from->args, &ok);
+  c->env = copy_list(from->env, &ok);
+  c->headers = copy_list(from->headers, &ok);
+  if (ok) return c;
+  ln_conf_free(c);
+  return NULL;
+}
+
+static bool same_string(const char *a, const char *b) {
+  return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_list(const char *const *a, const char *const *b) {
+  if (!a || !b) return a == b || (a && !a[0]) || (b && !b[0]);
+  for (; *a && *b; a++, b++)
+    if (strcmp(*a, *b) != 0) return false;
+  return *a == *b;
+}
+
+bool ln_conf_same(const struct ln_server_conf *a, const struct ln_server_conf *b) {
+  return a->transport == b->transport && a->session == b->session &&
+         same_string(a->name, b->name) && same_string(a->command, b->command) &&
+         same_string(a->cwd, b->cwd) && same_string(a->url, b->url) &&
+         same_list(a->args, b->args) && same_list(a->env, b->env) &&
+         same_list(a->headers, b->headers);
+}

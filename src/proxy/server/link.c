@@ -1,0 +1,494 @@
+/* MCP sessions with servers: opened when needed, initialized as the client was, and an end that
+ * leaves nobody waiting; see link.h. What comes in is read in receive.c. */
+#include "proxy/server/link.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mcp/method.h"
+
+enum { STEADY_MS = 10000 }; /* a session that has lasted so long has worked */
+
+static const struct ln_channel_events channel_events;
+static const struct ln_calls_events calls_events;
+
+static const struct ln_link_events *above(const struct ln_link *link) {
+  return link->server->host->link_events;
+}
+
+static void set_state(struct ln_link *link, enum ln_link_state state) {
+  link->state = state;
+  link->calls.ready = ln_link_ready(link);
+}
+
+/* Other links with its server work. */
+static bool works_elsewhere(const struct ln_link *link) {
+  LN_LIST_EACH(l, &link->server->links) {
+    const struct ln_link *other = LN_CONTAINER(l, struct ln_link, link);
+    if (other != link && ln_link_ready(other)) return true;
+  }
+  return false;
+}
+
+static void note_failure(struct ln_link *link, const char *why) {
+  struct ln_server *server = link->server;
+  bool ready = ln_link_ready(link), elsewhere = works_elsewhere(link);
+  uint64_t age = ln_loop_now(server->host->loop) - link->opened_at;
+  ln_server_failed(server, &(struct ln_server_failure){
+                               .why = why,
+                               .worked = ready && (link->served || age > STEADY_MS || elsewhere),
+                               .elsewhere = elsewhere,
+                               .ready = ready,
+                               .opened_at = link->opened_at});
+  ln_log_write(server->host->log, server->host->asked_once ? LN_LOG_DEBUG : LN_LOG_ERROR,
+               server->topic, "%s", why);
+}
+
+/* --- opening --- */
+
+static struct ln_channel *dial(struct ln_link *link, const char **why) {
+  struct ln_server *server = link->server;
+  struct ln_host *h = server->host;
+  *why = "out of memory";
+  if (h->dial) return h->dial(h->dial_arg, server->conf, &channel_events, link, why);
+  if (server->pool) return ln_channel_http(server->pool, &channel_events, link);
+  return ln_channel_child(h->loop, &server->child, &channel_events, link, why);
+}
+
+static void link_free(struct ln_link *link) {
+  ln_calls_deinit(&link->calls);
+  ln_msg_unref(link->init_reply);
+  ln_server_unref(link->server);
+  free(link);
+}
+
+struct ln_link *ln_link_open(struct ln_server *server, struct ln_session *owner,
+                             enum ln_link_use use, const char **why) {
+  struct ln_host *h = server->host;
+  if (h->closing) {
+    *why = "Lunette is shutting down";
+    return NULL;
+  }
+  if (server->health == LN_SERVER_DOWN && ln_loop_now(h->loop) < server->retry_at) {
+    *why = server->last_error;
+    return NULL;
+  }
+  struct ln_link *link = calloc(1, sizeof *link);
+  if (!link) {
+    *why = "out of memory";
+    return NULL;
+  }
+  link->server = ln_server_ref(server);
+  link->serial = ++h->next_serial;
+  link->owner = owner;
+  link->use = use;
+  link->opened_at = ln_loop_now(h->loop);
+  ln_calls_init(&link->calls, server, &calls_events);
+  ln_list_init(&link->watchers);
+  ln_list_init(&link->asks);
+  ln_list_init(&link->tasks);
+  ln_list_init(&link->owner_link);
+  ln_list_init(&link->link);
+  link->calls.channel = dial(link, why);
+  if (!link->calls.channel) {
+    note_failure(link, *why);
+    *why = server->last_error;
+    link_free(link);
+    return NULL;
+  }
+  ln_list_push(&server->links, &link->link);
+  return link;
+}
+
+struct ln_link *ln_link_shared(struct ln_server *server, const char **why) {
+  if (server->shared) return server->shared;
+  struct ln_link *link = ln_link_open(server, NULL, LN_LINK_LASTING, why);
+  if (!link) return NULL;
+  link->again = server->shared_lost;
+  server->shared_lost = false;
+  server->shared = link;
+  return link;
+}
+
+void ln_link_probe(struct ln_server *server) {
+  const char *why;
+  if (server->health != LN_SERVER_DOWN) return;
+  LN_LIST_EACH(l, &server->links) {
+    if (LN_CONTAINER(l, struct ln_link, link)->state < LN_LINK_READY) return;
+  }
+  if (server->conf->session == LN_SHARING_SHARED) {
+    if (!server->shared) server->shared = ln_link_open(server, NULL, LN_LINK_LASTING, &why);
+  } else {
+    ln_link_open(server, NULL, LN_LINK_PROBE, &why);
+  }
+}
+
+bool ln_link_busy(const struct ln_link *link) {
+  return !ln_calls_empty(&link->calls);
+}
+
+bool ln_link_late(const struct ln_server *server) {
+  uint64_t now = ln_loop_now(server->host->loop),
+           patience = server->host->settings.start_timeout_ms;
+  LN_LIST_EACH(l, &server->links) {
+    const struct ln_link *link = LN_CONTAINER(l, struct ln_link, link);
+    if (link->state < LN_LINK_READY && now - link->opened_at > patience) return true;
+  }
+  return false;
+}
+
+void ln_link_watch(struct ln_link *link, struct ln_watcher *w) {
+  if (ln_link_ready(link)) {
+    ln_list_init(&w->link);
+    w->fn(w, link, true, NULL);
+  } else {
+    ln_list_push(&link->watchers, &w->link);
+  }
+}
+
+void ln_link_unwatch(struct ln_watcher *w) {
+  ln_list_remove(&w->link);
+}
+
+static void tell_watchers(struct ln_link *link, bool ready, const char *why) {
+  struct ln_list *l;
+  while ((l = ln_list_shift(&link->watchers))) {
+    struct ln_watcher *w = LN_CONTAINER(l, struct ln_watcher, link);
+    w->fn(w, link, ready, why);
+  }
+}
+
+/* --- initialize --- */
+
+/* Its start has come to nothing: held against the server, logged, and it ends. */
+static void give_up(struct ln_link *link, const char *why) {
+  note_failure(link, why);
+  ln_link_close(link, why);
+}
+
+static void send_initialized(struct ln_link *link, struct ln_msg *client_words) {
+  if (link->state != LN_LINK_READY) return;
+  struct ln_msg *m = client_words ? ln_msg_ref(client_words)
+                                  : ln_msg_notification("notifications/initialized", LN_STR_NONE);
+  if (m) ln_link_notify(link, m);
+  ln_msg_unref(m);
+  set_state(link, LN_LINK_OPEN);
+  above(link)->opened(link);
+}
+
+static void send_waiting(struct ln_link *link) {
+  struct ln_list *l;
+  if (!ln_list_empty(&link->calls.waiting)) send_initialized(link, NULL);
+  while (link->state == LN_LINK_OPEN && (l = ln_list_shift(&link->calls.waiting)))
+    ln_call_send(LN_CONTAINER(l, struct ln_call, in_queue));
+}
+
+void ln_link_client_initialized(struct ln_link *link, struct ln_msg *initialized) {
+  if (link->state != LN_LINK_READY) return;
+  send_initialized(link, initialized);
+  send_waiting(link);
+}
+
+/* NULL, or why the answer is none. */
+static const char *read_init_reply(struct ln_link *link, struct ln_msg *reply,
+                                   struct ln_str *version) {
+  struct ln_json_item it;
+  if (!ln_json_get(reply->result, "protocolVersion", &it) || it.type != LN_JSON_STRING ||
+      !ln_version_known(ln_json_inside(it.value)))
+    return "answered initialize with a protocol version Lunette doesn't know";
+  *version = ln_json_inside(it.value);
+  link->init_reply = ln_msg_ref(reply);
+  bool has = ln_capability(reply->result, "capabilities", &it);
+  link->capabilities = has ? it.value : LN_STR_LIT("{}");
+  return NULL;
+}
+
+static void ready(struct ln_link *link, struct ln_msg *reply) {
+  struct ln_str version;
+  const char *wrong = read_init_reply(link, reply, &version);
+  if (wrong) {
+    give_up(link, wrong);
+    return;
+  }
+  set_state(link, LN_LINK_READY);
+  ln_server_works(link->server);
+  ln_channel_initialized(link->calls.channel, ln_version_answer(version), true);
+  bool client_ready = false;
+  if (above(link)->initialized(link, &client_ready)) {
+    ln_link_close(link, "out of memory");
+    return;
+  }
+  if (client_ready) send_initialized(link, NULL);
+  tell_watchers(link, true, NULL);
+  if (ln_link_ready(link)) send_waiting(link);
+  if (link->again && ln_link_ready(link)) above(link)->reopened(link);
+  if (link->use == LN_LINK_PROBE)
+    ln_link_close(link, "it was asked for nothing but whether it is there");
+}
+
+static void on_init_reply(void *arg, struct ln_msg *reply) {
+  struct ln_link *link = arg;
+  link->init_call = NULL;
+  if (link->state != LN_LINK_INITIALIZING) {
+    /* it ends */
+  } else if (reply->kind == LN_MSG_ERROR) {
+    char words[400], why[512];
+    ln_msg_error_words(reply, words, sizeof words);
+    snprintf(why, sizeof why, "refused initialize: %s", words);
+    give_up(link, why);
+  } else {
+    ready(link, reply);
+  }
+  ln_msg_unref(reply);
+}
+
+static void channel_ready(void *arg) {
+  struct ln_link *link = arg;
+  if (link->state != LN_LINK_CONNECTING) return;
+  set_state(link, LN_LINK_INITIALIZING);
+  struct ln_msg *m = above(link)->init_request(link);
+  const struct ln_call_request request = {.msg = m, .reply = on_init_reply, .arg = link};
+  link->init_call = m ? ln_call_new(&link->calls, &request) : NULL;
+  ln_msg_unref(m);
+  if (link->init_call)
+    ln_call_send(link->init_call);
+  else
+    ln_link_close(link, "out of memory");
+}
+
+/* What can't answer initialize can't be used. */
+static bool call_failing(struct ln_call *call, const char *why) {
+  struct ln_link *link = ln_link_of(call->calls);
+  if (call != link->init_call || link->state != LN_LINK_INITIALIZING) return false;
+  give_up(link, why);
+  return true;
+}
+
+/* --- sending --- */
+
+static void note_user(struct ln_link *link, uint64_t client) {
+  if (!client) return;
+  link->user = link->user && link->user != client ? LN_LINK_MANY : client;
+}
+
+/* In its turn. */
+static void send_call(struct ln_link *link, struct ln_call *call) {
+  if (link->state == LN_LINK_OPEN) {
+    ln_call_send(call);
+  } else {
+    ln_list_push(&link->calls.waiting, &call->in_queue);
+    if (link->state == LN_LINK_READY) send_waiting(link);
+  }
+}
+
+struct ln_call *ln_link_call(struct ln_link *link, const struct ln_call_request *request) {
+  struct ln_call *call = ln_call_new(&link->calls, request);
+  if (!call) return NULL;
+  note_user(link, request->client);
+  send_call(link, call);
+  return call;
+}
+
+struct ln_call *ln_link_request(struct ln_link *link, struct ln_msg *msg, ln_reply_fn reply,
+                                void *arg) {
+  return ln_link_call(link, &(struct ln_call_request){.msg = msg, .reply = reply, .arg = arg});
+}
+
+void ln_link_adopt(struct ln_link *link, struct ln_call *call) {
+  ln_call_move(call, &link->calls);
+  note_user(link, call->client);
+  ln_list_push(&link->calls.waiting, &call->in_queue);
+  if (ln_link_ready(link)) send_waiting(link);
+}
+
+static int send_one(struct ln_link *link, struct ln_msg *msg, struct ln_str id,
+                    enum ln_note_kind kind) {
+  struct ln_out out;
+  ln_out_init(&out, msg);
+  if (id.p) ln_out_replace(&out, msg->id, id);
+  int rc = ln_calls_send(&link->calls, &out, kind);
+  ln_out_deinit(&out);
+  return rc;
+}
+
+void ln_link_notify(struct ln_link *link, struct ln_msg *msg) {
+  if (!ln_link_ready(link)) return;
+  int rc = send_one(link, msg, LN_STR_NONE, LN_NOTE_NOTIFICATION);
+  if (rc)
+    LN_LOG(link->server->host->log, WARN, link->server->topic, "%.*s was lost: %s",
+           LN_STR_ARG(msg->method), ln_err_text(rc));
+}
+
+void ln_link_respond(struct ln_link *link, struct ln_str id, struct ln_msg *reply) {
+  if (link->state == LN_LINK_CLOSING) return;
+  int rc = send_one(link, reply, id, LN_NOTE_RESPONSE);
+  if (rc)
+    LN_LOG(link->server->host->log, WARN, link->server->topic, "a response was lost: %s",
+           ln_err_text(rc));
+}
+
+void ln_link_pause(struct ln_link *link, bool pause) {
+  if (link->paused == pause || link->state == LN_LINK_CLOSING) return;
+  link->paused = pause;
+  if (pause)
+    ln_channel_pause(link->calls.channel);
+  else
+    ln_channel_resume(link->calls.channel);
+}
+
+static void set_stalled(struct ln_link *link, bool stalled) {
+  if (link->stalled == stalled) return;
+  link->stalled = stalled;
+  above(link)->stalled(link, stalled);
+}
+
+static void calls_stalled(struct ln_calls *c) {
+  set_stalled(ln_link_of(c), true);
+}
+
+static void channel_drain(void *arg) {
+  set_stalled(arg, false);
+}
+
+/* --- what calls tell --- */
+
+static void call_replied(struct ln_call *call, struct ln_msg *reply) {
+  above(ln_link_of(call->calls))->replied(call, reply);
+}
+
+static ln_reply_fn call_abandoned(const struct ln_call *call) {
+  return above(ln_link_of(call->calls))->abandoned(call);
+}
+
+static void call_release(struct ln_calls *c, struct ln_exchange *x) {
+  above(ln_link_of(c))->release(x);
+}
+
+static void call_ended(struct ln_calls *c) {
+  ln_link_close_if_idle(ln_link_of(c));
+}
+
+static const struct ln_calls_events calls_events = {
+    .stalled = calls_stalled,
+    .failing = call_failing,
+    .replied = call_replied,
+    .abandoned = call_abandoned,
+    .release = call_release,
+    .ended = call_ended,
+};
+
+/* --- the end --- */
+
+/* It ends, and not because we wanted it. */
+static void note_lost(struct ln_link *link) {
+  if (link->server->shared == link) link->server->shared_lost = true;
+  above(link)->lost(link);
+}
+
+/* Out of everybody's sight: nothing new comes to it. */
+static void detach(struct ln_link *link) {
+  struct ln_server *server = link->server;
+  if (server->shared == link) server->shared = NULL;
+  above(link)->detached(link);
+  ln_list_remove(&link->owner_link);
+  link->owner = NULL;
+}
+
+static void end(struct ln_link *link, const char *why) {
+  set_state(link, LN_LINK_CLOSING);
+  set_stalled(link, false);
+  if (!link->leaving) detach(link);
+  ln_calls_fail_all(&link->calls, why);
+  above(link)->ended(link);
+  tell_watchers(link, false, why);
+}
+
+void ln_link_close(struct ln_link *link, const char *why) {
+  char copy[LN_WHY_MAX]; /* why may be about to go */
+  if (link->state == LN_LINK_CLOSING) return;
+  snprintf(copy, sizeof copy, "%s", why);
+  end(link, copy);
+  ln_channel_close(link->calls.channel);
+}
+
+void ln_link_close_if_idle(struct ln_link *link) {
+  if (ln_link_busy(link)) return;
+  bool single = link->use == LN_LINK_SINGLE || link->use == LN_LINK_SINGLE_TASK;
+  if (single && ln_list_empty(&link->tasks))
+    ln_link_close(link, "its one request is done");
+  else if (link->leaving)
+    ln_link_close(link, "the server has ended the session");
+  else if (link->server->retired && ln_link_ready(link))
+    ln_link_close(link, "the server is no longer configured");
+}
+
+void ln_link_leave(struct ln_link *link) {
+  set_stalled(link, false);
+  note_lost(link);
+  detach(link);
+  link->leaving = true;
+}
+
+void ln_link_retire_all(struct ln_server *server) {
+  server->retired = true;
+  LN_LIST_EACH(l, &server->links) {
+    struct ln_link *link = LN_CONTAINER(l, struct ln_link, link);
+    if (!ln_link_busy(link)) ln_link_close(link, "the server is no longer configured");
+  }
+}
+
+static void channel_lost(void *arg, const char *why) {
+  struct ln_link *link = arg;
+  if (link->state == LN_LINK_CLOSING) return;
+  note_failure(link, why);
+  note_lost(link);
+  ln_link_close(link, why);
+}
+
+static void channel_closed(void *arg, int err, const char *why) {
+  struct ln_link *link = arg;
+  struct ln_host *h = link->server->host;
+  if (link->state != LN_LINK_CLOSING) {
+    if (err) note_failure(link, why);
+    note_lost(link);
+    end(link, why ? why : "the connection was closed");
+  }
+  ln_list_remove(&link->link);
+  above(link)->freed(link);
+  link_free(link);
+  ln_host_check_closed(h);
+}
+
+static void channel_failed(void *arg, uint64_t tag, int err, int status, const char *why) {
+  struct ln_link *link = arg;
+  struct ln_call *call = tag ? ln_calls_find(&link->calls, (int64_t)tag) : NULL;
+  if (!call) {
+    LN_LOG(link->server->host->log, WARN, link->server->topic, "%s", why);
+    if (err == LN_ELIMIT) above(link)->too_long(link, why);
+    return;
+  }
+  bool forgotten = err == LN_ENOTFOUND && status == 404 && !call->retried && ln_link_ready(link);
+  if (forgotten && above(link)->forgotten(link, call)) return;
+  ln_call_fail(call, "%s", why);
+}
+
+static void channel_parted(void *arg, uint64_t tag, uint64_t retry_ms) {
+  struct ln_link *link = arg;
+  struct ln_call *call = ln_calls_find(&link->calls, (int64_t)tag);
+  if (call && call->x) above(link)->parted(call, retry_ms);
+}
+
+static void channel_message(void *arg, struct ln_bytes *bytes, uint64_t related) {
+  struct ln_link *link = arg;
+  above(link)->received(link, bytes, related);
+}
+
+static const struct ln_channel_events channel_events = {
+    .ready = channel_ready,
+    .message = channel_message,
+    .failed = channel_failed,
+    .drain = channel_drain,
+    .parted = channel_parted,
+    .lost = channel_lost,
+    .closed = channel_closed,
+};

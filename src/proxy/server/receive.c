@@ -1,0 +1,114 @@
+/* What comes in over links; see receive.h. */
+#include "proxy/server/receive.h"
+
+static struct ln_log *log_of(const struct ln_link *link) {
+  return link->server->host->log;
+}
+
+static void response_in(struct ln_link *link, struct ln_msg *msg) {
+  int64_t id;
+  struct ln_call *call = NULL;
+  if (msg->id.p && ln_json_int(msg->id, &id)) call = ln_calls_find(&link->calls, id);
+  if (!call) {
+    LN_LOG(log_of(link), DEBUG, link->server->topic, "a response nobody waits for was dropped");
+    ln_msg_unref(msg);
+    return;
+  }
+  ln_loop_doing_what(link->server->host->loop, call->msg->method);
+  link->served |= ln_link_ready(link);
+  ln_channel_abandon(link->calls.channel, (uint64_t)call->id);
+  call->answered = true;
+  ln_call_end(call, msg);
+}
+
+/* The request that an unreadable text was meant to answer, if that can be told: it would wait until
+ * its deadline otherwise. By its stream; else by the id that the text shows (words that a server
+ * prints are no answer); a text too long to be had (absent) is the only one's. */
+static struct ln_call *answered_badly(struct ln_link *link, struct ln_str text, uint64_t related) {
+  int64_t key = (int64_t)related;
+  const char *at = related || !text.p ? NULL : memmem(text.p, text.n, "\"id\"", 4);
+  if (at) {
+    struct ln_str rest = {at + 4, (size_t)(text.p + text.n - at - 4)};
+    while (rest.n && (*rest.p == ' ' || *rest.p == ':')) rest.p++, rest.n--;
+    size_t digits = 0;
+    while (digits < rest.n && rest.p[digits] >= '0' && rest.p[digits] <= '9') digits++;
+    if (!ln_json_int((struct ln_str){rest.p, digits}, &key)) key = 0;
+  }
+  struct ln_call *call = key ? ln_calls_find(&link->calls, key) : NULL;
+  size_t i = 0;
+  struct ln_map_slot *slot;
+  if (!call && !text.p && link->calls.sent.len == 1 && ln_map_next(&link->calls.sent, &i, &slot))
+    call = slot->value;
+  return call;
+}
+
+/* The text is no message: whoever waits for what it was meant to be hears so. */
+static void no_message(struct ln_link *link, struct ln_str text, uint64_t related,
+                       const char *why) {
+  LN_LOG_RATIONED(log_of(link), &link->ration, ln_loop_now(link->server->host->loop), WARN,
+                  link->server->topic, "sent what is no message (%s): %.*s", why,
+                  (int)LN_MIN(text.n, (size_t)120), text.p);
+  struct ln_call *call = answered_badly(link, text, related);
+  if (!call) return;
+  ln_channel_abandon(link->calls.channel, (uint64_t)call->id);
+  ln_call_fail(call, "%s", "answered with what is no message");
+}
+
+/* An error for a request whose id the server could not read: it belongs to its stream. */
+static void error_without_id(struct ln_link *link, const struct ln_msg *msg, uint64_t related) {
+  struct ln_call *call = ln_calls_find(&link->calls, (int64_t)related);
+  struct ln_msg *own = call ? ln_msg_error_raw(msg->error) : NULL;
+  if (!own) return;
+  ln_channel_abandon(link->calls.channel, related);
+  ln_call_end(call, own);
+}
+
+static void one_in(struct ln_link *link, struct ln_bytes *bytes, struct ln_str text,
+                   uint64_t related) {
+  const struct ln_settings *set = &link->server->host->settings;
+  const struct ln_msg_limits limits = {.json = {.max_bytes = set->max_message_bytes,
+                                                .max_depth = set->max_depth,
+                                                .max_members = UINT32_MAX}};
+  struct ln_msg *msg;
+  struct ln_msg_fault fault;
+  ln_loop_doing(link->server->host->loop, link->server->topic, LN_STR_LIT("a message"));
+  int rc = ln_msg_parse(bytes, text, &limits, &msg, &fault);
+  if (rc) {
+    no_message(link, text, related, *fault.text ? fault.text : ln_err_text(rc));
+    ln_bytes_unref(fault.id_bytes);
+  } else if (msg->kind == LN_MSG_ERROR && !msg->id.p && related) {
+    error_without_id(link, msg, related);
+    ln_msg_unref(msg);
+  } else if (msg->kind == LN_MSG_RESULT || msg->kind == LN_MSG_ERROR) {
+    response_in(link, msg);
+  } else {
+    ln_loop_doing_what(link->server->host->loop, msg->method);
+    struct ln_call *call = related ? ln_calls_find(&link->calls, (int64_t)related) : NULL;
+    link->server->host->link_events->message(link, msg, call);
+    ln_msg_unref(msg);
+  }
+}
+
+void ln_receive(struct ln_link *link, struct ln_bytes *bytes, uint64_t related) {
+  struct ln_str text = ln_json_trim((struct ln_str){bytes->data, bytes->len});
+  if (text.n && text.p[0] == '[') { /* a batch: 2025-03-26 servers may */
+    struct ln_json_info info;
+    struct ln_json_limits limits = LN_JSON_LIMITS_DEFAULT;
+    limits.max_bytes = link->server->host->settings.max_message_bytes;
+    if (ln_json_scan(text, &limits, &info) == LN_OK) {
+      struct ln_json_cur cur = ln_json_enter(text);
+      struct ln_json_item it;
+      while (link->state != LN_LINK_CLOSING && ln_json_next(&cur, &it))
+        one_in(link, bytes, it.value, related);
+      ln_bytes_unref(bytes);
+      return;
+    }
+  }
+  if (link->state != LN_LINK_CLOSING) one_in(link, bytes, text, related);
+  ln_bytes_unref(bytes);
+}
+
+void ln_receive_too_long(struct ln_link *link, const char *why) {
+  struct ln_call *call = answered_badly(link, LN_STR_NONE, 0);
+  if (call) ln_call_fail(call, "%s", why);
+}

@@ -1,0 +1,123 @@
+/* Servers as declared: how each is reached, and how it fares; see server.h. */
+#include "proxy/server/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/server/conf.h"
+#include "proxy/server/events.h"
+
+enum { BACKOFF_FIRST_MS = 250, BACKOFF_MAX_MS = 30000, BACKOFF_LISTS_MS = 1000 };
+
+static bool set_way(struct ln_server *server, size_t max, const char **why) {
+  const struct ln_server_conf *conf = server->conf;
+  if (conf->transport == LN_VIA_STDIO) {
+    server->child = (struct ln_child_conf){.name = conf->name,
+                                           .command = conf->command,
+                                           .args = conf->args,
+                                           .env = conf->env,
+                                           .cwd = conf->cwd,
+                                           .max_message = max};
+    return true;
+  }
+  server->http = (struct ln_http_conf){.name = conf->name,
+                                       .url = conf->url,
+                                       .headers = conf->headers,
+                                       .max_message = max,
+                                       .sse = conf->transport == LN_VIA_SSE};
+  server->pool = ln_http_pool_new(server->host->loop, &server->http, why);
+  return server->pool != NULL;
+}
+
+static void server_free(struct ln_server *server) {
+  struct ln_host *h = server->host;
+  ln_list_remove(&server->link);
+  ln_conf_free(server->conf);
+  free(server);
+  ln_host_check_closed(h);
+}
+
+struct ln_server *ln_server_new(struct ln_host *h, const struct ln_server_conf *conf,
+                                size_t max_message, const char **why) {
+  struct ln_server *server = calloc(1, sizeof *server);
+  if (server) server->conf = ln_conf_copy(conf);
+  if (!server || !server->conf) {
+    free(server);
+    *why = "out of memory";
+    return NULL;
+  }
+  server->refs = 1;
+  server->serial = ++h->next_serial;
+  server->host = h;
+  snprintf(server->topic, sizeof server->topic, "upstream %s", conf->name);
+  ln_list_init(&server->links);
+  ln_list_init(&server->indexes);
+  ln_list_init(&server->link);
+  if (!set_way(server, max_message, why)) {
+    ln_conf_free(server->conf);
+    free(server);
+    return NULL;
+  }
+  ln_list_push(&h->servers, &server->link);
+  return server;
+}
+
+struct ln_server *ln_server_ref(struct ln_server *server) {
+  server->refs++;
+  return server;
+}
+
+static void pool_closed(void *arg) {
+  server_free(arg);
+}
+
+void ln_server_unref(struct ln_server *server) {
+  if (--server->refs) return;
+  LN_ASSERT(ln_list_empty(&server->links));
+  server->host->link_events->server_ends(server);
+  if (server->pool)
+    ln_http_pool_close(server->pool, pool_closed, server);
+  else
+    server_free(server);
+}
+
+/* --- how it fares --- */
+
+void ln_server_works(struct ln_server *server) {
+  server->health = LN_SERVER_UP;
+}
+
+/* The first failure after good times may be tried again at once. */
+static uint64_t pause_after(unsigned failures) {
+  if (failures < 2) return 0;
+  unsigned doublings = failures - 2 < 7 ? failures - 2 : 7;
+  return LN_MIN((uint64_t)BACKOFF_FIRST_MS << doublings, BACKOFF_MAX_MS);
+}
+
+/* What one client did to its own session with a server that works is nothing to others: only
+ * starts that come to nothing are held against it. */
+void ln_server_failed(struct ln_server *server, const struct ln_server_failure *f) {
+  uint64_t now = ln_loop_now(server->host->loop);
+  if (f->worked) server->failures = 0;
+  server->failures++;
+  if (!f->worked)
+    server->health = LN_SERVER_DOWN;
+  else if (!f->elsewhere)
+    server->health = LN_SERVER_STOPPED;
+  server->retry_at = now + pause_after(server->failures);
+  server->backoff_until = f->ready ? 0 : now + LN_MAX(now - f->opened_at, BACKOFF_LISTS_MS);
+  if (f->why != server->last_error)
+    snprintf(server->last_error, sizeof server->last_error, "%s", f->why);
+}
+
+bool ln_server_in_backoff(const struct ln_server *server) {
+  return server->health == LN_SERVER_DOWN &&
+         ln_loop_now(server->host->loop) < server->backoff_until;
+}
+
+void ln_server_blame(const struct ln_server *server, const char *why, char *out, size_t size) {
+  int n = snprintf(out, size, "Server \"%s\": ", server->conf->name);
+  size_t lead = n > 0 && (size_t)n < size ? (size_t)n : 0;
+  bool said = lead && strncmp(why, out, lead) == 0;
+  snprintf(out + lead, size - lead, "%s", said ? why + lead : why);
+}
