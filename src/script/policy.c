@@ -49,13 +49,13 @@ static void job_target(lua_State *L, void *arg) {
   const struct load *l = arg;
   const struct ln_target *t = l->target;
   if (t->kind == LN_TARGET_LUA) {
-    ln_require_beside(L, t->text);
+    ln_require_add_dir_of(L, t->text);
     if (!ln_require_file(L, t->text)) lua_error(L);
     lua_call(L, 0, 0);
     return;
   }
   if (t->kind == LN_TARGET_TEXT) {
-    ln_require_beside(L, t->args[1]);
+    ln_require_add_dir_of(L, t->args[1]);
     lua_pushfstring(L, "=%s", t->args[0]);
     if (luaL_loadbufferx(L, t->text, strlen(t->text), lua_tostring(L, -1), "t")) lua_error(L);
     lua_call(L, 0, 0);

@@ -30,7 +30,7 @@ struct ln_target {
   enum ln_target_kind kind;
   const char *text;        /* file, URL, command, or Lua */
   const char *const *args; /* COMMAND: NULL-terminated. TEXT: what it is called in errors, and a
-                              file beside which it may `require` */
+                              file in whose folder `require` looks too */
 };
 
 /* Loads the targets in order into one fresh Lua state. NULL on failure with *why, a message with

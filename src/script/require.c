@@ -1,6 +1,6 @@
-/* Where require looks: modules already given (package.preload), beside the policy's file, in
- * $LUNETTE_LUA (a development tree), compiled in, then where the system keeps Lua modules. Names
- * under "lunette" are never looked for beside a policy: a policy called lunette.lua must still get
+/* Where require looks: modules already given (package.preload), in the folder of the policy's file,
+ * in $LUNETTE_LUA (a development tree), compiled in, then where the system keeps Lua modules. Names
+ * under "lunette" are never looked for in that folder: a policy called lunette.lua must still get
  * the real one. */
 #include "script/require.h"
 
@@ -34,7 +34,7 @@ static void push_dirs(lua_State *L) {
   lua_rawget(L, LUA_REGISTRYINDEX);
 }
 
-LN_THROWS void ln_require_beside(struct lua_State *L, const char *path) {
+LN_THROWS void ln_require_add_dir_of(struct lua_State *L, const char *path) {
   const char *slash = strrchr(path, '/');
   push_dirs(L);
   if (slash)
@@ -111,7 +111,7 @@ static bool is_own(const char *name) {
   return strncmp(name, "lunette", 7) == 0 && (name[7] == '.' || name[7] == '\0');
 }
 
-static int l_require_beside(lua_State *L) {
+static int l_require_from_dirs(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   if (is_own(name)) return 0;
   const char *path = push_as_path(L, name);
@@ -205,7 +205,7 @@ LN_THROWS void ln_require_install(struct ln_require *r, struct lua_State *L) {
   drop_here(L, "path");
   drop_here(L, "cpath");
   lua_getfield(L, -1, "loaders");
-  static const lua_CFunction ours[] = {l_require_beside, l_require_own};
+  static const lua_CFunction ours[] = {l_require_from_dirs, l_require_own};
   int n = (int)lua_objlen(L, -1), more = (int)LN_COUNT(ours);
   for (int i = n; i > 1; i--) {
     lua_rawgeti(L, -1, i);

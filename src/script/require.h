@@ -25,7 +25,7 @@ LN_THROWS void ln_require(struct lua_State *L, const char *name);
 /* Loads a file as a chunk with its whole name; false with a message pushed instead. The file is
  * noted for reload, also when it is missing or broken. */
 LN_THROWS bool ln_require_file(struct lua_State *L, const char *path);
-/* Modules beside this file are found by require from now on. */
-LN_THROWS void ln_require_beside(struct lua_State *L, const char *path);
+/* From now on require looks in the folder of this file too. */
+LN_THROWS void ln_require_add_dir_of(struct lua_State *L, const char *path);
 
 #endif

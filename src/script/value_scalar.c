@@ -1,4 +1,4 @@
-/* Scalars of a source beside those of a table; see value_scalar.h. */
+/* Scalars of a source compared with those of a table; see value_scalar.h. */
 #include "script/value_scalar.h"
 
 #include <lua.h>
