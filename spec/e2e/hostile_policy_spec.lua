@@ -263,7 +263,7 @@ describe("a handler that", function()
   cases[#cases + 1] = { "asks what is no method", CORE .. [[lunette.on('tools/call', 'work', function() core.request('x","y":"') end)]], "no method's name" }
   cases[#cases + 1] = { "asks the client what is no method", CORE .. [[lunette.on('tools/call', 'work', function() core.ask('a\nb') end)]], "no method's name" }
   cases[#cases + 1] = { "tells the client what is no method",
-    CORE .. [[lunette.on('tools/call', 'work', function() core.notify(core.whom(), 'a"', {}) end)]], "no method's name" }
+    CORE .. [[lunette.on('tools/call', 'work', function() core.notify(core.exchange(), 'a"', {}) end)]], "no method's name" }
   cases[#cases + 1] = { "sends a header that is a number", CORE
     .. "lunette.on('tools/call', 'work', function() core.http_start('GET', 'http://127.0.0.1:1/', { 5 }, nil, 1, 0, false, 9) end)", "string expected" }
   cases[#cases + 1] = { "takes a negative number of bytes", CORE
@@ -488,7 +488,7 @@ describe("what nothing can stop", function()
   end)
 
   it("is told of when it held everybody up", function()
-    local host = lunette.http { policy = "lunette.configure { hook_timeout = 5 }" .. GOOD
+    local host = lunette.http { policy = "lunette.configure { hook_timeout = 60 }" .. GOOD
       .. tool("slow", "local to = os.clock() + 0.6 while os.clock() < to do end return 'fine'") }
     local client = host.client()
     client:initialize()
