@@ -58,9 +58,11 @@ struct ln_msg *ln_msg_ref(struct ln_msg *m);
 void ln_msg_unref(struct ln_msg *m); /* NULL is fine */
 size_t ln_msg_live(void);            /* for tests */
 
-/* Messages of our own. All texts given must be valid JSON. NULL when out of memory. */
+/* Messages of our own. All texts given must be valid JSON. The first two are never NULL then:
+ * without memory they are an error that says so. */
 struct ln_msg *ln_msg_result(struct ln_str result);
 struct ln_msg *ln_msg_error(int code, const char *message, struct ln_str data /* raw or absent */);
+/* NULL when out of memory, as all below. */
 struct ln_msg *ln_msg_error_raw(struct ln_str error /* the error object */);
 /* What an error's message says, as text for people and ended by NUL: escapes undone, cut to max
  * bytes but not within a character; "no reason given" where there is none. */

@@ -44,7 +44,7 @@ struct ln_policy_host {
   uint64_t (*session_key)(struct ln_exchange *x);
   /* A request of the policy's own, as the exchange's client would make it (params: JSON, may be
    * absent): goes through the rules and hooks like any other. `tools/list` and the other lists too.
-   * reply is called later, never from inside. */
+   * reply is called later, from inside only when memory is out. */
   void (*request)(struct ln_exchange *x, const char *method, struct ln_str params,
                   ln_reply_fn reply, void *arg);
   /* A request to the exchange's client (sampling/createMessage, elicitation/create, roots/list).

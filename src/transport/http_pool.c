@@ -306,8 +306,9 @@ static void dispatch(struct ln_http_pool *p) {
     p->n_clients++;
     p->n_connecting++;
   }
-  if (p->n_connecting || !wanted || p->n_clients > p->n_closing) return;
-  /* Not one connection could be opened, and none is there that will be free one day. */
+  if (p->n_connecting || !wanted || p->n_clients > p->n_closing + p->active[LN_LANE_STREAM]) return;
+  /* Not one connection could be opened, and none is there that will be free one day: a stream's
+   * need not end. */
   for (int i = 0; i < LN_LANES; i++) {
     while (p->n_waiting[i]) {
       struct ln_http_call *x = LN_CONTAINER(p->waiting[i].next, struct ln_http_call, link);

@@ -82,8 +82,19 @@ void ln_outbox_drained(struct ln_outbox *o) {
     o->on_clogged(o, false);
 }
 
+/* What the message goes out with as its id. */
+static struct ln_str id_of(const struct ln_out *out) {
+  for (size_t i = 0; i < out->n_edits; i++)
+    if (out->edits[i].at.p == out->msg->id.p) return out->edits[i].with;
+  return out->msg->id;
+}
+
 static int send_now(struct ln_outbox *o, struct ln_sink *sink, struct ln_out *out, bool final) {
   int rc = ln_out_finish(out, sink->one_line);
+  if (rc && final) {
+    ln_outbox_fail(o, sink, id_of(out));
+    return rc;
+  }
   if (!rc) rc = sink->ops->send(sink, out, final);
   if (rc == LN_EFULL) {
     if (o->clogged++ == 0 && o->on_clogged) o->on_clogged(o, true);
@@ -153,6 +164,16 @@ void ln_outbox_send(struct ln_outbox *o, struct ln_sink *sink, struct ln_out *ou
   int rc = send_now(o, sink, out, final);
   if (rc)
     LN_LOG(o->host->log, DEBUG, o->name, "a message to the client was lost: %s", ln_err_text(rc));
+}
+
+void ln_outbox_fail(struct ln_outbox *o, struct ln_sink *sink, struct ln_str id) {
+  struct ln_msg *m = ln_msg_error(-32603, "Out of memory", LN_STR_NONE);
+  struct ln_out out;
+  ln_out_init(&out, m);
+  ln_out_replace(&out, m->id, id);
+  ln_outbox_send(o, sink, &out, true);
+  ln_out_deinit(&out);
+  ln_msg_unref(m);
 }
 
 void ln_outbox_flush(struct ln_outbox *o) {

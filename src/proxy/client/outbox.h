@@ -68,6 +68,8 @@ void ln_outbox_set_general(struct ln_outbox *o, struct ln_sink *sink);
 void ln_outbox_drained(struct ln_outbox *o);
 /* A message to the client: on sink, or among the general ones when sink is NULL. */
 void ln_outbox_send(struct ln_outbox *o, struct ln_sink *sink, struct ln_out *out, bool final);
+/* The answer to the client's request of this raw id, in want of memory for a better one. */
+void ln_outbox_fail(struct ln_outbox *o, struct ln_sink *sink, struct ln_str id);
 /* A notification without params, among the general ones. */
 void ln_outbox_notify(struct ln_outbox *o, const char *method);
 

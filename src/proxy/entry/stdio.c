@@ -48,6 +48,14 @@ static void tell_closed(struct ln_stdio_front *f) {
 
 static void poll_idle(struct ln_timer *t);
 
+/* A message of it is lost, or one to it: who waits for that is told by the end. Not from inside:
+ * whoever writes may be walking through the sessions that this would end. */
+static void break_off(struct ln_stdio_front *f, const char *what, int rc) {
+  LN_LOG(f->host->log, WARN, "stdio", "the client can't be %s: %s", what, ln_err_text(rc));
+  f->give_up_at = 0;
+  if (f->session) ln_timer_start(f->host->loop, &f->poll, 1, poll_idle);
+}
+
 /* --- to the client --- */
 
 static int write_line(struct ln_stdio_front *f, const struct ln_iov *parts, size_t n) {
@@ -61,11 +69,8 @@ static int write_line(struct ln_stdio_front *f, const struct ln_iov *parts, size
     if (f->full) return LN_OK;
     f->full = true; /* who doesn't read is not read from either */
     if (f->in) ln_stream_read_stop(f->in);
-  } else if (rc == LN_ECLOSED || rc == LN_ELIMIT) {
-    LN_LOG(f->host->log, WARN, "stdio", "the client doesn't read: %s", ln_err_text(rc));
-    /* Not from inside: whoever writes may be walking through the sessions that this would end. */
-    f->give_up_at = 0;
-    if (f->session) ln_timer_start(f->host->loop, &f->poll, 1, poll_idle);
+  } else if (rc) {
+    break_off(f, "written to", rc);
   }
   return rc;
 }
@@ -115,8 +120,10 @@ static void message_in(struct ln_stdio_front *f, struct ln_bytes *bytes) {
   }
   struct ln_msg_limits limits = ln_parse_limits(f->host);
   struct ln_msg *m;
-  if (ln_msg_parse(bytes, text, &limits, &m, &fault)) {
+  int rc = ln_msg_parse(bytes, text, &limits, &m, &fault);
+  if (rc) {
     answer_fault(f, &fault);
+    if (rc == LN_ENOMEM) break_off(f, "understood", rc);
     return;
   }
   ln_from_client(s, m, &f->sink, NULL);
@@ -133,10 +140,11 @@ static void on_read(void *arg, const char *p, size_t n) {
     if (rc == LN_OK) {
       message_in(f, frame);
       ln_bytes_unref(frame);
-    } else {
+    } else if (rc == LN_ELIMIT) {
       struct ln_msg_fault fault = {.code = -32600, .text = "The message is too long"};
       answer_fault(f, &fault);
-      if (rc != LN_ELIMIT) return;
+    } else {
+      break_off(f, "read", rc);
     }
   }
 }

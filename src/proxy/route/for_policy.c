@@ -87,7 +87,7 @@ static void later_reply(void *arg, struct ln_msg *msg) {
 
 static struct later *later_new(struct ln_exchange *x, ln_reply_fn reply, void *arg) {
   struct later *l = calloc(1, sizeof *l);
-  LN_ASSERT(l != NULL); /* a few bytes: nothing sensible is left to do without them */
+  if (!l) return NULL;
   l->reply = reply;
   l->arg = arg;
   l->loop = x->session->host->loop;
@@ -98,6 +98,10 @@ static struct later *later_new(struct ln_exchange *x, ln_reply_fn reply, void *a
 static void own_request(struct ln_exchange *x, const char *method, struct ln_str params,
                         ln_reply_fn reply, void *arg) {
   struct later *l = later_new(x, reply, arg);
+  if (!l) {
+    reply(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+    return;
+  }
   struct ln_msg *m = ln_msg_request(method, params);
   if (m)
     ln_from_client_request(x->session, m, x, later_reply, l);
@@ -115,6 +119,10 @@ static struct ln_sink *client_sink(struct ln_exchange *x) {
 static int64_t ask_client(struct ln_exchange *x, const char *method, struct ln_str params,
                           ln_reply_fn reply, void *arg) {
   struct later *l = later_new(x, reply, arg);
+  if (!l) {
+    reply(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+    return 0;
+  }
   const char *lacking = ln_peer_lacks(x->peer, ln_str_c(method));
   if (lacking) {
     char text[80];

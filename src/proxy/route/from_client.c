@@ -95,7 +95,10 @@ static void request_in(struct ln_session *s, struct ln_msg *msg, struct ln_sink 
     return;
   }
   struct ln_exchange *x = ln_exchange_new(s, msg, method, sink);
-  if (!x) return;
+  if (!x) {
+    ln_outbox_fail(&s->outbox, sink, msg->id);
+    return;
+  }
   s->host->count.requests++;
   ln_exchange_set_headers(x, headers);
   if (headers) ln_session_set_headers(s, headers);

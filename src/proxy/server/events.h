@@ -31,8 +31,8 @@ struct ln_link_events {
    * ln_receive.
    */
   void (*received)(struct ln_link *link, struct ln_bytes *bytes, uint64_t related);
-  /* A message too long to be taken was dropped: ln_receive_too_long. */
-  void (*too_long)(struct ln_link *link, const char *why);
+  /* A message was dropped: too long to be taken, or no memory for it: ln_receive_dropped. */
+  void (*dropped)(struct ln_link *link, const char *why);
   /* A request or notification (borrowed); call: the one on whose stream it came, or NULL. */
   void (*message)(struct ln_link *link, struct ln_msg *msg, struct ln_call *call);
   /* The reply to a call made for an exchange (takes the reference): the call is out of all tables,

@@ -464,7 +464,7 @@ static void channel_failed(void *arg, uint64_t tag, int err, int status, const c
   struct ln_call *call = tag ? ln_calls_find(&link->calls, (int64_t)tag) : NULL;
   if (!call) {
     LN_LOG(link->server->host->log, WARN, link->server->topic, "%s", why);
-    if (err == LN_ELIMIT) above(link)->too_long(link, why);
+    if (err == LN_ELIMIT || err == LN_ENOMEM) above(link)->dropped(link, why);
     return;
   }
   bool forgotten = err == LN_ENOTFOUND && status == 404 && !call->retried && ln_link_ready(link);

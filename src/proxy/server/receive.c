@@ -108,7 +108,7 @@ void ln_receive(struct ln_link *link, struct ln_bytes *bytes, uint64_t related) 
   ln_bytes_unref(bytes);
 }
 
-void ln_receive_too_long(struct ln_link *link, const char *why) {
+void ln_receive_dropped(struct ln_link *link, const char *why) {
   struct ln_call *call = answered_badly(link, LN_STR_NONE, 0);
   if (call) ln_call_fail(call, "%s", why);
 }
