@@ -3,8 +3,8 @@
 -- A room is a folder of src/ or lua/; a folder in it is a room of its own, and so is a file that is in none. A file
 -- uses another in C by `#include "…"` and by naming what the other defines (arrows/c.lua says what that is), in Lua by
 -- `require`. The table has a row for each room, ground first: a room may use what has its row above, and of that only
--- what its own row names. Within a room, where x.c, x.h and x_impl.h are one, no way leads from a file back to it. What is not
--- allowed fails, and so does what is allowed and not done: the table says what is so.
+-- what its own row names. Within a room, where x.c, x.h and x_impl.h are one, no way leads from a file back to
+-- it. What is not allowed fails, and so does what is allowed and not done: the table says what is so.
 --
 -- --show prints what each room uses. ROOT is another tree, TABLE a file that returns another table.
 local here = arg[0]:match "^(.*/)" or ""

@@ -122,6 +122,7 @@ static size_t read_pieces(struct ln_str t, struct piece *pieces) {
   for (size_t i = 0, end; i < t.n; i = end) {
     if (n == MAX_PIECES) return 0;
     struct piece *p = &pieces[n++];
+    *p = (struct piece){0};
     end = i + ln_template_literal((struct ln_str){t.p + i, t.n - i}).n;
     p->text = end > i;
     if (!p->text) {

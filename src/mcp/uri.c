@@ -268,10 +268,14 @@ static void append_path(const struct parts *p, enum dots dots, bool *climbs, str
 }
 
 static void append_tail(const struct parts *p, struct ln_buf *out) {
-  if (p->query.p) ln_buf_append_c(out, "?");
-  append_part(p->query, SUB_DELIMS "/?", false, out);
-  if (p->fragment.p) ln_buf_append_c(out, "#");
-  append_part(p->fragment, SUB_DELIMS "/?", false, out);
+  if (p->query.p) {
+    ln_buf_append_c(out, "?");
+    append_part(p->query, SUB_DELIMS "/?", false, out);
+  }
+  if (p->fragment.p) {
+    ln_buf_append_c(out, "#");
+    append_part(p->fragment, SUB_DELIMS "/?", false, out);
+  }
 }
 
 static void append_scheme(const struct parts *p, struct ln_buf *out) {

@@ -112,12 +112,13 @@ bool ln_pool_link_forgotten(struct ln_link *link, struct ln_call *call) {
   struct ln_session *s =
       link->owner ? link->owner : ln_session_by_key(link->server->host, call->client);
   const char *why;
-  if (!s && !shared(link->server)) return false;
+  bool by_all = shared(link->server);
+  if (!s && !by_all) return false;
   call->retried = true;
   ln_call_move(call, call->calls); /* out of the old link's table before that is left */
   ln_link_leave(link);
-  struct ln_link *fresh = shared(link->server) ? ln_link_shared(link->server, &why)
-                                               : ln_pool_link(s, link->server, &why);
+  struct ln_link *fresh =
+      by_all ? ln_link_shared(link->server, &why) : ln_pool_link(s, link->server, &why);
   if (fresh)
     ln_link_adopt(fresh, call);
   else

@@ -14,7 +14,7 @@ struct ln_generation *ln_generation_ref(struct ln_generation *g) {
 
 void ln_generation_unref(struct ln_generation *g) {
   if (!g || --g->refs) return;
-  for (size_t i = 0; i < g->n_servers; i++) {
+  for (size_t i = 0; g->servers && g->prefixes && i < g->n_servers; i++) {
     ln_server_unref(g->servers[i]);
     free(g->prefixes[i]);
   }
@@ -97,7 +97,7 @@ struct ln_generation *ln_generation_new(struct ln_host *h, struct ln_policy *pol
   g->servers = calloc(n + 1, sizeof(struct ln_server *));
   g->prefixes = calloc(n + 1, sizeof(char *));
   bool ok = g->servers && g->prefixes;
-  for (size_t i = 0; i < n && ok; i++) {
+  for (size_t i = 0; ok && i < n; i++) {
     const struct ln_server_conf *conf = &g->decls->servers[i];
     g->servers[i] = server_for(h, conf, g->decls->settings.max_message_bytes, why);
     if (!g->servers[i]) {
