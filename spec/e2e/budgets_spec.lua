@@ -121,6 +121,24 @@ describe("a budget", function()
     assert.same({ "good://{+a}", "b+x1://{a}", "b+x2://{a}" }, json.names(list, "uriTemplate"))
     assert.truthy(host.process.err:all():find("3 of its 5 resource templates are left out", 1, true))
   end)
+
+  it("lets no template past the rules that it leaves out", function()
+    local list = templates(3, function(i) return i == 3 and "secret://{a}" or i == 2 and "long://" .. ("{a}"):rep(33) or "x://{a}" end)
+    local up = upstream.new { name = "up", resources = "[]", templates = list }
+    up:on("resources/read", function() return '{"contents":[]}' end)
+    for rule, unlisted in pairs { ['lunette.resource_templates.hide("secret://*", "long://*")'] = "hidden",
+      ["lunette.resource_templates.filter(function(item) return item.name == 't1' end)"] = "hidden",
+      ['lunette.on("resources/read", { where = function(item) return item.name ~= "t1" end }, function() lunette.deny "no" end)'] = "hidden",
+      ["lunette.resources.add { uri = 'own://', name = 'own', read = function() return '' end }"] = "passed" } do
+      local client = lunette.stdio { policy = lunette.bare(up) .. "\nlunette.configure { max_templates = 1 }\n" .. rule }
+      client:initialize()
+      assert.truthy(client:result("resources/read", '{"uri":"x://1"}'))
+      for _, uri in ipairs { "secret://1", "long://" .. ("a"):rep(33), "other://1" } do
+        local reply = client:request("resources/read", ('{"uri":"%s"}'):format(uri))
+        assert.equal(unlisted == "hidden" and -32602 or nil, json.value(reply, "error", "code"), rule .. " " .. reply)
+      end
+    end
+  end)
 end)
 
 describe("a URI that is too long", function()

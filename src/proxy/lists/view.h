@@ -44,6 +44,7 @@ struct ln_view {
   enum ln_kind kind;
   bool shows;                   /* some tool names the resource that shows it (_meta.ui) */
   bool renames;                 /* some entry of a server is presented by another key */
+  bool left_out;                /* some templates of a server are no entries: there are too many */
   struct ln_generation *gen;    /* counted: whose rules */
   struct ln_listing **listings; /* one per server, counted; NULL where the server has none */
   size_t n_listings;

@@ -46,6 +46,7 @@ static int collect_listing(struct ln_view *v, const char *prefix, const struct l
     if (!e->before_rules) return LN_ENOMEM;
     kept++;
   }
+  v->left_out |= kept < sh->n_items;
   if (kept < sh->n_items)
     ln_generation_tell(v->gen, sh->server->conf->name,
                        "%zu of its %zu resource templates are left out: of one server no more than "

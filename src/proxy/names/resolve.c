@@ -201,13 +201,15 @@ static void resolve_template(void *arg, struct ln_view *v, const char *why) {
   if (!rc) rc = find_visible(v, &f, &visible);
   if (!rc && !visible) rc = find_gone(v, &f, &gone);
   bool native = !rc && visible && native_hidden(r, visible, &f);
+  /* No rule has seen the templates that were left out: one might have hidden them. */
+  bool unseen = v->left_out && ln_policy_has_rules(r->x->gen->policy, LN_KIND_TEMPLATE);
   forms_free(&f);
   if (rc) {
     refuse_costly(r, rc);
     return;
   }
   /* The rules on resources hold for what a template reaches. */
-  if (visible ? native || may_hide(r, LN_KIND_RESOURCE) : gone != NULL) {
+  if (visible ? native || may_hide(r, LN_KIND_RESOURCE) : gone || unseen) {
     resolve_end(r, unknown(r, LN_KIND_RESOURCE));
   } else if (visible) {
     ln_exchange_set_entry(r->x, v, visible);
