@@ -95,6 +95,15 @@ describe("a session", function()
     end)
   end
 
+  it("that goes on leaves the count of requests under way at what it is", function()
+    local host = start(who)
+    local client = open(host)
+    host = restart(host, who)
+    call(client, "who")
+    local metrics = http.request({ port = host.port, path = "/metrics" }).body
+    assert.equal("0", metrics:match "\nlunette_requests_in_flight (%d+)")
+  end)
+
   it("goes on whatever the client sends first, in the order it came", function()
     local up = upstream.new { tools = tools }
     up:on("tools/call", function() return '{"content":[{"type":"text","text":"done"}]}' end)

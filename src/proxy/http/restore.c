@@ -165,7 +165,8 @@ static void succeed(struct ln_restore *re) {
   if (m) ln_from_client(s, m, NULL, re->headers);
   ln_msg_unref(m);
   tell_lists_changed(s, re->reply);
-  ln_session_end_request(s); /* those that waited count for themselves from here */
+  /* Those that waited count for themselves from here. */
+  if (s->state != LN_SESSION_GONE) ln_session_end_request(s);
   end_waiting(re, NULL);
   ln_session_unref(s);
   ln_sink_unref(&re->sink);
@@ -261,7 +262,7 @@ static struct ln_http_session *begin(struct ln_restorer *rs, struct ln_http_requ
   ln_timer_init(&re->patience);
   hs->restore = re;
   hs->restored = hs->session->restored = true;
-  hs->session->in_flight++; /* a drain waits for those that wait for it */
+  ln_session_begin_request(hs->session); /* a drain waits for those that wait for it */
   ln_timer_start(h->loop, &re->patience, h->settings.request_timeout_ms, on_late);
   ln_from_client(hs->session, init_request, &re->sink, re->headers);
   return hs;
