@@ -2,7 +2,8 @@
 -- those that our files define. A name is an arrow to the file that defines it:
 --
 --   a function or a variable   wherever it is named, be it called or put into a table: the header that declares it says
---                              nothing of where it belongs
+--                              nothing of where it belongs. A function is declared in its own room only: who declares
+--                              it for himself gets past a row that allows one header
 --   a macro, constant or type  where the definition can be seen through the includes: who only hands on pointers to a
 --                              struct needs its name and nothing of it
 --
@@ -232,8 +233,14 @@ local function names(file, tokens, globals, tell)
     if token.kind == "name" and not token.declares and not is_sign(before, ".") and not is_sign(before, "->") then
       local name = before and tag_words[before.text] and "struct " .. token.text or token.text
       local there = not file.own[name] and globals[name]
-      local to = there and not (token.at_top and there.kind == "function") and meant(file, there)
-      if to then tell.uses(file, to, token.line, there.kind, name) end
+      local to = there and meant(file, there)
+      if to and token.at_top and there.kind == "function" then
+        if to.room ~= file.room then
+          tell.complain("%s:%d: declares %s, which %s defines", file.path, token.line, name, to.path)
+        end
+      elseif to then
+        tell.uses(file, to, token.line, there.kind, name)
+      end
     elseif token.kind == "string" and i > 4 and tokens[i - 4].text == "ln_require" then
       tell.enters(file, token.line, token.text)
     end
@@ -256,9 +263,10 @@ function M.read(files, tell)
   end
   for _, file in ipairs(files) do
     for _, include in ipairs(file.includes) do
-      include.file = by_name[include.ours] or include.ours and by_name[file.room .. "/" .. include.ours]
+      local name = include.ours or include.theirs
+      include.file = by_name[name] or include.ours and by_name[file.room .. "/" .. name]
       if include.file then
-        tell.uses(file, include.file, include.line, "include", include.ours)
+        tell.uses(file, include.file, include.line, "include", name)
       elseif include.ours then
         tell.complain("%s:%d: includes %s, which is not there", file.path, include.line, include.ours)
       else

@@ -68,8 +68,16 @@ describe("arrows in C", function()
     }, apart))
   end)
 
+  it("may not point up by an include in angle brackets", function()
+    assert.equal("src/low/a.c:1 → src/high/b.h: includes high/b.h; low may not use high\n", src({
+      ["low/a.c"] = "#include <high/b.h>\n",
+      ["high/b.h"] = "#define B 1\n",
+    }, apart))
+  end)
+
   it("may not point up by a call, though a header of one's own declares what is called", function()
-    assert.equal("src/low/a.c:4 → src/high/b.c: uses ln_b; low may not use high\n", src({
+    assert.equal("src/low/a.h:1: declares ln_b, which src/high/b.c defines\n" ..
+      "src/low/a.c:4 → src/high/b.c: uses ln_b; low may not use high\n", src({
       ["low/a.h"] = "int ln_b(int n);\n",
       ["low/a.c"] = '#include "low/a.h"\n/* ln_b(0); */\nint ln_a(void) {\n  return ln_b(1);\n}\n',
       ["high/b.c"] = "LN_MUST int ln_b(int n)\n{ return n; }\n",
@@ -126,6 +134,15 @@ describe("arrows in C", function()
     assert.equal("", src(files, rows))
     files["high/c.c"] = '#include "low/impl.h"\n'
     assert.equal("src/high/c.c:1 → src/low/impl.h: includes low/impl.h; high may not use low\n", src(files, rows))
+  end)
+
+  it("may not go round that header by a declaration of one's own", function()
+    assert.equal("src/high/b.c:2: declares ln_inner, which src/low/inner.c defines\n", src({
+      ["low/a.h"] = "int ln_a(void);\n",
+      ["low/a.c"] = '#include "low/a.h"\nint ln_a(void) { return 1; }\n',
+      ["low/inner.c"] = "int ln_inner(void) { return 1; }\n",
+      ["high/b.c"] = '#include "low/a.h"\nint ln_inner(void);\nint ln_b(void) { return ln_a() + ln_inner(); }\n',
+    }, { rooms = { { "low", "" }, { "high", "low/a.h" } } }))
   end)
 
   it("may lead to all rooms in one, when the row says that", function()
