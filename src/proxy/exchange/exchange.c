@@ -32,7 +32,7 @@ struct ln_exchange *ln_exchange_stand_in(struct ln_session *s, struct ln_generat
       m ? ln_exchange_new(s, m, ln_method_find(ln_str_c(method), LN_FROM_CLIENT), NULL) : NULL;
   ln_msg_unref(m);
   if (!x) return NULL;
-  x->reply = ln_reply_ignore;
+  ln_exchange_set_reply(x, ln_reply_ignore, NULL);
   ln_exchange_set_headers(x, s->headers);
   ln_generation_unref(x->gen);
   x->gen = ln_generation_ref(g);
@@ -72,6 +72,25 @@ struct ln_exchange *ln_exchange_find(struct ln_session *s, struct ln_str id) {
       return x;
   }
   return NULL;
+}
+
+void ln_exchange_set_reply(struct ln_exchange *x, ln_reply_fn reply, void *arg) {
+  x->reply = reply;
+  x->reply_arg = arg;
+}
+
+void ln_exchange_set_from_server(struct ln_exchange *x, struct ln_server *server) {
+  x->from_server = true;
+  x->server = server;
+}
+
+void ln_exchange_set_msg(struct ln_exchange *x, struct ln_msg *msg) {
+  ln_msg_unref(x->msg);
+  x->msg = msg;
+}
+
+void ln_exchange_set_ask(struct ln_exchange *x, int64_t id) {
+  x->ask_id = id;
 }
 
 /* --- what it is about --- */

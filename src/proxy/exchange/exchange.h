@@ -36,16 +36,17 @@ struct ln_exchange {
   struct ln_view *view; /* counted; keeps entry alive */
   const struct ln_entry *entry;
   struct ln_server *server; /* where it goes or comes from; not counted: gen has it */
-  bool moved;               /* a handler forwarded it under another name: entry may be that one's */
+  bool moved;               /* route/use.c: a handler forwarded it under another name, which entry
+                               may be of */
 
   struct ln_list calls;      /* struct ln_call under way for it */
   struct ln_list chain;      /* struct ln_chain */
   struct ln_exchange *cause; /* counted: what a server's message is related to, or what a policy's
                                 own request was made for */
   bool counted;              /* it is a request of the client: in session->in_flight */
-  bool initializes;          /* the initialize that the session took */
-  double progress;           /* the last one told of it */
-  unsigned handlers;         /* of the policy's, that run for it */
+  bool initializes;          /* route/initialize.c: the initialize that the session took */
+  double progress;           /* mcp/progress.c: the last one told of it */
+  unsigned handlers;         /* hooks.c: of the policy's, that run for it */
   unsigned called_off;       /* forwards of its handlers that were over before their answer */
 
   /* Notifications go before the reply of what they are about. */
@@ -90,6 +91,15 @@ static inline bool ln_exchange_ended(const struct ln_exchange *x) {
 }
 /* The session's request of the client under this raw id, or NULL. */
 struct ln_exchange *ln_exchange_find(struct ln_session *s, struct ln_str id);
+
+/* Gets the reply instead of the sink, once. */
+void ln_exchange_set_reply(struct ln_exchange *x, ln_reply_fn reply, void *arg);
+/* It is a message of this server's, for the session's client. */
+void ln_exchange_set_from_server(struct ln_exchange *x, struct ln_server *server);
+/* The message in another form, with the same id and token (takes the reference). */
+void ln_exchange_set_msg(struct ln_exchange *x, struct ln_msg *msg);
+/* The client is asked for its answer under this id of the outbox's; 0: no longer. */
+void ln_exchange_set_ask(struct ln_exchange *x, int64_t id);
 
 /* What it is about, and whose that is (v counted by the call; both NULL: nothing known). */
 void ln_exchange_set_entry(struct ln_exchange *x, struct ln_view *v, const struct ln_entry *e);

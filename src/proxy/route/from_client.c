@@ -269,8 +269,7 @@ void ln_from_client_request(struct ln_session *s, struct ln_msg *msg, struct ln_
     reply(arg, ln_msg_error(-32603, "The session has ended", LN_STR_NONE));
     return;
   }
-  x->reply = reply;
-  x->reply_arg = arg;
+  ln_exchange_set_reply(x, reply, arg);
   ln_exchange_set_cause(x, cause);
   if (cause) ln_exchange_set_headers(x, cause->headers);
   start(x);

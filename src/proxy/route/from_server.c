@@ -78,14 +78,15 @@ static void ask_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn do
     done(arg, ln_msg_error(-32601, text, LN_STR_NONE));
     return;
   }
-  x->ask_id = ln_outbox_ask(&x->session->outbox, ln_relay_sink(x->cause), msg, done, arg);
-  if (!x->ask_id) done(arg, ln_msg_error(-32603, "The client can't be asked", LN_STR_NONE));
+  int64_t id = ln_outbox_ask(&x->session->outbox, ln_relay_sink(x->cause), msg, done, arg);
+  ln_exchange_set_ask(x, id);
+  if (!id) done(arg, ln_msg_error(-32603, "The client can't be asked", LN_STR_NONE));
 }
 
 static void ask_done(void *arg, struct ln_msg *reply) {
   struct ln_exchange *x = arg;
   ln_task_answered(x, x->ask_id, reply);
-  x->ask_id = 0;
+  ln_exchange_set_ask(x, 0);
   if (x->method->route == LN_ROUTE_TASK_LIST)
     reply = ln_tasks_own_only(x->session, x->server, reply);
   else
@@ -105,8 +106,7 @@ static void ask_shown(void *arg, struct ln_msg *shown) { /* id and token stay */
     ln_exchange_finish(x, shown);
     return;
   }
-  ln_msg_unref(x->msg);
-  x->msg = shown;
+  ln_exchange_set_msg(x, shown);
   ln_hooks_run(x, 0, x->msg, ask_native, ask_done, x);
 }
 
@@ -138,9 +138,8 @@ static void request_in(struct ln_link *link, struct ln_msg *msg, struct ln_excha
     respond_error(link, msg->id, -32603, "Out of memory");
     return;
   }
-  x->from_server = true;
+  ln_exchange_set_from_server(x, link->server);
   ln_exchange_set_asker(x, link);
-  ln_exchange_set_server(x, link->server);
   ln_exchange_set_cause(x, cause);
   ln_rewrite(x, link->server, msg, ask_shown, x);
 }
@@ -152,7 +151,7 @@ static void cancelled_in(struct ln_link *link, struct ln_msg *msg) {
     struct ln_exchange *x = LN_CONTAINER(l, struct ln_exchange, asker_link);
     if (ln_exchange_ended(x) || !ln_str_eq(x->msg->id, id.value)) continue;
     if (x->ask_id) ln_outbox_ask_cancel(&x->session->outbox, x->ask_id, msg);
-    x->ask_id = 0;
+    ln_exchange_set_ask(x, 0);
     ln_exchange_forget_asker(x); /* wants no answer */
     ln_exchange_abort(x);
     return;

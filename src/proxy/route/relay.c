@@ -55,8 +55,7 @@ static void relay_shown(struct ln_server *server, struct ln_session *s, struct l
                     LN_STR_ARG(msg->method));
     return;
   }
-  x->from_server = true;
-  ln_exchange_set_server(x, server);
+  ln_exchange_set_from_server(x, server);
   ln_exchange_set_cause(x, cause);
   if (cause) ln_exchange_hold_cause(x);
   ln_hooks_run(x, 0, msg, notify_native, notify_done, x);
