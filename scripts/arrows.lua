@@ -20,31 +20,31 @@ tables.src = {
     { "base", "" },
     { "json", "base" },
     { "wire", "base" },
-    { "rpc", "base json" },
-    { "mcp", "base json rpc" },
+    { "rpc", "base json/json.h" },
+    { "mcp", "base json/json.h rpc" },
     { "net", "base" },
     { "transport", "base wire net" },
-    { "script", "base json wire rpc mcp/kind.h net/loop.h net/orphans.h transport/fetch.h" },
+    { "script", "base json/json.h wire rpc mcp/kind.h net/loop.h net/orphans.h transport/fetch.h" },
     { "proxy/core", "base mcp net transport script/policy.h script/shared.h script/watchdog.h" },
-    { "proxy/server", "base json rpc mcp net transport script/policy.h proxy/core" },
-    { "proxy/client", "base json rpc mcp net script/policy.h proxy/core proxy/server" },
-    { "proxy/lists", [[base json rpc mcp net transport script/policy.h proxy/core
+    { "proxy/server", "base json/json.h rpc mcp net transport script/policy.h proxy/core" },
+    { "proxy/client", "base json/json.h rpc mcp net script/policy.h proxy/core proxy/server" },
+    { "proxy/lists", [[base json/json.h rpc mcp net transport script/policy.h proxy/core
       proxy/server proxy/client]] },
-    { "proxy/exchange", [[base json wire rpc mcp net script/policy.h
+    { "proxy/exchange", [[base json/json.h wire rpc mcp net script/policy.h
       proxy/server proxy/client proxy/lists]] },
-    { "proxy/names", [[base json rpc mcp net transport script/policy.h proxy/server proxy/client
+    { "proxy/names", [[base json/json.h rpc mcp net transport script/policy.h proxy/server proxy/client
       proxy/lists proxy/exchange]] },
-    { "proxy/route", [[base json rpc mcp net transport script/policy.h proxy/core
+    { "proxy/route", [[base json/json.h rpc mcp net transport script/policy.h proxy/core
       proxy/server proxy/client proxy/lists proxy/exchange proxy/names]] },
-    { "proxy/entry", [[base json wire rpc mcp net script/policy.h proxy/core proxy/client proxy/lists proxy/exchange
-      proxy/route]] },
-    { "proxy/http", [[base json wire rpc mcp net transport script/policy.h proxy/core proxy/server
+    { "proxy/entry", [[base json/json.h wire rpc mcp net script/policy.h proxy/core
+      proxy/client proxy/lists proxy/exchange proxy/route]] },
+    { "proxy/http", [[base json/json.h wire rpc mcp net transport script/policy.h proxy/core proxy/server
       proxy/client proxy/exchange proxy/route proxy/entry]] },
     { "proxy/serve", [[base mcp net transport script/policy.h
       script/watchdog.h proxy/core proxy/server proxy/client proxy/lists proxy/exchange proxy/route proxy/entry
       proxy/http]] },
-    { "bind", [[base json wire/http_host.h rpc mcp net script transport proxy/core proxy/server proxy/client proxy/lists
-      proxy/route proxy/entry proxy/serve]] },
+    { "bind", [[base json/json.h wire/http_host.h rpc mcp net script transport proxy/core
+      proxy/server proxy/client proxy/lists proxy/route proxy/entry proxy/serve]] },
     { "main.c", "bind" },
   },
   -- What is not ours, and who may use it: headers (those that are not named are for everybody), and the files of lua/

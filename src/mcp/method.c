@@ -2,7 +2,6 @@
 #include "mcp/method.h"
 
 #include "json/json.h"
-#include "json/string.h"
 
 static const struct ln_method rows[] = {
 #define LN_METHOD_ROW(name, from, route, kind) {name, sizeof(name) - 1, from, route, kind},
