@@ -7,7 +7,7 @@
 
 struct ln_source {
   char *path;
-  uint64_t content; /* of what was read, see ln_source_of; 0: nothing was there */
+  uint64_t content; /* of what was read, see ln_source_content; 0: nothing was there */
 };
 
 /* Zeroed: empty. Each path once. */

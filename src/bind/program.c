@@ -1,4 +1,4 @@
-/* The program: a Lua state for the command line (lunette/cli.lua), and its exit code. */
+/* The program: a Lua state for the command line (lunette/cli/init.lua), and its exit code. */
 #include "bind/program.h"
 
 #include <lauxlib.h>

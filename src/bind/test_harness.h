@@ -1,6 +1,6 @@
-/* What `lunette test` runs policies with (lunette/test.lua): a real host whose clients and servers
- * are played by Lua. Messages are texts, as they would be on a pipe; what the host says to either
- * side waits here as events until Lua asks for them, so that no Lua runs inside the loop. */
+/* What `lunette test` runs policies with (lunette/test/init.lua): a real host whose clients and
+ * servers are played by Lua. Messages are texts, as they would be on a pipe; what the host says to
+ * either side waits here as events until Lua asks for them, so that no Lua runs inside the loop. */
 #ifndef LN_BIND_TEST_HARNESS_H
 #define LN_BIND_TEST_HARNESS_H
 

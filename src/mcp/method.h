@@ -1,5 +1,6 @@
-/* Every method of MCP's session era (2024-11-05 to 2025-11-25), a row each: which way it goes,
- * how it is routed and where the name it routes by sits. A new method is a row here. */
+/* Every method of MCP's session era (2024-11-05 to 2025-11-25), a row each: who may send it, how
+ * it is routed and which kind of component it is about. A new method is a row here; where in its
+ * params the component is named, subject.c says. */
 #ifndef LN_MCP_METHOD_H
 #define LN_MCP_METHOD_H
 
@@ -7,7 +8,7 @@
 #include "json/json.h"
 #include "mcp/kind.h"
 
-/* How the router treats a message. */
+/* What becomes of a message (proxy/route/). */
 enum ln_route {
   LN_ROUTE_OTHER, /* not in the table */
   LN_ROUTE_INITIALIZE,

@@ -65,7 +65,7 @@ struct ln_loop {
   size_t pending;             /* requests under way that have no handle */
   struct ln_guard *guard;     /* NULL until the first child */
   struct ln_tls_ctx *tls_ctx; /* contexts by configuration, latest first */
-  char *tls_scratch;          /* LN_TLS_SCRATCH bytes, from the first encrypted write on */
+  char *tls_scratch;          /* tls.c: a record, from the first encrypted write on */
   char why[512];              /* the last *why handed out */
   char buf[65536];            /* what every stream reads into */
 };

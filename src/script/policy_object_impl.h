@@ -1,8 +1,8 @@
 /* The inside of a policy, for the files of script/ and bind/: data only. The Lua side keeps what
  * the policy file declared in the table of "lunette.base.state"; what the proxy needs of it is
  * copied out as plain data when loading is done, and never changes after. */
-#ifndef LN_SCRIPT_POLICY_IMPL_H
-#define LN_SCRIPT_POLICY_IMPL_H
+#ifndef LN_SCRIPT_POLICY_OBJECT_IMPL_H
+#define LN_SCRIPT_POLICY_OBJECT_IMPL_H
 
 #include "base/list.h"
 #include "script/policy_host.h"

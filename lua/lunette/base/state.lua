@@ -1,5 +1,5 @@
 -- What a policy has declared so far. The C side copies it out when loading is done (see
--- src/script/decls.c); functions stay here and are found by their index.
+-- src/script/decls_read.c); functions stay here and are found by their index.
 local M = {
   closed = false,
   position = 0, -- of the last rule or handler written

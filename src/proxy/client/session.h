@@ -50,7 +50,7 @@ struct ln_session {
   struct ln_msg *server_init_request; /* … and the initialize request that they get */
   struct ln_msg *set_level;           /* route/level.c: the last logging/setLevel, for servers that
                                          start later */
-  struct ln_list subscriptions;       /* route/level.c: struct ln_subscription */
+  struct ln_list subscriptions;       /* route/subscription.c: struct ln_subscription */
   struct ln_list links;               /* client/pool.c: its own, by owner_link … */
   struct ln_pool_slot *slots;         /* … and one slot a server that it has to do with */
   size_t n_slots;

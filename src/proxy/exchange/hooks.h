@@ -1,5 +1,5 @@
 /* The policy's `on` handlers around a message: each that matches runs in the order written, the
- * first outermost; what it forwards goes to the next, and in the end to the router. */
+ * first outermost; what it forwards goes to the next, and in the end to `native`. */
 #ifndef LN_PROXY_EXCHANGE_HOOKS_H
 #define LN_PROXY_EXCHANGE_HOOKS_H
 

@@ -1,6 +1,6 @@
 /* Serving: fronts on a host, signals, and an orderly end. */
-#ifndef LN_PROXY_SERVE_H
-#define LN_PROXY_SERVE_H
+#ifndef LN_PROXY_SERVE_SERVE_H
+#define LN_PROXY_SERVE_SERVE_H
 
 #include "proxy/core/host.h"
 
