@@ -10,7 +10,8 @@
 
 static const char default_path[] = "/usr/local/bin:/usr/bin:/bin";
 
-const char *ln_command_env(const char *const *env, const char *name) {
+/* The value of name in a NULL-terminated "K=V" list, or NULL. The last one counts. */
+static const char *env_value(const char *const *env, const char *name) {
   const char *found = NULL;
   size_t n = strlen(name);
   for (; env && *env; env++)
@@ -68,7 +69,7 @@ int ln_command_find(const char *command, const char *const *env, const char *cwd
     rc = put_path(path, "", 0, command);
     err = rc ? 0 : executable(dir, path->data);
   } else {
-    const char *dirs = ln_command_env(env, "PATH");
+    const char *dirs = env_value(env, "PATH");
     if (!dirs) dirs = getenv("PATH");
     rc = search(dir, dirs ? dirs : default_path, command, path, &err);
   }

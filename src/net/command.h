@@ -5,9 +5,6 @@
 
 #include "base/buf.h"
 
-/* The value of name in a NULL-terminated "K=V" list, or NULL. The last one counts. */
-const char *ln_command_env(const char *const *env, const char *name);
-
 /* Appends the path to execute, with its NUL, to *path. A command with a slash is taken as it is;
  * others are looked for in PATH of env (NULL or without PATH: Lunette's). Relative paths are
  * relative to cwd, which the child enters first. LN_OK; LN_ENOTFOUND, LN_ENOMEM or LN_ELIMIT with

@@ -16,7 +16,8 @@ bool ln_run_is_request(const struct ln_run *run) {
   return run->msg && run->msg->kind == LN_MSG_REQUEST;
 }
 
-const char *ln_run_place(const struct ln_run *run) {
+/* Where its handler, component or transform was declared, "FILE:LINE"; NULL for others. */
+static const char *place_of(const struct ln_run *run) {
   const struct ln_policy_decls *d = &run->policy->decls;
   if (run->kind == LN_RUN_HOOK) return d->hooks[run->index].where;
   if (run->kind == LN_RUN_COMPONENT) return d->components[run->index].where;
@@ -184,7 +185,7 @@ static void fail(struct ln_run *run, const char *text) {
   char *why;
   ln_run_end(run, NULL); /* not what it had ended with, if it had */
   run->ended = false;
-  vm->current = (struct ln_vm_current){run, run->co, ln_run_place(run)};
+  vm->current = (struct ln_vm_current){run, run->co, place_of(run)};
   struct ln_guard_mark mark = ln_guard_enter(&vm->guard, ln_policy_limit(p), ln_policy_limit(p));
   vm->guard.heap.spare = SPARE_BYTES; /* the run may have failed for memory */
   int rc = ln_vm_call(vm, job_failed, &f, &why);
@@ -192,7 +193,7 @@ static void fail(struct ln_run *run, const char *text) {
   ln_guard_leave(&vm->guard, vm->L, mark);
   vm->current = outer;
   if (rc || !run->ended) {
-    const char *place = ln_run_place(run);
+    const char *place = place_of(run);
     LN_LOG(p->host.log, ERROR, "policy", "handler at %s: %s", place ? place : "?",
            why ? why : "failed without an error");
     ln_run_end(run,
@@ -214,7 +215,7 @@ static bool resume(struct ln_run *run) {
   bool first = lua_status(run->co) == 0;
   if (first) lua_rawgeti(run->co, LUA_REGISTRYINDEX, p->entries[LN_ENTRY_MAIN]);
   run->op = LN_OP_NONE;
-  vm->current = (struct ln_vm_current){run, run->co, ln_run_place(run)};
+  vm->current = (struct ln_vm_current){run, run->co, place_of(run)};
   struct ln_guard_mark mark =
       ln_guard_enter(&vm->guard, limit > run->used ? limit - run->used : 0, limit);
   int status = lua_resume(run->co, 0);

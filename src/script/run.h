@@ -57,8 +57,6 @@ void ln_run_cancel(struct ln_run *run);
 void ln_run_end(struct ln_run *run, struct ln_msg *reply);
 /* Frees the pool, after the Lua state: no run may be under way. */
 void ln_run_free_idle(struct ln_policy *p);
-/* Where its handler, component or transform was declared, "FILE:LINE"; NULL for others. */
-const char *ln_run_place(const struct ln_run *run);
 bool ln_run_is_request(const struct ln_run *run);
 /* lunette.http: asks, and *holder is set to the response on its way. NULL, or why it can't: a
  * sentence. */

@@ -163,9 +163,7 @@ void ln_http_post_fail(struct ln_http_post *p, int err, int status, const char *
 void ln_http_post_skip_rest(struct ln_http_post *p);
 /* What a whole response amounts to, when its end had been held back. */
 void ln_http_post_conclude(struct ln_http_post *p);
-/* err and a sentence for p->status, which is no success. */
-int ln_http_post_status(const struct ln_http_post *p, char *why, size_t size);
-/* The same for a response that was refused, whatever its status. */
+/* err and a sentence for a response that was refused, whatever its status. */
 int ln_http_post_explain(const struct ln_http_post *p, char *why, size_t size);
 
 /* --- http_channel_stream.c --- */

@@ -53,7 +53,8 @@ static size_t quote(const struct ln_http_post *p, char *out, size_t size) {
   return n;
 }
 
-int ln_http_post_status(const struct ln_http_post *p, char *why, size_t size) {
+/* err and a sentence for p->status, which is no success. */
+static int status_err(const struct ln_http_post *p, char *why, size_t size) {
   static const struct {
     int status;
     int err;
@@ -88,7 +89,7 @@ int ln_http_post_status(const struct ln_http_post *p, char *why, size_t size) {
 }
 
 int ln_http_post_explain(const struct ln_http_post *p, char *why, size_t size) {
-  if (p->outcome != LN_OUTCOME_FAILED) return ln_http_post_status(p, why, size);
+  if (p->outcome != LN_OUTCOME_FAILED) return status_err(p, why, size);
   snprintf(why, size, "%.*s", (int)p->text.len, ln_buf_str(&p->text).p);
   return LN_EPROTOCOL;
 }
@@ -215,7 +216,7 @@ static void deliver_body(struct ln_http_post *p) {
   }
   int err = LN_EPROTOCOL;
   if (p->status > 299) {
-    err = ln_http_post_status(p, why, sizeof why);
+    err = status_err(p, why, sizeof why);
   } else {
     snprintf(why, sizeof why, "the server answered with something that is not the response");
   }

@@ -96,7 +96,8 @@ static void answered_by(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn d
     use_native(x, msg, done, arg);
 }
 
-void ln_use(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+/* Through the transforms of its entry, and to whoever answers it. */
+static void use(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   if (x->entry && x->entry->transform && x->method->route != LN_ROUTE_SUBSCRIBE)
     ln_hooks_transform(x, msg, answered_by, done, arg);
   else
@@ -113,9 +114,9 @@ static bool same_subject(const struct ln_exchange *x, const struct ln_msg *msg) 
 
 void ln_use_forwarded(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   if (!x->moved && same_subject(x, msg) && (x->entry || x->server)) {
-    ln_use(x, msg, done, arg);
+    use(x, msg, done, arg);
   } else {
     x->moved = true;
-    ln_resolve(x, msg, ln_use, done, arg);
+    ln_resolve(x, msg, use, done, arg);
   }
 }

@@ -4,11 +4,9 @@
 
 #include "proxy/exchange/exchange.h"
 
-/* The request msg of x, which is resolved: through the transforms of its entry, and to whoever
- * answers it, under the name that it has there. */
-void ln_use(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg);
-/* The same, but what msg names may not be what x is about (a handler forwarded it): found anew
- * then, by the same rules. */
+/* The request msg of x, which was resolved: through the transforms of its entry, and to whoever
+ * answers it, under the name that it has there. When msg names something else than x is about (a
+ * handler forwarded it), that is found first, by the same rules. */
 void ln_use_forwarded(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg);
 
 #endif
