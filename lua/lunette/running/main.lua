@@ -304,11 +304,13 @@ local function describe(kind, index)
   return ("%s at %s"):format(component.key, component.where)
 end
 
-local LOGGED = 1500 -- bytes of an error's message
+local LOGGED = 750 -- bytes of an error's message, from either end: the reason may stand behind many places
 
 local function explain(err)
   local text = traceback.message(err)
-  if #text > LOGGED then text = ("%s … (%d bytes in all)"):format(text:sub(1, LOGGED), #text) end
+  if #text > 2 * LOGGED then
+    text = ("%s … (%d bytes in all) … %s"):format(text:sub(1, LOGGED), #text, text:sub(-LOGGED))
+  end
   if text:find "not enough memory$" then
     return ("%s (lunette.configure { memory_limit = … } is %g MB)"):format(text, state.settings.memory_limit / 1e6)
   end
