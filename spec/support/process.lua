@@ -121,6 +121,11 @@ function Process:wait_stderr(text, ms)
     ("%q on stderr of %s"):format(text, self.name), ms)
 end
 
+--- What it complained of on stderr: all but that its loop was late, which a busy machine does to any.
+function Process:complaints()
+  return (self.err:all():gsub("[^\n]* warn loop: nobody [^\n]*\n", ""))
+end
+
 function Process:kill(signal)
   if not self.code then self.handle:kill(signal or "sigterm") end
 end

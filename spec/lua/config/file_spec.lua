@@ -15,7 +15,7 @@ end
 
 local function server(text, policy)
   local f = assert(load('{"mcpServers":{"s":' .. text .. "}}", policy))
-  return f, f.decls.upstreams[0]
+  return f, f.decls.servers[0]
 end
 
 local function list(p)
@@ -88,7 +88,7 @@ describe("a key of a server's", function()
 
   it("enabled false takes the server away", function()
     local f = assert(load '{"mcpServers":{"a":{"command":"x","enabled":false},"b":{"command":"x"}}}')
-    assert.equal(1, tonumber(f.decls.n_upstreams))
+    assert.equal(1, tonumber(f.decls.n_servers))
     f:free()
   end)
 end)
@@ -103,10 +103,10 @@ describe("Zed's settings", function()
         "extension": { "source": "extension", "settings": { "token": "t" } },
         "early": { "settings": {} },
       } }]])
-    assert.equal(3, tonumber(f.decls.n_upstreams))
-    local old = f.decls.upstreams[1]
+    assert.equal(3, tonumber(f.decls.n_servers))
+    local old = f.decls.servers[1]
     assert.same({ "old", os.getenv "HOME" .. "/b", "2" }, { ffi.string(old.name), ffi.string(old.command), list(old.args)[1] })
-    assert.equal("1", list(f.decls.upstreams[0].args)[1])
+    assert.equal("1", list(f.decls.servers[0].args)[1])
     local log = f:log()
     assert.truthy(log:find("mcp.json: context_servers.extension: only Zed can start", 1, true), log)
     assert.truthy(log:find("mcp.json:7: ", 1, true) and log:find("context_servers.early", 1, true), log)
@@ -119,10 +119,10 @@ describe("VS Code's ${input:…}", function()
 
   it("is the variable of its name, or the default", function()
     local f = assert(load(file '{"id":"spec-key","type":"promptString","default":"d"}'))
-    assert.same({ "d" }, list(f.decls.upstreams[0].args))
+    assert.same({ "d" }, list(f.decls.servers[0].args))
     f:free()
     f = assert(load((file('{"id":"home"}'):gsub("spec%-key", "home"))))
-    assert.same({ os.getenv "HOME" }, list(f.decls.upstreams[0].args))
+    assert.same({ os.getenv "HOME" }, list(f.decls.servers[0].args))
     f:free()
     local _, why = load(file '{"id":"spec-key","type":"promptString"}')
     assert.truthy(why:find("args[1]: nobody can be asked for ${input:spec-key} here; set SPEC_KEY in the environment", 1, true), why)

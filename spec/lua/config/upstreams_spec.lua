@@ -92,7 +92,7 @@ describe("lunette.upstream", function()
   it("expands ~ in command and cwd", function()
     local home = os.getenv "HOME"
     local f = assert(support.load "lunette.upstream('a', { command = '~/bin/x', cwd = '~', args = { '~/y' } })")
-    local u = f.decls.upstreams[0]
+    local u = f.decls.servers[0]
     assert.same({ home .. "/bin/x", home, { "~/y" } }, { str(u.command), str(u.cwd), list(u.args) })
     f:free()
   end)
@@ -104,8 +104,8 @@ describe("lunette.upstreams", function()
     local f, why = support.load "\nlunette.upstreams 'mcp.json'"
     if not f then return nil, why end
     local out = {}
-    for i = 0, tonumber(f.decls.n_upstreams) - 1 do
-      local u = f.decls.upstreams[i]
+    for i = 0, tonumber(f.decls.n_servers) - 1 do
+      local u = f.decls.servers[i]
       local row = { str(u.name), str(u.command) or str(u.url) }
       for _, part in ipairs { list(u.args), list(u.env), list(u.headers) } do
         if #part > 0 then row[#row + 1] = table.concat(part, " ") end

@@ -7,6 +7,7 @@ local json = require "dkjson"
 -- In the policy: every function of core is tried with every list of arguments. What is tried is chosen by the
 -- arguments of the call.
 local PREAMBLE = [[
+require "lunette".configure { hook_timeout = 60 }
 local core = require "lunette.core"
 local kept = {}
 local names = {}

@@ -119,7 +119,7 @@ function Driver:ended(ms)
   for line in self.process.out.data:gmatch "[^\n]+" do last = line end
   assert(code == 0 and signal == 0, ("exit %d, signal %d\n%s"):format(code, signal, self.process.err:all()))
   assert(last == "end pool=1 handles=0 freed=1 live=0 errors=0", "not a clean end: " .. tostring(last))
-  assert(self.process.err:all() == (self.stderr or ""), self.process.err:all())
+  assert(self.process:complaints() == (self.stderr or ""), self.process.err:all())
 end
 
 --- Closes channel 0 and the pool and waits for the clean end.

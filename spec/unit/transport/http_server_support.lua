@@ -101,7 +101,7 @@ function Driver:ended(ms)
   local lines = {}
   for line in self.process.out.data:gmatch "[^\n]+" do lines[#lines + 1] = line end
   assert(code == 0 and signal == 0, ("exit %d, signal %d\n%s"):format(code, signal, self.process.err:all()))
-  assert(self.process.err:all() == "", self.process.err:all())
+  assert(self.process:complaints() == "", self.process.err:all())
   local last = table.remove(lines) or ""
   local requests, done = last:match "^end closed=1 jobs=0 handles=0 live=0 requests=(%d+) done=(%d+) errors=0$"
   assert(requests and requests == done, "not a clean end: " .. last)
