@@ -13,16 +13,13 @@ struct ln_msg_limits ln_parse_limits(const struct ln_host *h) {
 struct ln_bytes *ln_parse_fault(struct ln_msg_fault *f) {
   struct ln_buf b;
   ln_buf_init(&b, 64 * 1024);
-  int rc = ln_buf_append_c(&b, "{\"jsonrpc\":\"2.0\",");
-  if (!rc && f->id_bytes && f->id_bytes->len < 1024)
-    rc = ln_buf_printf(&b, "\"id\":%.*s,", (int)f->id_bytes->len, f->id_bytes->data);
-  if (!rc)
-    rc = ln_buf_printf(&b, "\"error\":{\"code\":%d,\"message\":", f->code ? f->code : -32603);
-  if (!rc) rc = ln_json_quote(&b, ln_str_c(*f->text ? f->text : "Internal error"));
-  if (!rc) rc = ln_buf_append_c(&b, "}}");
+  ln_buf_append_c(&b, "{\"jsonrpc\":\"2.0\",");
+  if (f->id_bytes && f->id_bytes->len < 1024)
+    ln_buf_printf(&b, "\"id\":%.*s,", (int)f->id_bytes->len, f->id_bytes->data);
+  ln_buf_printf(&b, "\"error\":{\"code\":%d,\"message\":", f->code ? f->code : -32603);
+  ln_json_quote(&b, ln_str_c(*f->text ? f->text : "Internal error"));
+  ln_buf_append_c(&b, "}}");
   ln_bytes_unref(f->id_bytes);
   f->id_bytes = NULL;
-  struct ln_bytes *out = rc ? NULL : ln_buf_take(&b);
-  ln_buf_deinit(&b);
-  return out;
+  return ln_buf_finish(&b);
 }

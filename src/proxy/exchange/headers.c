@@ -35,22 +35,21 @@ static bool next_pair(const struct ln_bytes *b, size_t *at, struct ln_str *name,
 }
 
 /* Headers of one name are one header, its values joined. */
-static int put_joined(const struct ln_bytes *b, size_t from, struct ln_str name,
-                      struct ln_buf *out) {
+static void put_joined(const struct ln_bytes *b, size_t from, struct ln_str name,
+                       struct ln_buf *out) {
   struct ln_buf joined;
   ln_buf_init(&joined, b->len * 2 + 16);
   struct ln_str other, value;
-  int rc = LN_OK;
-  for (size_t at = from; !rc && next_pair(b, &at, &other, &value);) {
+  for (size_t at = from; next_pair(b, &at, &other, &value);) {
     if (!ln_str_eq(other, name)) continue;
-    if (at > from && joined.len) rc = ln_buf_append_c(&joined, ", ");
-    if (!rc) rc = ln_buf_append_str(&joined, value);
+    if (joined.len) ln_buf_append_c(&joined, ", ");
+    ln_buf_append_str(&joined, value);
   }
-  if (!rc) rc = ln_json_quote(out, name);
-  if (!rc) rc = ln_buf_append_c(out, ":");
-  if (!rc) rc = ln_json_quote(out, ln_buf_str(&joined));
+  ln_json_quote(out, name);
+  ln_buf_append_c(out, ":");
+  ln_json_quote(out, ln_buf_str(&joined));
+  ln_buf_fail(out, ln_buf_error(&joined));
   ln_buf_deinit(&joined);
-  return rc;
 }
 
 static bool seen_before(const struct ln_bytes *b, size_t before, struct ln_str name) {
@@ -63,12 +62,12 @@ static bool seen_before(const struct ln_bytes *b, size_t before, struct ln_str n
 int ln_headers_json(const struct ln_bytes *b, struct ln_buf *out) {
   struct ln_str name, value;
   const char *comma = "";
-  int rc = ln_buf_append_c(out, "{");
-  for (size_t at = 0, from; !rc && (from = at, next_pair(b, &at, &name, &value));) {
+  ln_buf_append_c(out, "{");
+  for (size_t at = 0, from; from = at, next_pair(b, &at, &name, &value);) {
     if (seen_before(b, from, name)) continue;
-    rc = ln_buf_append_c(out, comma);
-    if (!rc) rc = put_joined(b, from, name, out);
+    ln_buf_append_c(out, comma);
+    put_joined(b, from, name, out);
     comma = ",";
   }
-  return rc ? rc : ln_buf_append_c(out, "}");
+  return ln_buf_append_c(out, "}");
 }

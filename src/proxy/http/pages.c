@@ -16,24 +16,23 @@ static bool put_ready(const struct ln_host *h, struct ln_buf *out) {
   static const char *const words[] = {"unknown", "up", "down", "stopped"};
   bool ready = !h->closing;
   const char *comma = "";
-  int rc = ln_buf_append_c(out, "{\"servers\":{");
-  for (size_t i = 0; i < h->gen->n_servers && !rc; i++) {
+  ln_buf_append_c(out, "{\"servers\":{");
+  for (size_t i = 0; i < h->gen->n_servers; i++) {
     const struct ln_server *server = h->gen->servers[i];
     bool down = server->health == LN_SERVER_DOWN, late = !down && ln_link_late(server);
     ready &= !(down || late) || server->conf->optional;
-    rc = ln_buf_append_c(out, comma);
-    if (!rc) rc = ln_json_quote(out, ln_str_c(server->conf->name));
-    if (!rc)
-      rc = ln_buf_printf(out, ":{\"state\":\"%s\"", late ? "starting" : words[server->health]);
-    if (!rc && server->health >= LN_SERVER_DOWN) {
-      rc = ln_buf_append_c(out, ",\"error\":");
-      if (!rc) rc = ln_json_quote(out, ln_str_c(server->last_error));
+    ln_buf_append_c(out, comma);
+    ln_json_quote(out, ln_str_c(server->conf->name));
+    ln_buf_printf(out, ":{\"state\":\"%s\"", late ? "starting" : words[server->health]);
+    if (server->health >= LN_SERVER_DOWN) {
+      ln_buf_append_c(out, ",\"error\":");
+      ln_json_quote(out, ln_str_c(server->last_error));
     }
-    if (!rc) rc = ln_buf_append_c(out, "}");
+    ln_buf_append_c(out, "}");
     comma = ",";
   }
-  if (!rc) rc = ln_buf_printf(out, "},\"ready\":%s}\n", ready ? "true" : "false");
-  return ready && !rc;
+  ln_buf_printf(out, "},\"ready\":%s}\n", ready ? "true" : "false");
+  return ready && !ln_buf_error(out);
 }
 
 void ln_pages_ready(const struct ln_host *h, bool draining, struct ln_http_request *r) {
@@ -47,26 +46,23 @@ void ln_pages_ready(const struct ln_host *h, bool draining, struct ln_http_reque
 }
 
 /* A histogram in seconds. */
-static int turns_text(const struct ln_turns *t, struct ln_buf *out) {
+static void put_turns(const struct ln_turns *t, struct ln_buf *out) {
   static const char name[] = "lunette_loop_delay_seconds";
   uint64_t n = 0;
-  int rc = ln_buf_printf(out,
-                         "# HELP %s How long turns of the event loop took: what arrives meanwhile "
-                         "waits so long.\n# TYPE %s histogram\n",
-                         name, name);
-  for (size_t i = 0; i < LN_TURN_BOUNDS && !rc; i++)
-    rc = ln_buf_printf(out, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name,
-                       ln_turn_bounds_ms[i] / 1000.0, n += t->within[i]);
-  if (!rc)
-    rc = ln_buf_printf(out,
-                       "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.3f\n%s_count %" PRIu64 "\n",
-                       name, t->count, name, (double)t->total_ms / 1000, name, t->count);
-  return rc;
+  ln_buf_printf(out,
+                "# HELP %s How long turns of the event loop took: what arrives meanwhile "
+                "waits so long.\n# TYPE %s histogram\n",
+                name, name);
+  for (size_t i = 0; i < LN_TURN_BOUNDS; i++)
+    ln_buf_printf(out, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, ln_turn_bounds_ms[i] / 1000.0,
+                  n += t->within[i]);
+  ln_buf_printf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.3f\n%s_count %" PRIu64 "\n",
+                name, t->count, name, (double)t->total_ms / 1000, name, t->count);
 }
 
 /* Appends /metrics in Prometheus' text format. */
-static int put_metrics(const struct ln_host *h, struct ln_buf *out) {
-  /* A reload leaves one policy, and the old one only until its last call: what else grows leaks. */
+static void put_metrics(const struct ln_host *h, struct ln_buf *out) {
+  /* After a reload the old policy stays until its last call ends: more than that is a leak. */
   size_t policies = 0, references = 0;
   LN_LIST_EACH(l, &h->policies) {
     policies++;
@@ -87,20 +83,20 @@ static int put_metrics(const struct ln_host *h, struct ln_buf *out) {
       {"lunette_policy_references", "gauge", references},
       {"lunette_handles", "gauge", ln_loop_handles(h->loop)},
   };
-  int rc = LN_OK;
-  for (size_t i = 0; i < LN_COUNT(rows) && !rc; i++)
-    rc = ln_buf_printf(out, "# TYPE %s %s\n%s %" PRIu64 "\n", rows[i].name, rows[i].type,
-                       rows[i].name, rows[i].value);
-  for (size_t i = 0; i < h->gen->n_servers && !rc; i++)
-    rc = ln_buf_printf(out, "lunette_server_up{server=\"%s\"} %d\n", h->gen->servers[i]->conf->name,
-                       h->gen->servers[i]->health == LN_SERVER_UP);
-  return rc ? rc : turns_text(ln_loop_turns(h->loop), out);
+  for (size_t i = 0; i < LN_COUNT(rows); i++)
+    ln_buf_printf(out, "# TYPE %s %s\n%s %" PRIu64 "\n", rows[i].name, rows[i].type, rows[i].name,
+                  rows[i].value);
+  for (size_t i = 0; i < h->gen->n_servers; i++)
+    ln_buf_printf(out, "lunette_server_up{server=\"%s\"} %d\n", h->gen->servers[i]->conf->name,
+                  h->gen->servers[i]->health == LN_SERVER_UP);
+  put_turns(ln_loop_turns(h->loop), out);
 }
 
 void ln_pages_metrics(const struct ln_host *h, struct ln_http_request *r) {
   struct ln_buf b;
   ln_buf_init(&b, 1 << 20);
-  if (put_metrics(h, &b))
+  put_metrics(h, &b);
+  if (ln_buf_error(&b))
     ln_http_request_abort(r);
   else
     ln_respond(r, 200, "text/plain; version=0.0.4", NULL, ln_buf_str(&b));

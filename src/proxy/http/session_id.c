@@ -19,16 +19,15 @@ static struct ln_str member(struct ln_str object, const char *name, const char *
 }
 
 /* What is needed to serve the client: descriptions, icons and the like it can do without. */
-static int essence(struct ln_str params, struct ln_buf *out) {
+static void essence(struct ln_str params, struct ln_buf *out) {
   struct ln_str info = member(params, "clientInfo", "{}");
   struct ln_str version = member(params, "protocolVersion", "null"),
                 caps = member(params, "capabilities", "{}");
   struct ln_str name = member(info, "name", "null"), release = member(info, "version", "null");
-  return ln_buf_printf(out,
-                       "{\"protocolVersion\":%.*s,\"capabilities\":%.*s,"
-                       "\"clientInfo\":{\"name\":%.*s,\"version\":%.*s}}",
-                       LN_STR_ARG(version), LN_STR_ARG(caps), LN_STR_ARG(name),
-                       LN_STR_ARG(release));
+  ln_buf_printf(out,
+                "{\"protocolVersion\":%.*s,\"capabilities\":%.*s,"
+                "\"clientInfo\":{\"name\":%.*s,\"version\":%.*s}}",
+                LN_STR_ARG(version), LN_STR_ARG(caps), LN_STR_ARG(name), LN_STR_ARG(release));
 }
 
 static void put(char *to, uint64_t value, size_t n) {
@@ -48,11 +47,12 @@ int ln_session_id_write(const unsigned char key[LN_SEAL_KEY], const struct ln_se
   put(header + 5, id->issued, 8);
   struct ln_buf plain;
   ln_buf_init(&plain, HEADER + LN_SESSION_ID_PARAMS);
-  int rc = ln_buf_append(&plain, header, sizeof header);
-  if (!rc && id->params.n <= LN_SESSION_ID_PARAMS)
-    rc = ln_buf_append_str(&plain, id->params);
-  else if (!rc)
-    rc = essence(id->params, &plain);
+  ln_buf_append(&plain, header, sizeof header);
+  if (id->params.n <= LN_SESSION_ID_PARAMS)
+    ln_buf_append_str(&plain, id->params);
+  else
+    essence(id->params, &plain);
+  int rc = ln_buf_error(&plain);
   if (!rc) rc = ln_seal_write(key, context, ln_buf_str(&plain), out);
   ln_buf_deinit(&plain);
   return rc;

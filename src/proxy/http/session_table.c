@@ -36,9 +36,8 @@ static int find_key(struct ln_session_table *t) {
 static int plain_id(struct ln_buf *out) {
   unsigned char raw[16];
   if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw) return LN_ESYSTEM;
-  int rc = LN_OK;
-  for (size_t i = 0; i < sizeof raw && !rc; i++) rc = ln_buf_printf(out, "%02x", raw[i]);
-  return rc;
+  for (size_t i = 0; i < sizeof raw; i++) ln_buf_printf(out, "%02x", raw[i]);
+  return ln_buf_error(out);
 }
 
 static int new_id(const struct ln_session_table *t, const struct ln_msg *init_request,

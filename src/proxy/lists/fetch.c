@@ -99,12 +99,11 @@ static void fetch_reply(void *arg, struct ln_msg *reply) {
 static void fetch_page(struct fetch *f, struct ln_link *link, struct ln_str cursor) {
   struct ln_buf params;
   ln_buf_init(&params, SIZE_MAX / 2);
-  struct ln_msg *m = NULL;
-  int rc = LN_OK;
-  if (cursor.p) rc = ln_buf_printf(&params, "{\"cursor\":%.*s}", LN_STR_ARG(cursor));
-  if (!rc)
-    m = ln_msg_request(ln_kind_rows[f->listing->kind].list_method,
-                       cursor.p ? ln_buf_str(&params) : LN_STR_NONE);
+  if (cursor.p) ln_buf_printf(&params, "{\"cursor\":%.*s}", LN_STR_ARG(cursor));
+  struct ln_msg *m = ln_buf_error(&params)
+                         ? NULL
+                         : ln_msg_request(ln_kind_rows[f->listing->kind].list_method,
+                                          cursor.p ? ln_buf_str(&params) : LN_STR_NONE);
   struct ln_call *r = m ? ln_link_request(link, m, fetch_reply, f) : NULL;
   ln_msg_unref(m);
   ln_buf_deinit(&params);

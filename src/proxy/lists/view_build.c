@@ -76,7 +76,7 @@ static int collect(struct ln_view *v) {
   return LN_OK;
 }
 
-/* Splices the presented name into a definition, if it isn't there already. */
+/* Puts the presented name into an entry's definition. */
 static int put_name(struct ln_view *v, struct ln_entry *e) {
   struct ln_str json = e->json ? ln_bytes_str(e->json) : ln_entry_definition(v, e);
   struct ln_json_item it;
@@ -84,21 +84,18 @@ static int put_name(struct ln_view *v, struct ln_entry *e) {
   struct ln_buf quoted, out;
   ln_buf_init(&quoted, SIZE_MAX / 2);
   ln_buf_init(&out, SIZE_MAX / 2);
-  int rc = ln_json_quote(&quoted, ln_bytes_str(e->key));
-  struct ln_iov parts[3];
-  const struct ln_edit edit = {it.value, ln_buf_str(&quoted)};
-  int n = rc ? rc : ln_json_splice(json, NULL, &edit, 1, parts, LN_COUNT(parts));
-  if (n < 0) rc = n;
-  for (int i = 0; i < n && !rc; i++) rc = ln_buf_append(&out, parts[i].p, parts[i].n);
-  if (!rc) {
-    struct ln_bytes *fresh = ln_buf_take(&out);
-    ln_bytes_unref(e->json);
-    e->json = fresh;
-    rc = fresh ? LN_OK : LN_ENOMEM;
-  }
+  ln_json_quote(&quoted, ln_bytes_str(e->key));
+  ln_buf_append(&out, json.p, (size_t)(it.value.p - json.p));
+  ln_buf_append_str(&out, ln_buf_str(&quoted));
+  const char *rest = it.value.p + it.value.n;
+  ln_buf_append(&out, rest, (size_t)(json.p + json.n - rest));
+  ln_buf_fail(&out, ln_buf_error(&quoted));
   ln_buf_deinit(&quoted);
-  ln_buf_deinit(&out);
-  return rc;
+  struct ln_bytes *fresh = ln_buf_finish(&out);
+  if (!fresh) return LN_ENOMEM;
+  ln_bytes_unref(e->json);
+  e->json = fresh;
+  return LN_OK;
 }
 
 static int settle(struct ln_view *v, struct ln_entry *e, struct ln_view_item *item) {

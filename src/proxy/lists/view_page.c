@@ -18,19 +18,18 @@ static bool untouched(const struct ln_view *v) {
          ln_json_count(it.value) == v->n_entries;
 }
 
-/* "[…]" of the entries from *i on, at most max of them; *i moves past them. */
-static int array_text(const struct ln_view *v, size_t *i, size_t max, struct ln_buf *out) {
-  int rc = ln_buf_append_c(out, "[");
+/* Appends "[…]" of the entries from *i on, at most max of them; *i moves past them. */
+static int append_array(const struct ln_view *v, size_t *i, size_t max, struct ln_buf *out) {
   size_t n = 0;
-  for (; *i < v->n_entries && n < max && !rc; (*i)++) {
+  ln_buf_append_c(out, "[");
+  for (; *i < v->n_entries && n < max; (*i)++) {
     const struct ln_entry *e = &v->entries[*i];
     if (!ln_entry_listed(e)) continue;
-    if (n++) rc = ln_buf_append_c(out, ",");
-    if (!rc)
-      rc = ln_buf_append_str(out, e->json ? ln_bytes_str(e->json) : ln_entry_definition(v, e));
+    if (n++) ln_buf_append_c(out, ",");
+    ln_buf_append_str(out, e->json ? ln_bytes_str(e->json) : ln_entry_definition(v, e));
   }
   while (*i < v->n_entries && !ln_entry_listed(&v->entries[*i])) (*i)++;
-  return rc ? rc : ln_buf_append_c(out, "]");
+  return ln_buf_append_c(out, "]");
 }
 
 /* The reply around an array: one server's own result with its other members, else ours. */
@@ -44,11 +43,11 @@ static struct ln_msg *page_message(const struct ln_view *v, struct ln_str array,
   }
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
-  int rc = ln_buf_printf(&b, "{\"%s\":", name);
-  if (!rc) rc = ln_buf_append_str(&b, array);
-  if (!rc && next) rc = ln_buf_printf(&b, ",\"nextCursor\":\"from-%zu\"", next);
-  if (!rc) rc = ln_buf_append_c(&b, "}");
-  struct ln_msg *m = rc ? NULL : ln_msg_result(ln_buf_str(&b));
+  ln_buf_printf(&b, "{\"%s\":", name);
+  ln_buf_append_str(&b, array);
+  if (next) ln_buf_printf(&b, ",\"nextCursor\":\"from-%zu\"", next);
+  ln_buf_append_c(&b, "}");
+  struct ln_msg *m = ln_buf_error(&b) ? NULL : ln_msg_result(ln_buf_str(&b));
   ln_buf_deinit(&b);
   return m;
 }
@@ -66,7 +65,7 @@ static int make_pages(struct ln_view *v) {
     struct ln_buf array;
     ln_buf_init(&array, SIZE_MAX / 2);
     struct ln_msg *m = NULL;
-    if (array_text(v, &i, size ? size : SIZE_MAX, &array) == LN_OK)
+    if (append_array(v, &i, size ? size : SIZE_MAX, &array) == LN_OK)
       m = page_message(v, ln_buf_str(&array), i < v->n_entries ? v->n_pages + 1 : 0);
     ln_buf_deinit(&array);
     if (!m) {

@@ -23,9 +23,9 @@ struct resolve {
   void *arg;
 };
 
-/* A server that is down could have known it. Said of every unknown name alike: it must not tell a
- * hidden one from one that isn't there. Those that there is no room for are left out. */
-static void say_missing(const struct ln_generation *g, struct ln_buf *text) {
+/* A server that is down may have what was asked for. Told with every unknown name, so that the
+ * error doesn't show whether a rule hides it. Servers that there is no room for are left out. */
+static void append_down_servers(const struct ln_generation *g, struct ln_buf *text) {
   for (size_t i = 0; i < g->n_servers; i++) {
     const struct ln_server *server = g->servers[i];
     if (server->health == LN_SERVER_DOWN)
@@ -41,15 +41,16 @@ static struct ln_msg *unknown(const struct resolve *r, enum ln_kind kind) {
   ln_buf_init(&data, key.n * 6 + 64);
   struct ln_msg *m = NULL;
   bool uri = kind == LN_KIND_RESOURCE || kind == LN_KIND_TEMPLATE;
-  int rc = ln_buf_printf(&text, "Unknown %s: %.*s", ln_kind_rows[kind].noun, LN_STR_ARG(key));
-  if (!rc) say_missing(r->x->gen, &text);
-  if (!rc) rc = ln_buf_append(&text, "", 1);
-  if (!rc && uri) {
-    rc = ln_buf_append_c(&data, "{\"uri\":");
-    if (!rc) rc = ln_json_quote(&data, key);
-    if (!rc) rc = ln_buf_append_c(&data, "}");
+  ln_buf_printf(&text, "Unknown %s: %.*s", ln_kind_rows[kind].noun, LN_STR_ARG(key));
+  append_down_servers(r->x->gen, &text);
+  ln_buf_append(&text, "", 1);
+  if (uri) {
+    ln_buf_append_c(&data, "{\"uri\":");
+    ln_json_quote(&data, key);
+    ln_buf_append_c(&data, "}");
   }
-  if (!rc) m = ln_msg_error(-32602, text.data, uri ? ln_buf_str(&data) : LN_STR_NONE);
+  if (!ln_buf_error(&text) && !ln_buf_error(&data))
+    m = ln_msg_error(-32602, text.data, uri ? ln_buf_str(&data) : LN_STR_NONE);
   ln_buf_deinit(&text);
   ln_buf_deinit(&data);
   return m ? m : ln_msg_error(-32602, "Unknown component", LN_STR_NONE);

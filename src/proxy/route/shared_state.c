@@ -87,9 +87,8 @@ void ln_shared_state_free(struct ln_server *server) {
 static struct ln_bytes *normal_of(struct ln_str uri) {
   struct ln_buf b;
   ln_buf_init(&b, LN_URI_ROOM(uri.n));
-  struct ln_bytes *out = ln_uri_normal(uri, &b) ? NULL : ln_buf_take(&b);
-  ln_buf_deinit(&b);
-  return out;
+  ln_buf_fail(&b, ln_uri_normal(uri, &b));
+  return ln_buf_finish(&b);
 }
 
 static struct topic *topic_of(struct ln_server *server, struct ln_bytes *key) {
@@ -163,13 +162,13 @@ static int wanted(const struct topic *t, const struct waiter *w) {
 static struct ln_msg *words_for(const struct topic *t, int value) {
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
-  int rc = ln_buf_append_c(&b, t->key ? "{\"uri\":" : "{\"level\":");
-  if (!rc) rc = ln_json_quote(&b, t->key ? ln_bytes_str(t->key) : ln_str_c(ln_level_names[value]));
-  if (!rc) rc = ln_buf_append_c(&b, "}");
+  ln_buf_append_c(&b, t->key ? "{\"uri\":" : "{\"level\":");
+  ln_json_quote(&b, t->key ? ln_bytes_str(t->key) : ln_str_c(ln_level_names[value]));
+  ln_buf_append_c(&b, "}");
   const char *method = !t->key       ? "logging/setLevel"
                        : value == ON ? "resources/subscribe"
                                      : "resources/unsubscribe";
-  struct ln_msg *m = rc ? NULL : ln_msg_request(method, ln_buf_str(&b));
+  struct ln_msg *m = ln_buf_error(&b) ? NULL : ln_msg_request(method, ln_buf_str(&b));
   ln_buf_deinit(&b);
   return m;
 }

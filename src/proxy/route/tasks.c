@@ -28,9 +28,8 @@ static struct ln_bytes *native_json(struct ln_str shown, struct ln_str id) {
   if (ln_str_eq(shown, id)) return NULL;
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
-  struct ln_bytes *out = ln_json_quote(&b, id) ? NULL : ln_buf_take(&b);
-  ln_buf_deinit(&b);
-  return out;
+  ln_json_quote(&b, id);
+  return ln_buf_finish(&b);
 }
 
 static void to_server(struct ln_exchange *x, struct ln_msg *msg, struct ln_link *link,
@@ -92,58 +91,55 @@ static bool asked(const struct ln_session *s, const struct ln_server *server) {
   return offers(s, server, "list");
 }
 
-/* One Task, under its name for the client; nothing when it is not the session's. */
-static int append_task(const struct ln_session *s, const struct ln_server *server, bool of_client,
-                       struct ln_str task, struct ln_buf *out, const char **comma) {
+/* Appends one Task, under its name for the client; nothing when it is not the session's. */
+static void append_task(const struct ln_session *s, const struct ln_server *server, bool of_client,
+                        struct ln_str task, struct ln_buf *out, const char **comma) {
   struct ln_json_item id;
-  if (!ln_json_get(task, "taskId", &id) || id.type != LN_JSON_STRING) return LN_OK;
+  if (!ln_json_get(task, "taskId", &id) || id.type != LN_JSON_STRING) return;
   struct ln_bytes *key = ln_json_text(id.value);
-  if (!key) return LN_ENOMEM;
+  if (!key) {
+    ln_buf_fail(out, LN_ENOMEM);
+    return;
+  }
   struct ln_task_entry *t = of_client ? ln_task_shown(s, true, ln_bytes_str(key))
                                       : ln_task_native(s, server, ln_bytes_str(key));
   bool ours =
       of_client ? t && t->server == server : t || server->conf->session != LN_SHARING_SHARED;
   struct ln_bytes *name = ours && !of_client ? ln_task_name(s, server, ln_bytes_str(key)) : NULL;
-  int rc = LN_OK;
   if (ours) {
-    rc = ln_buf_append_c(out, *comma);
+    ln_buf_append_c(out, *comma);
     *comma = ",";
-    if (!rc && name && !ln_str_eq(ln_bytes_str(name), ln_bytes_str(key))) {
-      rc = ln_buf_append(out, task.p, (size_t)(id.value.p - task.p));
-      if (!rc) rc = ln_json_quote(out, ln_bytes_str(name));
-      const char *rest = id.value.p + id.value.n;
-      if (!rc) rc = ln_buf_append(out, rest, (size_t)(task.p + task.n - rest));
-    } else if (!rc) {
-      rc = ln_buf_append_str(out, task);
-    }
+  }
+  if (ours && name && !ln_str_eq(ln_bytes_str(name), ln_bytes_str(key))) {
+    const char *rest = id.value.p + id.value.n;
+    ln_buf_append(out, task.p, (size_t)(id.value.p - task.p));
+    ln_json_quote(out, ln_bytes_str(name));
+    ln_buf_append(out, rest, (size_t)(task.p + task.n - rest));
+  } else if (ours) {
+    ln_buf_append_str(out, task);
   }
   ln_bytes_unref(name);
   ln_bytes_unref(key);
-  return rc;
 }
 
-/* Appends what of a page is the session's to what was there. */
-static int append_tasks(const struct ln_session *s, const struct ln_server *server, bool of_client,
-                        struct ln_str page, struct ln_buf *out, const char **comma) {
+/* Appends those tasks of a page that are the session's. */
+static void append_tasks(const struct ln_session *s, const struct ln_server *server, bool of_client,
+                         struct ln_str page, struct ln_buf *out, const char **comma) {
   struct ln_json_item it;
-  if (!ln_json_get(page, "tasks", &it)) return LN_OK;
+  if (!ln_json_get(page, "tasks", &it)) return;
   struct ln_json_cur cur = ln_json_enter(it.value);
-  int rc = LN_OK;
-  while (!rc && ln_json_next(&cur, &it))
-    rc = append_task(s, server, of_client, it.value, out, comma);
-  return rc;
+  while (ln_json_next(&cur, &it)) append_task(s, server, of_client, it.value, out, comma);
 }
 
-/* Puts what was there before the new ones. */
-static int begin_list(const struct gather *g, struct ln_buf *b, const char **comma) {
+/* Appends the list so far, without its end. */
+static void begin_list(const struct gather *g, struct ln_buf *b, const char **comma) {
   struct ln_json_item it;
   *comma = "";
-  int rc = ln_buf_append_c(b, "{\"tasks\":[");
-  if (!rc && g->c.msg && ln_json_get(g->c.msg->result, "tasks", &it) && it.value.n > 2) {
-    rc = ln_buf_append(b, it.value.p + 1, it.value.n - 2);
+  ln_buf_append_c(b, "{\"tasks\":[");
+  if (g->c.msg && ln_json_get(g->c.msg->result, "tasks", &it) && it.value.n > 2) {
+    ln_buf_append(b, it.value.p + 1, it.value.n - 2);
     *comma = ",";
   }
-  return rc;
 }
 
 static void ask_next(struct gather *g, struct ln_str cursor);
@@ -152,11 +148,11 @@ static void finish(struct gather *g, struct ln_msg *reply) {
   g->c.done(g->c.arg, reply ? reply : ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
 }
 
-/* Ours stands for the server and its own. */
-static int append_cursor(const struct gather *g, struct ln_str inside, struct ln_buf *out) {
-  int rc = ln_buf_printf(out, ",\"nextCursor\":\"%zu-", g->at);
-  if (!rc) rc = ln_buf_append_str(out, inside);
-  return rc ? rc : ln_buf_append_c(out, "\"");
+/* The client's cursor is the server's number and the server's own cursor. */
+static void append_cursor(const struct gather *g, struct ln_str inside, struct ln_buf *out) {
+  ln_buf_printf(out, ",\"nextCursor\":\"%zu-", g->at);
+  ln_buf_append_str(out, inside);
+  ln_buf_append_c(out, "\"");
 }
 
 static void got_page(void *arg, struct ln_msg *reply) {
@@ -177,15 +173,14 @@ static void got_page(void *arg, struct ln_msg *reply) {
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
   const char *comma;
-  int rc = begin_list(g, &b, &comma);
-  if (!rc && reply->kind == LN_MSG_RESULT)
-    rc = append_tasks(s, server, false, reply->result, &b, &comma);
-  if (!rc) rc = ln_buf_append_c(&b, "]");
-  if (!rc && more) rc = append_cursor(g, ln_json_inside(next.value), &b);
-  if (!rc) rc = ln_buf_append_c(&b, "}");
+  begin_list(g, &b, &comma);
+  if (reply->kind == LN_MSG_RESULT) append_tasks(s, server, false, reply->result, &b, &comma);
+  ln_buf_append_c(&b, "]");
+  if (more) append_cursor(g, ln_json_inside(next.value), &b);
+  ln_buf_append_c(&b, "}");
   ln_msg_unref(reply);
   ln_msg_unref(g->c.msg);
-  g->c.msg = rc ? NULL : ln_msg_result(ln_buf_str(&b));
+  g->c.msg = ln_buf_error(&b) ? NULL : ln_msg_result(ln_buf_str(&b));
   ln_buf_deinit(&b);
   if (!g->c.msg || more) {
     finish(g, g->c.msg ? ln_msg_ref(g->c.msg) : NULL);
@@ -205,11 +200,11 @@ static void got_task(void *arg, struct ln_msg *reply) {
     struct ln_buf b;
     ln_buf_init(&b, SIZE_MAX / 2);
     const char *comma;
-    int rc = begin_list(g, &b, &comma);
-    if (!rc) rc = ln_buf_append_c(&b, comma);
-    if (!rc) rc = ln_buf_append_str(&b, reply->result);
-    if (!rc) rc = ln_buf_append_c(&b, "]}");
-    struct ln_msg *longer = rc ? NULL : ln_msg_result(ln_buf_str(&b));
+    begin_list(g, &b, &comma);
+    ln_buf_append_c(&b, comma);
+    ln_buf_append_str(&b, reply->result);
+    ln_buf_append_c(&b, "]}");
+    struct ln_msg *longer = ln_buf_error(&b) ? NULL : ln_msg_result(ln_buf_str(&b));
     ln_buf_deinit(&b);
     if (longer) {
       ln_msg_unref(g->c.msg);
@@ -225,10 +220,10 @@ static void got_task(void *arg, struct ln_msg *reply) {
 static void ask_about(struct gather *g, const struct ln_task_entry *t) {
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
-  int rc = ln_buf_append_c(&b, "{\"taskId\":");
-  if (!rc) rc = ln_json_quote(&b, ln_bytes_str(t->shown));
-  if (!rc) rc = ln_buf_append_c(&b, "}");
-  struct ln_msg *msg = rc ? NULL : ln_msg_request("tasks/get", ln_buf_str(&b));
+  ln_buf_append_c(&b, "{\"taskId\":");
+  ln_json_quote(&b, ln_bytes_str(t->shown));
+  ln_buf_append_c(&b, "}");
+  struct ln_msg *msg = ln_buf_error(&b) ? NULL : ln_msg_request("tasks/get", ln_buf_str(&b));
   struct ln_bytes *native = native_json(ln_bytes_str(t->shown), ln_bytes_str(t->id));
   ln_buf_deinit(&b);
   g->pending++;
@@ -264,11 +259,10 @@ static void ask_next(struct gather *g, struct ln_str cursor) {
   }
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
-  int rc = ln_buf_append_c(&b, "{");
-  if (!rc && cursor.p) rc = ln_buf_append_c(&b, "\"cursor\":");
-  if (!rc && cursor.p) rc = ln_buf_append_str(&b, cursor);
-  if (!rc) rc = ln_buf_append_c(&b, "}");
-  struct ln_msg *msg = rc ? NULL : ln_msg_request("tasks/list", ln_buf_str(&b));
+  ln_buf_append_c(&b, cursor.p ? "{\"cursor\":" : "{");
+  if (cursor.p) ln_buf_append_str(&b, cursor);
+  ln_buf_append_c(&b, "}");
+  struct ln_msg *msg = ln_buf_error(&b) ? NULL : ln_msg_request("tasks/list", ln_buf_str(&b));
   ln_buf_deinit(&b);
   const char *why = "out of memory";
   struct ln_link *link =
@@ -341,11 +335,11 @@ struct ln_msg *ln_tasks_own_only(const struct ln_session *s, const struct ln_ser
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
   const char *comma = "";
-  int rc = ln_buf_append_c(&b, "[");
-  if (!rc) rc = append_tasks(s, server, true, reply->result, &b, &comma);
-  if (!rc) rc = ln_buf_append_c(&b, "]");
+  ln_buf_append_c(&b, "[");
+  append_tasks(s, server, true, reply->result, &b, &comma);
+  ln_buf_append_c(&b, "]");
   struct ln_msg *out =
-      rc ? NULL : ln_msg_edit(reply, &(struct ln_edit){it.value, ln_buf_str(&b)}, 1);
+      ln_buf_error(&b) ? NULL : ln_msg_edit(reply, &(struct ln_edit){it.value, ln_buf_str(&b)}, 1);
   ln_buf_deinit(&b);
   ln_msg_unref(reply);
   return out ? out : ln_msg_error(-32603, "Out of memory", LN_STR_NONE);

@@ -33,9 +33,8 @@ static struct ln_bytes *native_for(const struct ln_exchange *x, const struct ln_
   int rc = ln_uri_climbs(uri) ? LN_ENOTFOUND : ln_template_convert(from, to, uri, &native, NULL);
   if (rc == LN_ENOTFOUND && !(rc = ln_uri_normal(uri, &normal)))
     rc = ln_template_convert(from, to, ln_buf_str(&normal), &native, NULL);
-  if (!rc) rc = ln_json_quote(&quoted, ln_buf_str(&native));
-  struct ln_bytes *out = rc ? NULL : ln_buf_take(&quoted);
-  ln_buf_deinit(&quoted);
+  if (!rc) ln_json_quote(&quoted, ln_buf_str(&native));
+  struct ln_bytes *out = ln_buf_finish(&quoted);
   ln_buf_deinit(&normal);
   ln_buf_deinit(&native);
   ln_bytes_unref(key);
