@@ -174,9 +174,10 @@ static struct ln_msg *with_arguments(struct ln_msg *m, struct ln_str text) {
   /* A call has a name at least, and so something before the comma. */
   struct ln_str end = {m->params.p + m->params.n - 1, 0};
   ln_buf_init(&member, SIZE_MAX / 2);
-  int rc = ln_buf_append_c(&member, ",\"arguments\":");
-  if (!rc) rc = ln_buf_append_str(&member, text);
-  struct ln_msg *out = rc ? NULL : ln_msg_edit(m, &(struct ln_edit){end, ln_buf_str(&member)}, 1);
+  ln_buf_append_c(&member, ",\"arguments\":");
+  ln_buf_append_str(&member, text);
+  struct ln_msg *out =
+      ln_buf_error(&member) ? NULL : ln_msg_edit(m, &(struct ln_edit){end, ln_buf_str(&member)}, 1);
   ln_buf_deinit(&member);
   return out;
 }

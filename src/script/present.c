@@ -119,16 +119,13 @@ static struct ln_bytes *spliced(struct ln_str source, const struct ln_merge *m) 
   struct ln_buf out;
   ln_buf_init(&out, SIZE_MAX / 2);
   const char *at = source.p;
-  int rc = LN_OK;
-  for (size_t i = 0; i < m->n && rc == LN_OK; i++) {
-    rc = ln_buf_append(&out, at, (size_t)(m->edits[i].at.p - at));
-    if (rc == LN_OK) rc = ln_buf_append_str(&out, m->edits[i].with);
+  for (size_t i = 0; i < m->n; i++) {
+    ln_buf_append(&out, at, (size_t)(m->edits[i].at.p - at));
+    ln_buf_append_str(&out, m->edits[i].with);
     at = m->edits[i].at.p + m->edits[i].at.n;
   }
-  if (rc == LN_OK) rc = ln_buf_append(&out, at, (size_t)(source.p + source.n - at));
-  struct ln_bytes *b = rc ? NULL : ln_buf_take(&out);
-  ln_buf_deinit(&out);
-  return b;
+  ln_buf_append(&out, at, (size_t)(source.p + source.n - at));
+  return ln_buf_finish(&out);
 }
 
 static void take_transform(lua_State *L, struct ln_policy *p, struct ln_view_item *item) {

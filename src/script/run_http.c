@@ -40,23 +40,24 @@ static void too_long(struct ln_run_http *h) {
   over(h, why);
 }
 
-static int keep_header(struct ln_run_http *h, const struct ln_http_header *header) {
+static void keep_header(struct ln_run_http *h, const struct ln_http_header *header) {
   size_t at = h->headers.len;
-  int rc = ln_buf_append_str(&h->headers, header->name);
+  ln_buf_append_str(&h->headers, header->name);
   for (size_t i = at; i < h->headers.len; i++) {
     char c = h->headers.data[i];
     if (c >= 'A' && c <= 'Z') h->headers.data[i] = (char)(c | 32);
   }
-  if (!rc) rc = ln_buf_append(&h->headers, "", 1);
-  if (!rc) rc = ln_buf_append_str(&h->headers, header->value);
-  return rc ? rc : ln_buf_append(&h->headers, "", 1);
+  ln_buf_append(&h->headers, "", 1);
+  ln_buf_append_str(&h->headers, header->value);
+  ln_buf_append(&h->headers, "", 1);
 }
 
 static void on_head(void *arg, const struct ln_http_head *head, const struct ln_url *url) {
   struct ln_run_http *h = arg;
-  int rc = ln_url_origin(url, &h->url);
-  if (!rc) rc = ln_buf_append_str(&h->url, url->target);
-  for (unsigned i = 0; i < head->n_headers && !rc; i++) rc = keep_header(h, &head->headers[i]);
+  ln_url_origin(url, &h->url);
+  ln_buf_append_str(&h->url, url->target);
+  for (unsigned i = 0; i < head->n_headers; i++) keep_header(h, &head->headers[i]);
+  int rc = ln_buf_error(&h->url) ? ln_buf_error(&h->url) : ln_buf_error(&h->headers);
   if (rc) {
     over(h, ln_err_text(rc));
     return;

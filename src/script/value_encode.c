@@ -91,12 +91,12 @@ struct ln_str ln_value_key(const struct ln_codec *c, size_t base, size_t i) {
 static int append_object(lua_State *L, struct ln_codec *c, int idx) {
   size_t base = c->keys.len, n;
   int rc = ln_value_sorted_keys(L, c, idx, &n);
-  if (rc == LN_OK) rc = ln_buf_append(&c->text, "{", 1);
+  ln_buf_append(&c->text, "{", 1);
   for (size_t i = 0; i < n && rc == LN_OK; i++) {
     struct ln_str key = ln_value_key(c, base, i);
-    if (i) rc = ln_buf_append(&c->text, ",", 1);
-    if (rc == LN_OK) rc = ln_json_quote(&c->text, key);
-    if (rc == LN_OK) rc = ln_buf_append(&c->text, ":", 1);
+    if (i) ln_buf_append(&c->text, ",", 1);
+    ln_json_quote(&c->text, key);
+    rc = ln_buf_append(&c->text, ":", 1);
     if (rc == LN_OK) rc = ln_value_enter(c, (struct ln_value_step){key.p, key.n, 0, idx});
     if (rc) break;
     lua_pushlstring(L, key.p, key.n);

@@ -134,10 +134,10 @@ static int append_new(lua_State *L, struct ln_codec *c, size_t base, size_t n, i
     bool skip =
         c->depth == 0 && c->optional && ln_str_is(key, c->optional) && is_empty_table(L, -1);
     if (!skip) {
-      if (comma) rc = ln_buf_append(&c->text, ",", 1);
+      if (comma) ln_buf_append(&c->text, ",", 1);
       comma = true;
-      if (rc == LN_OK) rc = ln_json_quote(&c->text, key);
-      if (rc == LN_OK) rc = ln_buf_append(&c->text, ":", 1);
+      ln_json_quote(&c->text, key);
+      rc = ln_buf_append(&c->text, ":", 1);
       if (rc == LN_OK) rc = ln_value_enter(c, (struct ln_value_step){key.p, key.n, 0, idx});
       if (rc == LN_OK) rc = ln_value_append(L, c, lua_gettop(L), false);
       if (rc == LN_OK) ln_value_leave(c);
