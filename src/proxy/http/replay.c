@@ -29,10 +29,10 @@ static void drop(struct ln_replay *r, struct ln_replay_event *e) {
   free(e);
 }
 
-/* The newest is not looked at. */
+/* The oldest notification, but not the newest event; else the oldest event. */
 static struct ln_replay_event *least_needed(struct ln_replay *r) {
   LN_LIST_EACH(l, &r->events) {
-    if (l_next != &r->events && event_of(l)->droppable) return event_of(l);
+    if (l != r->events.prev && event_of(l)->droppable) return event_of(l);
   }
   return event_of(r->events.next);
 }

@@ -61,7 +61,7 @@ struct ln_view {
   } match;
   struct { /* the last of a server's URIs that was looked up in match.native: one message may go to
               many sessions */
-    const struct ln_server *server;
+    uint64_t server;               /* its serial */
     struct ln_bytes *native, *key; /* counted; key is NULL where the URI stays */
   } last;
   struct ln_msg **pages; /* the replies to the list request, made when first asked for */

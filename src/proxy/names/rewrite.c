@@ -65,7 +65,7 @@ static int by_template(struct work *w, const struct ln_view *v, struct ln_str na
 /* The same, which the view remembers. One reference to *key; NULL where the URI is the same. */
 static int translated(struct work *w, struct ln_view *v, struct ln_bytes *native,
                       struct ln_bytes **key) {
-  bool again = v->last.native && v->last.server == w->server &&
+  bool again = v->last.native && v->last.server == w->server->serial &&
                ln_str_eq(ln_bytes_str(v->last.native), ln_bytes_str(native));
   if (!again) {
     struct ln_buf uri;
@@ -76,7 +76,7 @@ static int translated(struct work *w, struct ln_view *v, struct ln_bytes *native
     if (rc && rc != LN_ENOTFOUND) return rc;
     ln_bytes_unref(v->last.native);
     ln_bytes_unref(v->last.key);
-    v->last.server = w->server;
+    v->last.server = w->server->serial;
     v->last.native = ln_bytes_ref(native);
     v->last.key = made;
   }

@@ -11,7 +11,7 @@
 enum { UNTOLD = -1, OFF = 0, ON = 1 };
 
 /* A thing that the server is told: the level, or whether anybody listens to a resource. */
-struct topic {
+struct ln_shared_topic {
   struct ln_server *server;
   struct ln_bytes *key;     /* a resource's URI, unescaped; NULL: the level */
   struct ln_bytes *normal;  /* its normal form */
@@ -38,8 +38,8 @@ struct waiter {
 };
 
 struct ln_shared_state {
-  struct topic level;
-  struct ln_map resources; /* struct topic, by key */
+  struct ln_shared_topic level;
+  struct ln_map resources; /* struct ln_shared_topic, by key */
   size_t under_way;        /* requests to the server */
   uint64_t knows;          /* the serial of the link that has been told; 0: none */
 };
@@ -50,7 +50,7 @@ static bool shared(const struct ln_server *server) {
 
 /* --- life --- */
 
-static void topic_init(struct topic *t, struct ln_server *server, int told) {
+static void topic_init(struct ln_shared_topic *t, struct ln_server *server, int told) {
   t->server = server;
   t->told = told;
   ln_list_init(&t->listeners);
@@ -66,8 +66,8 @@ static struct ln_shared_state *share_of(struct ln_server *server) {
   return server->shared_state = sh;
 }
 
-static void topic_free(struct topic *t) {
-  while (ln_list_shift(&t->listeners)) continue;
+static void topic_free(struct ln_shared_topic *t) {
+  LN_LIST_DRAIN(l, &t->listeners) LN_CONTAINER(l, struct ln_subscription, topic_link)->topic = NULL;
   ln_map_remove(&t->server->shared_state->resources, ln_bytes_str(t->key));
   ln_bytes_unref(t->key);
   ln_bytes_unref(t->normal);
@@ -91,9 +91,9 @@ static struct ln_bytes *normal_of(struct ln_str uri) {
   return ln_buf_finish(&b);
 }
 
-static struct topic *topic_of(struct ln_server *server, struct ln_bytes *key) {
+static struct ln_shared_topic *topic_of(struct ln_server *server, struct ln_bytes *key) {
   struct ln_shared_state *sh = share_of(server);
-  struct topic *t = sh ? ln_map_get(&sh->resources, ln_bytes_str(key)) : NULL;
+  struct ln_shared_topic *t = sh ? ln_map_get(&sh->resources, ln_bytes_str(key)) : NULL;
   if (t || !sh || !(t = calloc(1, sizeof *t))) return t;
   topic_init(t, server, OFF);
   t->key = ln_bytes_ref(key);
@@ -115,19 +115,19 @@ static void waiter_free(struct waiter *w) {
 }
 
 /* Who has been called off waits no more. */
-static void prune(struct topic *t) {
+static void prune(struct ln_shared_topic *t) {
   LN_LIST_EACH(l, &t->waiters) {
     struct waiter *w = LN_CONTAINER(l, struct waiter, link);
     if (ln_exchange_ended(w->x)) waiter_free(w);
   }
 }
 
-static struct waiter *first(const struct topic *t) {
+static struct waiter *first(const struct ln_shared_topic *t) {
   return ln_list_empty(&t->waiters) ? NULL : LN_CONTAINER(t->waiters.next, struct waiter, link);
 }
 
 /* Gives it the reply. What that brings about may be another request for the same. */
-static void settle(struct topic *t, struct waiter *w, struct ln_msg *reply) {
+static void settle(struct ln_shared_topic *t, struct waiter *w, struct ln_msg *reply) {
   ln_list_remove(&w->link);
   t->busy = true;
   if (ln_exchange_ended(w->x))
@@ -145,7 +145,7 @@ static int most_verbose(const struct ln_host *h) {
 }
 
 /* Somebody else than this session listens. */
-static bool others_listen(const struct topic *t, const struct ln_session *s) {
+static bool others_listen(const struct ln_shared_topic *t, const struct ln_session *s) {
   LN_LIST_EACH(l, &t->listeners) {
     if (LN_CONTAINER(l, struct ln_subscription, topic_link)->session != s) return true;
   }
@@ -153,13 +153,13 @@ static bool others_listen(const struct topic *t, const struct ln_session *s) {
 }
 
 /* What is right once w has what it waits for. */
-static int wanted(const struct topic *t, const struct waiter *w) {
+static int wanted(const struct ln_shared_topic *t, const struct waiter *w) {
   if (!t->key) return most_verbose(t->server->host);
   if (w && w->value == ON) return ON;
   return others_listen(t, w ? w->x->session : NULL) ? ON : OFF;
 }
 
-static struct ln_msg *words_for(const struct topic *t, int value) {
+static struct ln_msg *words_for(const struct ln_shared_topic *t, int value) {
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
   ln_buf_append_c(&b, t->key ? "{\"uri\":" : "{\"level\":");
@@ -175,7 +175,7 @@ static struct ln_msg *words_for(const struct topic *t, int value) {
 
 /* Who has come meanwhile to ask the same is refused, too: asked about one by one, a server that
  * never answers would have the last of them wait for all the others' time. */
-static void refuse_all(struct topic *t) {
+static void refuse_all(struct ln_shared_topic *t) {
   LN_LIST_EACH(l, &t->waiters) {
     struct waiter *w = LN_CONTAINER(l, struct waiter, link);
     if (!w->sent && (w->value != t->telling || (t->key && w->value == OFF))) break;
@@ -184,7 +184,7 @@ static void refuse_all(struct topic *t) {
 }
 
 /* The request has been answered; it was the first waiter's if that is marked so. */
-static void take(struct topic *t, struct ln_msg *reply) {
+static void take(struct ln_shared_topic *t, struct ln_msg *reply) {
   struct ln_server *server = t->server;
   struct waiter *w = first(t);
   t->busy = false;
@@ -205,10 +205,10 @@ static void take(struct topic *t, struct ln_msg *reply) {
   ln_msg_unref(reply);
 }
 
-static void pump(struct topic *t);
+static void pump(struct ln_shared_topic *t);
 
 static void replied(void *arg, struct ln_msg *reply) {
-  struct topic *t = arg;
+  struct ln_shared_topic *t = arg;
   if (t->starting) {
     t->early = reply;
     return;
@@ -218,7 +218,7 @@ static void replied(void *arg, struct ln_msg *reply) {
 }
 
 /* False: it can't be, and w (if any) has been told why. */
-static bool tell(struct topic *t, int value, struct waiter *w) {
+static bool tell(struct ln_shared_topic *t, int value, struct waiter *w) {
   struct ln_link *link = t->server->shared;
   const char *why = "out of memory";
   if (!link && w) link = ln_link_shared(t->server, &why);
@@ -252,7 +252,7 @@ static bool tell(struct topic *t, int value, struct waiter *w) {
 }
 
 /* Brings the server to know what is wanted, those who wait first. */
-static void pump(struct topic *t) {
+static void pump(struct ln_shared_topic *t) {
   struct ln_server *server = ln_server_ref(t->server);
   struct waiter *w;
   int want;
@@ -274,7 +274,7 @@ static void pump(struct topic *t) {
 /* --- from clients --- */
 
 /* The server is being asked for nobody: whoever wanted it has been called off. */
-static bool abandoned(const struct topic *t) {
+static bool abandoned(const struct ln_shared_topic *t) {
   LN_LIST_EACH(l, &t->waiters) {
     if (!ln_exchange_ended(LN_CONTAINER(l, struct waiter, link)->x)) return false;
   }
@@ -299,9 +299,9 @@ void ln_shared_state_request(struct ln_server *server, struct ln_exchange *x, st
     return;
   }
   struct ln_bytes *key = level || !msg->uri.p ? NULL : ln_json_text(msg->uri);
-  struct topic *t = level         ? (share_of(server) ? &server->shared_state->level : NULL)
-                    : key != NULL ? topic_of(server, key)
-                                  : NULL;
+  struct ln_shared_topic *t = level ? (share_of(server) ? &server->shared_state->level : NULL)
+                              : key != NULL ? topic_of(server, key)
+                                            : NULL;
   ln_bytes_unref(key);
   struct waiter *w = t ? calloc(1, sizeof *w) : NULL;
   if (!w) {
@@ -325,27 +325,29 @@ void ln_shared_state_level_changed(struct ln_host *h) {
   }
 }
 
-int ln_shared_state_listen(struct ln_subscription *sub) {
-  if (!shared(sub->server)) return LN_OK;
-  struct topic *t = topic_of(sub->server, sub->key);
+int ln_shared_state_listen(struct ln_subscription *sub, struct ln_server *server) {
+  sub->server = server->serial;
+  if (!shared(server)) return LN_OK;
+  struct ln_shared_topic *t = topic_of(server, sub->key);
   if (!t) return LN_ENOMEM;
+  sub->topic = t;
   ln_list_push(&t->listeners, &sub->topic_link);
   return LN_OK;
 }
 
 void ln_shared_state_unlisten(struct ln_subscription *sub) {
-  if (ln_list_empty(&sub->topic_link)) return;
+  struct ln_shared_topic *t = sub->topic;
+  if (!t) return;
   ln_list_remove(&sub->topic_link);
-  struct ln_shared_state *sh = sub->server->shared_state;
-  struct topic *t = sh ? ln_map_get(&sh->resources, ln_bytes_str(sub->key)) : NULL;
-  if (t) pump(t);
+  sub->topic = NULL;
+  pump(t);
 }
 
 /* --- from the server --- */
 
 /* Every topic that is there; each may go when it has been pumped. */
-static struct topic **all_topics(struct ln_shared_state *sh, size_t *n) {
-  struct topic **list = calloc(sh->resources.len + 1, sizeof(struct topic *));
+static struct ln_shared_topic **all_topics(struct ln_shared_state *sh, size_t *n) {
+  struct ln_shared_topic **list = calloc(sh->resources.len + 1, sizeof(struct ln_shared_topic *));
   struct ln_map_slot *slot;
   *n = 0;
   for (size_t i = 0; list && ln_map_next(&sh->resources, &i, &slot);) list[(*n)++] = slot->value;
@@ -359,10 +361,10 @@ void ln_shared_state_ready(struct ln_link *link) {
   size_t n = 0;
   if (!sh) return;
   sh->knows = link->serial;
-  struct topic **list = all_topics(sh, &n);
+  struct ln_shared_topic **list = all_topics(sh, &n);
   bool logs = ln_capability(link->capabilities, "logging", &it);
   for (size_t i = 0; i < n; i++) {
-    struct topic *t = list[i];
+    struct ln_shared_topic *t = list[i];
     if (t->request && ln_link_of(t->request->calls) == link)
       t->through = link->serial; /* it came from another */
     if (t->key || logs) pump(t);
@@ -372,12 +374,12 @@ void ln_shared_state_ready(struct ln_link *link) {
 
 /* Its request is to us, and nobody will wait for it any more. (One that is being taken to another
  * session by itself has no id.) */
-static bool strands(const struct topic *t, const struct ln_link *link) {
+static bool strands(const struct ln_shared_topic *t, const struct ln_link *link) {
   const struct ln_call *r = t->request;
   return r && ln_link_of(r->calls) == link && !(r->retried && !r->id);
 }
 
-static struct topic *stranded(struct ln_shared_state *sh, const struct ln_link *link) {
+static struct ln_shared_topic *stranded(struct ln_shared_state *sh, const struct ln_link *link) {
   struct ln_map_slot *slot;
   if (strands(&sh->level, link)) return &sh->level;
   for (size_t i = 0; ln_map_next(&sh->resources, &i, &slot);)
@@ -385,7 +387,7 @@ static struct topic *stranded(struct ln_shared_state *sh, const struct ln_link *
   return NULL;
 }
 
-static void withdraw(struct topic *t) {
+static void withdraw(struct ln_shared_topic *t) {
   struct ln_call *r = t->request;
   t->request = NULL;
   t->server->shared_state->under_way--;
@@ -403,12 +405,12 @@ static void withdraw(struct topic *t) {
 void ln_shared_state_lost(struct ln_link *link) {
   struct ln_shared_state *sh = link->server->shared_state;
   struct ln_map_slot *slot;
-  struct topic *t;
+  struct ln_shared_topic *t;
   if (!sh) return;
   sh->knows = 0;
   sh->level.told = UNTOLD;
   for (size_t i = 0; ln_map_next(&sh->resources, &i, &slot);)
-    ((struct topic *)slot->value)->told = OFF;
+    ((struct ln_shared_topic *)slot->value)->told = OFF;
   /* Looked for anew each time: a reply may do anything. */
   while ((t = stranded(sh, link))) {
     withdraw(t);
@@ -435,7 +437,7 @@ void ln_shared_state_updated(struct ln_link *link, struct ln_str uri,
   ln_buf_init(&list, SIZE_MAX / 2);
   struct ln_map_slot *slot;
   for (size_t i = 0; normal && ln_map_next(&sh->resources, &i, &slot);) {
-    struct topic *t = slot->value;
+    struct ln_shared_topic *t = slot->value;
     if (!covers(ln_bytes_str(t->normal), ln_bytes_str(normal))) continue;
     LN_LIST_EACH(l, &t->listeners) {
       struct ln_session *s = LN_CONTAINER(l, struct ln_subscription, topic_link)->session;

@@ -14,12 +14,13 @@
 
 /* A resource that a client listens to. */
 struct ln_subscription {
-  struct ln_list link;       /* in session->subscriptions */
-  struct ln_list topic_link; /* of a shared server: in its topic */
+  struct ln_list link;           /* in session->subscriptions */
+  struct ln_list topic_link;     /* in topic->listeners … */
+  struct ln_shared_topic *topic; /* … of a shared server, while that lives; else NULL */
   struct ln_session *session;
-  struct ln_server *server; /* not counted: the session's slot has it */
-  struct ln_bytes *key;     /* the server's own URI, unescaped */
-  struct ln_msg *msg;       /* counted: resources/subscribe as the server gets it */
+  uint64_t server;      /* its serial: it may have gone */
+  struct ln_bytes *key; /* the server's own URI, unescaped */
+  struct ln_msg *msg;   /* counted: resources/subscribe as the server gets it */
 };
 
 /* A client's request for what msg says: logging/setLevel (the session's level is the new one
@@ -30,9 +31,9 @@ void ln_shared_state_request(struct ln_server *server, struct ln_exchange *x, st
                              ln_reply_fn done, void *arg);
 /* Sessions' levels are others than before; told to every shared server. */
 void ln_shared_state_level_changed(struct ln_host *h);
-/* A subscription is one of its session's (its upstream and key are set), or is about to go: both
- * for servers of any mode. listen: LN_ENOMEM, it won't hear of updates then. */
-int ln_shared_state_listen(struct ln_subscription *sub) LN_CHECK;
+/* A subscription at this server begins (its session and key are set), or ends: both for servers of
+ * any mode. listen: LN_ENOMEM, and its session gets no updates. */
+int ln_shared_state_listen(struct ln_subscription *sub, struct ln_server *server) LN_CHECK;
 void ln_shared_state_unlisten(struct ln_subscription *sub);
 /* The shared link is open and can be told, or is no more. */
 void ln_shared_state_ready(struct ln_link *link);
@@ -41,7 +42,7 @@ void ln_shared_state_lost(struct ln_link *link);
  * one that it is a part of, once. */
 void ln_shared_state_updated(struct ln_link *link, struct ln_str uri,
                              void (*fn)(void *arg, struct ln_session *s), void *arg);
-/* With its upstream. */
+/* The server is freed. */
 void ln_shared_state_free(struct ln_server *server);
 
 #endif

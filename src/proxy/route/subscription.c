@@ -22,7 +22,7 @@ static struct ln_subscription *find(const struct ln_session *s, const struct ln_
   LN_LIST_EACH(l, &s->subscriptions) {
     struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
     ++*n;
-    if (sub->server == server && ln_str_eq(ln_bytes_str(sub->key), key)) found = sub;
+    if (sub->server == server->serial && ln_str_eq(ln_bytes_str(sub->key), key)) found = sub;
   }
   return found;
 }
@@ -32,11 +32,10 @@ static int add(struct ln_session *s, struct ln_server *server, struct ln_bytes *
                struct ln_msg *msg) {
   struct ln_subscription *sub = calloc(1, sizeof *sub);
   if (!sub) return LN_ENOMEM;
-  *sub = (struct ln_subscription){
-      .session = s, .server = server, .key = ln_bytes_ref(key), .msg = ln_msg_ref(msg)};
+  *sub = (struct ln_subscription){.session = s, .key = ln_bytes_ref(key), .msg = ln_msg_ref(msg)};
   ln_list_init(&sub->topic_link);
   ln_list_push(&s->subscriptions, &sub->link);
-  int rc = ln_shared_state_listen(sub);
+  int rc = ln_shared_state_listen(sub, server);
   if (rc) subscription_free(sub);
   return rc;
 }
@@ -70,14 +69,13 @@ void ln_subscription_session_ends(struct ln_session *s) {
 
 void ln_subscription_move(struct ln_subscription *sub, struct ln_server *to) {
   ln_shared_state_unlisten(sub);
-  sub->server = to;
-  if (!to || ln_shared_state_listen(sub)) subscription_free(sub);
+  if (!to || ln_shared_state_listen(sub, to)) subscription_free(sub);
 }
 
 void ln_subscription_restore(struct ln_link *link) {
   LN_LIST_EACH(l, &link->owner->subscriptions) {
     struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
-    if (sub->server == link->server) ln_link_request(link, sub->msg, ln_reply_ignore, NULL);
+    if (sub->server == link->server->serial) ln_link_request(link, sub->msg, ln_reply_ignore, NULL);
   }
 }
 

@@ -135,21 +135,27 @@ static int plan_all(struct ln_host *h, struct ln_generation *g, struct ln_list *
   return LN_OK;
 }
 
+static struct ln_server *by_serial(const struct ln_generation *g, uint64_t serial) {
+  for (size_t i = 0; i < g->n_servers; i++)
+    if (g->servers[i]->serial == serial) return g->servers[i];
+  return NULL;
+}
+
 static struct ln_server *namesake(const struct ln_generation *g, const struct ln_server *server) {
   for (size_t i = 0; i < g->n_servers; i++)
     if (strcmp(g->servers[i]->conf->name, server->conf->name) == 0) return g->servers[i];
   return NULL;
 }
 
-/* A server that is started anew for another declaration learns what the client listens to; what was
- * of one that has gone goes. (An old one is looked at only while its generation surely lives.) */
+/* A server that is declared otherwise now is another one, which learns what the client listens to;
+ * subscriptions at a server that is no longer declared end. */
 static void move_subscriptions(struct ln_session *s, struct ln_generation *g,
                                const struct ln_generation *old) {
   LN_LIST_EACH(l, &s->subscriptions) {
     struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
-    if (ln_generation_has(g, sub->server)) continue;
-    ln_subscription_move(sub,
-                         ln_generation_has(old, sub->server) ? namesake(g, sub->server) : NULL);
+    if (by_serial(g, sub->server)) continue;
+    const struct ln_server *before = by_serial(old, sub->server);
+    ln_subscription_move(sub, before ? namesake(g, before) : NULL);
   }
 }
 
