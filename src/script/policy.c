@@ -146,13 +146,11 @@ void ln_policy_retire(struct ln_policy *p) {
 void ln_policy_end(struct ln_policy *p) {
   ln_policy_ref(p);
   ln_policy_retire(p);
-  struct ln_list *it = p->runs.next;
-  while (it != &p->runs) {
+  LN_LIST_EACH(it, &p->runs) {
     struct ln_run *run = LN_CONTAINER(it, struct ln_run, link);
-    it = it->next;
     if (run->cancelled) continue;
     ln_run_cancel(run);
-    it = p->runs.next; /* letting go of things may have ended others */
+    LN_LIST_RESTART(it, &p->runs); /* what it held may have ended other runs */
   }
   ln_policy_unref(p);
 }
@@ -199,17 +197,11 @@ const char *ln_policy_offers(const struct ln_policy *p, struct ln_str method) {
 
 void ln_policy_cancel(struct ln_policy *p, struct ln_exchange *x) {
   ln_policy_ref(p);
-  bool again = true;
-  /* Letting go of an exchange may end others: start over after each. */
-  while (again) {
-    again = false;
-    LN_LIST_EACH(it, &p->runs) {
-      struct ln_run *run = LN_CONTAINER(it, struct ln_run, link);
-      if (run->x != x || run->cancelled) continue;
-      ln_run_cancel(run);
-      again = true;
-      break;
-    }
+  LN_LIST_EACH(it, &p->runs) {
+    struct ln_run *run = LN_CONTAINER(it, struct ln_run, link);
+    if (run->x != x || run->cancelled) continue;
+    ln_run_cancel(run);
+    LN_LIST_RESTART(it, &p->runs); /* what it held may have ended other runs */
   }
   ln_policy_unref(p);
 }
