@@ -106,7 +106,7 @@ static int l_app_load(lua_State *L) {
   if (!p) return 2;
   a->started = true;
   const char *trouble = NULL;
-  if (ln_host_start(&a->host, p, &trouble)) return fail(L, trouble);
+  if (ln_host_life_start(&a->host, p, &trouble)) return fail(L, trouble);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -323,7 +323,7 @@ static void push_entry(lua_State *L, const struct ln_view *v, const struct ln_en
   lua_setfield(L, -2, "shadowed");
   if (e->shadowed_by) push_owner(L, v, e->shadowed_by, "first");
   push_owner(L, v, e, "owner");
-  lua_pushboolean(L, e->added > 0);
+  lua_pushboolean(L, e->uri_prefix > 0);
   lua_setfield(L, -2, "apart");
   if (e->json)
     push_bytes(L, e->json);
@@ -383,7 +383,7 @@ static void app_close(struct app *a) {
   if (a->local) ln_local_free(a->local);
   if (a->harness) ln_test_harness_leave(a->harness);
   if (!a->host.closing) {
-    ln_host_close(&a->host, stop, a);
+    ln_host_life_close(&a->host, stop, a);
     ln_loop_run(a->loop);
   }
   ln_host_deinit(&a->host);

@@ -43,9 +43,9 @@ struct ln_channel_events {
   void (*failed)(void *arg, uint64_t tag, int err, int status, const char *why);
   /* The queue drained after a send said LN_EFULL. */
   void (*drain)(void *arg);
-  /* The server ended the stream of this request on purpose, to be asked for the rest after so many
-   * milliseconds; the channel does that by itself. May be NULL. */
-  void (*parted)(void *arg, uint64_t tag, uint64_t retry_ms);
+  /* The server closed the stream of this request and wants the client to resume it after so many
+   * milliseconds (SSE retry); the channel does that by itself. May be NULL. */
+  void (*disconnected)(void *arg, uint64_t tag, uint64_t retry_ms);
   /* The server can't answer any more (a child that closed a pipe, and takes its time to end): the
    * owner closes the channel, and gets `closed` when it is over. May be NULL. */
   void (*lost)(void *arg, const char *why);

@@ -187,9 +187,9 @@ void ln_http_stream_over(struct ln_http_post *p, int err, const char *why) {
              err ? why : "");
     ln_http_post_fail(p, LN_ECLOSED, 0, words);
   } else {
-    bool parted = streamed && !err && p->retry_ms >= 0 && c->base.events->parted;
+    bool disconnected = streamed && !err && p->retry_ms >= 0 && c->base.events->disconnected;
     get_later(p);
-    if (parted) c->base.events->parted(c->base.arg, p->tag, (uint64_t)p->retry_ms);
+    if (disconnected) c->base.events->disconnected(c->base.arg, p->tag, (uint64_t)p->retry_ms);
   }
 }
 

@@ -157,18 +157,19 @@ static void on_closed(void *arg, int err, const char *why) {
   say("closed %d %d %s", o->number, err, why);
 }
 
-static void on_parted(void *arg, uint64_t tag, uint64_t retry_ms) {
+static void on_disconnected(void *arg, uint64_t tag, uint64_t retry_ms) {
   struct owner *o = arg;
   check_owner(o);
   if (o->d->tells_parted)
-    say("parted %d %llu %llu", o->number, (unsigned long long)tag, (unsigned long long)retry_ms);
+    say("disconnected %d %llu %llu", o->number, (unsigned long long)tag,
+        (unsigned long long)retry_ms);
 }
 
 static const struct ln_channel_events events = {.ready = on_ready,
                                                 .message = on_message,
                                                 .failed = on_failed,
                                                 .drain = on_drain,
-                                                .parted = on_parted,
+                                                .disconnected = on_disconnected,
                                                 .closed = on_closed};
 
 /* --- orders --- */
@@ -279,7 +280,7 @@ static void obey(struct driver *d, char *line) {
     open_channel(d);
   } else if (!strcmp(line, "lazy")) {
     d->lazy = true;
-  } else if (!strcmp(line, "tell-parted")) {
+  } else if (!strcmp(line, "tell-disconnected")) {
     d->tells_parted = true;
   } else if (!strcmp(line, "close-inside")) {
     d->close_inside = true;

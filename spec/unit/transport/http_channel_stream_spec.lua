@@ -196,10 +196,10 @@ describe("an event stream", function()
         end
       end)
       local driver = start(server)
-      driver:tell "tell-parted"
+      driver:tell "tell-disconnected"
       handshake(driver)
       driver:tell("send 0 r3 " .. ping(3))
-      driver:expect "parted 0 3 20"
+      driver:expect "disconnected 0 3 20"
       driver:expect("message 0 3 " .. result(3))
       driver:finish()
     end)

@@ -1,4 +1,4 @@
-/* What is said to a client; see outbox.h. */
+/* Messages to a client; see outbox.h. */
 #include "proxy/client/outbox.h"
 
 #include <stdlib.h>
@@ -58,7 +58,7 @@ static void ask_end(struct ask *a, struct ln_msg *reply) {
 static void drop_asks(struct ln_outbox *o) {
   size_t i = 0;
   struct ln_map_slot *slot;
-  /* Each answer may do anything, but no new request: the session is gone. */
+  /* From the start each time: a reply function may end other requests. It can't make new ones. */
   while (i = 0, ln_map_next(&o->asks, &i, &slot)) {
     struct ask *a = slot->value;
     ln_map_remove(&o->asks, slot->key);
@@ -103,7 +103,7 @@ static int send_now(struct ln_outbox *o, struct ln_sink *sink, struct ln_out *ou
   return rc;
 }
 
-static void forget(struct ln_outbox *o, struct waiting *w) {
+static void waiting_free(struct ln_outbox *o, struct waiting *w) {
   ln_list_remove(&w->link);
   o->n_waiting--;
   o->waiting_bytes -= w->msg->text.n;
@@ -111,7 +111,7 @@ static void forget(struct ln_outbox *o, struct waiting *w) {
   free(w);
 }
 
-/* A request that can't be kept is answered: its server waits for it. */
+/* If it is a request, it is answered with an error. */
 static void drop_oldest(struct ln_outbox *o) {
   struct waiting *oldest = LN_CONTAINER(o->waiting.next, struct waiting, link);
   int64_t id;
@@ -119,24 +119,25 @@ static void drop_oldest(struct ln_outbox *o) {
   struct ask *a = request ? ln_map_remove(&o->asks, int_key(&id)) : NULL;
   LN_LOG_RATIONED(o->host->log, &o->ration, ln_loop_now(o->host->loop), WARN, o->name,
                   "no stream to send on: dropped %.*s", LN_STR_ARG(oldest->msg->method));
-  forget(o, oldest);
+  waiting_free(o, oldest);
   if (a) ask_end(a, ln_msg_error(-32603, "The client does not listen", LN_STR_NONE));
 }
 
-/* What has changed and changes again is one change to who was not looking. */
-static void merge(struct ln_outbox *o, const struct ln_msg *m) {
+/* Of equal notifications about changes (list_changed, updated) only the newest waits. */
+static void drop_equal(struct ln_outbox *o, const struct ln_msg *m) {
   if (m->kind != LN_MSG_NOTIFICATION) return;
   enum ln_route route = ln_method_find(m->method, LN_FROM_SERVER)->route;
   if (route != LN_ROUTE_LIST_CHANGED && route != LN_ROUTE_UPDATED) return;
   LN_LIST_EACH(l, &o->waiting) {
     struct waiting *w = LN_CONTAINER(l, struct waiting, link);
-    if (ln_str_eq(w->msg->method, m->method) && ln_str_eq(w->msg->params, m->params)) forget(o, w);
+    if (ln_str_eq(w->msg->method, m->method) && ln_str_eq(w->msg->params, m->params))
+      waiting_free(o, w);
   }
 }
 
-/* Keeps a general message until there is a stream for it; the oldest go when there are too many.
+/* Keeps a message until there is a stream for it; the oldest are dropped when there are too many.
  */
-static void hold(struct ln_outbox *o, struct ln_out *out) {
+static void keep(struct ln_outbox *o, struct ln_out *out) {
   struct waiting *w = calloc(1, sizeof *w);
   if (!w) return;
   w->msg = ln_msg_edit(out->msg, out->edits, out->n_edits);
@@ -144,7 +145,7 @@ static void hold(struct ln_outbox *o, struct ln_out *out) {
     free(w);
     return;
   }
-  merge(o, w->msg);
+  drop_equal(o, w->msg);
   ln_list_push(&o->waiting, &w->link);
   o->n_waiting++;
   o->waiting_bytes += w->msg->text.n;
@@ -154,11 +155,11 @@ static void hold(struct ln_outbox *o, struct ln_out *out) {
 
 void ln_outbox_send(struct ln_outbox *o, struct ln_sink *sink, struct ln_out *out, bool final) {
   if (o->state == LN_OUTBOX_CLOSED) return;
-  /* A server's requests wait until the client has said that it is ready for them. */
+  /* Requests wait until the client has sent notifications/initialized. */
   bool early = !final && o->state != LN_OUTBOX_OPEN && out->msg->kind == LN_MSG_REQUEST;
   if (!sink) sink = o->general;
   if (!sink || early) {
-    hold(o, out);
+    keep(o, out);
     return;
   }
   int rc = send_now(o, sink, out, final);
@@ -213,7 +214,7 @@ void ln_outbox_notify(struct ln_outbox *o, const char *method) {
 
 int64_t ln_outbox_ask(struct ln_outbox *o, struct ln_sink *sink, struct ln_msg *request,
                       ln_reply_fn reply, void *arg) {
-  /* Whoever asks and asks doesn't get more memory for it than who calls and calls. */
+  /* Servers' requests have the same limit as the client's. */
   if (o->state == LN_OUTBOX_CLOSED || o->asks.len >= o->host->settings.max_in_flight) return 0;
   struct ask *a = calloc(1, sizeof *a);
   if (!a) return 0;
@@ -236,7 +237,7 @@ int64_t ln_outbox_ask(struct ln_outbox *o, struct ln_sink *sink, struct ln_msg *
   return id;
 }
 
-static void tell_cancelled(struct ln_outbox *o, const struct ask *a, struct ln_msg *cancelled) {
+static void notify_cancelled(struct ln_outbox *o, const struct ask *a, struct ln_msg *cancelled) {
   struct ln_msg *m =
       cancelled
           ? ln_msg_ref(cancelled)
@@ -256,7 +257,7 @@ static void tell_cancelled(struct ln_outbox *o, const struct ask *a, struct ln_m
 void ln_outbox_ask_cancel(struct ln_outbox *o, int64_t id, struct ln_msg *cancelled) {
   struct ask *a = ln_map_remove(&o->asks, int_key(&id));
   if (!a) return;
-  tell_cancelled(o, a, cancelled);
+  notify_cancelled(o, a, cancelled);
   ln_sink_unref(a->sink);
   free(a);
 }
@@ -267,7 +268,7 @@ void ln_outbox_ask_withdraw(struct ln_outbox *o, int64_t id, struct ln_msg *repl
     ln_msg_unref(reply);
     return;
   }
-  tell_cancelled(o, a, NULL);
+  notify_cancelled(o, a, NULL);
   ask_end(a, reply);
 }
 

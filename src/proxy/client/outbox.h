@@ -1,5 +1,5 @@
-/* What is said to one client: on which of its streams, in which order, what waits for a stream, and
- * who hears the answers to what it is asked. Knows nothing of its session. */
+/* Messages to one client: on which of its streams they go, in which order, which of them wait for a
+ * stream; and the requests made to it, until it answers. Knows nothing of its session. */
 #ifndef LN_PROXY_CLIENT_OUTBOX_H
 #define LN_PROXY_CLIENT_OUTBOX_H
 
@@ -9,15 +9,15 @@
 #include "proxy/core/host.h"
 #include "rpc/out.h"
 
-/* --- sinks: the ways to the client that its transport has --- */
+/* --- sinks: streams to the client, made by its transport --- */
 
 struct ln_sink;
 struct ln_sink_ops {
-  /* One message to the client, the parts holding it whole. final: the response that this sink's
-   * POST waits for. LN_OK, LN_EFULL (taken, but stop the sources: ln_outbox_drained follows), or
-   * an error: not delivered. */
+  /* Sends one message, all of whose bytes are in out->parts. final: it is the response that this
+   * sink's POST waits for. LN_OK, LN_EFULL (sent, but stop the sources: ln_outbox_drained follows),
+   * or an error: not sent. */
   int (*send)(struct ln_sink *s, const struct ln_out *out, bool final);
-  /* A response that this sink waits for won't come (cancelled). May be NULL. */
+  /* The response that this sink waits for will not come: its request was cancelled. May be NULL. */
   void (*give_up)(struct ln_sink *s);
   void (*free)(struct ln_sink *s);
 };
@@ -33,55 +33,59 @@ void ln_sink_unref(struct ln_sink *s); /* NULL is fine */
 /* --- the outbox --- */
 
 enum ln_outbox_state {
-  LN_OUTBOX_EARLY, /* the client isn't ready for requests: they wait, all else goes out */
+  LN_OUTBOX_EARLY, /* the client isn't initialized: requests to it wait, all else is sent */
   LN_OUTBOX_OPEN,
-  LN_OUTBOX_CLOSED /* nothing is sent, and nobody asked, any more */
+  LN_OUTBOX_CLOSED /* nothing is sent any more */
 };
 
 struct ln_outbox {
   struct ln_host *host;
   const char *name;            /* the session's, for the log */
-  struct ln_log_ration ration; /* of what is refused or dropped; the session's other lines too */
+  struct ln_log_ration ration; /* limits log lines about messages refused or dropped; shared with
+                                  the session */
   enum ln_outbox_state state;
-  struct ln_sink *general; /* unrelated messages: stdio's pipe or the GET stream; NULL: they wait */
+  struct ln_sink *general; /* for messages related to no request: stdio's pipe, or the GET stream of
+                              HTTP; NULL: they wait */
   struct ln_list waiting;  /* struct waiting in outbox.c */
   size_t n_waiting, waiting_bytes;
   int64_t next_ask;
   struct ln_map asks; /* by id: requests to the client under way */
   unsigned clogged;   /* sinks that said LN_EFULL and have not drained */
-  /* Stop the sources (or start them again): the client doesn't keep up. */
+  /* The client doesn't keep up: stop the sources, or (false) start them again. */
   void (*on_clogged)(struct ln_outbox *o, bool clogged);
 };
 
 /* name: borrowed. on_clogged: may be NULL. */
 void ln_outbox_init(struct ln_outbox *o, struct ln_host *host, const char *name,
                     void (*on_clogged)(struct ln_outbox *o, bool clogged));
-/* Closed: who asked the client hears so, what waited is dropped, no sink is held any more. */
+/* Closes it: requests to the client end with an error, waiting messages are dropped, the sink is
+ * released. */
 void ln_outbox_close(struct ln_outbox *o);
-/* Sends what waited and can go out now: after the state has become OPEN. */
+/* Sends the messages that waited: after the state has become OPEN. */
 void ln_outbox_flush(struct ln_outbox *o);
 
-/* A sink for unrelated messages has come (counted by this call) or gone (NULL). What waited is
- * sent. */
+/* Sets the sink for unrelated messages (counted by this call; NULL: it is gone) and sends the
+ * messages that waited. */
 void ln_outbox_set_general(struct ln_outbox *o, struct ln_sink *sink);
 /* A sink that had said LN_EFULL has drained, or has gone. */
 void ln_outbox_drained(struct ln_outbox *o);
-/* A message to the client: on sink, or among the general ones when sink is NULL. */
+/* A message to the client on this sink; NULL: on the general one. */
 void ln_outbox_send(struct ln_outbox *o, struct ln_sink *sink, struct ln_out *out, bool final);
 /* The answer to the client's request of this raw id, in want of memory for a better one. */
 void ln_outbox_fail(struct ln_outbox *o, struct ln_sink *sink, struct ln_str id);
-/* A notification without params, among the general ones. */
+/* A notification without params, on the general sink. */
 void ln_outbox_notify(struct ln_outbox *o, const char *method);
 
-/* A request to the client on sink (NULL: general). reply gets the answer (or an error when the
- * session ends) and must unref it. Returns the id, 0 when it could not be sent (reply was not
- * called). */
+/* A request to the client on this sink (NULL: the general one). reply gets the answer, or an error
+ * when the session ends, and must unref it. Returns the id; 0: it could not be sent, and reply is
+ * not called. */
 int64_t ln_outbox_ask(struct ln_outbox *o, struct ln_sink *sink, struct ln_msg *request,
                       ln_reply_fn reply, void *arg);
-/* Forgets a request to the client and tells the client so; with the server's own words where it
- * has said something (cancelled; may be NULL). */
+/* Ends a request to the client without a reply and sends notifications/cancelled: the server's own
+ * (cancelled), or one of ours when that is NULL. */
 void ln_outbox_ask_cancel(struct ln_outbox *o, int64_t id, struct ln_msg *cancelled);
-/* The same, and who asked hears this reply (takes the reference). */
+/* The same, with one of ours; the request's reply function gets this reply (takes the reference).
+ */
 void ln_outbox_ask_withdraw(struct ln_outbox *o, int64_t id, struct ln_msg *reply);
 /* A response from the client. Unknown ids are ignored. */
 void ln_outbox_answer(struct ln_outbox *o, struct ln_msg *response);

@@ -17,7 +17,7 @@ struct ln_pool_slot *ln_pool_find(const struct ln_session *s, const struct ln_se
 
 struct ln_pool_slot *ln_pool_slot_of(struct ln_session *s, struct ln_server *server) {
   struct ln_pool_slot *slot = ln_pool_find(s, server);
-  /* A session that is over would never give it up again. */
+  /* An ended session would never free it. */
   if (slot || s->state == LN_SESSION_GONE) return slot;
   struct ln_pool_slot *grown = realloc(s->slots, (s->n_slots + 1) * sizeof *grown);
   if (!grown) return NULL;
@@ -44,7 +44,6 @@ void ln_pool_drop_slots(struct ln_session *s, void (*index_unref)(struct ln_inde
 
 /* --- links --- */
 
-/* One of the session's own. */
 static struct ln_link *open_own(struct ln_session *s, struct ln_server *server,
                                 enum ln_link_use use, const char **why) {
   if (s->state == LN_SESSION_GONE) {
@@ -76,7 +75,7 @@ struct ln_link *ln_pool_link(struct ln_session *s, struct ln_server *server, con
     ln_link_close(link, *why);
     return NULL;
   }
-  link->again = slot->lost;
+  link->after_loss = slot->lost;
   slot->lost = false;
   slot->link = link;
   return link;
@@ -90,7 +89,7 @@ struct ln_link *ln_pool_link_for_call(struct ln_session *s, struct ln_server *se
 
 /* --- their ends --- */
 
-/* The slot that it is in. */
+/* The slot whose link it is, or NULL. */
 static struct ln_pool_slot *slot_of(const struct ln_link *link) {
   struct ln_pool_slot *slot = link->owner ? ln_pool_find(link->owner, link->server) : NULL;
   return slot && slot->link == link ? slot : NULL;
@@ -106,8 +105,8 @@ void ln_pool_link_detached(struct ln_link *link) {
   if (slot) slot->link = NULL;
 }
 
-/* Nothing was done for the call, so it may go once more. What else is under way in the old link was
- * perhaps done before: each hears of it by itself. */
+/* The server did nothing for this call, so it may be sent again. Other calls of the old link may
+ * have been carried out before: they stay there, and each gets its own answer or error. */
 bool ln_pool_link_forgotten(struct ln_link *link, struct ln_call *call) {
   struct ln_session *s =
       link->owner ? link->owner : ln_session_by_key(link->server->host, call->client);
@@ -115,8 +114,8 @@ bool ln_pool_link_forgotten(struct ln_link *link, struct ln_call *call) {
   bool by_all = shared(link->server);
   if (!s && !by_all) return false;
   call->retried = true;
-  ln_call_move(call, call->calls); /* out of the old link's table before that is left */
-  ln_link_leave(link);
+  ln_call_move(call, call->calls); /* out of the old link's table before that drains */
+  ln_link_drain(link);
   struct ln_link *fresh =
       by_all ? ln_link_shared(link->server, &why) : ln_pool_link(s, link->server, &why);
   if (fresh)

@@ -7,7 +7,7 @@
 #include "proxy/server/generation.h"
 #include "proxy/server/link.h"
 
-/* A client that doesn't read is not read to: its own links wait. */
+/* While the client doesn't read, its own links are not read from. */
 static void on_clogged(struct ln_outbox *o, bool clogged) {
   struct ln_session *s = LN_CONTAINER(o, struct ln_session, outbox);
   LN_LIST_EACH(l, &s->links) {

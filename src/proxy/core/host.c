@@ -14,7 +14,7 @@ void ln_host_init(struct ln_host *h, struct ln_loop *loop, struct ln_log *log) {
   h->fetcher = ln_fetcher_new(loop);
   h->shared = ln_shared_new();
   h->watchdog = ln_watchdog_new(log);
-  if (!h->watchdog) LN_LOG(log, WARN, "watchdog", "there is none: no thread for it");
+  if (!h->watchdog) LN_LOG(log, WARN, "watchdog", "not running: no thread for it");
 }
 
 void ln_host_check_closed(struct ln_host *h) {

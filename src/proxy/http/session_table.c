@@ -66,7 +66,7 @@ static void on_session_end(struct ln_session *s, void *arg) {
   ln_session_unref(s);
 }
 
-static void on_parted(struct ln_session *s, struct ln_sink *sink, uint64_t retry_ms) {
+static void on_disconnected(struct ln_session *s, struct ln_sink *sink, uint64_t retry_ms) {
   (void)s;
   ln_front_stream_disconnect(sink, retry_ms);
 }
@@ -93,7 +93,7 @@ static struct ln_http_session *entry_new(struct ln_session_table *t, enum ln_htt
   ln_list_push(&t->sessions, &hs->link);
   s->front = hs;
   s->on_end = on_session_end;
-  s->on_parted = on_parted;
+  s->on_disconnected = on_disconnected;
   if (ln_map_put(&t->by_id, hs->id, hs) == LN_OK) return hs;
   ln_session_end(s);
   return NULL;

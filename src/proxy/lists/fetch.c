@@ -14,12 +14,12 @@ static uint64_t now_of(const struct ln_index *index) {
 
 struct fetch {
   struct ln_session *session; /* counted; NULL: in a link that is shared */
-  uint64_t link;              /* the serial of the one that began it, which may have gone */
+  uint64_t link;              /* the serial of the link that it began in */
   enum ln_kind kind;
   struct ln_listing *listing; /* so far */
   struct ln_bytes *cursor;
-  uint64_t asker; /* the key of the session on whose list's behalf; 0: a change was told */
-  bool restarted; /* the server was started again: what others were shown is out of date for all */
+  uint64_t asker; /* the key of the session whose list request caused it; 0: list_changed did */
+  bool restarted; /* the server was started again: the shared list is out of date for all */
   /* Gets the listing (its reference), or NULL with why. */
   void (*done)(struct fetch *f, struct ln_listing *listing, const char *why);
   struct ln_index *index; /* counted */
@@ -29,31 +29,31 @@ struct fetch {
 
 static void fetch_page(struct fetch *f, struct ln_link *link, struct ln_str cursor);
 
-/* The link to go on in: a call may have been moved to a fresh one. */
-static struct ln_link *carrier(const struct fetch *f) {
+/* The link for the next page: the last call may have been moved to a new one. */
+static struct ln_link *link_of(const struct fetch *f) {
   struct ln_server *server = f->index->server;
   return f->session ? ln_pool_current(f->session, server) : server->shared;
 }
 
 static void fetch_end(struct fetch *f, const char *why) {
-  struct ln_listing *sh = f->listing;
+  struct ln_listing *list = f->listing;
   f->listing = NULL;
   if (why) {
-    ln_listing_unref(sh);
-    sh = NULL;
+    ln_listing_unref(list);
+    list = NULL;
   }
-  f->done(f, sh, why);
+  f->done(f, list, why);
   ln_index_unref(f->index);
   ln_bytes_unref(f->cursor);
   if (f->session) ln_session_unref(f->session);
   free(f);
 }
 
-/* True when a page before the last one led to the same cursor: the list goes round. */
-static bool comes_again(const struct ln_listing *sh, struct ln_str cursor) {
+/* True when an earlier page had the same nextCursor, so that the list would never end. */
+static bool cursor_repeats(const struct ln_listing *list, struct ln_str cursor) {
   struct ln_json_item it;
-  for (size_t i = 0; i + 1 < sh->n_pages; i++)
-    if (ln_json_get(sh->pages[i]->result, "nextCursor", &it) && ln_str_eq(it.value, cursor))
+  for (size_t i = 0; i + 1 < list->n_pages; i++)
+    if (ln_json_get(list->pages[i]->result, "nextCursor", &it) && ln_str_eq(it.value, cursor))
       return true;
   return false;
 }
@@ -78,7 +78,7 @@ static void fetch_reply(void *arg, struct ln_msg *reply) {
     fetch_end(f, rc ? why : NULL);
     return;
   }
-  if (comes_again(f->listing, it.value) || f->listing->n_pages >= MAX_PAGES) {
+  if (cursor_repeats(f->listing, it.value) || f->listing->n_pages >= MAX_PAGES) {
     LN_LOG(f->listing->server->host->log, WARN, f->listing->server->conf->name,
            "its %s has pages without end: stopped after %zu",
            ln_kind_rows[f->listing->kind].list_method, f->listing->n_pages);
@@ -89,7 +89,7 @@ static void fetch_reply(void *arg, struct ln_msg *reply) {
   ln_bytes_unref(f->cursor);
   f->cursor = ln_bytes_copy(it.value.p, it.value.n);
   ln_msg_unref(reply);
-  struct ln_link *link = carrier(f);
+  struct ln_link *link = link_of(f);
   if (f->cursor && link)
     fetch_page(f, link, (struct ln_str){f->cursor->data, f->cursor->len});
   else
@@ -120,7 +120,7 @@ static struct fetch *fetch_new(struct ln_index *index, enum ln_kind kind, struct
   }
   f->link = link->serial;
   f->kind = kind;
-  f->restarted = link->again;
+  f->restarted = link->after_loss;
   f->session = link->owner ? ln_session_ref(link->owner) : NULL;
   f->index = ln_index_ref(index);
   f->done = done;
@@ -129,14 +129,14 @@ static struct fetch *fetch_new(struct ln_index *index, enum ln_kind kind, struct
 
 /* --- a list for a session --- */
 
-/* Somebody who waits: for a server to be ready, then for its list. */
+/* One call of ln_fetch_listing: waits for the server to be ready, then for its list. */
 struct waiter {
   struct ln_watcher watch;    /* first step */
   struct ln_list link;        /* second step: in index->fetches */
   struct ln_session *session; /* counted */
   struct ln_server *server;
   enum ln_kind kind;
-  bool again; /* a fetch by another session failed under us; once */
+  bool retried; /* a fetch in another session's link failed, so it is fetched once more in ours */
   ln_listing_fn fn;
   void *arg;
 };
@@ -150,10 +150,10 @@ static void waiter_end(struct waiter *w, struct ln_listing *listing, const char 
   ln_session_unref(s);
 }
 
-static void waiter_go(struct waiter *w);
+static void waiter_proceed(struct waiter *w);
 
-static void tell_waiters(struct ln_index *index, enum ln_kind kind, struct ln_session *fetcher,
-                         const char *why) {
+static void end_waiters(struct ln_index *index, enum ln_kind kind, struct ln_session *fetcher,
+                        const char *why) {
   struct ln_list list, *l;
   ln_list_init(&list);
   while ((l = ln_list_shift(&index->fetches[kind]))) ln_list_push(&list, l);
@@ -161,9 +161,9 @@ static void tell_waiters(struct ln_index *index, enum ln_kind kind, struct ln_se
     struct waiter *w = LN_CONTAINER(l, struct waiter, link);
     if (index->listings[kind]) {
       waiter_end(w, index->listings[kind], NULL);
-    } else if (w->session != fetcher && !w->again) {
-      w->again = true;
-      waiter_go(w);
+    } else if (w->session != fetcher && !w->retried) {
+      w->retried = true;
+      waiter_proceed(w);
     } else {
       waiter_end(w, NULL, why);
     }
@@ -172,29 +172,29 @@ static void tell_waiters(struct ln_index *index, enum ln_kind kind, struct ln_se
 
 static int fetch_start(struct ln_index *index, enum ln_kind kind, struct ln_link *link);
 
-static void first_fetched(struct fetch *f, struct ln_listing *listing, const char *why) {
+static void on_first_fetched(struct fetch *f, struct ln_listing *listing, const char *why) {
   struct ln_index *index = f->index;
   enum ln_kind kind = f->kind;
   index->fetching[kind] = false;
   struct ln_session *s = f->session;
-  struct ln_link *link = listing && index->stale[kind] ? carrier(f) : NULL;
+  struct ln_link *link = listing && index->stale[kind] ? link_of(f) : NULL;
   index->stale[kind] = false;
   if (link && ln_link_ready(link) && fetch_start(index, kind, link) == LN_OK) {
     ln_listing_unref(listing);
     return;
   }
   index->listings[kind] = listing;
-  /* As long again as it took, at least a second. */
+  /* As long as the fetch took, at least a second. */
   index->backoff_until[kind] =
       listing ? 0 : now_of(index) + LN_MAX(now_of(index) - index->asked_at[kind], BACKOFF_MS);
   if (!listing)
     LN_LOG(index->server->host->log, ERROR, index->server->conf->name, "%s failed: %s",
            ln_kind_rows[kind].list_method, why);
-  tell_waiters(index, kind, s, why);
+  end_waiters(index, kind, s, why);
 }
 
 static int fetch_start(struct ln_index *index, enum ln_kind kind, struct ln_link *link) {
-  struct fetch *f = fetch_new(index, kind, link, first_fetched);
+  struct fetch *f = fetch_new(index, kind, link, on_first_fetched);
   if (!f) return LN_ENOMEM;
   index->fetching[kind] = true;
   index->asked_at[kind] = now_of(index);
@@ -202,8 +202,8 @@ static int fetch_start(struct ln_index *index, enum ln_kind kind, struct ln_link
   return LN_OK;
 }
 
-/* With a index at hand: from the index, or wait for the fetch. */
-static void waiter_go(struct waiter *w) {
+/* The session has an index: answers from it, or waits for a fetch. */
+static void waiter_proceed(struct waiter *w) {
   struct ln_session *s = w->session;
   struct ln_index *index = ln_index_of(s, w->server);
   enum ln_kind kind = w->kind;
@@ -247,7 +247,7 @@ static void server_ready(struct ln_watcher *watch, struct ln_link *link, bool re
     waiter_end(w, NULL, "out of memory");
     return;
   }
-  waiter_go(w);
+  waiter_proceed(w);
 }
 
 void ln_fetch_listing(struct ln_session *s, struct ln_server *server, enum ln_kind kind,
@@ -271,7 +271,7 @@ void ln_fetch_listing(struct ln_session *s, struct ln_server *server, enum ln_ki
   ln_list_init(&w->link);
   ln_list_init(&w->watch.link);
   if (index) {
-    waiter_go(w);
+    waiter_proceed(w);
     return;
   }
   const char *why = server->last_error;
@@ -284,10 +284,10 @@ void ln_fetch_listing(struct ln_session *s, struct ln_server *server, enum ln_ki
 
 /* --- changes --- */
 
-/* The sessions that share index and have no open link with the server, where the change was told:
- * they hear of it, and share next from now on. but: the key of one that knows; 0: none. */
-static void tell_unconnected(struct ln_index *index, enum ln_kind kind, struct ln_index *next,
-                             uint64_t but) {
+/* Tells the sessions that share index and got no list_changed, as they have no open link with the
+ * server; they share next from now on. but: the key of a session that needn't be told; 0: none. */
+static void notify_unconnected(struct ln_index *index, enum ln_kind kind, struct ln_index *next,
+                               uint64_t but) {
   struct ln_server *server = index->server;
   LN_LIST_EACH(l, &server->host->sessions) {
     struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
@@ -299,8 +299,8 @@ static void tell_unconnected(struct ln_index *index, enum ln_kind kind, struct l
   }
 }
 
-/* An HTTP server is one for all its sessions: what one of them heard may be true of every other.
- * Shared lists that differ from what it lists now are asked for anew by whoever lists next. */
+/* One HTTP server serves all sessions, so a list that changed for one may have changed for all:
+ * shared indexes with another list are replaced by copies without it, to be fetched when needed. */
 static void forget_differing(struct ln_server *server, const struct ln_listing *listing) {
   enum ln_kind kind = listing->kind;
   LN_LIST_EACH(l, &server->indexes) {
@@ -312,27 +312,28 @@ static void forget_differing(struct ln_server *server, const struct ln_listing *
     next->listings[kind] = NULL;
     ln_index_ref(index);
     ln_index_replace(index, next);
-    tell_unconnected(index, kind, next, 0);
+    notify_unconnected(index, kind, next, 0);
     ln_index_unref(next);
     ln_index_unref(index);
   }
 }
 
-static void refetched(struct fetch *f, struct ln_listing *listing, const char *why) {
+static void on_fetched_again(struct fetch *f, struct ln_listing *listing, const char *why) {
   struct ln_index *index = f->index;
   struct ln_server *server = index->server;
   struct ln_session *s = f->session;
   struct ln_index *now = s ? ln_index_of(s, server) : NULL;
-  if (now && now->own) index = now; /* by another list's change, meanwhile */
+  if (now && now->own) index = now; /* it got its own index meanwhile */
   bool differs = false;
   if (!listing) {
-    LN_LOG(server->host->log, WARN, server->conf->name, "a changed list can't be had: %s", why);
+    LN_LOG(server->host->log, WARN, server->conf->name, "a changed list could not be fetched: %s",
+           why);
   } else if (index->listings[listing->kind] &&
              ln_listing_same(index->listings[listing->kind], listing)) {
     ln_listing_unref(listing);
   } else {
     differs = true;
-    bool everybody = !s || f->asker || index->maker == f->link || index->own;
+    bool everybody = !s || f->asker || index->fetched_by == f->link || index->own;
     if (!everybody && s->state != LN_SESSION_GONE && now == index) {
       struct ln_index *own = ln_index_fork(index);
       if (own && ln_index_set(s, server, own) == LN_OK) index = own;
@@ -342,7 +343,7 @@ static void refetched(struct fetch *f, struct ln_listing *listing, const char *w
     ln_listing_unref(index->listings[listing->kind]);
     index->listings[listing->kind] = listing;
     if (server->pool && (s || f->asker)) {
-      if (!index->own) tell_unconnected(index, listing->kind, index, f->asker);
+      if (!index->own) notify_unconnected(index, listing->kind, index, f->asker);
       forget_differing(server, listing);
     }
   }
@@ -360,7 +361,7 @@ void ln_fetch_changed(struct ln_link *link, enum ln_kind kind, ln_fetched_fn don
     done(arg, true);
     return;
   }
-  struct fetch *f = fetch_new(index, kind, link, refetched);
+  struct fetch *f = fetch_new(index, kind, link, on_fetched_again);
   if (!f) {
     done(arg, true);
     return;
@@ -370,9 +371,10 @@ void ln_fetch_changed(struct ln_link *link, enum ln_kind kind, ln_fetched_fn don
   fetch_page(f, link, LN_STR_NONE);
 }
 
-/* --- changes that nobody tells --- */
+/* --- changes that are not announced --- */
 
-static bool told_of_changes(const struct ln_index *index, enum ln_kind kind) {
+/* True when the server announces changes and some link with it can receive them. */
+static bool hears_changes(const struct ln_index *index, enum ln_kind kind) {
   struct ln_json_item of, told;
   if (!ln_capability(index->capabilities, ln_kind_rows[kind].capability, &of) ||
       !ln_json_get(of.value, "listChanged", &told) || !ln_str_is(told.value, "true"))
@@ -390,11 +392,11 @@ bool ln_fetch_again(struct ln_session *s, struct ln_server *server, enum ln_kind
   if (!server->pool || !index || !index->listings[kind] || !index->listings[kind]->n_pages ||
       index->fetching[kind] ||
       now_of(index) - index->asked_at[kind] < server->host->settings.list_max_age_ms ||
-      told_of_changes(index, kind) || ln_server_in_backoff(server))
+      hears_changes(index, kind) || ln_server_in_backoff(server))
     return false;
   const char *why;
   struct ln_link *link = ln_pool_link(s, server, &why);
-  struct fetch *f = link ? fetch_new(index, kind, link, refetched) : NULL;
+  struct fetch *f = link ? fetch_new(index, kind, link, on_fetched_again) : NULL;
   if (!f) return false;
   f->asker = s->key;
   f->changed = done;

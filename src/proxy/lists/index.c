@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_SHARED = 64 }; /* of one server: clients may think up capabilities without end */
+enum { MAX_SHARED = 64 }; /* of one server: each client may have capabilities of its own */
 
 static bool same_bytes(const struct ln_bytes *a, const struct ln_bytes *b) {
   return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
@@ -13,7 +13,7 @@ struct ln_index *ln_index_find(struct ln_server *server, const struct ln_bytes *
   LN_LIST_EACH(l, &server->indexes) {
     struct ln_index *index = LN_CONTAINER(l, struct ln_index, link);
     if (!same_bytes(index->offered, offered)) continue;
-    ln_list_remove(&index->link); /* the one used last is the last to go */
+    ln_list_remove(&index->link); /* to the end: the least recently used is retired first */
     ln_list_push(&server->indexes, &index->link);
     return index;
   }
@@ -38,7 +38,7 @@ struct ln_index *ln_index_new(struct ln_link *link, struct ln_bytes *offered) {
   struct ln_server *server = link->server;
   struct ln_index *index = index_alloc(server, offered, link->init_reply, link->capabilities);
   if (!index) return NULL;
-  index->maker = link->serial;
+  index->fetched_by = link->serial;
   size_t n = 0;
   LN_LIST_EACH(l, &server->indexes) n++;
   if (n >= MAX_SHARED) ln_index_retire(LN_CONTAINER(server->indexes.next, struct ln_index, link));
@@ -59,12 +59,12 @@ struct ln_index *ln_index_fork(const struct ln_index *index) {
 }
 
 void ln_index_retire(struct ln_index *index) {
-  if (ln_list_empty(&index->link)) return; /* not shared, or no more */
+  if (ln_list_empty(&index->link)) return; /* not shared, or retired already */
   ln_list_remove(&index->link);
   ln_index_unref(index);
 }
 
-/* In the same place, so that who walks through them comes by neither twice. */
+/* In the same place, so that a walk through them meets neither twice. */
 void ln_index_replace(struct ln_index *index, struct ln_index *by) {
   ln_list_push(&index->link, &by->link);
   ln_index_ref(by)->own = false;
@@ -100,7 +100,7 @@ bool ln_index_offers(const struct ln_index *index, enum ln_kind kind) {
   return ln_capability(index->capabilities, ln_kind_rows[kind].capability, &it);
 }
 
-bool ln_index_hopeless(const struct ln_index *index, enum ln_kind kind, bool listing) {
+bool ln_index_unavailable(const struct ln_index *index, enum ln_kind kind, bool listing) {
   uint64_t now = ln_loop_now(index->server->host->loop);
   if (index->listings[kind]) return false;
   if (index->fetching[kind])
@@ -124,7 +124,7 @@ int ln_index_set(struct ln_session *s, struct ln_server *server, struct ln_index
   return LN_OK;
 }
 
-bool ln_index_some_have(const struct ln_session *s, const char *capability) {
+bool ln_index_any_has(const struct ln_session *s, const char *capability) {
   struct ln_json_item it;
   for (size_t i = 0; i < s->gen->n_servers; i++) {
     const struct ln_index *index = ln_index_of(s, s->gen->servers[i]);
@@ -134,7 +134,7 @@ bool ln_index_some_have(const struct ln_session *s, const char *capability) {
 }
 
 void ln_index_set_link(struct ln_link *link, struct ln_index *index) {
-  if (link->index && link->index->maker == link->serial) link->index->maker = 0;
+  if (link->index && link->index->fetched_by == link->serial) link->index->fetched_by = 0;
   ln_index_unref(link->index);
   link->index = index;
 }
@@ -143,6 +143,6 @@ struct ln_index *ln_index_of_link(const struct ln_link *link) {
   return link->owner ? ln_index_of(link->owner, link->server) : link->index;
 }
 
-void ln_index_used(struct ln_link *link) {
-  if (link->index && link->index->maker == link->serial) link->index->maker = 0;
+void ln_index_link_used(struct ln_link *link) {
+  if (link->index && link->index->fetched_by == link->serial) link->index->fetched_by = 0;
 }

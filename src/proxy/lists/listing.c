@@ -9,7 +9,7 @@
 
 enum {
   MAX_ITEMS = 100000,
-  MAX_MESSAGES = 16 /* bytes of one list, in messages of the greatest size */
+  MAX_MESSAGES = 16 /* a list's pages have at most so many times max_message_bytes in all */
 };
 
 struct ln_listing *ln_listing_ref(struct ln_listing *list) {

@@ -16,7 +16,7 @@ struct ln_listing_item {
 struct ln_listing {
   uint32_t refs;
   enum ln_kind kind;
-  struct ln_server *server; /* not counted: whoever keeps the listing keeps that */
+  struct ln_server *server; /* not counted: what keeps the listing counts the server */
   struct ln_msg **pages;    /* the replies, in order */
   size_t n_pages;
   struct ln_listing_item *items;

@@ -1,4 +1,4 @@
-/* Views: what they are, and looking into them; see view.h. */
+/* Views: whose they are, and looking components up in them; see view.h. */
 #include "proxy/lists/view.h"
 
 #include <stdlib.h>
@@ -51,6 +51,15 @@ void ln_view_unref(struct ln_view *v) {
   free(v);
 }
 
+void ln_view_set(struct ln_session *s, enum ln_kind kind, struct ln_view *v) {
+  ln_view_unref(s->views[kind]);
+  s->views[kind] = v;
+}
+
+void ln_view_forget(struct ln_session *s) {
+  for (int k = 0; k < LN_KINDS; k++) ln_view_set(s, (enum ln_kind)k, NULL);
+}
+
 struct ln_bytes *ln_view_form(struct ln_str uri, ln_view_uri_form form) {
   struct ln_buf b;
   ln_buf_init(&b, LN_URI_ROOM(uri.n));
@@ -72,7 +81,7 @@ bool ln_view_needed(const struct ln_generation *g, enum ln_kind kind) {
          ln_policy_has_rules(g->policy, kind);
 }
 
-static void *look(const struct ln_map *m, struct ln_str key, ln_view_uri_form form) {
+static void *find_form(const struct ln_map *m, struct ln_str key, ln_view_uri_form form) {
   struct ln_bytes *other = ln_view_form(key, form);
   void *found = other ? ln_map_get(m, ln_bytes_str(other)) : NULL;
   ln_bytes_unref(other);
@@ -81,12 +90,12 @@ static void *look(const struct ln_map *m, struct ln_str key, ln_view_uri_form fo
 
 const struct ln_entry *ln_view_find(const struct ln_view *v, struct ln_str key) {
   void *found = ln_map_get(&v->by_key, key);
-  if (found || !ln_view_spelt(v) || ln_view_is_hidden(v, key)) return found;
-  return look(&v->by_key, key, ln_uri_normal);
+  if (found || !ln_view_has_spellings(v) || ln_view_is_hidden(v, key)) return found;
+  return find_form(&v->by_key, key, ln_uri_normal);
 }
 
 bool ln_view_is_hidden(const struct ln_view *v, struct ln_str key) {
   if (ln_map_get(&v->hidden, key)) return true;
-  return ln_view_spelt(v) && v->hidden.len &&
-         (look(&v->hidden, key, ln_uri_normal) || look(&v->hidden, key, ln_uri_loose));
+  return ln_view_has_spellings(v) && v->hidden.len &&
+         (find_form(&v->hidden, key, ln_uri_normal) || find_form(&v->hidden, key, ln_uri_loose));
 }

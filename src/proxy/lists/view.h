@@ -1,35 +1,36 @@
-/* What a client sees of one kind: all servers' lists and the policy's own components, after the
- * rules, under the names they are presented by. The one manager of tools, resources, templates and
- * prompts: what differs between them is a row in mcp/method.c.
+/* What a client sees of one kind (tools, resources, templates or prompts): all servers' lists and
+ * the policy's own components, after the rules, under the names that they are presented by. The
+ * kinds differ only by their rows in mcp/method.c.
  *
- * Immutable; shared by every session that has the same lists under the same policy (unless a rule
- * takes ctx). */
+ * Immutable; shared by all sessions with the same lists under the same policy, unless a rule takes
+ * ctx. */
 #ifndef LN_PROXY_LISTS_VIEW_H
 #define LN_PROXY_LISTS_VIEW_H
 
 #include "base/map.h"
 #include "mcp/template_set.h"
+#include "proxy/client/session.h"
 #include "proxy/lists/listing.h"
 #include "proxy/server/generation.h"
 
-/* Steps (mcp/template.h) that looking URIs up among templates may take for one message. */
+/* Limit on the steps (mcp/template.h) of looking URIs up among templates, for one message. */
 enum { LN_MATCH_STEPS = 4 << 20 };
 
 struct ln_entry {
   struct ln_server *server; /* NULL: the policy's own */
   size_t component;         /* when server is NULL */
   const struct ln_listing_item *item;
-  struct ln_bytes *key;          /* as presented, unescaped */
-  struct ln_bytes *before_rules; /* as it was before any rule */
+  struct ln_bytes *key;          /* its name or URI as presented, unescaped */
+  struct ln_bytes *before_rules; /* the same before any rule */
   struct ln_bytes
       *native_json; /* the server's own name as a JSON string; NULL when it is presented by it */
   struct ln_bytes *json;          /* the definition as presented; NULL: the server's own */
   struct ln_bytes *normal;        /* resources: the URI's normal form where it differs from key */
-  struct ln_bytes *before_normal; /* resources that rules took away or renamed: the forms of … */
-  struct ln_bytes *before_loose;  /* … before_rules where they differ from it */
-  size_t added;                   /* bytes put before a URI that another server lists too */
+  struct ln_bytes *before_normal; /* resources that a rule hid or renamed: the normal … */
+  struct ln_bytes *before_loose;  /* … and loose form of before_rules where they differ from it */
+  size_t uri_prefix;              /* bytes put before a URI that another server lists too */
   bool hidden;
-  const struct ln_entry *shadowed_by; /* of that name, and came first: this one is not shown */
+  const struct ln_entry *shadowed_by; /* an earlier one of the same name: this one is not listed */
   struct ln_entry *next_native;       /* another server's of the same URI, in by_native */
   struct ln_old_name *old;
   size_t n_old;
@@ -42,7 +43,7 @@ struct ln_view {
   uint32_t refs;
   struct ln_host *host;
   enum ln_kind kind;
-  bool shows;                   /* some tool names the resource that shows it (_meta.ui) */
+  bool has_ui;                  /* some tool names a resource that displays it (_meta.ui) */
   bool renames;                 /* some entry of a server is presented by another key */
   bool left_out;                /* some templates of a server are no entries: there are too many */
   struct ln_generation *gen;    /* counted: whose rules */
@@ -50,7 +51,7 @@ struct ln_view {
   size_t n_listings;
   struct ln_entry *entries; /* in the order listed, hidden ones among them */
   size_t n_entries;
-  struct ln_bytes *failed; /* what the first rule that failed said, or NULL */
+  struct ln_bytes *failed; /* the error of the first rule that failed, or NULL */
   struct ln_map by_key;    /* visible entries by key, resources by normal form too */
   struct ln_map hidden; /* hidden and renamed ones by the key they had before the rules, likewise */
   struct ln_map by_native;       /* resources presented by another key, by the server's own */
@@ -59,8 +60,8 @@ struct ln_view {
     struct ln_templates gone;    /* … that a rule hid or gave another form, by the one before */
     struct ln_templates native;  /* … presented by another key, by the server's own */
   } match;
-  struct { /* the last of a server's URIs that was looked up in match.native: one message may go to
-              many sessions */
+  struct { /* the last server's URI that was looked up in match.native, as one notification may go
+              to many sessions */
     uint64_t server;               /* its serial */
     struct ln_bytes *native, *key; /* counted; key is NULL where the URI stays */
   } last;
@@ -70,29 +71,36 @@ struct ln_view {
 
 struct ln_view *ln_view_ref(struct ln_view *v);
 void ln_view_unref(struct ln_view *v); /* NULL is fine */
-/* The pages made of it so far. */
+/* Sets what a session was last shown of a kind: v, whose reference is taken, or NULL when that is
+ * out of date. */
+void ln_view_set(struct ln_session *s, enum ln_kind kind, struct ln_view *v);
+/* Sets NULL for all kinds. */
+void ln_view_forget(struct ln_session *s);
+/* Frees the pages made of it so far. */
 void ln_view_drop_pages(struct ln_view *v);
 
-/* False when a component of this kind can be used without looking at any list: one server, no rule
- * or handler that wants its definition, no component of the policy's own. */
+/* False when a component of this kind can be used without any list: there is one server, no rule or
+ * handler that needs definitions, and the policy has no component of its own. */
 bool ln_view_needed(const struct ln_generation *g, enum ln_kind kind);
-/* The visible entry presented under this key (unescaped; for URIs in any spelling of the same
- * normal form, unless a rule has taken away what is spelled so), or NULL. */
+/* The visible entry presented under this key, unescaped, or NULL. A URI matches in any spelling of
+ * the same normal form, unless a rule hid or renamed a URI of that spelling. */
 const struct ln_entry *ln_view_find(const struct ln_view *v, struct ln_str key);
-/* True when a rule has taken away what had this key, or what a server might take it for. */
+/* True when a rule hid or renamed a component of this key, or one whose URI a server might take to
+ * be the same. */
 bool ln_view_is_hidden(const struct ln_view *v, struct ln_str key);
-/* An entry's definition as no rule has touched it: the server's or the component's own. */
+/* An entry's definition before any rule: the server's, or the policy's component's. */
 struct ln_str ln_entry_definition(const struct ln_view *v, const struct ln_entry *e);
-/* True when a list shows it. */
+/* True when it is in the lists that clients get. */
 static inline bool ln_entry_listed(const struct ln_entry *e) {
   return !e->hidden && !e->shadowed_by;
 }
 
-/* A form of a URI (see mcp/uri.h); NULL where it is the URI itself. One reference. */
+/* The form of a URI (mcp/uri.h) that `form` makes; NULL when it is the URI itself. One reference.
+ */
 typedef int (*ln_view_uri_form)(struct ln_str uri, struct ln_buf *out);
 struct ln_bytes *ln_view_form(struct ln_str uri, ln_view_uri_form form);
-/* Lists know resources under all spellings; names and templates have one. */
-static inline bool ln_view_spelt(const struct ln_view *v) {
+/* Resources are found under all spellings of their URIs; names and templates have one. */
+static inline bool ln_view_has_spellings(const struct ln_view *v) {
   return v->kind == LN_KIND_RESOURCE;
 }
 

@@ -1,4 +1,5 @@
-/* Making views: collected from lists, sent through the rules, indexed by name; see view_build.h. */
+/* Making views: entries are collected from lists, go through the rules and are indexed by name; see
+ * view_build.h. */
 #include "proxy/lists/view_build.h"
 
 #include <stdlib.h>
@@ -26,33 +27,34 @@ static struct ln_bytes *normal_form(struct ln_str uri) {
   return ln_view_form(uri, ln_uri_normal);
 }
 
-/* What matching a URI costs grows with the templates and their expressions. */
+/* Matching a URI takes longer the more templates there are, and the more expressions they have. */
 enum { MAX_EXPRESSIONS = 32 };
 
-static bool costly(const struct ln_view *v, const struct ln_listing_item *item, size_t kept) {
+static bool too_costly(const struct ln_view *v, const struct ln_listing_item *item, size_t kept) {
   return v->kind == LN_KIND_TEMPLATE &&
          (kept >= v->gen->decls->settings.max_templates ||
           ln_template_expressions(ln_bytes_str(item->key)) > MAX_EXPRESSIONS);
 }
 
-static int collect_listing(struct ln_view *v, const char *prefix, const struct ln_listing *sh) {
+static int collect_listing(struct ln_view *v, const char *prefix, const struct ln_listing *list) {
   size_t kept = 0;
-  for (size_t k = 0; k < sh->n_items; k++) {
-    if (costly(v, &sh->items[k], kept)) continue;
+  for (size_t k = 0; k < list->n_items; k++) {
+    if (too_costly(v, &list->items[k], kept)) continue;
     struct ln_entry *e = &v->entries[v->n_entries++];
-    e->server = sh->server;
-    e->item = &sh->items[k];
+    e->server = list->server;
+    e->item = &list->items[k];
     e->before_rules = first_name(prefix, v->kind, e->item->key);
     if (!e->before_rules) return LN_ENOMEM;
     kept++;
   }
-  v->left_out |= kept < sh->n_items;
-  if (kept < sh->n_items)
-    ln_generation_tell(v->gen, sh->server->conf->name,
-                       "%zu of its %zu resource templates are left out: of one server no more than "
-                       "%u are kept (max_templates), and none with more than %d expressions",
-                       sh->n_items - kept, sh->n_items, v->gen->decls->settings.max_templates,
-                       MAX_EXPRESSIONS);
+  v->left_out |= kept < list->n_items;
+  if (kept < list->n_items)
+    ln_generation_warn_once(
+        v->gen, list->server->conf->name,
+        "%zu of its %zu resource templates are left out: of one server no more than "
+        "%u are kept (max_templates), and none with more than %d expressions",
+        list->n_items - kept, list->n_items, v->gen->decls->settings.max_templates,
+        MAX_EXPRESSIONS);
   return LN_OK;
 }
 
@@ -98,7 +100,8 @@ static int put_name(struct ln_view *v, struct ln_entry *e) {
   return LN_OK;
 }
 
-static int settle(struct ln_view *v, struct ln_entry *e, struct ln_view_item *item) {
+/* Takes over what the rules made of it. */
+static int take_result(struct ln_view *v, struct ln_entry *e, struct ln_view_item *item) {
   e->hidden = item->hidden;
   e->json = item->new_json;
   e->old = item->old;
@@ -109,7 +112,7 @@ static int settle(struct ln_view *v, struct ln_entry *e, struct ln_view_item *it
     ln_bytes_unref(item->failed);
   else
     v->failed = item->failed;
-  v->shows |= v->kind == LN_KIND_TOOL && ln_apps_has_ui(ln_entry_definition(v, e));
+  v->has_ui |= v->kind == LN_KIND_TOOL && ln_apps_has_ui(ln_entry_definition(v, e));
   e->key = item->new_name ? item->new_name : ln_bytes_ref(e->before_rules);
   *item = (struct ln_view_item){0};
   struct ln_str native =
@@ -120,11 +123,11 @@ static int settle(struct ln_view *v, struct ln_entry *e, struct ln_view_item *it
     if (e->server && !(e->native_json = ln_bytes_copy(e->item->key_value.p, e->item->key_value.n)))
       return LN_ENOMEM;
   }
-  if (ln_view_spelt(v)) e->normal = normal_form(ln_bytes_str(e->key));
+  if (ln_view_has_spellings(v)) e->normal = normal_form(ln_bytes_str(e->key));
   return LN_OK;
 }
 
-/* Every server's list is there. */
+/* True when no server's list is missing. */
 static bool complete(const struct ln_view *v) {
   for (size_t i = 0; i < v->n_listings; i++)
     if (!v->listings[i]) return false;
@@ -143,18 +146,18 @@ static int apply_rules(struct ln_view *v, struct ln_exchange *x, unsigned how) {
   if (complete(v)) how |= LN_PRESENT_COMPLETE;
   int rc = ln_policy_present(v->gen->policy, v->kind, items, v->n_entries, x, how);
   for (size_t i = 0; i < v->n_entries; i++) {
-    if (!rc) rc = settle(v, &v->entries[i], &items[i]);
+    if (!rc) rc = take_result(v, &v->entries[i], &items[i]);
     ln_view_item_deinit(&items[i]);
   }
   free(items);
   return rc;
 }
 
-/* What it was called before the rules is no way around them, in no spelling. */
+/* It can't be used by the name that it had before the rules, in any spelling. */
 static int index_hidden(struct ln_view *v, struct ln_entry *e) {
   struct ln_str before = ln_bytes_str(e->before_rules);
   int rc = ln_map_put(&v->hidden, before, e);
-  if (rc || !ln_view_spelt(v)) return rc;
+  if (rc || !ln_view_has_spellings(v)) return rc;
   e->before_normal = ln_view_form(before, ln_uri_normal);
   e->before_loose = ln_view_form(before, ln_uri_loose);
   if (e->before_normal) rc = ln_map_put(&v->hidden, ln_bytes_str(e->before_normal), e);
@@ -162,9 +165,9 @@ static int index_hidden(struct ln_view *v, struct ln_entry *e) {
   return rc;
 }
 
-/* Two servers list one URI: the later one's gets its server's name before the scheme, which still
- * makes a URI and can be taken off again. False when it can't be had. */
-static bool set_apart(struct ln_view *v, struct ln_entry *e) {
+/* Two servers list the same URI: the later one's gets "NAME+" before its scheme, which makes
+ * another valid URI. False: it can't be given one. */
+static bool add_uri_prefix(struct ln_view *v, struct ln_entry *e) {
   bool uri = v->kind == LN_KIND_RESOURCE || v->kind == LN_KIND_TEMPLATE;
   if (!uri || !e->server || e->native_json) return false;
   const char *name = e->server->conf->name;
@@ -184,41 +187,41 @@ static bool set_apart(struct ln_view *v, struct ln_entry *e) {
   }
   ln_bytes_unref(e->key);
   e->key = key;
-  e->added = n + 1;
+  e->uri_prefix = n + 1;
   ln_bytes_unref(e->normal);
-  e->normal = ln_view_spelt(v) ? normal_form(ln_bytes_str(key)) : NULL;
+  e->normal = ln_view_has_spellings(v) ? normal_form(ln_bytes_str(key)) : NULL;
   e->native_json = ln_bytes_copy(e->item->key_value.p, e->item->key_value.n);
   return e->native_json && put_name(v, e) == LN_OK;
 }
 
-/* Tools go to model APIs, some of which take names of so many bytes only; the server's own was
- * fine. */
-static void tell_long_name(const struct ln_view *v, const struct ln_entry *e) {
+/* Some model APIs limit the names of tools: warns when the prefix or a rule made one too long. */
+static void warn_long_name(const struct ln_view *v, const struct ln_entry *e) {
   enum { MODEL_API_NAME_MAX = 64 };
   if (v->kind != LN_KIND_TOOL || !e->server || e->key->len <= MODEL_API_NAME_MAX ||
       e->item->key->len > MODEL_API_NAME_MAX)
     return;
-  ln_generation_tell(
+  ln_generation_warn_once(
       v->gen, e->server->conf->name,
       "its tool \"%.*s\" has a name of %zu bytes; some model APIs take %d at most: give it "
       "another name, or its server a shorter prefix",
       LN_STR_ARG(ln_bytes_str(e->key)), e->key->len, MODEL_API_NAME_MAX);
 }
 
-static void tell_shadowed(struct ln_view *v, const struct ln_entry *e,
+static void warn_shadowed(struct ln_view *v, const struct ln_entry *e,
                           const struct ln_entry *first) {
   const char *noun = ln_kind_rows[v->kind].noun;
   struct ln_str key = ln_bytes_str(e->key);
   if (e->server && e->server == first->server)
-    ln_generation_tell(
+    ln_generation_warn_once(
         v->gen, e->server->conf->name,
         "two of its %ss are called \"%.*s\": its \"%.*s\" is shown, its \"%.*s\" is not", noun,
         LN_STR_ARG(key), LN_STR_ARG(ln_bytes_str(first->item->key)),
         LN_STR_ARG(ln_bytes_str(e->item->key)));
   else
-    ln_generation_tell(v->gen, e->server ? e->server->conf->name : "policy",
-                       "its %s \"%.*s\" is not shown: that of %s comes first", noun,
-                       LN_STR_ARG(key), first->server ? first->server->conf->name : "the policy");
+    ln_generation_warn_once(v->gen, e->server ? e->server->conf->name : "policy",
+                            "its %s \"%.*s\" is not shown: that of %s comes first", noun,
+                            LN_STR_ARG(key),
+                            first->server ? first->server->conf->name : "the policy");
 }
 
 static int index_native(struct ln_view *v, struct ln_entry *e) {
@@ -232,10 +235,10 @@ static int index_native(struct ln_view *v, struct ln_entry *e) {
   return LN_OK;
 }
 
-/* What URIs are held against: of a template that a rule took away, or gave another form, the old
- * one is no way around it. */
+/* match.gone has the forms before the rules, so that a URI can't be used by a template that a rule
+ * hid or gave another form. */
 static int index_template(struct ln_view *v, struct ln_entry *e) {
-  bool renamed = e->server ? e->native_json && !e->added
+  bool renamed = e->server ? e->native_json && !e->uri_prefix
                            : !ln_str_eq(ln_bytes_str(e->key), ln_bytes_str(e->before_rules));
   int rc = LN_OK;
   if (!e->hidden && !e->shadowed_by)
@@ -247,7 +250,7 @@ static int index_template(struct ln_view *v, struct ln_entry *e) {
   return rc;
 }
 
-/* For the way from servers' URIs to clients', and from URIs to templates. */
+/* Indexes servers' URIs that clients know under others, and templates. */
 static int index_uris(struct ln_view *v) {
   int rc = LN_OK;
   for (size_t i = 0; i < v->n_entries && !rc; i++) {
@@ -269,17 +272,17 @@ static int index_entries(struct ln_view *v) {
     if (e->hidden) {
       rc = index_hidden(v, e);
     } else if ((first = ln_map_get(&v->by_key, ln_bytes_str(e->key))) &&
-               !(first->server && set_apart(v, e))) {
-      /* What the policy has itself stands in the place of what servers have. */
+               !(first->server && add_uri_prefix(v, e))) {
+      /* The policy's own components come first. */
       e->shadowed_by = first;
-      tell_shadowed(v, e, first);
+      warn_shadowed(v, e, first);
     } else {
-      tell_long_name(v, e);
-      /* A name set apart above is indexed here too: there is one of it. */
+      warn_long_name(v, e);
+      /* Also of those that just got a prefix, which makes them unique. */
       rc = ln_map_put(&v->by_key, ln_bytes_str(e->key), e);
       if (!rc && e->normal && !ln_map_get(&v->by_key, ln_bytes_str(e->normal)))
         rc = ln_map_put(&v->by_key, ln_bytes_str(e->normal), e);
-      if (!rc && !e->added && !ln_str_eq(ln_bytes_str(e->key), ln_bytes_str(e->before_rules)))
+      if (!rc && !e->uri_prefix && !ln_str_eq(ln_bytes_str(e->key), ln_bytes_str(e->before_rules)))
         rc = index_hidden(v, e);
     }
     v->renames |= e->native_json != NULL;
@@ -320,4 +323,9 @@ struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
     return NULL;
   }
   return v;
+}
+
+struct ln_view *ln_view_build_trial(struct ln_generation *gen, enum ln_kind kind,
+                                    struct ln_listing *const *listings) {
+  return ln_view_build(gen, kind, listings, NULL, LN_PRESENT_TRIAL);
 }

@@ -4,11 +4,15 @@
 
 #include "proxy/lists/view.h"
 
-/* A fresh one out of lists (one per server, NULL where there is none), after the rules. x: on whose
- * behalf, for rules that take ctx; NULL: for everybody. how: as ln_policy_present has it. One
- * reference; NULL: it failed, and the log says why. */
+/* A new one out of lists (one per server, NULL where there is none), after the rules. x: the
+ * exchange that rules that take ctx get; NULL: none. how: see ln_policy_present. One reference;
+ * NULL: it failed, and the log says why. */
 struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
                               struct ln_listing *const *listings, struct ln_exchange *x,
                               unsigned how);
+/* Whether a new policy's rules can make lists of these: for no client, as far as the first rule
+ * that takes ctx. One reference; NULL: they can't. */
+struct ln_view *ln_view_build_trial(struct ln_generation *gen, enum ln_kind kind,
+                                    struct ln_listing *const *listings);
 
 #endif

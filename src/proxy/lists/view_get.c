@@ -7,27 +7,14 @@
 #include "proxy/lists/fetch.h"
 #include "proxy/lists/view_build.h"
 
-/* --- what a session was shown last --- */
-
-void ln_view_set(struct ln_session *s, enum ln_kind kind, struct ln_view *v) {
-  ln_view_unref(s->views[kind]);
-  s->views[kind] = v;
-}
-
-void ln_view_forget(struct ln_session *s) {
-  for (int k = 0; k < LN_KINDS; k++) ln_view_set(s, (enum ln_kind)k, NULL);
-}
-
-/* --- getting one --- */
-
 struct getter {
   struct ln_view_request request; /* its session and generation are counted */
   bool done;
   size_t missing; /* listings not yet answered, plus one while they are asked for */
-  size_t refs;    /* answers still to come, and the getter's own course */
+  size_t refs;    /* one for each answer to come, and one while it is begun */
   struct ln_listing **listings;
   char why[LN_WHY_MAX + 128];
-  struct ln_timer patience;
+  struct ln_timer timeout;
   ln_view_fn fn;
   void *arg;
 };
@@ -42,7 +29,7 @@ static bool same_listings(const struct ln_view *v, struct ln_listing *const *lis
   return true;
 }
 
-/* The session's view if it still holds, or another session's that sees the same. */
+/* The session's view if it is made of these lists, or another session's that is. */
 static struct ln_view *existing(struct ln_session *s, struct ln_generation *gen, enum ln_kind kind,
                                 struct ln_listing *const *listings) {
   struct ln_view *v = s->views[kind];
@@ -88,7 +75,7 @@ static void getter_unref(struct getter *g) {
 static void getter_finish(struct getter *g) {
   if (g->done) return;
   g->done = true;
-  ln_timer_stop(&g->patience);
+  ln_timer_stop(&g->timeout);
   const struct ln_generation *gen = g->request.gen;
   bool lost = gen->n_servers == 1 && !g->listings[0] && !gen->components[g->request.kind];
   struct ln_view *v = lost ? NULL : view_for(g);
@@ -104,24 +91,25 @@ static void got_listing(void *arg, struct ln_listing *listing, const char *why) 
   struct getter *g = a->g;
   if (!g->done) {
     g->listings[a->index] = listing ? ln_listing_ref(listing) : NULL;
-    if (!listing) ln_server_blame(g->request.gen->servers[a->index], why, g->why, sizeof g->why);
+    if (!listing)
+      ln_server_error_text(g->request.gen->servers[a->index], why, g->why, sizeof g->why);
     if (--g->missing == 0) getter_finish(g);
   }
   getter_unref(g);
   free(a);
 }
 
-static void out_of_patience(struct ln_timer *t) {
-  getter_finish(LN_CONTAINER(t, struct getter, patience));
+static void on_timeout(struct ln_timer *t) {
+  getter_finish(LN_CONTAINER(t, struct getter, timeout));
 }
 
-/* A server that has been starting for longer than clients are made to wait keeps nobody up, nor
- * does one whose list doesn't come. */
-static bool hopeless(const struct ln_view_request *r, const struct ln_server *server) {
+/* With several servers, true when this one's list is not to be waited for: the server has been
+ * starting, or the list been fetched, for longer than start_timeout. */
+static bool unavailable(const struct ln_view_request *r, const struct ln_server *server) {
   struct ln_session *s = r->session;
   if (r->gen->n_servers < 2) return false;
   const struct ln_index *index = ln_index_of(s, server);
-  if (index) return ln_index_hopeless(index, r->kind, r->use != LN_VIEW_USE);
+  if (index) return ln_index_unavailable(index, r->kind, r->use != LN_VIEW_USE);
   const struct ln_link *link = ln_pool_current(s, server);
   return link && !ln_link_ready(link) &&
          ln_loop_now(s->host->loop) - link->opened_at > s->host->settings.start_timeout_ms;
@@ -144,9 +132,9 @@ static void get(const struct ln_view_request *r, ln_view_fn fn, void *arg) {
   g->arg = arg;
   g->refs = 1;
   g->missing = 1;
-  ln_timer_init(&g->patience);
+  ln_timer_init(&g->timeout);
   for (size_t i = 0; i < gen->n_servers; i++) {
-    struct ask *a = hopeless(r, gen->servers[i]) ? NULL : calloc(1, sizeof *a);
+    struct ask *a = unavailable(r, gen->servers[i]) ? NULL : calloc(1, sizeof *a);
     if (!a) continue;
     *a = (struct ask){g, i};
     g->refs++;
@@ -156,12 +144,12 @@ static void get(const struct ln_view_request *r, ln_view_fn fn, void *arg) {
   if (--g->missing == 0)
     getter_finish(g);
   else if (gen->n_servers > 1)
-    ln_timer_start(h->loop, &g->patience, h->settings.start_timeout_ms, out_of_patience);
-  /* With one server its own deadlines apply. */
+    ln_timer_start(h->loop, &g->timeout, h->settings.start_timeout_ms, on_timeout);
+  /* One server is waited for until its own deadlines. */
   getter_unref(g);
 }
 
-/* The view as it is, when every list it was made of still is what the session sees. */
+/* The session's view, when the session's lists are still those that it was made of. */
 static struct ln_view *current(const struct ln_view_request *r) {
   struct ln_view *v = r->session->views[r->kind];
   if (!v || v->gen != r->gen) return NULL;
@@ -181,7 +169,7 @@ void ln_view_get(const struct ln_view_request *request, ln_view_fn fn, void *arg
     get(request, fn, arg);
 }
 
-struct ln_view *ln_view_preview(const struct ln_view_request *r) {
+struct ln_view *ln_view_get_now(const struct ln_view_request *r) {
   struct ln_listing **listings = calloc(r->gen->n_servers + 1, sizeof(struct ln_listing *));
   if (!listings) return NULL;
   for (size_t i = 0; i < r->gen->n_servers; i++) {
@@ -191,9 +179,4 @@ struct ln_view *ln_view_preview(const struct ln_view_request *r) {
   struct ln_view *v = make(r, listings);
   free(listings);
   return v;
-}
-
-struct ln_view *ln_view_trial(struct ln_generation *gen, enum ln_kind kind,
-                              struct ln_listing *const *listings) {
-  return ln_view_build(gen, kind, listings, NULL, LN_PRESENT_TRIAL);
 }

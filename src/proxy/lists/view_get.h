@@ -1,4 +1,4 @@
-/* Getting the view that a session sees: as it is, or made of lists that are fetched first. */
+/* Getting a session's view: the one that it has, or a new one of lists that are fetched first. */
 #ifndef LN_PROXY_LISTS_VIEW_GET_H
 #define LN_PROXY_LISTS_VIEW_GET_H
 
@@ -7,12 +7,11 @@
 
 enum ln_view_use {
   LN_VIEW_USE,    /* to find one component */
-  LN_VIEW_LIST,   /* to be shown to the client: waits for lists that failed a moment ago, too */
-  LN_VIEW_EXPLAIN /* fresh, with each item's way through the rules */
+  LN_VIEW_LIST,   /* for a list request: tries again to fetch lists that just failed */
+  LN_VIEW_EXPLAIN /* a new one that tells for each entry what rules did */
 };
 
-/* Whose view. x, on whose behalf rules that take ctx decide, is borrowed: it lives until the answer
- * is there. */
+/* Whose view. x, which rules that take ctx get, is borrowed and must live until the answer. */
 struct ln_view_request {
   struct ln_session *session;
   struct ln_generation *gen;
@@ -21,21 +20,11 @@ struct ln_view_request {
   enum ln_view_use use;
 };
 
-/* view: borrowed; NULL with why when the only server can't be asked. */
+/* view: borrowed; NULL with why when the only server has no list, or the rules failed. */
 typedef void (*ln_view_fn)(void *arg, struct ln_view *view, const char *why);
-/* Fetches what is missing. fn is called at once or later. */
+/* Fetches the lists that are missing. fn is called at once or later. */
 void ln_view_get(const struct ln_view_request *request, ln_view_fn fn, void *arg);
-/* Made of what is indexed already: waits for nobody. One reference; NULL: out of memory. */
-struct ln_view *ln_view_preview(const struct ln_view_request *request);
-/* One of these lists (one per server, NULL where there is none) for no session, after the rules
- * that are the same for everybody: can it be made? One reference; NULL: it can't. */
-struct ln_view *ln_view_trial(struct ln_generation *gen, enum ln_kind kind,
-                              struct ln_listing *const *listings);
-
-/* What the session was shown last of a kind is no longer what it would be shown: NULL, or v, whose
- * reference is taken. */
-void ln_view_set(struct ln_session *s, enum ln_kind kind, struct ln_view *v);
-/* The same for all kinds, at the session's end. */
-void ln_view_forget(struct ln_session *s);
+/* The same of the lists that are indexed already. One reference; NULL: out of memory. */
+struct ln_view *ln_view_get_now(const struct ln_view_request *request);
 
 #endif

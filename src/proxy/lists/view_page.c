@@ -5,7 +5,7 @@
 
 #include "mcp/method.h"
 
-/* True when the one server's one page can go out as it came. */
+/* True when there is one server with one page, which can be sent unchanged. */
 static bool untouched(const struct ln_view *v) {
   if (v->n_listings != 1 || !v->listings[0] || v->listings[0]->n_pages != 1) return false;
   for (size_t i = 0; i < v->n_entries; i++)
@@ -32,7 +32,8 @@ static int append_array(const struct ln_view *v, size_t *i, size_t max, struct l
   return ln_buf_append_c(out, "]");
 }
 
-/* The reply around an array: one server's own result with its other members, else ours. */
+/* The reply with this array: when there is one server with one page, its result with the array
+ * replaced, so that other members are kept. */
 static struct ln_msg *page_message(const struct ln_view *v, struct ln_str array, size_t next) {
   const char *name = ln_kind_rows[v->kind].array;
   struct ln_json_item it;
@@ -81,7 +82,7 @@ struct ln_msg *ln_view_page(struct ln_view *v, struct ln_str cursor, size_t *fir
   if (!v->pages && make_pages(v)) return NULL;
   size_t page = 0;
   struct ln_str raw = ln_json_inside(cursor);
-  if (cursor.p && !(raw.p && !raw.n)) { /* an empty one is that of the beginning */
+  if (cursor.p && !(raw.p && !raw.n)) { /* an empty one means the first page */
     int64_t n = 0;
     if (!raw.p || !ln_str_starts(raw, "from-") ||
         !ln_json_int((struct ln_str){raw.p + 5, raw.n - 5}, &n) || n < 1 || (size_t)n >= v->n_pages)
@@ -92,7 +93,7 @@ struct ln_msg *ln_view_page(struct ln_view *v, struct ln_str cursor, size_t *fir
   return ln_msg_ref(v->pages[page]);
 }
 
-struct ln_str ln_view_text(struct ln_view *v, size_t page) {
+struct ln_str ln_view_page_text(struct ln_view *v, size_t page) {
   if ((!v->pages && make_pages(v)) || page >= v->n_pages) return LN_STR_NONE;
   return v->pages[page]->result;
 }

@@ -61,8 +61,8 @@ struct ln_bytes *ln_elicitation_name(struct ln_session *s, const struct ln_serve
   return e->shown;
 }
 
-bool ln_elicitation_here(const struct ln_session *s, const struct ln_server *server,
-                         struct ln_str id) {
+bool ln_elicitation_asked(const struct ln_session *s, const struct ln_server *server,
+                          struct ln_str id) {
   return find(s, server, id) != NULL;
 }
 

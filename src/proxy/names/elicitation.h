@@ -18,8 +18,8 @@ struct ln_elicitation {
 struct ln_bytes *ln_elicitation_name(struct ln_session *s, const struct ln_server *server,
                                      struct ln_str id);
 /* True when this client was asked under that id. */
-bool ln_elicitation_here(const struct ln_session *s, const struct ln_server *server,
-                         struct ln_str id);
+bool ln_elicitation_asked(const struct ln_session *s, const struct ln_server *server,
+                          struct ln_str id);
 void ln_elicitation_free_all(struct ln_session *s);
 
 #endif

@@ -419,7 +419,7 @@ struct ln_msg *ln_rewrite_answer(struct ln_session *s, struct ln_server *server,
   struct work w;
   begin(&w, s, server);
   struct ln_bytes *shown = ln_json_text(it.value);
-  struct ln_task_entry *t = shown ? ln_task_shown(s, false, ln_bytes_str(shown)) : NULL;
+  struct ln_task_entry *t = shown ? ln_task_by_shown(s, false, ln_bytes_str(shown)) : NULL;
   int rc = t && t->server == server ? renamed(&w, it.value, shown, ln_bytes_ref(t->id)) : LN_OK;
   ln_bytes_unref(shown);
   struct ln_msg *out = finish(&w, reply, rc);

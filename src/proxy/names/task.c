@@ -108,7 +108,7 @@ static struct ln_task_entry *named_in(const struct ln_call *call, const struct l
                                       bool failed) {
   struct ln_session *s = call->x->session;
   struct ln_bytes *shown = ln_json_text(call->msg->task_id);
-  struct ln_task_entry *t = shown ? ln_task_shown(s, false, ln_bytes_str(shown)) : NULL;
+  struct ln_task_entry *t = shown ? ln_task_by_shown(s, false, ln_bytes_str(shown)) : NULL;
   struct ln_bytes *id = t || !shown || failed ? NULL : id_of(reply->result);
   if (id) t = track(s, ln_link_of(call->calls), false, id);
   ln_bytes_unref(id);
@@ -116,7 +116,7 @@ static struct ln_task_entry *named_in(const struct ln_call *call, const struct l
   return t;
 }
 
-void ln_task_replied(struct ln_call *call, const struct ln_msg *reply) {
+void ln_task_server_replied(struct ln_call *call, const struct ln_msg *reply) {
   struct ln_exchange *x = call->x;
   struct ln_link *link = ln_link_of(call->calls);
   bool single = link->use == LN_LINK_SINGLE || link->use == LN_LINK_SINGLE_TASK;
@@ -143,19 +143,19 @@ void ln_task_replied(struct ln_call *call, const struct ln_msg *reply) {
   }
 }
 
-void ln_task_answered(struct ln_exchange *x, int64_t token, const struct ln_msg *reply) {
+void ln_task_client_replied(struct ln_exchange *x, int64_t token, const struct ln_msg *reply) {
   if (reply->kind == LN_MSG_RESULT && x->msg->task.p && x->asker && !ln_exchange_ended(x))
     made(x->session, x->asker, true, x->msg, token, reply);
 }
 
-void ln_task_told(struct ln_task_entry *t, const struct ln_msg *msg) {
+void ln_task_note_status(struct ln_task_entry *t, const struct ln_msg *msg) {
   update(t, msg->params);
 }
 
 /* --- finding --- */
 
-struct ln_task_entry *ln_task_shown(const struct ln_session *s, bool of_client,
-                                    struct ln_str shown) {
+struct ln_task_entry *ln_task_by_shown(const struct ln_session *s, bool of_client,
+                                       struct ln_str shown) {
   LN_LIST_EACH(l, &s->tasks) {
     struct ln_task_entry *t = LN_CONTAINER(l, struct ln_task_entry, in_session);
     if (t->of_client == of_client && ln_str_eq(ln_bytes_str(t->shown), shown)) return t;
@@ -163,8 +163,8 @@ struct ln_task_entry *ln_task_shown(const struct ln_session *s, bool of_client,
   return NULL;
 }
 
-struct ln_task_entry *ln_task_native(const struct ln_session *s, const struct ln_server *server,
-                                     struct ln_str id) {
+struct ln_task_entry *ln_task_by_native(const struct ln_session *s, const struct ln_server *server,
+                                        struct ln_str id) {
   if (s) {
     LN_LIST_EACH(l, &s->tasks) {
       struct ln_task_entry *t = LN_CONTAINER(l, struct ln_task_entry, in_session);
@@ -174,14 +174,15 @@ struct ln_task_entry *ln_task_native(const struct ln_session *s, const struct ln
   }
   struct ln_task_entry *t = NULL;
   LN_LIST_EACH(l, &server->host->sessions) {
-    if (!t) t = ln_task_native(LN_CONTAINER(l, struct ln_session, link), server, id);
+    if (!t) t = ln_task_by_native(LN_CONTAINER(l, struct ln_session, link), server, id);
   }
   return t;
 }
 
 struct ln_task_entry *ln_task_related(const struct ln_link *link, const struct ln_msg *msg) {
   struct ln_bytes *id = msg->related_task.p ? id_of(msg->related_task) : NULL;
-  struct ln_task_entry *t = id ? ln_task_native(link->owner, link->server, ln_bytes_str(id)) : NULL;
+  struct ln_task_entry *t =
+      id ? ln_task_by_native(link->owner, link->server, ln_bytes_str(id)) : NULL;
   ln_bytes_unref(id);
   return t;
 }
@@ -197,7 +198,7 @@ struct ln_task_entry *ln_task_by_token(const struct ln_list *tasks, int64_t toke
 
 struct ln_bytes *ln_task_name(const struct ln_session *s, const struct ln_server *server,
                               struct ln_str id) {
-  struct ln_task_entry *t = ln_task_native(s, server, id);
+  struct ln_task_entry *t = ln_task_by_native(s, server, id);
   if (t) return ln_bytes_ref(t->shown);
   if (s->gen->n_servers < 2) return ln_bytes_copy(id.p, id.n);
   struct ln_str name = ln_str_c(server->conf->name);
@@ -229,7 +230,7 @@ struct ln_server *ln_task_owner(const struct ln_session *s, struct ln_str shown,
 
 /* --- ends --- */
 
-bool ln_task_room(struct ln_session *s, const struct ln_server *server) {
+bool ln_task_make_room(struct ln_session *s, const struct ln_server *server) {
   size_t n = 0;
   struct ln_task_entry *done = NULL;
   LN_LIST_EACH(l, &s->links) {

@@ -29,19 +29,19 @@ struct ln_task_entry {
 
 /* A server's reply has come to a request: notes the task that it made, and what a reply about a
  * task says of it. Before the reply is rewritten. */
-void ln_task_replied(struct ln_call *call, const struct ln_msg *reply);
+void ln_task_server_replied(struct ln_call *call, const struct ln_msg *reply);
 /* A client's reply to a server's request; token: what the request's progress token was to the
  * client. */
-void ln_task_answered(struct ln_exchange *x, int64_t token, const struct ln_msg *reply);
+void ln_task_client_replied(struct ln_exchange *x, int64_t token, const struct ln_msg *reply);
 /* A notifications/tasks/status of either side. */
-void ln_task_told(struct ln_task_entry *t, const struct ln_msg *msg);
+void ln_task_note_status(struct ln_task_entry *t, const struct ln_msg *msg);
 /* Both find by unescaped ids, NULL when nothing is known of it: by the name for the asking side …
  */
-struct ln_task_entry *ln_task_shown(const struct ln_session *s, bool of_client,
-                                    struct ln_str shown);
+struct ln_task_entry *ln_task_by_shown(const struct ln_session *s, bool of_client,
+                                       struct ln_str shown);
 /* … and a server's by its own. u: whose. s: NULL for any session of a shared one. */
-struct ln_task_entry *ln_task_native(const struct ln_session *s, const struct ln_server *server,
-                                     struct ln_str id);
+struct ln_task_entry *ln_task_by_native(const struct ln_session *s, const struct ln_server *server,
+                                        struct ln_str id);
 /* The task that a message of the server is related to by its _meta, or NULL. */
 struct ln_task_entry *ln_task_related(const struct ln_link *link, const struct ln_msg *msg);
 /* The one whose progress is told under this token of ours. */
@@ -55,7 +55,7 @@ struct ln_server *ln_task_owner(const struct ln_session *s, struct ln_str shown,
 /* In mode "request" a task keeps the session that it was made in until its result is fetched, it is
  * called off or its time is over. False: the client has as many of those as it may; of tasks that
  * are over the first makes room. */
-bool ln_task_room(struct ln_session *s, const struct ln_server *server);
+bool ln_task_make_room(struct ln_session *s, const struct ln_server *server);
 /* What becomes of a call that nobody waits for any more (ln_link_events.abandoned): one that the
  * server makes a task of is called off by tasks/cancel alone, once its id is known. */
 ln_reply_fn ln_task_abandoned(const struct ln_call *call);

@@ -9,7 +9,7 @@
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/headers.h"
 #include "proxy/lists/index.h"
-#include "proxy/lists/view_get.h"
+#include "proxy/lists/view.h"
 #include "proxy/route/from_client.h"
 
 static struct ln_str int_text(struct ln_buf *scratch, uint64_t n) {

@@ -10,7 +10,8 @@ void ln_forward(struct ln_exchange *x, struct ln_server *server, struct ln_msg *
   const char *why = "out of memory";
   bool lasting = x->method->route == LN_ROUTE_SUBSCRIBE || x->method->route == LN_ROUTE_SET_LEVEL;
   bool task = msg->task.p != NULL;
-  if (task && server->conf->session == LN_SHARING_REQUEST && !ln_task_room(x->session, server)) {
+  if (task && server->conf->session == LN_SHARING_REQUEST &&
+      !ln_task_make_room(x->session, server)) {
     ln_reply_error(done, arg, -32603,
                    "Too many tasks at once: fetch the results of some, or cancel them");
     return;
@@ -18,11 +19,11 @@ void ln_forward(struct ln_exchange *x, struct ln_server *server, struct ln_msg *
   struct ln_link *link = lasting ? ln_pool_link(x->session, server, &why)
                                  : ln_pool_link_for_call(x->session, server, task, &why);
   if (link) {
-    ln_index_used(link);
+    ln_index_link_used(link);
     if (ln_exchange_call(x, link, msg, name_at, name_with, done, arg)) return;
   }
   char text[LN_WHY_MAX + 128];
-  ln_server_blame(server, why, text, sizeof text);
+  ln_server_error_text(server, why, text, sizeof text);
   ln_reply_error(done, arg, -32603, text);
 }
 

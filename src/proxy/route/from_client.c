@@ -29,11 +29,11 @@ static void native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
     case LN_ROUTE_TASK: ln_tasks_request(x, msg, done, arg); return;
     case LN_ROUTE_TASK_LIST: ln_tasks_list(x, msg, done, arg); return;
     case LN_ROUTE_SET_LEVEL:
-      if (!alone && !ln_index_some_have(x->session, "logging")) break;
+      if (!alone && !ln_index_any_has(x->session, "logging")) break;
       ln_level_request(x, msg, done, arg);
       return;
     case LN_ROUTE_COMPLETE:
-      if (!alone && !ln_index_some_have(x->session, "completions")) break;
+      if (!alone && !ln_index_any_has(x->session, "completions")) break;
       /* fall through */
     case LN_ROUTE_USE:
     case LN_ROUTE_SUBSCRIBE: ln_use_forwarded(x, msg, done, arg); return;
@@ -71,7 +71,7 @@ static void start(struct ln_exchange *x) {
     case LN_ROUTE_COMPLETE:
       /* With nobody to complete it there is nothing to look for. */
       if (x->method->route != LN_ROUTE_COMPLETE || x->gen->n_servers == 1 ||
-          ln_index_some_have(x->session, "completions")) {
+          ln_index_any_has(x->session, "completions")) {
         ln_resolve(x, x->msg, through_hooks, finished, x);
         return;
       }
@@ -164,11 +164,11 @@ static void progress_in(struct ln_session *s, struct ln_msg *msg) {
 /* What a client says of a task that it works at concerns the server that asked for it. */
 static bool task_status_in(struct ln_session *s, struct ln_msg *msg) {
   struct ln_bytes *id = msg->task_id.p ? ln_json_text(msg->task_id) : NULL;
-  struct ln_task_entry *t = id ? ln_task_shown(s, true, ln_bytes_str(id)) : NULL;
+  struct ln_task_entry *t = id ? ln_task_by_shown(s, true, ln_bytes_str(id)) : NULL;
   ln_bytes_unref(id);
   if (!t || !t->link) return false;
   ln_link_notify(t->link, msg);
-  ln_task_told(t, msg);
+  ln_task_note_status(t, msg);
   return true;
 }
 

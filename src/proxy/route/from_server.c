@@ -27,7 +27,7 @@ static struct ln_exchange *waiting_for(struct ln_link *link, const struct ln_tas
     if (!other->x || ln_exchange_ended(other->x) || !ln_str_is(other->msg->method, "tasks/result"))
       continue;
     struct ln_bytes *key = ln_json_text(other->msg->task_id);
-    if (key && ln_task_shown(other->x->session, false, ln_bytes_str(key)) == t) x = other->x;
+    if (key && ln_task_by_shown(other->x->session, false, ln_bytes_str(key)) == t) x = other->x;
     ln_bytes_unref(key);
   }
   return x;
@@ -85,7 +85,7 @@ static void ask_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn do
 
 static void ask_done(void *arg, struct ln_msg *reply) {
   struct ln_exchange *x = arg;
-  ln_task_answered(x, x->ask_id, reply);
+  ln_task_client_replied(x, x->ask_id, reply);
   ln_exchange_set_ask(x, 0);
   if (x->method->route == LN_ROUTE_TASK_LIST)
     reply = ln_tasks_own_only(x->session, x->server, reply);
@@ -246,9 +246,10 @@ static void progress_in(struct ln_link *link, struct ln_msg *msg) {
 
 static void task_status_in(struct ln_link *link, struct ln_msg *msg, struct ln_exchange *cause) {
   struct ln_bytes *id = msg->task_id.p ? ln_json_text(msg->task_id) : NULL;
-  struct ln_task_entry *t = id ? ln_task_native(link->owner, link->server, ln_bytes_str(id)) : NULL;
+  struct ln_task_entry *t =
+      id ? ln_task_by_native(link->owner, link->server, ln_bytes_str(id)) : NULL;
   ln_bytes_unref(id);
-  if (t) ln_task_told(t, msg);
+  if (t) ln_task_note_status(t, msg);
   struct ln_session *s = link->owner ? link->owner : t ? t->session : NULL;
   if (s) ln_relay(link->server, s, cause, msg);
 }
@@ -266,7 +267,7 @@ static void elicitation_done_in(struct ln_link *link, struct ln_msg *msg,
                             : NULL;
   LN_LIST_EACH(l, &link->server->host->sessions) {
     struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
-    if (id && ln_elicitation_here(s, link->server, ln_bytes_str(id)))
+    if (id && ln_elicitation_asked(s, link->server, ln_bytes_str(id)))
       ln_relay(link->server, s, NULL, msg);
   }
   ln_bytes_unref(id);

@@ -7,7 +7,7 @@
 #include "proxy/client/pool.h"
 #include "proxy/lists/index.h"
 #include "proxy/route/init_reply.h"
-#include "proxy/route/server_hello.h"
+#include "proxy/route/init_request.h"
 
 /* One that is under way: waits for the servers that must be asked first. */
 struct initialization {
@@ -60,7 +60,7 @@ static void server_known(struct ln_watcher *w, struct ln_link *link, bool ready,
   struct initialization *in = LN_CONTAINER(w, struct wait, watch)->initialization;
   struct ln_session *s = in->x->session;
   if (!ready)
-    ln_server_blame(link->server, why, in->why, sizeof in->why);
+    ln_server_error_text(link->server, why, in->why, sizeof in->why);
   else if (!ln_index_of(s, link->server) && link->index &&
            ln_index_set(s, link->server, link->index))
     snprintf(in->why, sizeof in->why, "out of memory");
@@ -85,7 +85,7 @@ static void ask_server(struct initialization *in, size_t i) {
   const char *why;
   struct ln_link *link = ln_pool_link(s, server, &why);
   if (!link) {
-    ln_server_blame(server, why, in->why, sizeof in->why);
+    ln_server_error_text(server, why, in->why, sizeof in->why);
     return;
   }
   in->pending++;
@@ -123,7 +123,7 @@ void ln_initialize(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
     return;
   }
   const char *wrong = ln_peer_read_init(&s->peer, msg);
-  if (!wrong && ln_server_hello_offer(s)) wrong = "out of memory";
+  if (!wrong && ln_init_request_offer(s)) wrong = "out of memory";
   if (wrong) {
     ln_reply_error(done, arg, -32602, wrong);
     return;

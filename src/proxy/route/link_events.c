@@ -6,9 +6,9 @@
 #include "proxy/names/rewrite.h"
 #include "proxy/names/task.h"
 #include "proxy/route/from_server.h"
+#include "proxy/route/init_request.h"
 #include "proxy/route/level.h"
 #include "proxy/route/list_changed.h"
-#include "proxy/route/server_hello.h"
 #include "proxy/route/subscription.h"
 #include "proxy/server/receive.h"
 
@@ -27,7 +27,7 @@ static void opened(struct ln_link *link) {
 
 /* What it says of tasks is noted first; then it gets the client's names. */
 static void replied(struct ln_call *call, struct ln_msg *reply) {
-  ln_task_replied(call, reply);
+  ln_task_server_replied(call, reply);
   ln_rewrite(call->x, call->calls->server, reply, call->reply, call->arg);
   ln_msg_unref(reply);
 }
@@ -36,10 +36,10 @@ static void release(struct ln_exchange *x) {
   ln_exchange_unref(x);
 }
 
-static void parted(struct ln_call *call, uint64_t retry_ms) {
+static void disconnected(struct ln_call *call, uint64_t retry_ms) {
   struct ln_exchange *x = call->x;
-  if (!ln_exchange_ended(x) && x->sink && x->session->on_parted)
-    x->session->on_parted(x->session, x->sink, retry_ms);
+  if (!ln_exchange_ended(x) && x->sink && x->session->on_disconnected)
+    x->session->on_disconnected(x->session, x->sink, retry_ms);
 }
 
 static void stalled(struct ln_link *link, bool now) {
@@ -66,8 +66,8 @@ static void server_ends(struct ln_server *server) {
 }
 
 const struct ln_link_events ln_link_events = {
-    .init_request = ln_server_hello_request,
-    .initialized = ln_server_hello_initialized,
+    .init_request = ln_init_request_for,
+    .initialized = ln_init_request_answered,
     .opened = opened,
     .reopened = ln_list_changed_reopened,
     .received = ln_receive,
@@ -76,7 +76,7 @@ const struct ln_link_events ln_link_events = {
     .replied = replied,
     .abandoned = ln_task_abandoned,
     .release = release,
-    .parted = parted,
+    .disconnected = disconnected,
     .stalled = stalled,
     .forgotten = ln_pool_link_forgotten,
     .lost = ln_pool_link_lost,

@@ -76,7 +76,7 @@ void ln_list_changed_in(struct ln_link *link, struct ln_msg *msg, enum ln_kind k
   fetch(link, msg, kind, false);
 }
 
-void ln_list_changed_unheard(struct ln_session *s, struct ln_server *server, enum ln_kind kind) {
+void ln_list_changed_notify(struct ln_session *s, struct ln_server *server, enum ln_kind kind) {
   struct ln_msg *m = s->state == LN_SESSION_OPEN
                          ? ln_msg_notification(ln_kind_rows[kind].changed, LN_STR_NONE)
                          : NULL;

@@ -13,7 +13,7 @@ void ln_list_changed_in(struct ln_link *link, struct ln_msg *msg, enum ln_kind k
 void ln_list_changed_reopened(struct ln_link *link);
 /* A list of that server has changed, and the session, which has no link with it, couldn't hear: its
  * client is told. */
-void ln_list_changed_unheard(struct ln_session *s, struct ln_server *server, enum ln_kind kind);
+void ln_list_changed_notify(struct ln_session *s, struct ln_server *server, enum ln_kind kind);
 /* To a client: the lists of the kinds that this server's capabilities promise are other ones. */
 void ln_list_changed_announce(struct ln_session *s, struct ln_str capabilities);
 

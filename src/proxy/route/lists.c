@@ -41,7 +41,7 @@ static struct ln_msg *page_of(const struct listing *l) {
       cursor.type != LN_JSON_NULL)
     at = cursor.value;
   struct ln_msg *page = ln_view_page(l->view, at, &first);
-  return page && l->view->shows ? with_known_uris(l, page, first) : page;
+  return page && l->view->has_ui ? with_known_uris(l, page, first) : page;
 }
 
 static void list_end(struct listing *l) {
@@ -68,7 +68,7 @@ static void list_view(void *arg, struct ln_view *v, const char *why) {
   l->view = v ? ln_view_ref(v) : NULL;
   if (!v) snprintf(l->why, sizeof l->why, "%s", why);
   /* The client may know the resources that show tools by other URIs. */
-  if (v && v->shows && ln_view_needed(l->x->gen, LN_KIND_RESOURCE))
+  if (v && v->has_ui && ln_view_needed(l->x->gen, LN_KIND_RESOURCE))
     get_view(l, LN_KIND_RESOURCE, list_resources);
   else
     list_end(l);

@@ -4,7 +4,7 @@
 #include "proxy/client/pool.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/lists/index.h"
-#include "proxy/lists/view_get.h"
+#include "proxy/lists/view.h"
 #include "proxy/names/elicitation.h"
 #include "proxy/names/task.h"
 #include "proxy/route/level.h"

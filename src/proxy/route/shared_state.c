@@ -245,7 +245,7 @@ static bool tell(struct ln_shared_topic *t, int value, struct waiter *w) {
   }
   if (w) {
     char text[LN_WHY_MAX + 128];
-    ln_server_blame(t->server, why, text, sizeof text);
+    ln_server_error_text(t->server, why, text, sizeof text);
     settle(t, w, ln_msg_error(-32603, text, LN_STR_NONE));
   }
   return false;

@@ -40,7 +40,7 @@ static void to_server(struct ln_exchange *x, struct ln_msg *msg, struct ln_link 
       ln_exchange_call(x, link, msg, native ? msg->task_id : LN_STR_NONE, native, done, arg))
     return;
   char text[LN_WHY_MAX + 128];
-  ln_server_blame(x->server, why, text, sizeof text);
+  ln_server_error_text(x->server, why, text, sizeof text);
   ln_reply_error(done, arg, -32603, text);
 }
 
@@ -53,7 +53,7 @@ void ln_tasks_request(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn don
     return;
   }
   struct ln_str id;
-  struct ln_task_entry *t = ln_task_shown(s, false, ln_bytes_str(key));
+  struct ln_task_entry *t = ln_task_by_shown(s, false, ln_bytes_str(key));
   if (t && !ln_generation_has(x->gen, t->server)) t = NULL;
   ln_exchange_set_server(x, t ? t->server : ln_task_owner(s, ln_bytes_str(key), &id));
   if (x->server) {
@@ -72,7 +72,7 @@ const char *ln_tasks_refusal(const struct ln_session *s, const struct ln_link *l
                              const struct ln_msg *msg) {
   if (s->gen->n_servers < 2 || !msg->task_id.p) return NULL;
   struct ln_bytes *key = ln_json_text(msg->task_id);
-  struct ln_task_entry *t = key ? ln_task_shown(s, true, ln_bytes_str(key)) : NULL;
+  struct ln_task_entry *t = key ? ln_task_by_shown(s, true, ln_bytes_str(key)) : NULL;
   ln_bytes_unref(key);
   return t && t->server == link->server ? NULL : "Unknown task";
 }
@@ -101,8 +101,8 @@ static void append_task(const struct ln_session *s, const struct ln_server *serv
     ln_buf_fail(out, LN_ENOMEM);
     return;
   }
-  struct ln_task_entry *t = of_client ? ln_task_shown(s, true, ln_bytes_str(key))
-                                      : ln_task_native(s, server, ln_bytes_str(key));
+  struct ln_task_entry *t = of_client ? ln_task_by_shown(s, true, ln_bytes_str(key))
+                                      : ln_task_by_native(s, server, ln_bytes_str(key));
   bool ours =
       of_client ? t && t->server == server : t || server->conf->session != LN_SHARING_SHARED;
   struct ln_bytes *name = ours && !of_client ? ln_task_name(s, server, ln_bytes_str(key)) : NULL;

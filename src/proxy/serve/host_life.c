@@ -8,10 +8,10 @@
 #include "proxy/server/link.h"
 #include "transport/fetch.h"
 
-int ln_host_start(struct ln_host *h, struct ln_policy *policy, const char **why) {
+int ln_host_life_start(struct ln_host *h, struct ln_policy *policy, const char **why) {
   h->settings = ln_policy_decls(policy)->settings;
   h->link_events = &ln_link_events;
-  h->list_changed = ln_list_changed_unheard;
+  h->list_changed = ln_list_changed_notify;
   h->gen = ln_generation_new(h, policy, why);
   return h->gen ? LN_OK : LN_EINVALID;
 }
@@ -22,7 +22,7 @@ static void fetcher_closed(void *arg) {
   ln_host_check_closed(h);
 }
 
-void ln_host_close(struct ln_host *h, void (*closed)(void *arg), void *arg) {
+void ln_host_life_close(struct ln_host *h, void (*closed)(void *arg), void *arg) {
   LN_ASSERT(!h->closing);
   h->closing = true;
   LN_LIST_EACH(l, &h->sessions) {

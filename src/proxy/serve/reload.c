@@ -6,9 +6,10 @@
 
 #include "proxy/exchange/exchange.h"
 #include "proxy/lists/index.h"
+#include "proxy/lists/view_build.h"
 #include "proxy/lists/view_get.h"
 #include "proxy/lists/view_page.h"
-#include "proxy/route/server_hello.h"
+#include "proxy/route/init_request.h"
 #include "proxy/route/subscription.h"
 
 /* A session's lists under the new rules, made before anything is changed. */
@@ -24,7 +25,7 @@ struct plan {
 static bool same_list(struct ln_view *a, struct ln_view *b) {
   bool same = true, more = true;
   for (size_t page = 0; same && more; page++) {
-    struct ln_str x = ln_view_text(a, page), y = ln_view_text(b, page);
+    struct ln_str x = ln_view_page_text(a, page), y = ln_view_page_text(b, page);
     more = x.p && y.p;
     same = (!x.p && !y.p) || (more && ln_str_eq(x, y));
   }
@@ -37,7 +38,7 @@ static int plan_kind(struct plan *p, struct ln_generation *g, enum ln_kind kind)
   struct ln_exchange *x = ln_exchange_stand_in(p->session, g, ln_kind_rows[kind].list_method);
   if (!x) return LN_ENOMEM;
   struct ln_view *v =
-      ln_view_preview(&(struct ln_view_request){p->session, g, x, kind, LN_VIEW_LIST});
+      ln_view_get_now(&(struct ln_view_request){p->session, g, x, kind, LN_VIEW_LIST});
   ln_exchange_close(x);
   *(old ? &p->views[kind] : &p->tried[kind]) = v;
   if (!v) return LN_ESCRIPT;
@@ -81,7 +82,7 @@ static int try_lists(struct ln_generation *g, const struct ln_index *c, struct p
       listings[i] = known ? known->listings[k] : NULL;
     }
     ln_view_unref(p->tried[k]);
-    p->tried[k] = ln_view_trial(g, (enum ln_kind)k, listings);
+    p->tried[k] = ln_view_build_trial(g, (enum ln_kind)k, listings);
     if (!p->tried[k])
       rc = LN_ESCRIPT;
     else if (p->tried[k]->failed)
@@ -164,7 +165,7 @@ static void carry_out(struct plan *p, struct ln_generation *g, const struct ln_g
   if (s->state == LN_SESSION_GONE) return;
   ln_session_set_generation(s, g);
   move_subscriptions(s, g, old);
-  if (ln_server_hello_offer(s))
+  if (ln_init_request_offer(s))
     LN_LOG(g->host->log, WARN, s->id, "out of memory: new servers are offered what the old were");
   for (int k = 0; k < LN_KINDS; k++) {
     ln_view_set(s, (enum ln_kind)k, p->views[k]);

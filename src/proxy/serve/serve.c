@@ -37,7 +37,7 @@ static void host_closed(void *arg) {
 
 static void front_closed(void *arg) {
   struct serve *s = arg;
-  if (--s->fronts == 0) ln_host_close(s->host, host_closed, s);
+  if (--s->fronts == 0) ln_host_life_close(s->host, host_closed, s);
 }
 
 static void close_all(struct serve *s) {

@@ -35,7 +35,7 @@ void ln_calls_fail_all(struct ln_calls *c, const char *why) {
   while ((l = ln_list_shift(&c->waiting)))
     ln_call_fail(LN_CONTAINER(l, struct ln_call, in_queue), "%s", why);
   struct ln_map_slot *slot;
-  /* From the start each time: a reply may do anything. */
+  /* From the start each time: a reply function may end other calls. */
   for (size_t i = 0; i = 0, ln_map_next(&c->sent, &i, &slot);) ln_call_fail(slot->value, "%s", why);
 }
 
@@ -60,13 +60,13 @@ static uint64_t timeout_of(const struct ln_server *server) {
 
 static void on_deadline(struct ln_timer *t);
 
-/* Starts it, or starts it anew, within the hard maximum. What waits for a task's result has all of
- * that: it is meant to wait. */
+/* Starts or restarts it, within max_request_timeout. tasks/result has all of that, as it waits
+ * until the task is done. */
 static void start_deadline(struct ln_call *call) {
   const struct ln_server *server = call->calls->server;
   const struct ln_host *h = server->host;
-  uint64_t once = timeout_of(server), most = LN_MAX(h->settings.max_request_timeout_ms, once);
-  uint64_t used = ln_loop_now(h->loop) - call->since, left = used < most ? most - used : 0;
+  uint64_t once = timeout_of(server), max = LN_MAX(h->settings.max_request_timeout_ms, once);
+  uint64_t used = ln_loop_now(h->loop) - call->since, left = used < max ? max - used : 0;
   bool waits = ln_str_is(call->msg->method, "tasks/result");
   ln_timer_start(h->loop, &call->deadline, waits ? left : LN_MIN(once, left), on_deadline);
 }
@@ -108,7 +108,7 @@ void ln_call_send(struct ln_call *call) {
   struct ln_out out;
   ln_out_init(&out, call->msg);
   ln_out_replace_int(&out, call->msg->id, call->id);
-  /* The id serves as the token: one number space, one table. */
+  /* The id is the progress token too, so that progress is found in the same table. */
   ln_out_replace_int(&out, call->msg->progress_token, call->id);
   if (call->name_with) ln_out_replace(&out, call->name_at, ln_bytes_str(call->name_with));
   bool ready = c->ready; /* else it is initialize */
@@ -117,7 +117,7 @@ void ln_call_send(struct ln_call *call) {
                         .kind = LN_NOTE_REQUEST, .initialize = !ready, .tag = (uint64_t)call->id});
   ln_out_deinit(&out);
   c->server->host->count.server_requests++;
-  /* A child that is gone says why with its end, which is on its way. */
+  /* When a child has ended, the channel's `closed` follows and says why. */
   if (rc == LN_ECLOSED && (!c->server->pool || !ready)) return;
   if (rc)
     ln_call_fail(call, "%s",
@@ -133,7 +133,7 @@ void ln_call_move(struct ln_call *call, struct ln_calls *to) {
 
 /* --- ending --- */
 
-/* Out of all tables. */
+/* Takes it out of all tables. */
 static void detach(struct ln_call *call) {
   ln_timer_stop(&call->deadline);
   ln_list_remove(&call->in_queue);
@@ -163,11 +163,11 @@ void ln_call_fail(struct ln_call *call, const char *fmt, const char *why) {
   char text[LN_WHY_MAX + 128], whole[sizeof text + 128];
   snprintf(text, sizeof text, fmt, why);
   if (call->calls->events->failing(call, text)) return;
-  ln_server_blame(call->calls->server, text, whole, sizeof whole);
+  ln_server_error_text(call->calls->server, text, whole, sizeof whole);
   ln_call_end(call, ln_msg_error(-32603, whole, LN_STR_NONE));
 }
 
-static void tell_cancelled(struct ln_call *call, const char *reason) {
+static void notify_cancelled(struct ln_call *call, const char *reason) {
   char params[256];
   snprintf(params, sizeof params, "{\"requestId\":%" PRId64 ",\"reason\":\"%s\"}", call->id,
            reason);
@@ -176,21 +176,22 @@ static void tell_cancelled(struct ln_call *call, const char *reason) {
     struct ln_out out;
     ln_out_init(&out, m);
     int rc = ln_calls_send(call->calls, &out, LN_NOTE_NOTIFICATION);
-    (void)rc; /* a channel that takes nothing more is about to say why */
+    (void)rc; /* if it fails, the channel is about to close */
     ln_out_deinit(&out);
   }
   ln_msg_unref(m);
   ln_channel_abandon(call->calls->channel, (uint64_t)call->id);
 }
 
-/* Its reply is to be heard by somebody else than who made it. False: it is to be called off. */
+/* Its maker no longer waits for it, but the server must not be told so (ln_link_events.abandoned):
+ * another function takes its reply. False: it can be cancelled as usual. */
 static bool abandon(struct ln_call *call) {
   struct ln_calls *c = call->calls;
   if (!call->id || !call->x || !c->ready) return false;
-  ln_reply_fn heard_by = c->events->abandoned(call);
-  if (!heard_by) return false;
+  ln_reply_fn taken_by = c->events->abandoned(call);
+  if (!taken_by) return false;
   struct ln_exchange *x = call->x;
-  call->reply = heard_by;
+  call->reply = taken_by;
   call->arg = c;
   call->x = NULL;
   ln_list_remove(&call->in_exchange);
@@ -209,7 +210,7 @@ static void on_deadline(struct ln_timer *t) {
     reply(arg, ln_msg_error(-32603, "The server made no task of the request in time", LN_STR_NONE));
     return;
   }
-  if (call->id && c->ready) tell_cancelled(call, "timed out");
+  if (call->id && c->ready) notify_cancelled(call, "timed out");
   LN_LOG(c->server->host->log, WARN, c->server->topic, "no answer to %.*s in time",
          LN_STR_ARG(call->msg->method));
   ln_call_fail(call, "no answer to %s in time", c->ready ? "the request" : "initialize");
@@ -218,7 +219,7 @@ static void on_deadline(struct ln_timer *t) {
 void ln_call_drop(struct ln_call *call, const char *reason) {
   struct ln_calls *c = call->calls;
   if (abandon(call)) return;
-  if (call->id && reason && c->ready) tell_cancelled(call, reason);
+  if (call->id && reason && c->ready) notify_cancelled(call, reason);
   detach(call);
   call_free(call);
   c->events->ended(c);

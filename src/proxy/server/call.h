@@ -1,5 +1,5 @@
-/* Requests to a server: numbered, spliced, sent, timed, and each answered exactly once. The table
- * of one link's calls; it knows its channel and its server, and nothing of the link around it. */
+/* Requests to a server: each gets an id of ours and a deadline, and is answered exactly once. The
+ * calls of one link are in one table, which knows its channel and its server but not the link. */
 #ifndef LN_PROXY_SERVER_CALL_H
 #define LN_PROXY_SERVER_CALL_H
 
@@ -11,30 +11,31 @@
 struct ln_call;
 struct ln_exchange;
 
-/* Who has the table. */
 struct ln_calls;
+/* Callbacks to the owner of a table. */
 struct ln_calls_events {
   /* The channel has taken a message but wants no more until it drains. */
   void (*stalled)(struct ln_calls *c);
-  /* The call can't be answered, for why. True: that was dealt with, and the call may be gone. */
+  /* The call is about to be answered with an error. True: the owner has dealt with it, and the call
+   * may be freed. */
   bool (*failing)(struct ln_call *call, const char *why);
   /* See ln_link_events. */
   void (*replied)(struct ln_call *call, struct ln_msg *reply);
   ln_reply_fn (*abandoned)(const struct ln_call *call);
-  /* An exchange's call is freed: its reference goes. */
+  /* A call made for x is freed: release its reference. */
   void (*release)(struct ln_calls *c, struct ln_exchange *x);
   /* A call has ended, and its reply function has returned. */
   void (*ended)(struct ln_calls *c);
 };
 
 struct ln_calls {
-  struct ln_server *server;   /* borrowed: whoever has the table counts it */
-  struct ln_channel *channel; /* the same */
+  struct ln_server *server;   /* not counted: the table's owner counts it */
+  struct ln_channel *channel; /* the owner's */
   const struct ln_calls_events *events;
   int64_t next_id;
   struct ln_map sent;     /* struct ln_call, by id */
   struct ln_list waiting; /* struct ln_call not yet sent, by in_queue */
-  bool ready; /* initialize has been answered: the server may be told of cancelled calls */
+  bool ready;             /* initialize has been answered: notifications/cancelled may be sent */
 };
 
 struct ln_call {
@@ -45,26 +46,26 @@ struct ln_call {
   struct ln_msg *msg;         /* counted */
   struct ln_str name_at;      /* a slice of msg to replace … */
   struct ln_bytes *name_with; /* … by this; counted */
-  struct ln_exchange *x;      /* counted, not followed here; NULL: Lunette's own */
-  uint64_t client;            /* the key of the session that x is of; 0: none */
+  struct ln_exchange *x;      /* counted; only a handle in this room. NULL: Lunette's own call */
+  uint64_t client;            /* the key of x's session; 0: none */
   ln_reply_fn reply;
   void *arg;
-  bool answered; /* the server has, and the reply is its own */
-  bool retried;  /* once, in a fresh link, when the server had forgotten the session */
+  bool answered; /* by the server, so that the reply isn't an error of ours */
+  bool retried;  /* sent again in a new link, after the server had lost the session (404) */
   struct ln_timer deadline;
-  uint64_t since; /* loop time: no progress extends it past the hard maximum from here */
+  uint64_t since; /* loop time of its beginning, from which max_request_timeout counts */
 };
 
-/* What a call is made of; all borrowed. */
+/* What a call is made of; borrowed, but for x. */
 struct ln_call_request {
   struct ln_msg *msg;
-  struct ln_str name_at;      /* absent: the message goes as it is */
-  struct ln_bytes *name_with; /* the JSON that goes there instead */
-  struct ln_exchange *x;      /* NULL, or a reference that becomes the call's … */
-  struct ln_list *x_calls;    /* … where it is linked in … */
+  struct ln_str name_at;      /* absent: the message is sent unchanged */
+  struct ln_bytes *name_with; /* the JSON to put there */
+  struct ln_exchange *x;      /* NULL, or a reference that the call takes over … */
+  struct ln_list *x_calls;    /* … the list of its calls … */
   uint64_t client;            /* … and its session's key */
   /* Called exactly once, unless the call is dropped; from the loop, or at once when it fails at
-   * once. With x what it gets is the client's form of the reply (ln_link_events.replied). */
+   * once. For a call with x the reply has the client's names (ln_link_events.replied). */
   ln_reply_fn reply;
   void *arg;
 };
@@ -82,21 +83,21 @@ void ln_calls_fail_all(struct ln_calls *c, const char *why);
  * wants no more for now; else the message is lost. */
 int ln_calls_send(struct ln_calls *c, struct ln_out *out, enum ln_note_kind kind) LN_CHECK;
 
-/* A call with its deadline running, not yet sent. NULL: out of memory. */
+/* A call that is not sent yet; its deadline runs. NULL: out of memory. */
 struct ln_call *ln_call_new(struct ln_calls *c, const struct ln_call_request *request);
-/* Numbers it and sends it. */
+/* Gives it an id and sends it. */
 void ln_call_send(struct ln_call *call);
-/* Its reply is here (takes the reference): the call is gone when this returns. */
+/* Answers it with this reply (takes the reference) and frees it. */
 void ln_call_end(struct ln_call *call, struct ln_msg *reply);
-/* Its reply is an error that names the server; fmt has one %s, for why. */
+/* Answers it with an error that names the server; fmt has one %s, for why. */
 void ln_call_fail(struct ln_call *call, const char *fmt, const char *why);
-/* Nobody waits for it any more; the server is told when reason is not NULL. reply is not called. */
+/* Frees it without calling reply; with a reason the server gets notifications/cancelled. */
 void ln_call_drop(struct ln_call *call, const char *reason);
-/* As drop, in the words of the client's own notifications/cancelled. */
+/* The same with the client's own notifications/cancelled. */
 void ln_call_cancel(struct ln_call *call, const struct ln_msg *cancelled);
-/* The server reports progress on it: its deadline starts anew, within the hard maximum. */
+/* The server reports progress: the deadline starts anew, within max_request_timeout. */
 void ln_call_progress(struct ln_call *call);
-/* Out of its table, to be sent anew in another. */
+/* Takes it out of its table, to be sent again by another. */
 void ln_call_move(struct ln_call *call, struct ln_calls *to);
 
 #endif

@@ -1,5 +1,4 @@
-/* A server's declaration as the proxy keeps it: a block of its own, for it outlives the policy that
- * declared it. */
+/* Copies of servers' declarations, which outlive the policy that declared them; see conf.h. */
 #include "proxy/server/conf.h"
 
 #include <stdlib.h>

@@ -8,8 +8,8 @@
 struct ln_server_conf *ln_conf_copy(const struct ln_server_conf *from);
 /* NULL is fine. */
 void ln_conf_free(struct ln_server_conf *c);
-/* The same server, reached in the same way. What may differ without making it another one (time
- * limits, prefix, optional) is not compared. */
+/* True when both declare the same server, reached in the same way. Time limits, prefix and optional
+ * are not compared: a server keeps its links when they change. */
 bool ln_conf_same(const struct ln_server_conf *a, const struct ln_server_conf *b);
 
 #endif

@@ -1,5 +1,5 @@
-/* What servers' sessions tell the rooms above: one table, set with the host. A link knows no
- * clients, lists or rules; its owner is a pointer that it never follows. */
+/* Callbacks of links into the rooms above: one table, set in the host (route/link_events.c). A link
+ * knows nothing of clients, lists or rules; its owner is only a handle to it. */
 #ifndef LN_PROXY_SERVER_EVENTS_H
 #define LN_PROXY_SERVER_EVENTS_H
 
@@ -15,17 +15,15 @@ struct ln_link_events {
 
   /* The initialize request for a new link. One reference; NULL: out of memory. */
   struct ln_msg *(*init_request)(struct ln_link *link);
-  /* initialize was answered (link->init_reply), and what waits for the link is about to be told.
-   * *client_ready: notifications/initialized may go out at once. LN_ENOMEM: the link can't be used.
-   */
+  /* initialize was answered (link->init_reply); watchers are told after this. *client_ready:
+   * notifications/initialized may be sent at once. LN_ENOMEM: the link is closed. */
   int (*initialized)(struct ln_link *link, bool *client_ready);
-  /* notifications/initialized has gone out: what the server must know of its client (log level,
-   * subscriptions) may follow. */
+  /* notifications/initialized was sent: the client's log level and subscriptions may follow. */
   void (*opened)(struct ln_link *link);
-  /* It is ready, and follows one that had ended by itself. */
+  /* It is ready, and the link before it was lost. */
   void (*reopened)(struct ln_link *link);
 
-  /* --- what the server says --- */
+  /* --- messages from the server --- */
 
   /* Bytes from its channel, as ln_channel_events.message has them (takes the reference):
    * ln_receive.
@@ -35,37 +33,37 @@ struct ln_link_events {
   void (*dropped)(struct ln_link *link, const char *why);
   /* A request or notification (borrowed); call: the one on whose stream it came, or NULL. */
   void (*message)(struct ln_link *link, struct ln_msg *msg, struct ln_call *call);
-  /* The reply to a call made for an exchange (takes the reference): the call is out of all tables,
-   * but lives until this returns. Its reply function is the callee's to call. */
+  /* The reply to a call made for an exchange (takes the reference). The callee calls the call's
+   * reply function; the call is freed after this. */
   void (*replied)(struct ln_call *call, struct ln_msg *reply);
-  /* Nobody waits for the call any more, but the server must not be told so as usual: what takes its
-   * reply (with the call's table as its argument), or NULL: it is to be told. */
+  /* Nobody waits for the call any more. NULL: the server gets notifications/cancelled. Else it must
+   * not (a task is ended by tasks/cancel), and this function takes the reply, with the call's table
+   * as its argument. */
   ln_reply_fn (*abandoned)(const struct ln_call *call);
-  /* A call made for this exchange is freed: its reference goes. */
+  /* A call made for this exchange is freed: release its reference. */
   void (*release)(struct ln_exchange *x);
-  /* The server ended the stream of the call on purpose, to be asked for the rest after that time.
-   */
-  void (*parted)(struct ln_call *call, uint64_t retry_ms);
+  /* The server closed the call's stream and wants it resumed after that time. */
+  void (*disconnected)(struct ln_call *call, uint64_t retry_ms);
 
-  /* --- how it goes --- */
+  /* --- its state --- */
 
-  /* The server doesn't keep up with what is sent to it; or does again, or has gone. */
+  /* The server doesn't keep up with what is sent to it, or (false) does again or has gone. */
   void (*stalled)(struct ln_link *link, bool stalled);
-  /* The server has forgotten the session before it did anything for this call. True: the call went
-   * to another link. */
+  /* The server answered this call with 404: it has lost the session and did nothing for the call.
+   * True: the call was moved to another link. */
   bool (*forgotten)(struct ln_link *link, struct ln_call *call);
 
   /* --- its end --- */
 
-  /* It is about to end, not because we wanted it. Its owner is still there. */
+  /* It is about to end, and we didn't close it. It has its owner still. */
   void (*lost)(struct ln_link *link);
-  /* Nothing new may come to it; its owner is taken away after this. */
+  /* No new calls may be made in it. It loses its owner after this. */
   void (*detached)(struct ln_link *link);
-  /* All its calls have been answered with why: whatever else the server had under way ends. */
+  /* All its calls have been answered: the server's own requests and tasks end, too. */
   void (*ended)(struct ln_link *link);
-  /* It is freed after this. */
+  /* It is about to be freed. */
   void (*freed)(struct ln_link *link);
-  /* The last that knew the server has gone: what hangs on it goes. */
+  /* The server is about to be freed: free what rooms above keep for it. */
   void (*server_ends)(struct ln_server *server);
 };
 

@@ -22,8 +22,8 @@ void ln_generation_unref(struct ln_generation *g) {
   free(g->prefixes);
   size_t i = 0;
   struct ln_map_slot *slot;
-  while (ln_map_next(&g->told, &i, &slot)) ln_bytes_unref(slot->value);
-  ln_map_deinit(&g->told);
+  while (ln_map_next(&g->warned, &i, &slot)) ln_bytes_unref(slot->value);
+  ln_map_deinit(&g->warned);
   ln_policy_unref(g->policy);
   free(g);
 }
@@ -34,17 +34,17 @@ bool ln_generation_has(const struct ln_generation *g, const struct ln_server *se
   return false;
 }
 
-void ln_generation_tell(struct ln_generation *g, const char *topic, const char *fmt, ...) {
-  enum { MAX_TOLD = 1000 }; /* names come from servers, again and again */
+void ln_generation_warn_once(struct ln_generation *g, const char *topic, const char *fmt, ...) {
+  enum { MAX_WARNED = 1000 }; /* servers can send ever new names */
   char text[2048];
   va_list ap;
   int n = snprintf(text, sizeof text, "%.200s\n", topic);
   va_start(ap, fmt);
   vsnprintf(text + n, sizeof text - (size_t)n, fmt, ap);
   va_end(ap);
-  if (g->told.len >= MAX_TOLD || ln_map_get(&g->told, ln_str_c(text))) return;
+  if (g->warned.len >= MAX_WARNED || ln_map_get(&g->warned, ln_str_c(text))) return;
   struct ln_bytes *kept = ln_bytes_copy(text, strlen(text));
-  if (!kept || ln_map_put(&g->told, (struct ln_str){kept->data, kept->len}, kept))
+  if (!kept || ln_map_put(&g->warned, (struct ln_str){kept->data, kept->len}, kept))
     ln_bytes_unref(kept);
   LN_LOG(g->host->log, WARN, topic, "%s", text + n);
 }
@@ -60,7 +60,7 @@ static char *safe_prefix(const char *name) {
   return p;
 }
 
-/* NULL with *ok: no prefix. */
+/* NULL: no prefix, or (*ok false) out of memory. */
 static char *prefix_of(const struct ln_server_conf *c, size_t n_servers, bool *ok) {
   if (c->prefix_mode == LN_PREFIX_NEVER) return NULL;
   if (c->prefix_mode == LN_PREFIX_DEFAULT && n_servers < 2) return NULL;
@@ -70,7 +70,7 @@ static char *prefix_of(const struct ln_server_conf *c, size_t n_servers, bool *o
   return p;
 }
 
-/* The server of the generation before that this declaration means, or a new one. */
+/* The server of the generation in force that is declared so, or a new one. */
 static struct ln_server *server_for(struct ln_host *h, const struct ln_server_conf *conf,
                                     size_t max_message, const char **why) {
   for (size_t i = 0; h->gen && i < h->gen->n_servers; i++)
@@ -90,7 +90,7 @@ struct ln_generation *ln_generation_new(struct ln_host *h, struct ln_policy *pol
   g->host = h;
   g->policy = policy;
   g->decls = ln_policy_decls(policy);
-  ln_map_init(&g->told);
+  ln_map_init(&g->warned);
   for (size_t i = 0; i < g->decls->n_components; i++)
     g->components[g->decls->components[i].kind] = true;
   size_t n = g->decls->n_servers;

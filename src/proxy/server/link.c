@@ -1,5 +1,5 @@
-/* MCP sessions with servers: opened when needed, initialized as the client was, and an end that
- * leaves nobody waiting; see link.h. What comes in is read in receive.c. */
+/* MCP sessions with servers: opening, initialize, sending, closing; see link.h. Messages from the
+ * server are read in receive.c. */
 #include "proxy/server/link.h"
 
 #include <stdio.h>
@@ -7,12 +7,12 @@
 
 #include "mcp/method.h"
 
-enum { STEADY_MS = 10000 }; /* a session that has lasted so long has worked */
+enum { STEADY_MS = 10000 }; /* a link that has lasted so long counts as having worked */
 
 static const struct ln_channel_events channel_events;
 static const struct ln_calls_events calls_events;
 
-static const struct ln_link_events *above(const struct ln_link *link) {
+static const struct ln_link_events *events(const struct ln_link *link) {
   return link->server->host->link_events;
 }
 
@@ -21,7 +21,7 @@ static void set_state(struct ln_link *link, enum ln_link_state state) {
   link->calls.ready = ln_link_ready(link);
 }
 
-/* Other links with its server work. */
+/* True when another link with the same server works. */
 static bool works_elsewhere(const struct ln_link *link) {
   LN_LIST_EACH(l, &link->server->links) {
     const struct ln_link *other = LN_CONTAINER(l, struct ln_link, link);
@@ -104,7 +104,7 @@ struct ln_link *ln_link_shared(struct ln_server *server, const char **why) {
   if (server->shared) return server->shared;
   struct ln_link *link = ln_link_open(server, NULL, LN_LINK_LASTING, why);
   if (!link) return NULL;
-  link->again = server->shared_lost;
+  link->after_loss = server->shared_lost;
   server->shared_lost = false;
   server->shared = link;
   return link;
@@ -150,7 +150,7 @@ void ln_link_unwatch(struct ln_watcher *w) {
   ln_list_remove(&w->link);
 }
 
-static void tell_watchers(struct ln_link *link, bool ready, const char *why) {
+static void call_watchers(struct ln_link *link, bool ready, const char *why) {
   struct ln_list *l;
   while ((l = ln_list_shift(&link->watchers))) {
     struct ln_watcher *w = LN_CONTAINER(l, struct ln_watcher, link);
@@ -160,20 +160,20 @@ static void tell_watchers(struct ln_link *link, bool ready, const char *why) {
 
 /* --- initialize --- */
 
-/* Its start has come to nothing: held against the server, logged, and it ends. */
+/* It can't be initialized: counts as a failure of the server, and it is closed. */
 static void give_up(struct ln_link *link, const char *why) {
   note_failure(link, why);
   ln_link_close(link, why);
 }
 
-static void send_initialized(struct ln_link *link, struct ln_msg *client_words) {
+static void send_initialized(struct ln_link *link, struct ln_msg *initialized) {
   if (link->state != LN_LINK_READY) return;
-  struct ln_msg *m = client_words ? ln_msg_ref(client_words)
-                                  : ln_msg_notification("notifications/initialized", LN_STR_NONE);
+  struct ln_msg *m = initialized ? ln_msg_ref(initialized)
+                                 : ln_msg_notification("notifications/initialized", LN_STR_NONE);
   if (m) ln_link_notify(link, m);
   ln_msg_unref(m);
   set_state(link, LN_LINK_OPEN);
-  above(link)->opened(link);
+  events(link)->opened(link);
 }
 
 static void send_waiting(struct ln_link *link) {
@@ -189,7 +189,7 @@ void ln_link_client_initialized(struct ln_link *link, struct ln_msg *initialized
   send_waiting(link);
 }
 
-/* NULL, or why the answer is none. */
+/* Takes over the answer to initialize. NULL, or what is wrong with it. */
 static const char *read_init_reply(struct ln_link *link, struct ln_msg *reply,
                                    struct ln_str *version) {
   struct ln_json_item it;
@@ -214,23 +214,23 @@ static void ready(struct ln_link *link, struct ln_msg *reply) {
   ln_server_works(link->server);
   ln_channel_initialized(link->calls.channel, ln_version_answer(version), true);
   bool client_ready = false;
-  if (above(link)->initialized(link, &client_ready)) {
+  if (events(link)->initialized(link, &client_ready)) {
     ln_link_close(link, "out of memory");
     return;
   }
   if (client_ready) send_initialized(link, NULL);
-  tell_watchers(link, true, NULL);
+  call_watchers(link, true, NULL);
   if (ln_link_ready(link)) send_waiting(link);
-  if (link->again && ln_link_ready(link)) above(link)->reopened(link);
+  if (link->after_loss && ln_link_ready(link)) events(link)->reopened(link);
   if (link->use == LN_LINK_PROBE)
-    ln_link_close(link, "it was asked for nothing but whether it is there");
+    ln_link_close(link, "it was opened only to see whether the server works");
 }
 
 static void on_init_reply(void *arg, struct ln_msg *reply) {
   struct ln_link *link = arg;
   link->init_call = NULL;
   if (link->state != LN_LINK_INITIALIZING) {
-    /* it ends */
+    /* it is closing */
   } else if (reply->kind == LN_MSG_ERROR) {
     char words[400], why[512];
     ln_msg_error_words(reply, words, sizeof words);
@@ -246,7 +246,7 @@ static void channel_ready(void *arg) {
   struct ln_link *link = arg;
   if (link->state != LN_LINK_CONNECTING) return;
   set_state(link, LN_LINK_INITIALIZING);
-  struct ln_msg *m = above(link)->init_request(link);
+  struct ln_msg *m = events(link)->init_request(link);
   const struct ln_call_request request = {.msg = m, .reply = on_init_reply, .arg = link};
   link->init_call = m ? ln_call_new(&link->calls, &request) : NULL;
   ln_msg_unref(m);
@@ -256,7 +256,7 @@ static void channel_ready(void *arg) {
     ln_link_close(link, "out of memory");
 }
 
-/* What can't answer initialize can't be used. */
+/* For initialize: the link can't be used. */
 static bool call_failing(struct ln_call *call, const char *why) {
   struct ln_link *link = ln_link_of(call->calls);
   if (call != link->init_call || link->state != LN_LINK_INITIALIZING) return false;
@@ -271,7 +271,7 @@ static void note_user(struct ln_link *link, uint64_t client) {
   link->user = link->user && link->user != client ? LN_LINK_MANY : client;
 }
 
-/* In its turn. */
+/* Sends it, after those that wait. */
 static void send_call(struct ln_link *link, struct ln_call *call) {
   if (link->state == LN_LINK_OPEN) {
     ln_call_send(call);
@@ -339,7 +339,7 @@ void ln_link_pause(struct ln_link *link, bool pause) {
 static void set_stalled(struct ln_link *link, bool stalled) {
   if (link->stalled == stalled) return;
   link->stalled = stalled;
-  above(link)->stalled(link, stalled);
+  events(link)->stalled(link, stalled);
 }
 
 static void calls_stalled(struct ln_calls *c) {
@@ -350,18 +350,18 @@ static void channel_drain(void *arg) {
   set_stalled(arg, false);
 }
 
-/* --- what calls tell --- */
+/* --- callbacks of the table of calls --- */
 
 static void call_replied(struct ln_call *call, struct ln_msg *reply) {
-  above(ln_link_of(call->calls))->replied(call, reply);
+  events(ln_link_of(call->calls))->replied(call, reply);
 }
 
 static ln_reply_fn call_abandoned(const struct ln_call *call) {
-  return above(ln_link_of(call->calls))->abandoned(call);
+  return events(ln_link_of(call->calls))->abandoned(call);
 }
 
 static void call_release(struct ln_calls *c, struct ln_exchange *x) {
-  above(ln_link_of(c))->release(x);
+  events(ln_link_of(c))->release(x);
 }
 
 static void call_ended(struct ln_calls *c) {
@@ -379,17 +379,17 @@ static const struct ln_calls_events calls_events = {
 
 /* --- the end --- */
 
-/* It ends, and not because we wanted it. */
+/* It ends without having been closed by us. */
 static void note_lost(struct ln_link *link) {
   if (link->server->shared == link) link->server->shared_lost = true;
-  above(link)->lost(link);
+  events(link)->lost(link);
 }
 
-/* Out of everybody's sight: nothing new comes to it. */
+/* Nobody finds it any more, so that it gets no new calls. */
 static void detach(struct ln_link *link) {
   struct ln_server *server = link->server;
   if (server->shared == link) server->shared = NULL;
-  above(link)->detached(link);
+  events(link)->detached(link);
   ln_list_remove(&link->owner_link);
   link->owner = NULL;
 }
@@ -397,14 +397,14 @@ static void detach(struct ln_link *link) {
 static void end(struct ln_link *link, const char *why) {
   set_state(link, LN_LINK_CLOSING);
   set_stalled(link, false);
-  if (!link->leaving) detach(link);
+  if (!link->draining) detach(link);
   ln_calls_fail_all(&link->calls, why);
-  above(link)->ended(link);
-  tell_watchers(link, false, why);
+  events(link)->ended(link);
+  call_watchers(link, false, why);
 }
 
 void ln_link_close(struct ln_link *link, const char *why) {
-  char copy[LN_WHY_MAX]; /* why may be about to go */
+  char copy[LN_WHY_MAX]; /* why may be freed meanwhile */
   if (link->state == LN_LINK_CLOSING) return;
   snprintf(copy, sizeof copy, "%s", why);
   end(link, copy);
@@ -416,17 +416,17 @@ void ln_link_close_if_idle(struct ln_link *link) {
   bool single = link->use == LN_LINK_SINGLE || link->use == LN_LINK_SINGLE_TASK;
   if (single && ln_list_empty(&link->tasks))
     ln_link_close(link, "its one request is done");
-  else if (link->leaving)
+  else if (link->draining)
     ln_link_close(link, "the server has ended the session");
   else if (link->server->retired && ln_link_ready(link))
     ln_link_close(link, "the server is no longer configured");
 }
 
-void ln_link_leave(struct ln_link *link) {
+void ln_link_drain(struct ln_link *link) {
   set_stalled(link, false);
   note_lost(link);
   detach(link);
-  link->leaving = true;
+  link->draining = true;
 }
 
 void ln_link_retire_all(struct ln_server *server) {
@@ -454,7 +454,7 @@ static void channel_closed(void *arg, int err, const char *why) {
     end(link, why ? why : "the connection was closed");
   }
   ln_list_remove(&link->link);
-  above(link)->freed(link);
+  events(link)->freed(link);
   link_free(link);
   ln_host_check_closed(h);
 }
@@ -464,23 +464,23 @@ static void channel_failed(void *arg, uint64_t tag, int err, int status, const c
   struct ln_call *call = tag ? ln_calls_find(&link->calls, (int64_t)tag) : NULL;
   if (!call) {
     LN_LOG(link->server->host->log, WARN, link->server->topic, "%s", why);
-    if (err == LN_ELIMIT || err == LN_ENOMEM) above(link)->dropped(link, why);
+    if (err == LN_ELIMIT || err == LN_ENOMEM) events(link)->dropped(link, why);
     return;
   }
   bool forgotten = err == LN_ENOTFOUND && status == 404 && !call->retried && ln_link_ready(link);
-  if (forgotten && above(link)->forgotten(link, call)) return;
+  if (forgotten && events(link)->forgotten(link, call)) return;
   ln_call_fail(call, "%s", why);
 }
 
 static void channel_parted(void *arg, uint64_t tag, uint64_t retry_ms) {
   struct ln_link *link = arg;
   struct ln_call *call = ln_calls_find(&link->calls, (int64_t)tag);
-  if (call && call->x) above(link)->parted(call, retry_ms);
+  if (call && call->x) events(link)->disconnected(call, retry_ms);
 }
 
 static void channel_message(void *arg, struct ln_bytes *bytes, uint64_t related) {
   struct ln_link *link = arg;
-  above(link)->received(link, bytes, related);
+  events(link)->received(link, bytes, related);
 }
 
 static const struct ln_channel_events channel_events = {
@@ -488,7 +488,7 @@ static const struct ln_channel_events channel_events = {
     .message = channel_message,
     .failed = channel_failed,
     .drain = channel_drain,
-    .parted = channel_parted,
+    .disconnected = channel_parted,
     .lost = channel_lost,
     .closed = channel_closed,
 };

@@ -21,10 +21,11 @@ static void response_in(struct ln_link *link, struct ln_msg *msg) {
   ln_call_end(call, msg);
 }
 
-/* The request that an unreadable text was meant to answer, if that can be told: it would wait until
- * its deadline otherwise. By its stream; else by the id that the text shows (words that a server
- * prints are no answer); a text too long to be had (absent) is the only one's. */
-static struct ln_call *answered_badly(struct ln_link *link, struct ln_str text, uint64_t related) {
+/* The call that an unreadable text was meant to answer, or NULL: known by its stream, else by the
+ * id that stands in the text; if the text was too long to be kept (absent), the only call there is.
+ * The call fails now and not at its deadline. */
+static struct ln_call *call_of_unreadable(struct ln_link *link, struct ln_str text,
+                                          uint64_t related) {
   int64_t key = (int64_t)related;
   const char *at = related || !text.p ? NULL : memmem(text.p, text.n, "\"id\"", 4);
   if (at) {
@@ -42,19 +43,19 @@ static struct ln_call *answered_badly(struct ln_link *link, struct ln_str text, 
   return call;
 }
 
-/* The text is no message: whoever waits for what it was meant to be hears so. */
-static void no_message(struct ln_link *link, struct ln_str text, uint64_t related,
-                       const char *why) {
+/* The text is no message: the call that it was meant to answer fails. */
+static void unreadable_in(struct ln_link *link, struct ln_str text, uint64_t related,
+                          const char *why) {
   LN_LOG_RATIONED(log_of(link), &link->ration, ln_loop_now(link->server->host->loop), WARN,
                   link->server->topic, "sent what is no message (%s): %.*s", why,
                   (int)LN_MIN(text.n, (size_t)120), text.p);
-  struct ln_call *call = answered_badly(link, text, related);
+  struct ln_call *call = call_of_unreadable(link, text, related);
   if (!call) return;
   ln_channel_abandon(link->calls.channel, (uint64_t)call->id);
   ln_call_fail(call, "%s", "answered with what is no message");
 }
 
-/* An error for a request whose id the server could not read: it belongs to its stream. */
+/* An error without an id: the server could not read that of the request whose stream it came on. */
 static void error_without_id(struct ln_link *link, const struct ln_msg *msg, uint64_t related) {
   struct ln_call *call = ln_calls_find(&link->calls, (int64_t)related);
   struct ln_msg *own = call ? ln_msg_error_raw(msg->error) : NULL;
@@ -74,7 +75,7 @@ static void one_in(struct ln_link *link, struct ln_bytes *bytes, struct ln_str t
   ln_loop_doing(link->server->host->loop, link->server->topic, LN_STR_LIT("a message"));
   int rc = ln_msg_parse(bytes, text, &limits, &msg, &fault);
   if (rc) {
-    no_message(link, text, related, *fault.text ? fault.text : ln_err_text(rc));
+    unreadable_in(link, text, related, *fault.text ? fault.text : ln_err_text(rc));
     ln_bytes_unref(fault.id_bytes);
   } else if (msg->kind == LN_MSG_ERROR && !msg->id.p && related) {
     error_without_id(link, msg, related);
@@ -109,6 +110,6 @@ void ln_receive(struct ln_link *link, struct ln_bytes *bytes, uint64_t related) 
 }
 
 void ln_receive_dropped(struct ln_link *link, const char *why) {
-  struct ln_call *call = answered_badly(link, LN_STR_NONE, 0);
+  struct ln_call *call = call_of_unreadable(link, LN_STR_NONE, 0);
   if (call) ln_call_fail(call, "%s", why);
 }

@@ -1,4 +1,4 @@
-/* Servers as declared: how each is reached, and how it fares; see server.h. */
+/* Servers as declared: how each is reached, and whether it works; see server.h. */
 #include "proxy/server/server.h"
 
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 enum { BACKOFF_FIRST_MS = 250, BACKOFF_MAX_MS = 30000, BACKOFF_LISTS_MS = 1000 };
 
-static bool set_way(struct ln_server *server, size_t max, const char **why) {
+static bool set_transport(struct ln_server *server, size_t max, const char **why) {
   const struct ln_server_conf *conf = server->conf;
   if (conf->transport == LN_VIA_STDIO) {
     server->child = (struct ln_child_conf){.name = conf->name,
@@ -53,7 +53,7 @@ struct ln_server *ln_server_new(struct ln_host *h, const struct ln_server_conf *
   ln_list_init(&server->links);
   ln_list_init(&server->indexes);
   ln_list_init(&server->link);
-  if (!set_way(server, max_message, why)) {
+  if (!set_transport(server, max_message, why)) {
     ln_conf_free(server->conf);
     free(server);
     return NULL;
@@ -81,21 +81,21 @@ void ln_server_unref(struct ln_server *server) {
     server_free(server);
 }
 
-/* --- how it fares --- */
+/* --- its health --- */
 
 void ln_server_works(struct ln_server *server) {
   server->health = LN_SERVER_UP;
 }
 
-/* The first failure after good times may be tried again at once. */
+/* None after the first failure. */
 static uint64_t pause_after(unsigned failures) {
   if (failures < 2) return 0;
   unsigned doublings = failures - 2 < 7 ? failures - 2 : 7;
   return LN_MIN((uint64_t)BACKOFF_FIRST_MS << doublings, BACKOFF_MAX_MS);
 }
 
-/* What one client did to its own session with a server that works is nothing to others: only
- * starts that come to nothing are held against it. */
+/* A link that ends after it worked doesn't make the server DOWN: one client may have caused that.
+ */
 void ln_server_failed(struct ln_server *server, const struct ln_server_failure *f) {
   uint64_t now = ln_loop_now(server->host->loop);
   if (f->worked) server->failures = 0;
@@ -115,7 +115,7 @@ bool ln_server_in_backoff(const struct ln_server *server) {
          ln_loop_now(server->host->loop) < server->backoff_until;
 }
 
-void ln_server_blame(const struct ln_server *server, const char *why, char *out, size_t size) {
+void ln_server_error_text(const struct ln_server *server, const char *why, char *out, size_t size) {
   int n = snprintf(out, size, "Server \"%s\": ", server->conf->name);
   size_t lead = n > 0 && (size_t)n < size ? (size_t)n : 0;
   bool said = lead && strncmp(why, out, lead) == 0;

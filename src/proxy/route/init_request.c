@@ -1,5 +1,5 @@
-/* initialize towards servers; see server_hello.h. */
-#include "proxy/route/server_hello.h"
+/* initialize towards servers; see init_request.h. */
+#include "proxy/route/init_request.h"
 
 #include <stdlib.h>
 
@@ -34,7 +34,7 @@ static struct ln_bytes *offered_for_all(const struct ln_server *server) {
   return offered(server->host->gen->policy, LN_STR_LIT("{}"));
 }
 
-struct ln_msg *ln_server_hello_request(struct ln_link *link) {
+struct ln_msg *ln_init_request_for(struct ln_link *link) {
   if (link->owner && link->owner->server_init_request)
     return ln_msg_ref(link->owner->server_init_request);
   struct ln_bytes *caps = offered_for_all(link->server);
@@ -52,7 +52,7 @@ struct ln_msg *ln_server_hello_request(struct ln_link *link) {
   return m;
 }
 
-int ln_server_hello_offer(struct ln_session *s) {
+int ln_init_request_offer(struct ln_session *s) {
   struct ln_msg *said = s->peer.said;
   struct ln_json_item version;
   if (!said) return LN_OK;
@@ -126,7 +126,7 @@ static void tell_others(const struct ln_link *link, struct ln_index *index) {
   }
 }
 
-int ln_server_hello_initialized(struct ln_link *link, bool *client_ready) {
+int ln_init_request_answered(struct ln_link *link, bool *client_ready) {
   struct ln_session *s = link->owner;
   bool known, replaced;
   struct ln_index *index = index_for(link, &known, &replaced);
