@@ -93,7 +93,7 @@ void ln_exchange_set_ask(struct ln_exchange *x, int64_t id) {
   x->ask_id = id;
 }
 
-/* --- what it is about --- */
+/* --- what it names, and whom it concerns --- */
 
 void ln_exchange_set_entry(struct ln_exchange *x, struct ln_view *v, const struct ln_entry *e) {
   struct ln_view *old = x->view;
@@ -164,8 +164,8 @@ static void drop_calls(struct ln_exchange *x, const char *reason) {
 
 static void release(struct ln_exchange *x);
 
-/* Out of the session's list. What a server still works at for it is called off. */
-static void leave(struct ln_exchange *x) {
+/* Ends it: takes it out of the session's list and cancels its calls. */
+static void end(struct ln_exchange *x) {
   x->state = LN_EXCHANGE_ENDED;
   ln_list_remove(&x->link);
   x->session->n_exchanges--;
@@ -178,10 +178,10 @@ static void leave(struct ln_exchange *x) {
   }
 }
 
-/* What a handler of x asked for itself is not needed any more either. */
+/* Aborts the requests that handlers of x made. */
 static void abort_children(struct ln_exchange *x) {
   struct ln_session *s = x->session;
-  if (s->state == LN_SESSION_GONE || !s->n_exchanges) return; /* they end by themselves */
+  if (s->state == LN_SESSION_GONE || !s->n_exchanges) return; /* the session's end aborts them */
   LN_LIST_EACH(l, &s->exchanges) {
     struct ln_exchange *y = LN_CONTAINER(l, struct ln_exchange, link);
     if (y->cause != x || !y->reply) continue;
@@ -209,7 +209,7 @@ static void deliver(struct ln_exchange *x, struct ln_msg *reply) {
   if (x->asker) {
     ln_link_respond(x->asker, x->msg->id, reply);
   } else if (x->from_server) {
-    /* The server that asked has gone. */
+    /* The link that it came in has ended. */
   } else if (x->msg->id.p) {
     struct ln_out out;
     ln_out_init(&out, reply);
@@ -226,23 +226,23 @@ void ln_exchange_finish(struct ln_exchange *x, struct ln_msg *reply) {
     return;
   }
   if (!reply) reply = ln_msg_error(-32603, "Out of memory", LN_STR_NONE);
-  if (x->holds) { /* notifications first */
+  if (x->holds) { /* its notifications are sent first */
     x->held = reply;
     return;
   }
-  leave(x);
+  end(x);
   if (reply) deliver(x, reply);
   ln_exchange_unref(x);
 }
 
 void ln_exchange_close(struct ln_exchange *x) {
   if (ln_exchange_ended(x)) return;
-  /* The outer handlers of a notification don't wait for the inner ones. */
+  /* A notification may be delivered while handlers still run. */
   if (x->handlers > 0) {
     x->state = LN_EXCHANGE_CLOSING;
     return;
   }
-  leave(x);
+  end(x);
   ln_exchange_unref(x);
 }
 
@@ -253,11 +253,11 @@ void ln_exchange_fail(struct ln_exchange *x, int code, const char *message) {
 void ln_exchange_abort(struct ln_exchange *x) {
   if (ln_exchange_ended(x)) return;
   ln_policy_cancel(x->gen->policy, x);
-  leave(x);
+  end(x);
   abort_children(x);
   if (x->ask_id) ln_outbox_ask_cancel(&x->session->outbox, x->ask_id, NULL);
   if (x->asker && x->msg->kind == LN_MSG_REQUEST && !x->asker->owner) {
-    /* A shared server lives on, and waits. */
+    /* A shared link doesn't end with the session, so the server must get an answer. */
     struct ln_msg *m = ln_msg_error(-32603, "The client has gone", LN_STR_NONE);
     if (m) ln_link_respond(x->asker, x->msg->id, m);
     ln_msg_unref(m);

@@ -1,9 +1,9 @@
-/* One message under way: from its arrival, through the policy's handlers and to whoever answers it,
- * to its reply.
+/* One message under way, from a client or a server: from its arrival, through the policy's
+ * handlers, to its reply.
  *
- * It lives while it is under way, while a run of the policy holds it, or while a call at a server
- * belongs to it. A request is answered exactly once: by ln_exchange_finish, or by nobody after
- * ln_exchange_abort. It works by the generation that it began under, whatever is reloaded. */
+ * Counted by the session while it is under way, by runs of the policy, and by calls to servers made
+ * for it. A request is answered exactly once, by ln_exchange_finish, or not at all after
+ * ln_exchange_abort. It keeps the generation that it began under, also after a reload. */
 #ifndef LN_PROXY_EXCHANGE_EXCHANGE_H
 #define LN_PROXY_EXCHANGE_EXCHANGE_H
 
@@ -13,8 +13,7 @@
 
 enum ln_exchange_state {
   LN_EXCHANGE_UNDER_WAY,
-  LN_EXCHANGE_CLOSING, /* a notification that has been dealt with, but for handlers that still run
-                        */
+  LN_EXCHANGE_CLOSING, /* a notification that was delivered, while handlers still run */
   LN_EXCHANGE_ENDED
 };
 
@@ -22,48 +21,50 @@ struct ln_exchange {
   struct ln_list link; /* in session->exchanges until it has ended */
   uint32_t refs;
   enum ln_exchange_state state;
-  struct ln_session *session; /* counted: whose client it is from, or for */
-  const struct ln_peer *peer; /* who that client is; lives as long as the session */
-  struct ln_generation *gen;  /* counted: what it began under */
-  struct ln_msg *msg;         /* as it came; of a server's with the client's names in it */
+  struct ln_session *session; /* counted: of the client that it comes from or goes to */
+  const struct ln_peer *peer; /* that client; lives as long as the session */
+  struct ln_generation *gen;  /* counted: the one it began under */
+  struct ln_msg *msg;         /* as it came; in a server's message names are the client's */
   const struct ln_method *method;
-  struct ln_sink *sink; /* counted; NULL: general, or internal */
-  ln_reply_fn reply;    /* gets the reply instead of the sink */
+  struct ln_sink
+      *sink;         /* where its reply and related messages go; counted. NULL: the general one */
+  ln_reply_fn reply; /* of an internal request: gets the reply instead of the sink */
   void *reply_arg;
   struct ln_bytes *headers; /* of the HTTP request (headers.h), counted, or NULL */
 
-  /* What it is about, once resolved. */
-  struct ln_view *view; /* counted; keeps entry alive */
+  /* The component that it names, once resolved. */
+  struct ln_view *view; /* counted: entry is in it */
   const struct ln_entry *entry;
-  struct ln_server *server; /* where it goes or comes from; not counted: gen has it */
-  bool moved;               /* route/use.c: a handler forwarded it under another name, which entry
+  struct ln_server *server; /* that it goes to or comes from; not counted: gen counts it */
+  bool moved;               /* route/use.c: a handler forwarded it with another name, which entry
                                may be of */
 
   struct ln_list calls;      /* struct ln_call under way for it */
   struct ln_list chain;      /* struct ln_chain */
-  struct ln_exchange *cause; /* counted: what a server's message is related to, or what a policy's
-                                own request was made for */
-  bool counted;              /* it is a request of the client: in session->in_flight */
-  bool initializes;          /* route/initialize.c: the initialize that the session took */
-  double progress;           /* mcp/progress.c: the last one told of it */
-  unsigned handlers;         /* hooks.c: of the policy's, that run for it */
-  unsigned called_off;       /* forwards of its handlers that were over before their answer */
+  struct ln_exchange *cause; /* counted: the one that a server's message is related to, or that a
+                                policy's own request was made for */
+  bool counted;              /* a request of the client: counted in session->in_flight */
+  bool initializes;          /* route/initialize.c: the initialize request that the session was
+                                initialized with */
+  double progress;           /* mcp/progress.c: the last that was sent for it */
+  unsigned handlers;         /* hooks.c: of the policy that run for it */
+  unsigned called_off;       /* how often ln_exchange_call_off was called */
 
-  /* Notifications go before the reply of what they are about. */
-  unsigned holds;      /* notifications for it that a policy still has in hand */
-  bool holding;        /* it is one of those of its cause */
-  struct ln_msg *held; /* the reply that waits for them */
+  /* Notifications related to a request are sent before its reply, though handlers delay them. */
+  unsigned holds;      /* notifications related to it that are in handlers */
+  bool holding;        /* this is such a notification: its cause counts it in holds */
+  struct ln_msg *held; /* the reply, while there are such notifications */
 
   /* From a server. */
   bool from_server;
-  struct ln_link *asker; /* who asked; NULL when it has gone, or is to get no answer */
+  struct ln_link *asker; /* the link it came in; NULL when that has ended, or wants no answer */
   struct ln_list asker_link;
   int64_t ask_id; /* in the outbox, while the client is being asked; 0: it is not */
 };
 
-/* A step through the policy's handlers (one that runs, or one forward of it) or on a reply's way
- * back. Owned by the exchange and freed with it, so that a late answer never meets freed memory and
- * one that never comes leaves none behind. */
+/* State of something that waits for a reply on behalf of an exchange: a handler that runs, one
+ * forward of it, or a request to several servers (route/). Owned by the exchange and freed with it,
+ * so that a late reply finds its memory and one that never comes leaks none. */
 struct ln_chain {
   struct ln_list link;
   struct ln_exchange *x;
@@ -71,17 +72,17 @@ struct ln_chain {
   size_t next_hook;
   struct ln_run *run; /* NULL when the handler has ended */
   uint64_t token;
-  struct ln_msg *msg; /* counted: what this step works on */
+  struct ln_msg *msg; /* counted */
   ln_reply_fn done;
   void *arg;
 };
 
-/* In the session's list, with one reference of its own, until it is finished or aborted. NULL: out
- * of memory. */
+/* The session counts it until it is finished, closed or aborted. NULL: out of memory. */
 struct ln_exchange *ln_exchange_new(struct ln_session *s, struct ln_msg *msg,
                                     const struct ln_method *method, struct ln_sink *sink);
-/* For a session that has asked for nothing: on its behalf, under g, rules that take ctx are asked
- * as if for this request without params. To be ended by ln_exchange_close. NULL: out of memory. */
+/* An exchange for making a session's lists without a request: rules that take ctx get it as the ctx
+ * of a request of this method without params, under g. To be ended by ln_exchange_close. NULL: out
+ * of memory. */
 struct ln_exchange *ln_exchange_stand_in(struct ln_session *s, struct ln_generation *g,
                                          const char *method);
 void ln_exchange_ref(struct ln_exchange *x);
@@ -89,7 +90,7 @@ void ln_exchange_unref(struct ln_exchange *x); /* NULL is fine */
 static inline bool ln_exchange_ended(const struct ln_exchange *x) {
   return x->state == LN_EXCHANGE_ENDED;
 }
-/* The session's request of the client under this raw id, or NULL. */
+/* The client's request under way with this raw id, or NULL. */
 struct ln_exchange *ln_exchange_find(struct ln_session *s, struct ln_str id);
 
 /* Gets the reply instead of the sink, once. */
@@ -101,40 +102,40 @@ void ln_exchange_set_msg(struct ln_exchange *x, struct ln_msg *msg);
 /* The client is asked for its answer under this id of the outbox's; 0: no longer. */
 void ln_exchange_set_ask(struct ln_exchange *x, int64_t id);
 
-/* What it is about, and whose that is (v counted by the call; both NULL: nothing known). */
+/* Sets the component that it names, and its server (v counted by the call; both NULL: unknown). */
 void ln_exchange_set_entry(struct ln_exchange *x, struct ln_view *v, const struct ln_entry *e);
-/* The server that it goes to or comes from, or is meant for with no entry. */
+/* Sets the server that it goes to or comes from. */
 void ln_exchange_set_server(struct ln_exchange *x, struct ln_server *server);
-/* It is made for, or related to, another one (counted by the call; NULL: to none). */
+/* Sets the exchange that it is related to, or was made for (counted by the call; NULL: none). */
 void ln_exchange_set_cause(struct ln_exchange *x, struct ln_exchange *cause);
 void ln_exchange_set_headers(struct ln_exchange *x, struct ln_bytes *headers); /* NULL is fine */
-/* It counts as a request of the client until it ends. */
+/* Counts it in session->in_flight until it ends. */
 void ln_exchange_count(struct ln_exchange *x);
-/* It came over this link: the answer goes there, and the link's end is its end. */
+/* It came in this link: the answer goes there, and it is aborted when the link ends. */
 void ln_exchange_set_asker(struct ln_exchange *x, struct ln_link *link);
 void ln_exchange_forget_asker(struct ln_exchange *x);
-/* The link ends, and with it what the server asked there. */
+/* The link ends: aborts the server's requests that came in it. */
 void ln_exchange_link_ends(struct ln_link *link);
-/* Its reply waits for x, a notification that is on its way to the client. */
+/* The reply of x's cause waits until x, a notification to the client, has ended. */
 void ln_exchange_hold_cause(struct ln_exchange *x);
 
-/* A call for it, of msg with name_at replaced by name_with (NULL: as it is). reply gets the answer
- * as the client is to see it, once, unless x ends before. NULL: out of memory. */
+/* A call to a server for it, of msg with name_at replaced by name_with (NULL: unchanged). reply
+ * gets the reply with the client's names, once, unless x ends before. NULL: out of memory. */
 struct ln_call *ln_exchange_call(struct ln_exchange *x, struct ln_link *link, struct ln_msg *msg,
                                  struct ln_str name_at, struct ln_bytes *name_with,
                                  ln_reply_fn reply, void *arg);
 
-/* The reply is here (takes its reference): goes out with the exchange's own id, and the exchange
- * ends. A second one is dropped. */
+/* Sends the reply (takes its reference) with the exchange's id, and ends it. A second reply is
+ * dropped. */
 void ln_exchange_finish(struct ln_exchange *x, struct ln_msg *reply);
 void ln_exchange_fail(struct ln_exchange *x, int code, const char *message);
-/* A notification has been dealt with, or will be when its handlers have ended. */
+/* Ends a notification, once its handlers have ended. */
 void ln_exchange_close(struct ln_exchange *x);
-/* What servers, the client and the policy's own requests still work at for it is not needed any
- * more; the exchange itself goes on. What was looked up for it meanwhile compares called_off with
- * what it was at the start, and begins nothing. */
+/* Cancels everything under way for it: calls to servers, the request to the client, the policy's
+ * own requests. The exchange itself goes on. What looks something up for it meanwhile compares
+ * called_off with its value at the start, and gives up when it differs. */
 void ln_exchange_call_off(struct ln_exchange *x, const char *reason);
-/* No reply will come: cancelled by its sender, or its session ended. */
+/* Ends it without a reply: its sender cancelled it, or its session ended. */
 void ln_exchange_abort(struct ln_exchange *x);
 
 #endif

@@ -1,5 +1,5 @@
-/* The headers of a request, for policies: "name\0value\0" for each, which costs little to keep in
- * case one asks. */
+/* The headers of a request, for policies: kept as "name\0value\0" for each, and made into JSON only
+ * when a handler asks. */
 #include "proxy/exchange/headers.h"
 
 #include <ctype.h>

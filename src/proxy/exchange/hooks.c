@@ -9,15 +9,15 @@
 struct step {
   struct ln_chain c;
   ln_hooks_native native;
-  struct ln_transform *transform; /* of a step through one; its run counts it */
+  struct ln_transform *transform; /* when the handler is a transform; its run counts it */
 };
 
 static bool glob_bytes(const char *glob, const struct ln_bytes *b) {
   return b && ln_glob_match(glob, ln_bytes_str(b));
 }
 
-/* A name rule holds for the name it was written against (the one in force at its place among the
- * rules) and for the one the client uses: a rename never slips past it. */
+/* A handler's name is compared with the name in force at the handler's place among the rules, and
+ * with the one that clients use. */
 static bool entry_matches(const struct ln_entry *e, const struct ln_hook *hook) {
   if (glob_bytes(hook->name, e->key) || glob_bytes(hook->name, e->normal)) return true;
   for (size_t i = 0; i < e->n_old; i++)
@@ -53,7 +53,7 @@ static bool matches(const struct ln_exchange *x, const struct ln_msg *msg,
     return false;
   if (!hook->name) return true;
   if (x->entry && entry_matches(x->entry, hook)) return true;
-  if (x->method->route == LN_ROUTE_COMPLETE) { /* it names what its ref does */
+  if (x->method->route == LN_ROUTE_COMPLETE) { /* it has the name that is in its ref */
     struct ln_subject s = ln_subject_of(x->method, msg);
     return text_matches(s.value, s.kind == LN_KIND_TEMPLATE, hook);
   }
@@ -77,7 +77,7 @@ static struct step *step_new(struct ln_exchange *x, struct step *outer, struct l
   return s;
 }
 
-/* The rest of the chain has answered one forward. */
+/* The reply to what a handler forwarded. */
 static void forwarded(void *arg, struct ln_msg *reply) {
   struct step *f = arg;
   struct ln_chain *handler = f->c.outer;
@@ -116,7 +116,7 @@ static void on_done(void *arg, struct ln_msg *reply) {
   struct step *handler = arg;
   handler->c.run = NULL;
   struct ln_exchange *x = handler->c.x;
-  ln_exchange_ref(x); /* its end frees the chain */
+  ln_exchange_ref(x); /* the chain is freed with it */
   x->handlers--;
   handler->c.done(handler->c.arg, reply);
   if (x->state == LN_EXCHANGE_CLOSING) ln_exchange_close(x);
@@ -131,7 +131,7 @@ static struct ln_hook_item item_of(const struct ln_exchange *x) {
                                x->view->kind};
 }
 
-/* Starts what a step stands for. */
+/* Starts the step's handler. */
 static void begin(struct step *s, size_t hook, size_t left) {
   struct ln_exchange *x = s->c.x;
   const struct ln_hook_call call = {
@@ -144,7 +144,7 @@ static void begin(struct step *s, size_t hook, size_t left) {
       .done = on_done,
       .arg = s,
   };
-  ln_exchange_ref(x); /* the handler's first steps may end it, and the chain with it */
+  ln_exchange_ref(x); /* the handler may end it at once, and the chain is freed with it */
   x->handlers++;
   s->c.run = s->transform ? ln_policy_run_transform(x->gen->policy, s->transform, left, &call)
                           : ln_policy_run_hook(x->gen->policy, &call);
@@ -181,7 +181,7 @@ static void run_transform(struct ln_exchange *x, struct ln_transform *t, size_t 
     done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
     return;
   }
-  s->c.next_hook = x->gen->decls->n_hooks; /* what it forwards has passed them all */
+  s->c.next_hook = x->gen->decls->n_hooks; /* it has passed all handlers */
   s->c.done = done;
   s->c.arg = arg;
   s->native = native;

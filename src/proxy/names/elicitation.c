@@ -1,4 +1,4 @@
-/* See elicitation.h. A short list: people answer few questions at once. */
+/* See elicitation.h. A list without an index: a person is asked few questions at once. */
 #include "proxy/names/elicitation.h"
 
 #include <stdlib.h>
@@ -31,7 +31,7 @@ static bool taken(const struct ln_session *s, struct ln_str shown) {
   return false;
 }
 
-static struct ln_bytes *apart(const struct ln_server *server, struct ln_str id) {
+static struct ln_bytes *with_server_name(const struct ln_server *server, struct ln_str id) {
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
   ln_buf_append_c(&b, server->conf->name);
@@ -48,7 +48,7 @@ struct ln_bytes *ln_elicitation_name(struct ln_session *s, const struct ln_serve
   ln_list_init(&e->link);
   e->server = server->serial;
   e->id = ln_bytes_copy(id.p, id.n);
-  if (e->id) e->shown = taken(s, id) ? apart(server, id) : ln_bytes_ref(e->id);
+  if (e->id) e->shown = taken(s, id) ? with_server_name(server, id) : ln_bytes_ref(e->id);
   if (!e->shown) {
     elicitation_free(e);
     return NULL;

@@ -1,6 +1,6 @@
-/* Ids of elicitations by URL (client/elicitation), which a server makes up and names again when the
- * page is done: whose they are, so that notifications/elicitation/complete finds the client that
- * was asked, and so that two servers' equal ids are two to the client. */
+/* Ids of elicitations by URL (client/elicitation). A server sends the id again in
+ * notifications/elicitation/complete: the table of a session says whether its client was asked
+ * under it. Equal ids of two servers are different ones to the client. */
 #ifndef LN_PROXY_NAMES_ELICITATION_H
 #define LN_PROXY_NAMES_ELICITATION_H
 
@@ -13,8 +13,8 @@ struct ln_elicitation {
   struct ln_bytes *shown; /* the client's; may be the same block */
 };
 
-/* The client's name for a server's id, noted when it is new. Borrowed until the next call; NULL:
- * out of memory. The oldest are forgotten. */
+/* The client's id for a server's id, put into the table when it is new. Borrowed until the next
+ * call; NULL: out of memory. A full table drops its oldest. */
 struct ln_bytes *ln_elicitation_name(struct ln_session *s, const struct ln_server *server,
                                      struct ln_str id);
 /* True when this client was asked under that id. */

@@ -1,4 +1,4 @@
-/* Who is meant by a request: see resolve.h. */
+/* Finding the component that a request names; see resolve.h. */
 #include "proxy/names/resolve.h"
 
 #include <stdio.h>
@@ -9,14 +9,13 @@
 #include "mcp/uri.h"
 #include "proxy/lists/view_get.h"
 
-/* Finding out who is meant. `found` is called once with the exchange's entry and upstream set, or
- * not at all when `refused` was. */
+/* One call of ln_resolve. */
 struct resolve {
   struct ln_exchange *x; /* counted */
   struct ln_msg *msg;    /* counted */
   enum ln_kind kind;
   unsigned called_off;  /* x's, at the start */
-  bool ref;             /* of a completion: to a template by its own text, or to a resource */
+  bool ref;             /* it is the ref of a completion, to a template or a resource */
   struct ln_bytes *key; /* unescaped */
   void (*found)(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg);
   ln_reply_fn done;
@@ -67,8 +66,8 @@ static void resolve_end(struct resolve *r, struct ln_msg *refusal) {
   free(r);
 }
 
-/* A rule could have hidden what no list shows. URIs are asked for in every form: each server takes
- * them as it likes. */
+/* True when a rule could hide what no list has. URIs are tried in every form, as servers differ in
+ * how they read them. */
 static bool may_hide(const struct resolve *r, enum ln_kind kind) {
   static int (*const forms[])(struct ln_str, struct ln_buf *) = {ln_uri_normal, ln_uri_loose};
   const struct ln_policy *p = r->x->gen->policy;
@@ -84,8 +83,8 @@ static bool may_hide(const struct resolve *r, enum ln_kind kind) {
   return hide;
 }
 
-/* Nobody lists it: servers may have what they don't list, but no rule may be passed by that, nor by
- * a name without the prefix that rules see. */
+/* No list has it. It may go to an only server, which may have more than it lists, unless a rule
+ * could hide it or names have a prefix. */
 static void resolve_unlisted(struct resolve *r) {
   const struct ln_generation *g = r->x->gen;
   bool uri = r->kind == LN_KIND_RESOURCE;
@@ -98,13 +97,12 @@ static void resolve_unlisted(struct resolve *r) {
   resolve_end(r, may ? NULL : unknown(r, r->kind));
 }
 
-/* A client's URI in the forms that it is held against templates in, and what that may still take.
- */
+/* A client's URI in the forms that are matched against templates. */
 struct uri_forms {
   struct ln_str key;
   struct ln_buf normal, loose;
-  bool climbs;
-  uint64_t steps;
+  bool climbs;    /* it has dot segments */
+  uint64_t steps; /* of matching that are left */
 };
 
 static bool forms_of(struct ln_str key, struct uri_forms *f) {
@@ -121,7 +119,7 @@ static void forms_free(struct uri_forms *f) {
   ln_buf_deinit(&f->loose);
 }
 
-/* The first entry that one of these forms (absent: none) matches, NULL: there is none. */
+/* The first entry that one of these forms (some may be absent) matches, or NULL. */
 static int find(const struct ln_templates *set, const struct ln_str *forms, size_t n,
                 struct uri_forms *f, const struct ln_entry **e) {
   *e = NULL;
@@ -137,19 +135,19 @@ static int find(const struct ln_templates *set, const struct ln_str *forms, size
   return LN_OK;
 }
 
-/* The template whose URI it is. One with dot segments is taken for what they make of it. */
+/* The template that it matches. A URI with dot segments is matched only in its normal form. */
 static int find_visible(const struct ln_view *v, struct uri_forms *f, const struct ln_entry **e) {
   const struct ln_str forms[] = {f->climbs ? LN_STR_NONE : f->key, ln_buf_str(&f->normal)};
   return find(&v->match.visible, forms, LN_COUNT(forms), f, e);
 }
 
-/* The template that a rule took away, or gave another form, and that it could be a URI of. */
+/* The template that a rule hid or gave another form, and that it matches. */
 static int find_gone(const struct ln_view *v, struct uri_forms *f, const struct ln_entry **e) {
   const struct ln_str forms[] = {f->key, ln_buf_str(&f->normal), ln_buf_str(&f->loose)};
   return find(&v->match.gone, forms, LN_COUNT(forms), f, e);
 }
 
-/* Where the template has another form the rules hold for the server's own URI, too. */
+/* True when a rule could hide the server's own URI, where the template was given another form. */
 static bool native_hidden(const struct resolve *r, const struct ln_entry *e, struct uri_forms *f) {
   if (!e->native_json || !e->item) return false;
   struct ln_buf native;
@@ -163,16 +161,16 @@ static bool native_hidden(const struct resolve *r, const struct ln_entry *e, str
   return hidden;
 }
 
-/* True when there is nothing to go on with: no list, or called off while lists were fetched. Then
- * nothing may be begun for it any more, nor said of its exchange. */
-static bool called_off(struct resolve *r, const struct ln_view *v, const char *why) {
+/* True when it ended with an error: no list could be had, or the request was called off meanwhile.
+ * Then nothing more may be done for its exchange. */
+static bool ended_early(struct resolve *r, const struct ln_view *v, const char *why) {
   if (ln_exchange_ended(r->x) || r->x->called_off != r->called_off) why = "Cancelled", v = NULL;
   if (v) return false;
   resolve_end(r, ln_msg_error(-32603, why, LN_STR_NONE));
   return true;
 }
 
-/* Too many templates could be its own. */
+/* Matching it took more than its steps, or out of memory. */
 static void refuse_costly(struct resolve *r, int rc) {
   struct ln_session *s = r->x->session;
   const char *text = "Out of memory";
@@ -195,7 +193,7 @@ static void look_in(struct resolve *r, enum ln_kind kind, ln_view_fn fn) {
 
 static void resolve_template(void *arg, struct ln_view *v, const char *why) {
   struct resolve *r = arg;
-  if (called_off(r, v, why)) return;
+  if (ended_early(r, v, why)) return;
   struct uri_forms f;
   const struct ln_entry *visible = NULL, *gone = NULL;
   int rc = forms_of(ln_bytes_str(r->key), &f) ? LN_OK : LN_ENOMEM;
@@ -209,7 +207,7 @@ static void resolve_template(void *arg, struct ln_view *v, const char *why) {
     refuse_costly(r, rc);
     return;
   }
-  /* The rules on resources hold for what a template reaches. */
+  /* A rule on resources applies to a URI of a template, too. */
   if (visible ? native || may_hide(r, LN_KIND_RESOURCE) : gone || unseen) {
     resolve_end(r, unknown(r, LN_KIND_RESOURCE));
   } else if (visible) {
@@ -222,7 +220,7 @@ static void resolve_template(void *arg, struct ln_view *v, const char *why) {
 
 static void resolve_view(void *arg, struct ln_view *v, const char *why) {
   struct resolve *r = arg;
-  if (called_off(r, v, why)) return;
+  if (ended_early(r, v, why)) return;
   const struct ln_entry *e = ln_view_find(v, ln_bytes_str(r->key));
   if (e) {
     ln_exchange_set_entry(r->x, v, e);
@@ -244,7 +242,7 @@ static bool list_needed(const struct ln_generation *g, enum ln_kind kind) {
   return ln_view_needed(g, LN_KIND_RESOURCE) || ln_view_needed(g, LN_KIND_TEMPLATE);
 }
 
-/* The length of a URI that is longer than may be, 0 of any other. */
+/* The length of a URI that is longer than max_uri_bytes; else 0. */
 static size_t too_long(const struct ln_exchange *x, struct ln_subject s) {
   size_t max = x->session->host->settings.max_uri_bytes;
   if ((s.kind != LN_KIND_RESOURCE && s.kind != LN_KIND_TEMPLATE) || s.value.n <= max + 2) return 0;

@@ -1,5 +1,5 @@
-/* From servers' names to clients'; see rewrite.h. The way back is in resolve.c, route/use.c and
- * route/tasks.c. */
+/* From servers' names to clients'; see rewrite.h. From clients' names to servers': resolve.c,
+ * route/use.c and route/tasks.c. */
 #include "proxy/names/rewrite.h"
 
 #include <stdio.h>
@@ -11,20 +11,20 @@
 #include "proxy/names/elicitation.h"
 #include "proxy/names/task.h"
 
-/* A value to replace; what by lies in work.text until all are known. */
+/* A value to replace, and where in work.text its replacement is. */
 struct find {
   struct ln_str at;
   size_t start, len;
 };
 
-/* Edits of one message, found one by one, in any order. */
+/* The edits of one message, in the order in which they are found. */
 struct work {
   struct ln_session *session;
   struct ln_server *server;
-  bool uris, ids; /* what may differ */
-  bool looking;   /* only for whether there is any URI: LN_EAGAIN when there is */
-  uint64_t steps; /* what looking URIs up may still take */
-  bool too_long;  /* a URI is, so that it can't be told what it is to the client */
+  bool uris, ids; /* which names may differ */
+  bool looking;   /* only to find out whether it has a URI: then LN_EAGAIN */
+  uint64_t steps; /* of looking URIs up that are left */
+  bool too_long;  /* a URI is longer than max_uri_bytes and may be of a template */
   struct find *finds;
   size_t n, cap;
   struct ln_buf text;
@@ -35,7 +35,7 @@ static bool renames(const struct ln_session *s) {
   return (r && r->renames) || (t && t->renames);
 }
 
-/* The entry of a resource that the client knows under another URI, NULL: it has none. */
+/* The entry of a resource that the client knows under another URI, or NULL. */
 static const struct ln_entry *listed(const struct work *w, struct ln_str native) {
   const struct ln_view *v = w->session->views[LN_KIND_RESOURCE];
   const struct ln_entry *e = v ? ln_map_get(&v->by_native, native) : NULL;
@@ -43,8 +43,8 @@ static const struct ln_entry *listed(const struct work *w, struct ln_str native)
   return e;
 }
 
-/* The URI that the client's form of a template makes of the server's. LN_ENOTFOUND: it is the same.
- * LN_ELIMIT: steps are spent, or it is too long. */
+/* Appends the client's URI for a server's URI that matches a template with another form.
+ * LN_ENOTFOUND: none matches. LN_ELIMIT: no steps are left, or the URI is too long. */
 static int by_template(struct work *w, const struct ln_view *v, struct ln_str native,
                        struct ln_buf *uri) {
   void *found;
@@ -62,7 +62,7 @@ static int by_template(struct work *w, const struct ln_view *v, struct ln_str na
   return rc;
 }
 
-/* The same, which the view remembers. One reference to *key; NULL where the URI is the same. */
+/* The same; the view remembers the last one. One reference to *key; NULL when none matches. */
 static int translated(struct work *w, struct ln_view *v, struct ln_bytes *native,
                       struct ln_bytes **key) {
   bool again = v->last.native && v->last.server == w->server->serial &&
@@ -84,7 +84,7 @@ static int translated(struct work *w, struct ln_view *v, struct ln_bytes *native
   return LN_OK;
 }
 
-/* Appends the client's URI for the server's, quoted; nothing where it is the same. */
+/* Appends the client's URI for the server's to w->text, quoted; nothing when they are the same. */
 static int translate(struct work *w, struct ln_bytes *native) {
   const struct ln_entry *e = listed(w, ln_bytes_str(native));
   if (e) return ln_json_quote(&w->text, ln_bytes_str(e->key));
@@ -96,7 +96,7 @@ static int translate(struct work *w, struct ln_bytes *native) {
   return rc;
 }
 
-/* Notes that value is to be replaced by what text has from start on. */
+/* Adds an edit: value is replaced by what w->text has from start on. */
 static int found(struct work *w, struct ln_str value, size_t start) {
   if (w->n == w->cap) {
     size_t cap = w->cap ? w->cap * 2 : 8;
@@ -109,7 +109,7 @@ static int found(struct work *w, struct ln_str value, size_t start) {
   return LN_OK;
 }
 
-/* The value is a URI: notes its edit when the client knows another. */
+/* The value is a URI: adds an edit when the client knows another. */
 static int uri(struct work *w, struct ln_str value) {
   if (ln_json_type_of(value) != LN_JSON_STRING) return LN_OK;
   if (w->looking) return LN_EAGAIN;
@@ -121,7 +121,8 @@ static int uri(struct work *w, struct ln_str value) {
   return rc || w->text.len == start ? rc : found(w, value, start);
 }
 
-/* The value is an id, name (counted; NULL: out of memory) what it is to be. */
+/* The value is an id: adds an edit when name, which takes its place, differs. Takes the reference
+ * of name; NULL: out of memory. */
 static int renamed(struct work *w, struct ln_str value, struct ln_bytes *id,
                    struct ln_bytes *name) {
   size_t start = w->text.len;
@@ -153,7 +154,7 @@ static int elicitation_id(struct work *w, struct ln_str value) {
   return rc;
 }
 
-/* --- where they are: a table for each kind of object --- */
+/* --- where names are: a table for each kind of object --- */
 
 typedef int (*visit)(struct work *w, struct ln_str value);
 struct place {
@@ -174,7 +175,7 @@ static int members(struct work *w, struct ln_str object, const struct place *tab
 }
 #define MEMBERS(w, object, table) members(w, object, table, LN_COUNT(table))
 
-/* The elements of an array, or the one that stands for it. */
+/* Visits the elements of an array, or a single value. */
 static int each(struct work *w, struct ln_str value, visit fn) {
   if (ln_json_type_of(value) != LN_JSON_ARRAY) return fn(w, value);
   struct ln_json_cur cur = ln_json_enter(value);
@@ -286,8 +287,8 @@ static int by_place(const void *a, const void *b) {
   return x->at.p < y->at.p ? -1 : x->at.p > y->at.p;
 }
 
-/* What stands for a message whose URIs can't be told: the client would get the server's own. The
- * log says which limit was met. */
+/* The error in place of a message whose URIs can't be looked up: unchanged, it would give the
+ * client the server's own. The log says which limit was met. */
 static struct ln_msg *refused(const struct work *w, const struct ln_msg *m) {
   struct ln_session *s = w->session;
   char text[160], limit[80];
@@ -305,7 +306,7 @@ static struct ln_msg *refused(const struct work *w, const struct ln_msg *m) {
   return ln_msg_error(-32603, text, LN_STR_NONE);
 }
 
-/* The edited message, or what stands for it, or NULL when nothing differs. */
+/* The edited message, or the error in its place, or NULL when nothing differs. */
 static struct ln_msg *finish(struct work *w, const struct ln_msg *m, int rc) {
   struct ln_edit *edits = w->n && !rc ? calloc(w->n, sizeof *edits) : NULL;
   if (edits) {
@@ -321,13 +322,13 @@ static struct ln_msg *finish(struct work *w, const struct ln_msg *m, int rc) {
   return out;
 }
 
-/* Ids can only differ where there are several servers or clients, or were before a reload. */
+/* Ids can differ only with several servers or clients, or when there were before a reload. */
 static bool ids_matter(const struct ln_session *s, const struct ln_server *server) {
   return s->gen->n_servers > 1 || server->conf->session == LN_SHARING_SHARED ||
          !ln_list_empty(&s->tasks);
 }
 
-/* Goes through all that a message of a server's may name. */
+/* Visits all names in a server's message. */
 static int visit_all(struct work *w, const struct ln_msg *m) {
   if (m->kind == LN_MSG_ERROR) return MEMBERS(w, m->error, in_error);
   if (m->kind == LN_MSG_RESULT) return MEMBERS(w, m->result, in_result);
@@ -342,18 +343,18 @@ struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_server *server
                                   struct ln_msg *msg) {
   struct work w;
   begin(&w, s, server);
-  /* A task that a result names is in the table by now. */
+  /* A task that a result names has been put into the table before. */
   w.ids = msg->kind == LN_MSG_RESULT ? !ln_list_empty(&s->tasks) : ids_matter(s, server);
   int rc = w.uris || w.ids ? visit_all(&w, msg) : LN_OK;
   struct ln_msg *out = finish(&w, msg, rc);
   return out ? out : ln_msg_ref(msg);
 }
 
-/* --- what must be known first --- */
+/* --- getting views first --- */
 
-/* A list that gives the server's URIs other names, of which the session has none yet. LN_KINDS:
- * there is no such. */
-static enum ln_kind unknown_list(const struct ln_exchange *x, const struct ln_server *server) {
+/* A kind whose view could give the server's URIs other names, and that the session has no view of
+ * yet. LN_KINDS: none. */
+static enum ln_kind missing_view(const struct ln_exchange *x, const struct ln_server *server) {
   static const enum ln_kind kinds[] = {LN_KIND_RESOURCE, LN_KIND_TEMPLATE};
   const struct ln_index *c = ln_index_of(x->session, server);
   if (c && !ln_index_offers(c, LN_KIND_RESOURCE)) return LN_KINDS;
@@ -371,19 +372,19 @@ struct prepare {
   bool tried[LN_KINDS];
 };
 
-static void prepare_go(struct prepare *p);
+static void prepare_next(struct prepare *p);
 
-static void on_list(void *arg, struct ln_view *v, const char *why) {
-  (void)v, (void)why; /* without it URIs stay what they are */
-  prepare_go(arg);
+static void on_view(void *arg, struct ln_view *v, const char *why) {
+  (void)v, (void)why; /* without a view, URIs are not replaced */
+  prepare_next(arg);
 }
 
-static void prepare_go(struct prepare *p) {
-  enum ln_kind kind = ln_exchange_ended(p->x) ? LN_KINDS : unknown_list(p->x, p->server);
+static void prepare_next(struct prepare *p) {
+  enum ln_kind kind = ln_exchange_ended(p->x) ? LN_KINDS : missing_view(p->x, p->server);
   if (kind != LN_KINDS && !p->tried[kind]) {
     p->tried[kind] = true;
     ln_view_get(&(struct ln_view_request){p->x->session, p->x->gen, p->x, kind, LN_VIEW_USE},
-                on_list, p);
+                on_view, p);
     return;
   }
   if (!ln_exchange_ended(p->x))
@@ -397,7 +398,7 @@ static void prepare_go(struct prepare *p) {
 void ln_rewrite(struct ln_exchange *x, struct ln_server *server, struct ln_msg *msg,
                 ln_reply_fn ready, void *arg) {
   struct work w = {.looking = true};
-  bool waits = unknown_list(x, server) != LN_KINDS && visit_all(&w, msg) == LN_EAGAIN;
+  bool waits = missing_view(x, server) != LN_KINDS && visit_all(&w, msg) == LN_EAGAIN;
   struct prepare *p = waits ? calloc(1, sizeof *p) : NULL;
   if (!p) {
     ready(arg, ln_rewrite_message(x->session, server, msg));
@@ -405,7 +406,7 @@ void ln_rewrite(struct ln_exchange *x, struct ln_server *server, struct ln_msg *
   }
   ln_exchange_ref(x);
   *p = (struct prepare){x, ln_server_ref(server), ready, arg, ln_msg_ref(msg), {false}};
-  prepare_go(p);
+  prepare_next(p);
 }
 
 struct ln_msg *ln_rewrite_answer(struct ln_session *s, struct ln_server *server,
@@ -428,7 +429,7 @@ struct ln_msg *ln_rewrite_answer(struct ln_session *s, struct ln_server *server,
   return out;
 }
 
-/* --- tools that a resource shows --- */
+/* --- resources that display tools --- */
 
 struct ln_msg *ln_rewrite_tools(struct ln_session *s, struct ln_server *const *servers, size_t n,
                                 struct ln_msg *page) {
@@ -442,7 +443,8 @@ struct ln_msg *ln_rewrite_tools(struct ln_session *s, struct ln_server *const *s
   int rc = LN_OK;
   for (size_t i = 0; i < n && !rc && ln_json_next(&cur, &it); i++) {
     if (!servers[i]) continue;
-    /* A share for each: no server's tools cost those of another their names, nor the page. */
+    /* Each server has a share of the steps: when one's are spent, only its URIs are not replaced.
+     */
     if (w.server != servers[i]) w.steps = LN_MATCH_STEPS / s->gen->n_servers;
     w.server = servers[i];
     rc = MEMBERS(&w, it.value, places);

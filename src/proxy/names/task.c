@@ -1,5 +1,5 @@
-/* The tables of tasks; see task.h. Bounded, and what the table has forgotten still has its way to a
- * server: only its progress is lost. */
+/* The tables of tasks; see task.h. They are bounded: requests for a task that was dropped still
+ * find their server, but its progress is not passed on any more. */
 #include "proxy/names/task.h"
 
 #include <float.h>
@@ -8,7 +8,7 @@
 enum {
   MAX_TASKS = 1024,
   MAX_TTL_MS = 7 * 86400 * 1000,
-  MAX_KEPT = 64 /* sessions of single requests that became tasks, of one client with one server */
+  MAX_KEPT = 64 /* links of mode "request" kept for tasks, of one client with one server */
 };
 
 void ln_task_free(struct ln_task_entry *t) {
@@ -30,7 +30,7 @@ static void on_expiry(struct ln_timer *timer) {
   if (link) ln_link_close_if_idle(link);
 }
 
-/* Room for one more: what is over goes first. */
+/* Makes room for one more: drops a task that is over, else the oldest. */
 static void make_room(struct ln_session *s) {
   if (s->n_tasks < MAX_TASKS) return;
   struct ln_task_entry *victim = LN_CONTAINER(s->tasks.next, struct ln_task_entry, in_session);
@@ -66,7 +66,7 @@ static struct ln_task_entry *track(struct ln_session *s, struct ln_link *link, b
   return t;
 }
 
-/* What a Task object says of it. */
+/* Takes over what a Task object says. */
 static void update(struct ln_task_entry *t, struct ln_str task) {
   static const char *const terminal[] = {"completed", "failed", "cancelled"};
   struct ln_json_item it;
@@ -87,9 +87,9 @@ static struct ln_bytes *id_of(struct ln_str task) {
   return ln_json_text(it.value);
 }
 
-/* Notes the task that a reply made out of a request. */
-static void made(struct ln_session *s, struct ln_link *link, bool of_client,
-                 const struct ln_msg *request, int64_t token, const struct ln_msg *reply) {
+/* Puts the task of a reply into the table. */
+static void add_made(struct ln_session *s, struct ln_link *link, bool of_client,
+                     const struct ln_msg *request, int64_t token, const struct ln_msg *reply) {
   struct ln_json_item task;
   if (!ln_json_get(reply->result, "task", &task)) return;
   struct ln_bytes *id = id_of(task.value);
@@ -103,8 +103,9 @@ static void made(struct ln_session *s, struct ln_link *link, bool of_client,
   update(t, task.value);
 }
 
-/* The task that a request named by id, or one made before this process was: known from now on. */
-static struct ln_task_entry *named_in(const struct ln_call *call, const struct ln_msg *reply,
+/* The task that a call names. One that the table doesn't have, as it was made before a restart, is
+ * put into it. */
+static struct ln_task_entry *named_by(const struct ln_call *call, const struct ln_msg *reply,
                                       bool failed) {
   struct ln_session *s = call->x->session;
   struct ln_bytes *shown = ln_json_text(call->msg->task_id);
@@ -120,24 +121,24 @@ void ln_task_server_replied(struct ln_call *call, const struct ln_msg *reply) {
   struct ln_exchange *x = call->x;
   struct ln_link *link = ln_link_of(call->calls);
   bool single = link->use == LN_LINK_SINGLE || link->use == LN_LINK_SINGLE_TASK;
-  /* The error of a task that failed is its result. */
+  /* The result of a task can be an error. */
   bool failed = reply->kind == LN_MSG_ERROR && call->answered &&
                 ln_str_is(call->msg->method, "tasks/result") && single;
   if ((reply->kind != LN_MSG_RESULT && !failed) || x->session->state == LN_SESSION_GONE ||
       link->state == LN_LINK_CLOSING)
     return;
   if (call->msg->task_id.p && !call->msg->task.p) {
-    struct ln_task_entry *t = named_in(call, reply, failed);
+    struct ln_task_entry *t = named_by(call, reply, failed);
     if (!t) return;
     if (ln_str_is(call->msg->method, "tasks/result"))
-      t->over = true; /* that is what it waited for */
+      t->over = true; /* there is a result only then */
     else
       update(t, reply->result);
-    /* A server's session of its own has done its work. */
+    /* In mode "request" its link isn't needed any more. */
     if (single && !ln_str_is(call->msg->method, "tasks/get")) ln_task_free(t);
   } else if (call->msg->task.p) {
     double so_far = x->progress;
-    made(x->session, link, false, call->msg, call->id, reply);
+    add_made(x->session, link, false, call->msg, call->id, reply);
     struct ln_task_entry *t = ln_task_by_token(&link->tasks, call->id);
     if (t) t->progress = so_far;
   }
@@ -145,7 +146,7 @@ void ln_task_server_replied(struct ln_call *call, const struct ln_msg *reply) {
 
 void ln_task_client_replied(struct ln_exchange *x, int64_t token, const struct ln_msg *reply) {
   if (reply->kind == LN_MSG_RESULT && x->msg->task.p && x->asker && !ln_exchange_ended(x))
-    made(x->session, x->asker, true, x->msg, token, reply);
+    add_made(x->session, x->asker, true, x->msg, token, reply);
 }
 
 void ln_task_note_status(struct ln_task_entry *t, const struct ln_msg *msg) {
@@ -188,7 +189,7 @@ struct ln_task_entry *ln_task_related(const struct ln_link *link, const struct l
 }
 
 struct ln_task_entry *ln_task_by_token(const struct ln_list *tasks, int64_t token) {
-  if (!token) return NULL; /* what tasks have that were asked for without one */
+  if (!token) return NULL; /* tasks without a token have 0 */
   LN_LIST_EACH(l, tasks) {
     struct ln_task_entry *t = LN_CONTAINER(l, struct ln_task_entry, in_link);
     if (!t->of_client && t->token == token) return t;
@@ -205,7 +206,7 @@ struct ln_bytes *ln_task_name(const struct ln_session *s, const struct ln_server
   struct ln_bytes *b = ln_bytes_new(name.n + 1 + id.n);
   if (!b) return NULL;
   memcpy(b->data, name.p, name.n);
-  b->data[name.n] = ':'; /* in no server's name */
+  b->data[name.n] = ':'; /* servers' names have none */
   memcpy(b->data + name.n + 1, id.p, id.n);
   return b;
 }
@@ -224,7 +225,7 @@ struct ln_server *ln_task_owner(const struct ln_session *s, struct ln_str shown,
       if (ln_str_is(name, g->servers[i]->conf->name)) server = g->servers[i];
     if (server) *id = (struct ln_str){colon + 1, shown.n - name.n - 1};
   }
-  /* In a session that many share, only what the table knows for this one's. */
+  /* Of a shared link only tasks in the table are known to be this client's. */
   return server && server->conf->session != LN_SHARING_SHARED ? server : NULL;
 }
 
@@ -249,8 +250,8 @@ bool ln_task_make_room(struct ln_session *s, const struct ln_server *server) {
   return true;
 }
 
-/* Nobody wants what this reply says was begun: the server is asked to end it. */
-static void on_unwanted(void *arg, struct ln_msg *reply) {
+/* The reply of an abandoned call: its task is cancelled. */
+static void on_abandoned_reply(void *arg, struct ln_msg *reply) {
   struct ln_link *link = ln_link_of(arg);
   struct ln_json_item task, id;
   if (reply->kind == LN_MSG_RESULT && ln_json_get(reply->result, "task", &task) &&
@@ -273,7 +274,7 @@ ln_reply_fn ln_task_abandoned(const struct ln_call *call) {
   struct ln_json_item it;
   bool wanted = call->msg->task.p && ln_capability(link->capabilities, "tasks", &it) &&
                 ln_capability(it.value, "requests", &it);
-  return wanted ? on_unwanted : NULL;
+  return wanted ? on_abandoned_reply : NULL;
 }
 
 void ln_task_session_ends(struct ln_session *s) {
