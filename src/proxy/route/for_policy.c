@@ -1,4 +1,4 @@
-/* What policies ask; see for_policy.h. */
+/* What policies call; see for_policy.h. */
 #include "proxy/route/for_policy.h"
 
 #include <inttypes.h>
@@ -143,8 +143,8 @@ static void unask(struct ln_exchange *x, int64_t id) {
   if (m) ln_outbox_ask_withdraw(&x->session->outbox, id, m);
 }
 
-/* A log message below what the client asked for. */
-static bool too_quiet(const struct ln_peer *peer, const struct ln_msg *m) {
+/* True for a log message below the client's log level. */
+static bool below_level(const struct ln_peer *peer, const struct ln_msg *m) {
   return ln_str_is(m->method, "notifications/message") && ln_level_of(m->params) < peer->level;
 }
 
@@ -158,7 +158,7 @@ static void notify_client(struct ln_exchange *x, const char *method, struct ln_s
   ln_out_init(&out, m);
   bool progress = ln_str_is(m->method, "notifications/progress");
   if (progress) ln_out_replace(&out, m->progress_token, root->msg->progress_token);
-  if (too_quiet(x->peer, m)) {
+  if (below_level(x->peer, m)) {
     /* nothing is sent */
   } else if (!progress ||
              (root->msg->progress_token.p && ln_progress_increases(&root->progress, m)))

@@ -16,9 +16,9 @@
 #include "proxy/route/tasks.h"
 #include "proxy/route/use.h"
 
-enum { MAX_NESTED = 16 }; /* requests made for requests */
+enum { MAX_NESTED = 16 }; /* requests that a policy makes in handlers of each other */
 
-/* --- requests: the way that their row says --- */
+/* --- requests, after the handlers --- */
 
 static void native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   bool alone = x->gen->n_servers == 1;
@@ -45,7 +45,7 @@ static void native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
 static void finished(void *arg, struct ln_msg *reply) {
   struct ln_exchange *x = arg;
   struct ln_session *s = x->session;
-  /* A handler refused what Lunette would have agreed to. */
+  /* A handler made an error of the answer to initialize. */
   if (x->initializes && reply->kind == LN_MSG_ERROR && s->state != LN_SESSION_GONE)
     ln_session_set_state(s, LN_SESSION_NEW);
   if (reply->kind == LN_MSG_RESULT && s->state != LN_SESSION_GONE) {
@@ -69,7 +69,7 @@ static void start(struct ln_exchange *x) {
     case LN_ROUTE_USE:
     case LN_ROUTE_SUBSCRIBE:
     case LN_ROUTE_COMPLETE:
-      /* With nobody to complete it there is nothing to look for. */
+      /* A completion that no server can answer isn't resolved. */
       if (x->method->route != LN_ROUTE_COMPLETE || x->gen->n_servers == 1 ||
           ln_index_any_has(x->session, "completions")) {
         ln_resolve(x, x->msg, through_hooks, finished, x);
@@ -81,13 +81,13 @@ static void start(struct ln_exchange *x) {
   }
 }
 
-/* --- what comes in --- */
+/* --- incoming messages --- */
 
 static void request_in(struct ln_session *s, struct ln_msg *msg, struct ln_sink *sink,
                        struct ln_bytes *headers) {
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_CLIENT);
   if (ln_exchange_find(s, msg->id)) {
-    /* An error under that id would be taken for the answer that is still to come. */
+    /* The client would take an error with that id for the answer to the first request. */
     LN_LOG_RATIONED(s->host->log, &s->outbox.ration, ln_loop_now(s->host->loop), WARN, s->id,
                     "dropped %.*s: a request with its id %.*s is under way already",
                     LN_STR_ARG(msg->method), (int)LN_MIN(msg->id.n, (size_t)80), msg->id.p);
@@ -137,7 +137,7 @@ static void cancelled_in(struct ln_session *s, struct ln_msg *msg) {
   ln_exchange_abort(x);
 }
 
-/* A client's progress on what a server asked of it, under the token that we gave; none is 0. */
+/* A client's progress on a server's request, which has our token. */
 static void progress_in(struct ln_session *s, struct ln_msg *msg) {
   int64_t token;
   if (!msg->progress_token.p || !ln_json_int(msg->progress_token, &token) || !token) return;
@@ -150,7 +150,7 @@ static void progress_in(struct ln_session *s, struct ln_msg *msg) {
     ln_msg_unref(m);
     return;
   }
-  LN_LIST_EACH(l, &s->tasks) { /* a request that became a task */
+  LN_LIST_EACH(l, &s->tasks) { /* the request was answered with a task */
     struct ln_task_entry *t = LN_CONTAINER(l, struct ln_task_entry, in_session);
     if (!t->of_client || t->over || !t->link || t->token != token) continue;
     struct ln_str asked = ln_bytes_str(t->asked_token);
@@ -161,7 +161,7 @@ static void progress_in(struct ln_session *s, struct ln_msg *msg) {
   }
 }
 
-/* What a client says of a task that it works at concerns the server that asked for it. */
+/* The status of a task that runs at the client, to the server that made the request. */
 static bool task_status_in(struct ln_session *s, struct ln_msg *msg) {
   struct ln_bytes *id = msg->task_id.p ? ln_json_text(msg->task_id) : NULL;
   struct ln_task_entry *t = id ? ln_task_by_shown(s, true, ln_bytes_str(id)) : NULL;
@@ -179,7 +179,7 @@ static void initialized_in(struct ln_session *s, struct ln_msg *msg) {
     struct ln_link *link = LN_CONTAINER(l, struct ln_link, owner_link);
     if (link->state != LN_LINK_READY) continue;
     ln_link_client_initialized(link, msg);
-    LN_LIST_RESTART(l, &s->links); /* what it sent may have brought others to their end */
+    LN_LIST_RESTART(l, &s->links); /* sending may have ended other links */
   }
   ln_outbox_flush(&s->outbox);
 }
@@ -215,8 +215,8 @@ static void notification_in(struct ln_session *s, struct ln_msg *msg, struct ln_
   if (s->state == LN_SESSION_NEW) return;
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_CLIENT);
   if (ln_method_is_request(method) || ln_method_case_twin(method, msg->method)) {
-    /* A server that looks at the method alone, or matches it without case, would carry it out, and
-     * no rule would have seen it. */
+    /* A lax server might carry it out as a request, or take another case for the same method; rules
+     * would not have been applied to it. */
     LN_LOG_RATIONED(s->host->log, &s->outbox.ration, ln_loop_now(s->host->loop), WARN, s->id,
                     "%.*s as a notification was dropped", LN_STR_ARG(msg->method));
     return;
@@ -246,7 +246,7 @@ void ln_from_client(struct ln_session *s, struct ln_msg *msg, struct ln_sink *si
   ln_session_unref(s);
 }
 
-/* How many requests stand behind this one, each made for the one before. */
+/* The length of the chain of causes. */
 static size_t depth_of(const struct ln_exchange *x) {
   size_t n = 0;
   for (; x; x = x->cause) n++;
@@ -256,7 +256,7 @@ static size_t depth_of(const struct ln_exchange *x) {
 void ln_from_client_request(struct ln_session *s, struct ln_msg *msg, struct ln_exchange *cause,
                             ln_reply_fn reply, void *arg) {
   if (depth_of(cause) >= MAX_NESTED) {
-    LN_LOG(s->host->log, ERROR, s->id, "a policy's own calls go round in a circle: %.*s",
+    LN_LOG(s->host->log, ERROR, s->id, "a policy's own requests cause each other without end: %.*s",
            LN_STR_ARG(msg->method));
     reply(arg, ln_msg_error(-32603, "The policy calls itself too deeply", LN_STR_NONE));
     return;

@@ -14,10 +14,10 @@
 #include "proxy/route/shared_state.h"
 #include "proxy/route/tasks.h"
 
-/* --- whom it concerns --- */
+/* --- what it is related to --- */
 
-/* The request that waits for the result of this task: what the task has to say goes along with it.
- */
+/* The client's tasks/result request for this task, on whose stream messages of the task go, or
+ * NULL. */
 static struct ln_exchange *waiting_for(struct ln_link *link, const struct ln_task_entry *t) {
   size_t i = 0;
   struct ln_map_slot *slot;
@@ -33,14 +33,13 @@ static struct ln_exchange *waiting_for(struct ln_link *link, const struct ln_tas
   return x;
 }
 
-/* The exchange that a server's message is related to: the one whose stream it came on; without
- * streams (a child) the one that waits for the task t that it is related to, else the only one
- * under way, else the latest. NULL: none, or nobody can tell whose of those that share the child.
- */
+/* The exchange that a server's message is related to: the one whose stream it came on. Over stdio,
+ * which has no streams, the tasks/result request for its task t, else the latest call under way.
+ * NULL: none; or the link is used by several clients, and it can't be known which one is meant. */
 static struct ln_exchange *cause_of(struct ln_link *link, struct ln_call *call,
                                     const struct ln_task_entry *t) {
   if (call) return call->x;
-  if (link->calls.channel->streams) return NULL; /* it would have told us: unrelated */
+  if (link->calls.channel->streams) return NULL; /* it came on no call's stream: unrelated */
   struct ln_exchange *waiting = t ? waiting_for(link, t) : NULL;
   if (waiting || (t && ln_link_mixed(link))) return waiting;
   if (!link->owner && ln_link_mixed(link)) return NULL;
@@ -66,11 +65,11 @@ static struct ln_session *session_of(struct ln_link *link, struct ln_exchange *c
 /* --- requests --- */
 
 static void ask_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
-  if (x->method->route == LN_ROUTE_PING) { /* each hop answers its own */
+  if (x->method->route == LN_ROUTE_PING) { /* not passed on */
     done(arg, ln_msg_result(LN_STR_LIT("{}")));
     return;
   }
-  /* Asked because there is a handler, not because the client offered it. */
+  /* The server was offered the capability because of a handler, and that forwarded the request. */
   const char *lacking = ln_peer_lacks(x->peer, msg->method);
   if (lacking && ln_policy_handles(x->gen->policy, msg->method)) {
     char text[80];
@@ -100,7 +99,8 @@ static void respond_error(struct ln_link *link, struct ln_str id, int code, cons
   ln_msg_unref(m);
 }
 
-static void ask_shown(void *arg, struct ln_msg *shown) { /* id and token stay */
+/* The request with the client's names; its id and token are unchanged. */
+static void ask_shown(void *arg, struct ln_msg *shown) {
   struct ln_exchange *x = arg;
   if (shown->kind == LN_MSG_ERROR) {
     ln_exchange_finish(x, shown);
@@ -114,7 +114,7 @@ static void request_in(struct ln_link *link, struct ln_msg *msg, struct ln_excha
                        struct ln_session *s) {
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_SERVER);
   bool nobody = !s || s->state == LN_SESSION_GONE, crowded = !nobody && ln_session_crowded(s);
-  if (method->route == LN_ROUTE_PING && (nobody || crowded)) { /* no handler's business */
+  if (method->route == LN_ROUTE_PING && (nobody || crowded)) { /* answered without handlers */
     struct ln_msg *m = ln_msg_result(LN_STR_LIT("{}"));
     if (m) ln_link_respond(link, msg->id, m);
     ln_msg_unref(m);
@@ -152,7 +152,7 @@ static void cancelled_in(struct ln_link *link, struct ln_msg *msg) {
     if (ln_exchange_ended(x) || !ln_str_eq(x->msg->id, id.value)) continue;
     if (x->ask_id) ln_outbox_ask_cancel(&x->session->outbox, x->ask_id, msg);
     ln_exchange_set_ask(x, 0);
-    ln_exchange_forget_asker(x); /* wants no answer */
+    ln_exchange_forget_asker(x); /* a cancelled request gets no answer */
     ln_exchange_abort(x);
     return;
   }
@@ -164,26 +164,27 @@ static bool shared(const struct ln_link *link) {
   return link->server->conf->session == LN_SHARING_SHARED;
 }
 
-/* What a shared server logs for the most curious of its clients is too much for the others. */
-static bool too_quiet(const struct ln_link *link, const struct ln_session *s,
-                      const struct ln_msg *msg) {
+/* True for a log message of a shared server below this client's log level: the server has the most
+ * verbose level of all its clients. */
+static bool below_level(const struct ln_link *link, const struct ln_session *s,
+                        const struct ln_msg *msg) {
   int level = shared(link) && ln_str_is(msg->method, "notifications/message")
                   ? ln_level_of(msg->params)
                   : -1;
   return level >= 0 && level < s->peer.level;
 }
 
-/* A shared server's word that nobody can tell whose it is: a log message is for the only one who
- * has used it, or for who set a level before anybody has. Of several nobody hears it: it may be of
- * another's call. */
-static void to_listeners(struct ln_link *link, struct ln_msg *msg) {
+/* A notification in a shared link that can't be attributed to a client. A log message goes to the
+ * only client that has used the link, or, before any has, to those that set a level. When several
+ * clients have used it, it goes to none, as it may be about another client's call. */
+static void unattributed_in(struct ln_link *link, struct ln_msg *msg) {
   bool log = shared(link) && ln_str_is(msg->method, "notifications/message"), told = false;
   LN_LIST_EACH(l, &link->server->host->sessions) {
     struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
     bool wants = link->user ? link->user == s->key : s->peer.level >= 0;
     if (!log || !wants || s->state != LN_SESSION_OPEN || !ln_index_of(s, link->server)) continue;
     told = true;
-    if (!too_quiet(link, s, msg)) ln_relay(link->server, s, NULL, msg);
+    if (!below_level(link, s, msg)) ln_relay(link->server, s, NULL, msg);
   }
   if (!told)
     LN_LOG(link->server->host->log, DEBUG, link->server->topic, "%.*s concerns no client: dropped",
@@ -200,7 +201,7 @@ static void one_updated(void *arg, struct ln_session *s) {
   ln_relay(up->link->server, s, NULL, up->msg);
 }
 
-/* To those who listen to it; who has the server alone has said so there. */
+/* resources/updated: of a shared server to the clients that have subscribed. */
 static void updated_in(struct ln_link *link, struct ln_msg *msg) {
   if (!shared(link)) {
     ln_relay_to_all(link->server, link->owner, msg);
@@ -212,7 +213,7 @@ static void updated_in(struct ln_link *link, struct ln_msg *msg) {
   ln_bytes_unref(uri);
 }
 
-/* The token of the request that became a task holds until the task's end. */
+/* Progress of a task, which has the token of the request that made it. */
 static void task_progress_in(struct ln_link *link, struct ln_task_entry *t, struct ln_msg *msg) {
   if (!ln_progress_increases(&t->progress, msg)) return;
   struct ln_exchange *waiting = waiting_for(link, t);
@@ -231,7 +232,7 @@ static void progress_in(struct ln_link *link, struct ln_msg *msg) {
   int64_t id;
   if (!msg->progress_token.p || !ln_json_int(msg->progress_token, &id)) return;
   struct ln_call *call = ln_calls_find(&link->calls, id);
-  if (!call) { /* after the response: dropped, but for a task's */
+  if (!call) { /* after the response: only a task can have progress */
     struct ln_task_entry *t = ln_task_by_token(&link->tasks, id);
     if (t && !t->over) task_progress_in(link, t, msg);
     return;
@@ -254,7 +255,7 @@ static void task_status_in(struct ln_link *link, struct ln_msg *msg, struct ln_e
   if (s) ln_relay(link->server, s, cause, msg);
 }
 
-/* To the clients that were asked under this id. */
+/* notifications/elicitation/complete, to the clients that were asked under this id. */
 static void elicitation_done_in(struct ln_link *link, struct ln_msg *msg,
                                 struct ln_exchange *cause) {
   struct ln_json_item it;
@@ -292,8 +293,8 @@ void ln_from_server(struct ln_link *link, struct ln_msg *msg, struct ln_call *ca
     case LN_ROUTE_ELICITED: elicitation_done_in(link, msg, cause); break;
     default:
       if (!s)
-        to_listeners(link, msg);
-      else if (!too_quiet(link, s, msg))
+        unattributed_in(link, msg);
+      else if (!below_level(link, s, msg))
         ln_relay(link->server, s, cause, msg);
   }
 }

@@ -24,7 +24,7 @@ static const struct ln_index *index_at(const struct ln_exchange *x, size_t i) {
 
 /* --- of several servers --- */
 
-/* Tasks are offered as far as some server goes: a tool's own taskSupport says the rest. */
+/* What some server offers; which tools can be called as tasks is in each tool's taskSupport. */
 static void write_tasks(const struct ln_exchange *x, struct ln_buf *b, const char *comma) {
   bool any = false, list = false, cancel = false, call = false;
   for (size_t i = 0; i < x->gen->n_servers; i++) {
@@ -43,7 +43,7 @@ static void write_tasks(const struct ln_exchange *x, struct ln_buf *b, const cha
                 cancel && call ? "," : "", call ? "\"requests\":{\"tools\":{\"call\":{}}}" : "");
 }
 
-/* One that is late counts as offering every list. */
+/* A server that hasn't answered yet counts as offering every list. */
 static void write_list(const struct ln_exchange *x, size_t k, struct ln_buf *b,
                        const char **comma) {
   bool any = own_components(x->gen, k), changed = any, subscribe = false;
@@ -123,7 +123,7 @@ struct ln_msg *ln_init_reply_merged(const struct ln_exchange *x) {
 
 /* --- of one --- */
 
-/* What the server offers and the policy's components add. */
+/* The server's capabilities with those of the policy's components. */
 static void add_components(const struct ln_exchange *x, const struct ln_index *index,
                            struct ln_buf *b) {
   struct ln_json_item it;

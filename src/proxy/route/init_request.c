@@ -1,4 +1,4 @@
-/* initialize towards servers; see init_request.h. */
+/* initialize to servers; see init_request.h. */
 #include "proxy/route/init_request.h"
 
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 #include "proxy/lists/index.h"
 #include "proxy/route/list_changed.h"
 
-/* What a policy's handlers can answer for a client that can't. */
+/* Requests to clients that handlers can answer for clients without the capability. */
 static const struct {
   const char *capability, *method;
 } answerable[] = {
@@ -15,7 +15,7 @@ static const struct {
     {"roots", "roots/list"},
 };
 
-/* The capabilities offered to servers: the client's own bytes plus what handlers add. */
+/* The capabilities offered to servers: the client's plus those of handlers. */
 static struct ln_bytes *offered(const struct ln_policy *p, struct ln_str own) {
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
@@ -29,7 +29,7 @@ static struct ln_bytes *offered(const struct ln_policy *p, struct ln_str own) {
   return ln_buf_finish(&b);
 }
 
-/* In the name of nobody, or of all. */
+/* In a link without an owner: those of handlers only. */
 static struct ln_bytes *offered_for_all(const struct ln_server *server) {
   return offered(server->host->gen->policy, LN_STR_LIT("{}"));
 }
@@ -61,7 +61,7 @@ int ln_init_request_offer(struct ln_session *s) {
   ln_bytes_unref(s->offered);
   s->offered = fresh;
   if (!ln_json_get(said->params, "protocolVersion", &version)) return LN_EINVALID;
-  /* The client's own words go on, but for what must differ. */
+  /* The client's params, but for the members that must differ. */
   struct ln_buf params;
   ln_buf_init(&params, SIZE_MAX / 2);
   ln_buf_append_str(&params, said->params);
@@ -76,19 +76,20 @@ int ln_init_request_offer(struct ln_session *s) {
   return s->server_init_request ? LN_OK : LN_ENOMEM;
 }
 
-/* --- what an initialized link means to the sessions --- */
+/* --- indexes for sessions --- */
 
 static bool same_offer(const struct ln_session *s, const struct ln_index *index) {
   return s->offered && ln_str_eq(ln_bytes_str(s->offered), ln_bytes_str(index->offered));
 }
 
-static void learn(struct ln_session *s, struct ln_index *index) {
+/* Gives the session this index if it has none for the server. */
+static void give_index(struct ln_session *s, struct ln_index *index) {
   if (ln_index_of(s, index->server) || ln_index_set(s, index->server, index)) return;
   if (s->state == LN_SESSION_OPEN || s->state == LN_SESSION_INITIALIZED)
     ln_list_changed_announce(s, index->capabilities);
 }
 
-/* A server of another name or version is another, whatever was known of it. */
+/* A server whose serverInfo differs is taken for another. */
 static bool same_server(const struct ln_index *index, const struct ln_msg *reply) {
   struct ln_json_item then = {0}, now = {0};
   bool had = ln_json_get(index->init_reply->result, "serverInfo", &then);
@@ -96,7 +97,8 @@ static bool same_server(const struct ln_index *index, const struct ln_msg *reply
          (!had || ln_str_eq(then.value, now.value));
 }
 
-/* What is known of such a server for such a client; *replaced: it is another now. One reference. */
+/* The link's index: a known one for the same capabilities, or a new one. *replaced: there was one,
+ * but serverInfo differs. One reference. */
 static struct ln_index *index_for(struct ln_link *link, bool *known, bool *replaced) {
   struct ln_session *s = link->owner;
   struct ln_bytes *caps =
@@ -111,17 +113,18 @@ static struct ln_index *index_for(struct ln_link *link, bool *known, bool *repla
   return index;
 }
 
-/* Sessions of the same kind that did without it (it is late, or new after a reload) hear of it. */
-static void tell_others(const struct ln_link *link, struct ln_index *index) {
+/* Gives the index to other sessions that have none for the server, as it was late or is new after a
+ * reload. */
+static void give_to_others(const struct ln_link *link, struct ln_index *index) {
   struct ln_server *server = link->server;
   bool probe = link->use == LN_LINK_PROBE;
   LN_LIST_EACH(l, &server->host->sessions) {
     struct ln_session *other = LN_CONTAINER(l, struct ln_session, link);
     if (other == link->owner || !ln_generation_has(other->gen, server)) continue;
     if (same_offer(other, index) || (!link->owner && !probe))
-      learn(other, index);
+      give_index(other, index);
     else if (probe && !ln_index_of(other, server) && other->state == LN_SESSION_OPEN)
-      /* What it is shown is another list: asked for by itself. */
+      /* It offered other capabilities: it fetches an index of its own. */
       ln_list_changed_announce(other, index->capabilities);
   }
 }
@@ -136,8 +139,8 @@ int ln_init_request_answered(struct ln_link *link, bool *client_ready) {
       ln_index_set(s, link->server, index) == LN_OK)
     ln_list_changed_announce(s, index->capabilities);
   else if (s)
-    learn(s, index);
-  if (!known || link->use == LN_LINK_PROBE) tell_others(link, index);
+    give_index(s, index);
+  if (!known || link->use == LN_LINK_PROBE) give_to_others(link, index);
   *client_ready = !s || s->state == LN_SESSION_OPEN;
   return LN_OK;
 }

@@ -1,4 +1,4 @@
-/* initialize towards clients; see initialize.h. */
+/* initialize from clients; see initialize.h. */
 #include "proxy/route/initialize.h"
 
 #include <stdio.h>
@@ -9,18 +9,18 @@
 #include "proxy/route/init_reply.h"
 #include "proxy/route/init_request.h"
 
-/* One that is under way: waits for the servers that must be asked first. */
+/* One that is under way: waits for servers' results. */
 struct initialization {
   struct ln_exchange *x; /* counted */
   ln_reply_fn done;
   void *arg;
-  size_t pending; /* servers not heard of, plus one while they are asked */
+  size_t pending; /* servers that haven't answered, plus one while links are opened */
   size_t n;
   struct wait {
     struct ln_watcher watch;
     struct initialization *initialization;
   } * waits; /* one per server */
-  struct ln_timer patience;
+  struct ln_timer timeout;
   char why[LN_WHY_MAX + 128];
 };
 
@@ -40,7 +40,7 @@ static struct ln_msg *reply_for(const struct initialization *in) {
 static void answer(struct initialization *in) {
   struct ln_exchange *x = in->x;
   struct ln_session *s = x->session;
-  ln_timer_stop(&in->patience);
+  ln_timer_stop(&in->timeout);
   for (size_t i = 0; i < in->n; i++) ln_link_unwatch(&in->waits[i].watch);
   struct ln_msg *reply = reply_for(in);
   if (s->state == LN_SESSION_INITIALIZING)
@@ -52,11 +52,11 @@ static void answer(struct initialization *in) {
   free(in);
 }
 
-static void heard(struct initialization *in) {
+static void one_done(struct initialization *in) {
   if (--in->pending == 0) answer(in);
 }
 
-static void server_known(struct ln_watcher *w, struct ln_link *link, bool ready, const char *why) {
+static void on_server(struct ln_watcher *w, struct ln_link *link, bool ready, const char *why) {
   struct initialization *in = LN_CONTAINER(w, struct wait, watch)->initialization;
   struct ln_session *s = in->x->session;
   if (!ready)
@@ -64,11 +64,11 @@ static void server_known(struct ln_watcher *w, struct ln_link *link, bool ready,
   else if (!ln_index_of(s, link->server) && link->index &&
            ln_index_set(s, link->server, link->index))
     snprintf(in->why, sizeof in->why, "out of memory");
-  heard(in);
+  one_done(in);
 }
 
-static void out_of_patience(struct ln_timer *t) {
-  struct initialization *in = LN_CONTAINER(t, struct initialization, patience);
+static void on_timeout(struct ln_timer *t) {
+  struct initialization *in = LN_CONTAINER(t, struct initialization, timeout);
   LN_LOG(in->x->session->host->log, WARN, in->x->session->id,
          "%zu server(s) are late; answering initialize without them", in->pending);
   answer(in);
@@ -80,7 +80,7 @@ static void ask_server(struct initialization *in, size_t i) {
   bool shared = server->conf->session == LN_SHARING_SHARED;
   struct ln_index *known = shared ? NULL : ln_index_find(server, s->offered);
   if (known && ln_index_set(s, server, known) == LN_OK) return;
-  /* Its client does not wait for an answer; and after a restart they all come back at once. */
+  /* Its client doesn't wait for the answer, and after a restart all sessions come back at once. */
   if (s->restored) return;
   const char *why;
   struct ln_link *link = ln_pool_link(s, server, &why);
@@ -106,10 +106,10 @@ static struct initialization *initialization_new(struct ln_exchange *x, ln_reply
   in->arg = arg;
   in->n = x->gen->n_servers;
   in->pending = 1;
-  ln_timer_init(&in->patience);
+  ln_timer_init(&in->timeout);
   for (size_t i = 0; i < in->n; i++) {
     in->waits[i].initialization = in;
-    in->waits[i].watch.fn = server_known;
+    in->waits[i].watch.fn = on_server;
     ln_list_init(&in->waits[i].watch.link);
   }
   return in;
@@ -137,6 +137,6 @@ void ln_initialize(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
   x->initializes = true;
   for (size_t i = 0; i < in->n; i++) ask_server(in, i);
   if (in->pending > 1)
-    ln_timer_start(h->loop, &in->patience, h->settings.start_timeout_ms, out_of_patience);
-  heard(in);
+    ln_timer_start(h->loop, &in->timeout, h->settings.start_timeout_ms, on_timeout);
+  one_done(in);
 }

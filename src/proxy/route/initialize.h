@@ -1,12 +1,11 @@
-/* initialize towards clients: each hop negotiates for itself. The client's request goes to every
- * server that its session needs (or is answered from what such a client's servers said before), and
- * the answers become one. */
+/* initialize from a client. Its servers are initialized with the client's capabilities, unless an
+ * index for such clients exists already, and their results are merged into one. */
 #ifndef LN_PROXY_ROUTE_INITIALIZE_H
 #define LN_PROXY_ROUTE_INITIALIZE_H
 
 #include "proxy/exchange/exchange.h"
 
-/* Starts the session with the client's initialize; done gets the reply. */
+/* The request msg of x; done gets the reply. */
 void ln_initialize(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg);
 
 #endif

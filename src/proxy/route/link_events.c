@@ -1,4 +1,4 @@
-/* What links tell; see link_events.h. */
+/* Callbacks of links; see link_events.h. */
 #include "proxy/route/link_events.h"
 
 #include "proxy/client/pool.h"
@@ -16,7 +16,7 @@ static bool shared(const struct ln_link *link) {
   return link->server->conf->session == LN_SHARING_SHARED;
 }
 
-/* A server that starts later learns what its clients had set. */
+/* A new link gets the log level and subscriptions that its clients set before. */
 static void opened(struct ln_link *link) {
   if (shared(link) && link->server->shared == link) ln_shared_state_ready(link);
   if (!link->owner) return;
@@ -25,7 +25,7 @@ static void opened(struct ln_link *link) {
   if (!single) ln_subscription_restore(link);
 }
 
-/* What it says of tasks is noted first; then it gets the client's names. */
+/* First the table of tasks is updated, since rewriting needs it. */
 static void replied(struct ln_call *call, struct ln_msg *reply) {
   ln_task_server_replied(call, reply);
   ln_rewrite(call->x, call->calls->server, reply, call->reply, call->arg);

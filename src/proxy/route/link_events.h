@@ -1,5 +1,4 @@
-/* What links with servers tell (server/events.h), handed to whoever deals with it. Here to find
- * where a thing that happens at a server is taken up. */
+/* The table of callbacks of links with servers (server/events.h): which function handles what. */
 #ifndef LN_PROXY_ROUTE_LINK_EVENTS_H
 #define LN_PROXY_ROUTE_LINK_EVENTS_H
 

@@ -6,7 +6,7 @@
 #include "proxy/lists/fetch.h"
 #include "proxy/route/relay.h"
 
-/* Those that have a notification of their own: templates change with resources. */
+/* The kinds that have a notification: templates share that of resources. */
 static const enum ln_kind kinds[] = {LN_KIND_TOOL, LN_KIND_RESOURCE, LN_KIND_PROMPT};
 
 struct change {
@@ -15,7 +15,7 @@ struct change {
   struct ln_msg *msg;         /* counted */
   enum ln_kind kind;
   unsigned pending;
-  bool ours; /* nobody said so: it is passed on if it is so */
+  bool ours; /* not sent by the server: clients are notified only when the list differs */
   bool differs;
 };
 
@@ -25,7 +25,7 @@ static void changed(void *arg, bool differs) {
   struct change *c = arg;
   c->differs |= differs;
   if (--c->pending) return;
-  /* The server's word is passed on either way, as a client would hear it directly. */
+  /* The server's own notification is passed on in either case. */
   bool tell = !c->ours || c->differs;
   struct ln_host *h = c->server->host;
   if (tell && !h->closing && (!c->session || c->session->state != LN_SESSION_GONE))
@@ -40,8 +40,7 @@ static void changed(void *arg, bool differs) {
 }
 
 static void fetch(struct ln_link *link, struct ln_msg *msg, enum ln_kind kind, bool ours) {
-  /* However often a server says so: one fetch at a time, and one more for all that came meanwhile.
-   */
+  /* One fetch at a time, and one more for all notifications that come meanwhile. */
   if (link->changing[kind]) {
     link->changed_again[kind] = true;
     return;

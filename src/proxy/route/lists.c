@@ -20,7 +20,7 @@ struct listing {
   char why[LN_WHY_MAX + 128];
 };
 
-/* A page of tools with the resources that show them under the URIs that the client knows. */
+/* A page of tools with the client's URIs of the resources that display them. */
 static struct ln_msg *with_known_uris(const struct listing *l, struct ln_msg *page, size_t first) {
   const struct ln_view *v = l->view;
   struct ln_server **of = calloc(v->n_entries + 1, sizeof(struct ln_server *));
@@ -59,7 +59,7 @@ static void get_view(struct listing *l, enum ln_kind kind, ln_view_fn fn) {
 }
 
 static void list_resources(void *arg, struct ln_view *v, const char *why) {
-  (void)v, (void)why; /* without it tools keep the URIs they have */
+  (void)v, (void)why; /* without that view URIs are not replaced */
   list_end(arg);
 }
 
@@ -67,32 +67,34 @@ static void list_view(void *arg, struct ln_view *v, const char *why) {
   struct listing *l = arg;
   l->view = v ? ln_view_ref(v) : NULL;
   if (!v) snprintf(l->why, sizeof l->why, "%s", why);
-  /* The client may know the resources that show tools by other URIs. */
+  /* The client may know resources that display tools by other URIs. */
   if (v && v->has_ui && ln_view_needed(l->x->gen, LN_KIND_RESOURCE))
     get_view(l, LN_KIND_RESOURCE, list_resources);
   else
     list_end(l);
 }
 
-/* True when nobody offers such lists: one server says so itself, for several we do. */
-static bool list_unoffered(const struct ln_session *s, enum ln_kind kind) {
-  const struct ln_generation *h = s->gen;
-  bool own = h->components[kind] || (kind == LN_KIND_RESOURCE && h->components[LN_KIND_TEMPLATE]) ||
-             (kind == LN_KIND_TEMPLATE && h->components[LN_KIND_RESOURCE]);
-  for (size_t i = 0; i < h->n_servers; i++) {
-    const struct ln_index *c = ln_index_of(s, h->servers[i]);
-    own |= !c || ln_index_offers(c, kind);
+/* True when some server has such a list, or may have (it hasn't answered initialize yet), or the
+ * policy has components for it. */
+static bool list_offered(const struct ln_session *s, enum ln_kind kind) {
+  const struct ln_generation *g = s->gen;
+  bool offered = g->components[kind] ||
+                 (kind == LN_KIND_RESOURCE && g->components[LN_KIND_TEMPLATE]) ||
+                 (kind == LN_KIND_TEMPLATE && g->components[LN_KIND_RESOURCE]);
+  for (size_t i = 0; i < g->n_servers; i++) {
+    const struct ln_index *index = ln_index_of(s, g->servers[i]);
+    offered |= !index || ln_index_offers(index, kind);
   }
-  return !own;
+  return offered;
 }
 
-static void list_fresh(void *arg) {
+static void list_refreshed(void *arg) {
   struct listing *l = arg;
   get_view(l, l->x->method->kind, list_view);
 }
 
 void ln_lists_request(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
-  if (list_unoffered(x->session, x->method->kind)) {
+  if (!list_offered(x->session, x->method->kind)) {
     ln_forward_to_only(x, msg, done, arg);
     return;
   }
@@ -105,7 +107,7 @@ void ln_lists_request(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn don
   *l = (struct listing){.x = x, .msg = ln_msg_ref(msg), .done = done, .arg = arg};
   struct ln_json_item cursor;
   if (msg->params.p && ln_json_get(msg->params, "cursor", &cursor))
-    list_fresh(l); /* a further page of what the client has seen the beginning of */
+    list_refreshed(l); /* a further page: of the same lists as the first */
   else
-    ln_refresh(x->session, x->gen, x->method->kind, list_fresh, l);
+    ln_refresh(x->session, x->gen, x->method->kind, list_refreshed, l);
 }

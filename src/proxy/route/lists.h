@@ -4,8 +4,8 @@
 
 #include "proxy/exchange/exchange.h"
 
-/* A page of what x's client sees: from the index, made anew where the servers' lists may have
- * changed; or, when nobody offers such lists, what the only server says to that. */
+/* done gets a page of the view of x's client, after lists that may have changed were fetched again.
+ * When no server offers such lists, the request goes to the only server. */
 void ln_lists_request(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg);
 
 #endif

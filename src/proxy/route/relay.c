@@ -1,11 +1,11 @@
-/* What servers say, to clients; see relay.h. */
+/* Servers' notifications, to clients; see relay.h. */
 #include "proxy/route/relay.h"
 
 #include "mcp/progress.h"
 #include "proxy/exchange/hooks.h"
 #include "proxy/names/rewrite.h"
 
-/* The client's own exchange behind one that a policy or the command line made. */
+/* The client's exchange that one made by a policy was made for; itself, if it is the client's. */
 static struct ln_exchange *root_of(struct ln_exchange *x) {
   while (x && x->cause && !x->from_server) x = x->cause;
   return x;
@@ -18,11 +18,11 @@ struct ln_sink *ln_relay_sink(struct ln_exchange *cause) {
 
 static void notify(struct ln_session *s, struct ln_exchange *cause, struct ln_msg *msg) {
   struct ln_exchange *root = root_of(cause);
-  /* Nothing of a request comes after its end. */
+  /* Progress isn't sent after the response. */
   if (root && ln_str_is(msg->method, "notifications/progress") &&
       (ln_exchange_ended(root) || !ln_progress_increases(&root->progress, msg)))
     return;
-  /* What an internal request causes has no client to go to, unless one stands behind it. */
+  /* An internal request without a client's request behind it has no stream to send this on. */
   if (root && root->reply && !root->sink && s->outbox.general == NULL) return;
   struct ln_out out;
   ln_out_init(&out, msg);
@@ -40,7 +40,7 @@ static void notify_done(void *arg, struct ln_msg *reply) {
   ln_exchange_close(arg);
 }
 
-/* To one session, through its hooks; the reply of what it is related to waits for it. */
+/* With the client's names in it, through the handlers. */
 static void relay_shown(struct ln_server *server, struct ln_session *s, struct ln_exchange *cause,
                         struct ln_msg *msg) {
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_SERVER);

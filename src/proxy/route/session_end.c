@@ -18,13 +18,13 @@ void ln_session_end(struct ln_session *s) {
     ln_exchange_abort(LN_CONTAINER(l, struct ln_exchange, link));
     LN_LIST_RESTART(l, &s->exchanges);
   }
-  while (s->in_flight) ln_session_end_request(s); /* what was counted without an exchange */
+  while (s->in_flight) ln_session_end_request(s); /* some are counted without an exchange */
   ln_outbox_close(&s->outbox);
   ln_subscription_session_ends(s);
   ln_level_session_ends(s);
   ln_task_session_ends(s);
   ln_elicitation_free_all(s);
-  /* Each end may bring others about. */
+  /* From the start each time: closing a link may close others. */
   while (!ln_list_empty(&s->links))
     ln_link_close(LN_CONTAINER(s->links.next, struct ln_link, owner_link),
                   "the client's session has ended");

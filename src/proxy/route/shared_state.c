@@ -8,40 +8,42 @@
 #include "proxy/client/pool.h"
 #include "proxy/names/rewrite.h"
 
+/* Values of a topic: a log level, or these. */
 enum { UNTOLD = -1, OFF = 0, ON = 1 };
 
-/* A thing that the server is told: the level, or whether anybody listens to a resource. */
+/* What the server is told about: its log level, or the subscription to one resource. */
 struct ln_shared_topic {
   struct ln_server *server;
   struct ln_bytes *key;     /* a resource's URI, unescaped; NULL: the level */
   struct ln_bytes *normal;  /* its normal form */
   struct ln_list listeners; /* struct ln_subscription, by topic_link */
   struct ln_list waiters;   /* struct waiter, in the order they came */
-  int told;                 /* a level, ON or OFF; UNTOLD: it has its own */
-  int telling;              /* what the request under way says */
-  bool busy;                /* such a request is under way, or a reply is being given */
-  bool starting;            /* it is being made … */
-  struct ln_msg *early;     /* … and has been answered */
+  int told;                 /* the value that the server has; UNTOLD: its default level */
+  int telling;              /* the value that the request under way sets */
+  bool busy;                /* such a request is under way, or a waiter is getting its reply */
+  bool starting;            /* the request is being made … */
+  struct ln_msg *early;     /* … and the reply came meanwhile */
   struct ln_call *request;  /* the one under way … */
-  uint64_t through;         /* … and the serial of the link it was made in */
+  uint64_t through;         /* … and the serial of its link */
 };
 
+/* A client's request. */
 struct waiter {
   struct ln_list link;
   struct ln_exchange *x; /* counted */
   struct ln_msg *msg;    /* counted */
   ln_reply_fn done;
   void *arg;
-  int value;
-  bool sent;    /* the request under way is this one's, or answers it too */
-  bool retried; /* once, where the session ended under it: to say it again harms nothing */
+  int value;    /* the one that it sets */
+  bool sent;    /* the reply to the request under way answers it */
+  bool retried; /* sent again after the link was lost; only once */
 };
 
 struct ln_shared_state {
   struct ln_shared_topic level;
   struct ln_map resources; /* struct ln_shared_topic, by key */
   size_t under_way;        /* requests to the server */
-  uint64_t knows;          /* the serial of the link that has been told; 0: none */
+  uint64_t knows; /* the serial of the link that `told` of the topics is true for; 0: none */
 };
 
 static bool shared(const struct ln_server *server) {
@@ -57,13 +59,13 @@ static void topic_init(struct ln_shared_topic *t, struct ln_server *server, int 
   ln_list_init(&t->waiters);
 }
 
-static struct ln_shared_state *share_of(struct ln_server *server) {
+static struct ln_shared_state *state_of(struct ln_server *server) {
   if (server->shared_state) return server->shared_state;
-  struct ln_shared_state *sh = calloc(1, sizeof *sh);
-  if (!sh) return NULL;
-  topic_init(&sh->level, server, UNTOLD);
-  ln_map_init(&sh->resources);
-  return server->shared_state = sh;
+  struct ln_shared_state *st = calloc(1, sizeof *st);
+  if (!st) return NULL;
+  topic_init(&st->level, server, UNTOLD);
+  ln_map_init(&st->resources);
+  return server->shared_state = st;
 }
 
 static void topic_free(struct ln_shared_topic *t) {
@@ -92,20 +94,20 @@ static struct ln_bytes *normal_of(struct ln_str uri) {
 }
 
 static struct ln_shared_topic *topic_of(struct ln_server *server, struct ln_bytes *key) {
-  struct ln_shared_state *sh = share_of(server);
-  struct ln_shared_topic *t = sh ? ln_map_get(&sh->resources, ln_bytes_str(key)) : NULL;
-  if (t || !sh || !(t = calloc(1, sizeof *t))) return t;
+  struct ln_shared_state *st = state_of(server);
+  struct ln_shared_topic *t = st ? ln_map_get(&st->resources, ln_bytes_str(key)) : NULL;
+  if (t || !st || !(t = calloc(1, sizeof *t))) return t;
   topic_init(t, server, OFF);
   t->key = ln_bytes_ref(key);
   t->normal = normal_of(ln_bytes_str(key));
-  if (t->normal && !ln_map_put(&sh->resources, ln_bytes_str(t->key), t)) return t;
+  if (t->normal && !ln_map_put(&st->resources, ln_bytes_str(t->key), t)) return t;
   ln_bytes_unref(t->key);
   ln_bytes_unref(t->normal);
   free(t);
   return NULL;
 }
 
-/* --- telling --- */
+/* --- requests to the server --- */
 
 static void waiter_free(struct waiter *w) {
   ln_list_remove(&w->link);
@@ -114,7 +116,7 @@ static void waiter_free(struct waiter *w) {
   free(w);
 }
 
-/* Who has been called off waits no more. */
+/* Drops waiters whose exchange has ended. */
 static void prune(struct ln_shared_topic *t) {
   LN_LIST_EACH(l, &t->waiters) {
     struct waiter *w = LN_CONTAINER(l, struct waiter, link);
@@ -126,8 +128,8 @@ static struct waiter *first(const struct ln_shared_topic *t) {
   return ln_list_empty(&t->waiters) ? NULL : LN_CONTAINER(t->waiters.next, struct waiter, link);
 }
 
-/* Gives it the reply. What that brings about may be another request for the same. */
-static void settle(struct ln_shared_topic *t, struct waiter *w, struct ln_msg *reply) {
+/* Answers a waiter. Its done function may make another request for the same topic. */
+static void answer(struct ln_shared_topic *t, struct waiter *w, struct ln_msg *reply) {
   ln_list_remove(&w->link);
   t->busy = true;
   if (ln_exchange_ended(w->x))
@@ -144,7 +146,7 @@ static int most_verbose(const struct ln_host *h) {
   return UNTOLD;
 }
 
-/* Somebody else than this session listens. */
+/* True when a session other than this is subscribed. */
 static bool others_listen(const struct ln_shared_topic *t, const struct ln_session *s) {
   LN_LIST_EACH(l, &t->listeners) {
     if (LN_CONTAINER(l, struct ln_subscription, topic_link)->session != s) return true;
@@ -152,14 +154,14 @@ static bool others_listen(const struct ln_shared_topic *t, const struct ln_sessi
   return false;
 }
 
-/* What is right once w has what it waits for. */
+/* The value that the server should have once w (NULL: none) is answered. */
 static int wanted(const struct ln_shared_topic *t, const struct waiter *w) {
   if (!t->key) return most_verbose(t->server->host);
   if (w && w->value == ON) return ON;
   return others_listen(t, w ? w->x->session : NULL) ? ON : OFF;
 }
 
-static struct ln_msg *words_for(const struct ln_shared_topic *t, int value) {
+static struct ln_msg *request_for(const struct ln_shared_topic *t, int value) {
   struct ln_buf b;
   ln_buf_init(&b, SIZE_MAX / 2);
   ln_buf_append_c(&b, t->key ? "{\"uri\":" : "{\"level\":");
@@ -173,9 +175,9 @@ static struct ln_msg *words_for(const struct ln_shared_topic *t, int value) {
   return m;
 }
 
-/* Who has come meanwhile to ask the same is refused, too: asked about one by one, a server that
- * never answers would have the last of them wait for all the others' time. */
-static void refuse_all(struct ln_shared_topic *t) {
+/* The request failed: waiters that came meanwhile for the same value get the same error. Each in
+ * turn would wait for a request of its own, for a server that never answers up to its timeout. */
+static void fail_equal(struct ln_shared_topic *t) {
   LN_LIST_EACH(l, &t->waiters) {
     struct waiter *w = LN_CONTAINER(l, struct waiter, link);
     if (!w->sent && (w->value != t->telling || (t->key && w->value == OFF))) break;
@@ -183,7 +185,7 @@ static void refuse_all(struct ln_shared_topic *t) {
   }
 }
 
-/* The request has been answered; it was the first waiter's if that is marked so. */
+/* The request was answered. */
 static void take(struct ln_shared_topic *t, struct ln_msg *reply) {
   struct ln_server *server = t->server;
   struct waiter *w = first(t);
@@ -192,16 +194,15 @@ static void take(struct ln_shared_topic *t, struct ln_msg *reply) {
   server->shared_state->under_way--;
   bool done = reply->kind == LN_MSG_RESULT, there = t->through == server->shared_state->knows;
   if (!there) {
-    /* A session that is no more: the one after it has heard nothing. */
+    /* Its link was lost meanwhile, and a new one has been told nothing. */
     t->told = t->key ? OFF : UNTOLD;
     if (w && done) w->sent = false;
   } else if (done || !w) {
-    t->told = t->telling; /* refused, with nobody to hear so: not tried again and again */
+    t->told = t->telling; /* also after an error that no client waits for: it isn't tried again */
   } else {
-    refuse_all(t);
+    fail_equal(t);
   }
-  while ((w = first(t)) && w->sent)
-    settle(t, w, ln_rewrite_message(w->x->session, server, reply)); /* it knows the URI */
+  while ((w = first(t)) && w->sent) answer(t, w, ln_rewrite_message(w->x->session, server, reply));
   ln_msg_unref(reply);
 }
 
@@ -217,14 +218,14 @@ static void replied(void *arg, struct ln_msg *reply) {
   pump(t);
 }
 
-/* False: it can't be, and w (if any) has been told why. */
+/* Makes a request that sets this value. False: it can't be made, and w (if any) got an error. */
 static bool tell(struct ln_shared_topic *t, int value, struct waiter *w) {
   struct ln_link *link = t->server->shared;
   const char *why = "out of memory";
   if (!link && w) link = ln_link_shared(t->server, &why);
   struct ln_msg *m = !link                    ? NULL
                      : w && w->value == value ? ln_msg_ref(w->msg)
-                                              : words_for(t, value);
+                                              : request_for(t, value);
   if (m) {
     t->telling = value;
     t->through = link->serial;
@@ -246,12 +247,12 @@ static bool tell(struct ln_shared_topic *t, int value, struct waiter *w) {
   if (w) {
     char text[LN_WHY_MAX + 128];
     ln_server_error_text(t->server, why, text, sizeof text);
-    settle(t, w, ln_msg_error(-32603, text, LN_STR_NONE));
+    answer(t, w, ln_msg_error(-32603, text, LN_STR_NONE));
   }
   return false;
 }
 
-/* Brings the server to know what is wanted, those who wait first. */
+/* Makes the next request that is needed, for waiters first; frees a topic that nothing needs. */
 static void pump(struct ln_shared_topic *t) {
   struct ln_server *server = ln_server_ref(t->server);
   struct waiter *w;
@@ -259,7 +260,7 @@ static void pump(struct ln_shared_topic *t) {
   while (!t->busy && (prune(t), w = first(t))) {
     want = wanted(t, w);
     if (want == t->told || want == UNTOLD)
-      settle(t, w, ln_msg_result(LN_STR_LIT("{}")));
+      answer(t, w, ln_msg_result(LN_STR_LIT("{}")));
     else
       (void)tell(t, want, w);
   }
@@ -273,7 +274,7 @@ static void pump(struct ln_shared_topic *t) {
 
 /* --- from clients --- */
 
-/* The server is being asked for nobody: whoever wanted it has been called off. */
+/* True when a request is under way whose waiters have all ended. */
 static bool abandoned(const struct ln_shared_topic *t) {
   LN_LIST_EACH(l, &t->waiters) {
     if (!ln_exchange_ended(LN_CONTAINER(l, struct waiter, link)->x)) return false;
@@ -281,13 +282,14 @@ static bool abandoned(const struct ln_shared_topic *t) {
   return t->busy && ln_list_empty(&t->listeners);
 }
 
-/* Who asks and calls off, asks and calls off, gets no more memory for it than one session may. */
+/* True when max_in_flight requests of which all waiters have ended are under way: a client that
+ * cancels each request it makes doesn't get more. */
 static bool overrun(const struct ln_server *server) {
-  const struct ln_shared_state *sh = server->shared_state;
+  const struct ln_shared_state *st = server->shared_state;
   size_t max = server->host->settings.max_in_flight, n = 0;
   struct ln_map_slot *slot;
-  if (!sh || sh->under_way < max) return false;
-  for (size_t i = 0; ln_map_next(&sh->resources, &i, &slot);) n += abandoned(slot->value);
+  if (!st || st->under_way < max) return false;
+  for (size_t i = 0; ln_map_next(&st->resources, &i, &slot);) n += abandoned(slot->value);
   return n >= max;
 }
 
@@ -299,7 +301,7 @@ void ln_shared_state_request(struct ln_server *server, struct ln_exchange *x, st
     return;
   }
   struct ln_bytes *key = level || !msg->uri.p ? NULL : ln_json_text(msg->uri);
-  struct ln_shared_topic *t = level ? (share_of(server) ? &server->shared_state->level : NULL)
+  struct ln_shared_topic *t = level ? (state_of(server) ? &server->shared_state->level : NULL)
                               : key != NULL ? topic_of(server, key)
                                             : NULL;
   ln_bytes_unref(key);
@@ -345,45 +347,46 @@ void ln_shared_state_unlisten(struct ln_subscription *sub) {
 
 /* --- from the server --- */
 
-/* Every topic that is there; each may go when it has been pumped. */
-static struct ln_shared_topic **all_topics(struct ln_shared_state *sh, size_t *n) {
-  struct ln_shared_topic **list = calloc(sh->resources.len + 1, sizeof(struct ln_shared_topic *));
+/* A copy of the list of all topics, as each may be freed when it is pumped. */
+static struct ln_shared_topic **all_topics(struct ln_shared_state *st, size_t *n) {
+  struct ln_shared_topic **list = calloc(st->resources.len + 1, sizeof(struct ln_shared_topic *));
   struct ln_map_slot *slot;
   *n = 0;
-  for (size_t i = 0; list && ln_map_next(&sh->resources, &i, &slot);) list[(*n)++] = slot->value;
-  if (list) list[(*n)++] = &sh->level;
+  for (size_t i = 0; list && ln_map_next(&st->resources, &i, &slot);) list[(*n)++] = slot->value;
+  if (list) list[(*n)++] = &st->level;
   return list;
 }
 
 void ln_shared_state_ready(struct ln_link *link) {
-  struct ln_shared_state *sh = share_of(link->server);
+  struct ln_shared_state *st = state_of(link->server);
   struct ln_json_item it;
   size_t n = 0;
-  if (!sh) return;
-  sh->knows = link->serial;
-  struct ln_shared_topic **list = all_topics(sh, &n);
+  if (!st) return;
+  st->knows = link->serial;
+  struct ln_shared_topic **list = all_topics(st, &n);
   bool logs = ln_capability(link->capabilities, "logging", &it);
   for (size_t i = 0; i < n; i++) {
     struct ln_shared_topic *t = list[i];
     if (t->request && ln_link_of(t->request->calls) == link)
-      t->through = link->serial; /* it came from another */
+      t->through = link->serial; /* it was moved here from a lost link */
     if (t->key || logs) pump(t);
   }
   free(list);
 }
 
-/* Its request is to us, and nobody will wait for it any more. (One that is being taken to another
- * session by itself has no id.) */
-static bool strands(const struct ln_shared_topic *t, const struct ln_link *link) {
+/* True when its request is in this link. Not when the call is being moved to another link (it has
+ * no id then). */
+static bool waits_in(const struct ln_shared_topic *t, const struct ln_link *link) {
   const struct ln_call *r = t->request;
   return r && ln_link_of(r->calls) == link && !(r->retried && !r->id);
 }
 
-static struct ln_shared_topic *stranded(struct ln_shared_state *sh, const struct ln_link *link) {
+static struct ln_shared_topic *first_waiting_in(struct ln_shared_state *st,
+                                                const struct ln_link *link) {
   struct ln_map_slot *slot;
-  if (strands(&sh->level, link)) return &sh->level;
-  for (size_t i = 0; ln_map_next(&sh->resources, &i, &slot);)
-    if (strands(slot->value, link)) return slot->value;
+  if (waits_in(&st->level, link)) return &st->level;
+  for (size_t i = 0; ln_map_next(&st->resources, &i, &slot);)
+    if (waits_in(slot->value, link)) return slot->value;
   return NULL;
 }
 
@@ -397,28 +400,28 @@ static void withdraw(struct ln_shared_topic *t) {
   if (!w || !w->sent) return;
   w->sent = false;
   if (w->retried)
-    settle(t, w, ln_msg_error(-32603, "The server ended before it answered", LN_STR_NONE));
+    answer(t, w, ln_msg_error(-32603, "The server ended before it answered", LN_STR_NONE));
   else
     w->retried = true;
 }
 
 void ln_shared_state_lost(struct ln_link *link) {
-  struct ln_shared_state *sh = link->server->shared_state;
+  struct ln_shared_state *st = link->server->shared_state;
   struct ln_map_slot *slot;
   struct ln_shared_topic *t;
-  if (!sh) return;
-  sh->knows = 0;
-  sh->level.told = UNTOLD;
-  for (size_t i = 0; ln_map_next(&sh->resources, &i, &slot);)
+  if (!st) return;
+  st->knows = 0;
+  st->level.told = UNTOLD;
+  for (size_t i = 0; ln_map_next(&st->resources, &i, &slot);)
     ((struct ln_shared_topic *)slot->value)->told = OFF;
-  /* Looked for anew each time: a reply may do anything. */
-  while ((t = stranded(sh, link))) {
+  /* From the start each time: replies may free topics. */
+  while ((t = first_waiting_in(st, link))) {
     withdraw(t);
     pump(t);
   }
 }
 
-/* A resource, or what belongs to it. */
+/* True when part is the resource whole, or one below it. */
 static bool covers(struct ln_str whole, struct ln_str part) {
   if (!whole.n || part.n < whole.n || memcmp(whole.p, part.p, whole.n) != 0) return false;
   return part.n == whole.n || whole.p[whole.n - 1] == '/' || strchr("/?#", part.p[whole.n]);
@@ -431,12 +434,12 @@ static int by_address(const void *a, const void *b) {
 
 void ln_shared_state_updated(struct ln_link *link, struct ln_str uri,
                              void (*fn)(void *arg, struct ln_session *s), void *arg) {
-  struct ln_shared_state *sh = link->server->shared_state;
-  struct ln_bytes *normal = sh ? normal_of(uri) : NULL;
+  struct ln_shared_state *st = link->server->shared_state;
+  struct ln_bytes *normal = st ? normal_of(uri) : NULL;
   struct ln_buf list; /* of sessions, each counted */
   ln_buf_init(&list, SIZE_MAX / 2);
   struct ln_map_slot *slot;
-  for (size_t i = 0; normal && ln_map_next(&sh->resources, &i, &slot);) {
+  for (size_t i = 0; normal && ln_map_next(&st->resources, &i, &slot);) {
     struct ln_shared_topic *t = slot->value;
     if (!covers(ln_bytes_str(t->normal), ln_bytes_str(normal))) continue;
     LN_LIST_EACH(l, &t->listeners) {

@@ -27,7 +27,7 @@ static struct ln_subscription *find(const struct ln_session *s, const struct ln_
   return found;
 }
 
-/* LN_ENOMEM, LN_ELIMIT: it is not noted. */
+/* LN_ENOMEM: it is not added. */
 static int add(struct ln_session *s, struct ln_server *server, struct ln_bytes *key,
                struct ln_msg *msg) {
   struct ln_subscription *sub = calloc(1, sizeof *sub);
@@ -40,7 +40,8 @@ static int add(struct ln_session *s, struct ln_server *server, struct ln_bytes *
   return rc;
 }
 
-/* Notes that the client subscribed (or not any more) with this request to the server. */
+/* Notes that this request has subscribed the client, or (false) unsubscribed it. LN_ENOMEM,
+ * LN_ELIMIT: it is not noted. */
 static int note(struct ln_session *s, struct ln_server *server, struct ln_msg *msg,
                 bool subscribed) {
   if (s->state == LN_SESSION_GONE || !msg->uri.p) return LN_OK;
@@ -79,8 +80,7 @@ void ln_subscription_restore(struct ln_link *link) {
   }
 }
 
-/* A server has answered what c.msg asked it to tell of, or not to tell of any more: what is told
- * again to one that starts later. Owned by the exchange. */
+/* The reply to the request c.msg. */
 static void subscribed(void *arg, struct ln_msg *reply) {
   struct ln_chain *c = arg;
   struct ln_server *server = c->x->server;

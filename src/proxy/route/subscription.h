@@ -1,5 +1,5 @@
-/* resources/subscribe and unsubscribe: what a client listens to at its servers, for as long as its
- * session lasts. */
+/* resources/subscribe and unsubscribe: a client's subscriptions, for as long as its session lasts.
+ */
 #ifndef LN_PROXY_ROUTE_SUBSCRIPTION_H
 #define LN_PROXY_ROUTE_SUBSCRIPTION_H
 
@@ -8,10 +8,11 @@
 /* A request with the server's own URI in it. */
 void ln_subscription_request(struct ln_exchange *x, struct ln_server *server, struct ln_msg *msg,
                              ln_reply_fn done, void *arg);
-/* The link, its owner's own, is open: it learns what the client listens to. */
+/* The link, which its owner doesn't share, is open: makes the client's subscriptions there. */
 void ln_subscription_restore(struct ln_link *link);
-/* The session is over, or the server that it listens at is another now (NULL: has gone). */
+/* Ends the session's subscriptions. */
 void ln_subscription_session_ends(struct ln_session *s);
+/* Makes it one at another server; NULL: ends it. */
 void ln_subscription_move(struct ln_subscription *sub, struct ln_server *to);
 
 #endif

@@ -7,7 +7,7 @@
 #include "proxy/lists/index.h"
 #include "proxy/names/task.h"
 
-/* The server has said that it can be asked for lists (or anything at all) of tasks. */
+/* The server's capabilities have tasks, and in it `what` (NULL: anything). */
 static bool offers(const struct ln_session *s, const struct ln_server *server, const char *what) {
   const struct ln_index *c = ln_index_of(s, server);
   struct ln_json_item it;
@@ -23,7 +23,7 @@ static bool some_offer(const struct ln_session *s) {
 
 /* --- one task --- */
 
-/* The id as the server has it, as a JSON string; NULL: as the client has it. */
+/* The server's id as a JSON string; NULL: it is the same as the client's. */
 static struct ln_bytes *native_json(struct ln_str shown, struct ln_str id) {
   if (ln_str_eq(shown, id)) return NULL;
   struct ln_buf b;
@@ -79,15 +79,15 @@ const char *ln_tasks_refusal(const struct ln_session *s, const struct ln_link *l
 
 /* --- lists --- */
 
-/* The list so far is c.msg. Owned by the exchange. */
+/* One tasks/list to several servers, one after the other. Owned by the exchange. */
 struct gather {
-  struct ln_chain c;
-  size_t at;       /* the server being asked */
-  size_t pending;  /* its tasks that are asked about one by one, and the asker itself */
-  bool continuing; /* with a cursor that the client gave */
+  struct ln_chain c; /* msg: the result so far */
+  size_t at;         /* the number of the server being asked */
+  size_t pending;    /* mode "request": tasks/get under way, plus one while they are sent */
+  bool continuing;   /* the first request has the client's cursor */
 };
 
-static bool asked(const struct ln_session *s, const struct ln_server *server) {
+static bool lists_tasks(const struct ln_session *s, const struct ln_server *server) {
   return offers(s, server, "list");
 }
 
@@ -160,7 +160,8 @@ static void got_page(void *arg, struct ln_msg *reply) {
   struct ln_session *s = g->c.x->session;
   struct ln_server *server = g->c.x->gen->servers[g->at];
   struct ln_json_item next = {0};
-  /* Only a cursor can be the client's fault: what else fails costs the list one server. */
+  /* The client's cursor may be wrong: it gets the error. Else the list lacks this server's tasks.
+   */
   if (reply->kind == LN_MSG_ERROR && g->continuing) {
     finish(g, reply);
     return;
@@ -191,8 +192,7 @@ static void got_page(void *arg, struct ln_msg *reply) {
   ask_next(g, LN_STR_NONE);
 }
 
-/* A task as its own session tells of it, under the client's name; one that can't be told of is left
- * out. */
+/* A Task, with the client's id; one that can't be had is left out. */
 static void got_task(void *arg, struct ln_msg *reply) {
   struct gather *g = arg;
   struct ln_json_item it;
@@ -234,8 +234,7 @@ static void ask_about(struct gather *g, const struct ln_task_entry *t) {
   ln_msg_unref(msg);
 }
 
-/* Where each request has a session of its own, each task is known in that of the request which it
- * was: no list but ours has them all. */
+/* In mode "request" each task is in a link of its own: asks for those in our table, one by one. */
 static void ask_each(struct gather *g, const struct ln_server *server) {
   g->pending = 1;
   LN_LIST_EACH(l, &g->c.x->session->tasks) {
@@ -245,10 +244,11 @@ static void ask_each(struct gather *g, const struct ln_server *server) {
   got_task(g, NULL);
 }
 
-/* As deep as there are servers, when one after the other fails at once. cursor: raw, or absent. */
+/* Recursion is as deep as there are servers, when one after the other fails at once. cursor: raw,
+ * or absent. */
 static void ask_next(struct gather *g, struct ln_str cursor) {
   struct ln_exchange *x = g->c.x;
-  while (g->at < x->gen->n_servers && !asked(x->session, x->gen->servers[g->at])) g->at++;
+  while (g->at < x->gen->n_servers && !lists_tasks(x->session, x->gen->servers[g->at])) g->at++;
   if (g->at == x->gen->n_servers) {
     finish(g, g->c.msg ? ln_msg_ref(g->c.msg) : ln_msg_result(LN_STR_LIT("{\"tasks\":[]}")));
     return;
@@ -272,9 +272,8 @@ static void ask_next(struct gather *g, struct ln_str cursor) {
   ln_msg_unref(msg);
 }
 
-/* Where the client's cursor points, and the server's own (quoted into b). False: it is none of
- * ours.
- */
+/* Reads the client's cursor: sets g->at, and appends the server's own cursor to b, quoted. False:
+ * we didn't make it. */
 static bool take_cursor(struct gather *g, const struct ln_msg *msg, struct ln_buf *b) {
   struct ln_json_item it;
   if (!msg->params.p || !ln_json_get(msg->params, "cursor", &it) || it.type == LN_JSON_NULL)
@@ -284,7 +283,7 @@ static bool take_cursor(struct gather *g, const struct ln_msg *msg, struct ln_bu
   int64_t at = -1;
   bool ok = dash && ln_json_int((struct ln_str){key->data, (size_t)(dash - key->data)}, &at) &&
             at >= 0 && (size_t)at < g->c.x->gen->n_servers &&
-            asked(g->c.x->session, g->c.x->gen->servers[at]) &&
+            lists_tasks(g->c.x->session, g->c.x->gen->servers[at]) &&
             g->c.x->gen->servers[at]->conf->session != LN_SHARING_REQUEST;
   if (ok) {
     ok = !ln_json_quote(b, (struct ln_str){dash + 1, (size_t)(key->data + key->len - dash - 1)});
@@ -300,13 +299,13 @@ void ln_tasks_list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
   bool alone = gen->n_servers == 1;
   enum ln_sharing mode = alone ? gen->servers[0]->conf->session : LN_SHARING_CLIENT;
   if (alone && (mode == LN_SHARING_CLIENT ||
-                (mode == LN_SHARING_REQUEST && !asked(x->session, gen->servers[0])))) {
+                (mode == LN_SHARING_REQUEST && !lists_tasks(x->session, gen->servers[0])))) {
     ln_exchange_set_server(x, gen->servers[0]);
     to_server(x, msg, NULL, NULL, done, arg);
     return;
   }
   bool any = false;
-  for (size_t i = 0; i < gen->n_servers; i++) any |= asked(x->session, gen->servers[i]);
+  for (size_t i = 0; i < gen->n_servers; i++) any |= lists_tasks(x->session, gen->servers[i]);
   struct gather *g = any ? calloc(1, sizeof *g) : NULL;
   if (!g) {
     if (any)

@@ -11,8 +11,8 @@
 #include "proxy/route/forward.h"
 #include "proxy/route/subscription.h"
 
-/* The server's own name for what the client named in the value `at`, as a JSON string. NULL: the
- * same (or out of memory: the server then refuses the name it doesn't know). One reference. */
+/* The server's own name for the one in the value `at`, as a JSON string. NULL: it is the same (or
+ * out of memory: then the server gets a name that it doesn't know). One reference. */
 static struct ln_bytes *native_for(const struct ln_exchange *x, const struct ln_entry *e,
                                    struct ln_str at) {
   if (!at.p || !e->native_json) return NULL;
@@ -23,7 +23,7 @@ static struct ln_bytes *native_for(const struct ln_exchange *x, const struct ln_
     ln_bytes_unref(key);
     return ln_bytes_ref(e->native_json);
   }
-  /* A URI made from a template that the server has another form of. */
+  /* A URI that matches a template which has another form at the server. */
   struct ln_str uri = {key->data, key->len}, from = ln_bytes_str(e->key),
                 to = ln_bytes_str(e->item->key);
   struct ln_buf native, normal, quoted;
@@ -41,7 +41,7 @@ static struct ln_bytes *native_for(const struct ln_exchange *x, const struct ln_
   return out;
 }
 
-/* To the server, under the server's own name for it. */
+/* msg has the server's own name. */
 static void to_server(struct ln_exchange *x, struct ln_server *server, struct ln_msg *msg,
                       ln_reply_fn done, void *arg) {
   if (x->method->route == LN_ROUTE_SUBSCRIBE)
@@ -63,7 +63,7 @@ static void use_own(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done,
   }
 }
 
-/* A server's component, under the name it has there. */
+/* A server's component: puts the server's own name in. */
 static void use_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   const struct ln_entry *e = x->entry;
   struct ln_str at = e->native_json ? ln_subject_of(x->method, msg).value : LN_STR_NONE;
@@ -83,8 +83,8 @@ static void use_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn do
   ln_bytes_unref(with);
 }
 
-/* The request to whoever answers it. */
-static void answered_by(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+/* After the transform. */
+static void use_resolved(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   if (!x->entry && !x->server)
     ln_reply_error(done, arg, -32602, "The request doesn't say what it is about");
   else if (!x->entry)
@@ -98,13 +98,12 @@ static void answered_by(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn d
 /* Through the transforms of its entry, and to whoever answers it. */
 static void use(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   if (x->entry && x->entry->transform && x->method->route != LN_ROUTE_SUBSCRIBE)
-    ln_hooks_transform(x, msg, answered_by, done, arg);
+    ln_hooks_transform(x, msg, use_resolved, done, arg);
   else
-    answered_by(x, msg, done, arg);
+    use_resolved(x, msg, done, arg);
 }
 
-/* What a handler forwards may name something else than the client did: found anew, by the same
- * rules. */
+/* True when what a handler forwards names the same component. */
 static bool same_subject(const struct ln_exchange *x, const struct ln_msg *msg) {
   if (msg == x->msg) return true;
   struct ln_subject a = ln_subject_of(x->method, x->msg), b = ln_subject_of(x->method, msg);

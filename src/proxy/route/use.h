@@ -4,9 +4,9 @@
 
 #include "proxy/exchange/exchange.h"
 
-/* The request msg of x, which was resolved: through the transforms of its entry, and to whoever
- * answers it, under the name that it has there. When msg names something else than x is about (a
- * handler forwarded it), that is found first, by the same rules. */
+/* The request msg of x after handlers: through the transform of its tool, then to the policy's
+ * component or to the server, with the server's own name. When handlers have changed the name in
+ * msg, it is resolved again. */
 void ln_use_forwarded(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg);
 
 #endif
