@@ -48,7 +48,7 @@ static int batch_send(struct ln_sink *s, const struct ln_out *out, bool final) {
 
 static void batch_give_up(struct ln_sink *s) {
   int rc = batch_end(LN_CONTAINER(s, struct batch, sink));
-  (void)rc; /* the client has gone: nobody to tell */
+  (void)rc; /* it fails only when the client's connection is closed */
 }
 
 static void batch_free(struct ln_sink *s) {
@@ -65,11 +65,10 @@ static void batch_fault(struct batch *b, struct ln_msg_fault *f) {
   int rc = LN_OK;
   if (text) rc = batch_add(b, &(struct ln_iov){text->data, text->len, text}, 1);
   ln_bytes_unref(text);
-  (void)rc; /* over the limit the array goes out without it */
+  (void)rc; /* over the limit the array is sent without it */
 }
 
-/* NULL, or why this array is no batch: messages only, no array inside, and no initialize, which
- * begins a session alone. */
+/* NULL, or why this array is no batch: it has no other array in it, and no initialize. */
 static const char *batch_flaw(const struct ln_session *s, struct ln_str text) {
   if (!ln_str_is(s->peer.version, "2025-03-26"))
     return "Batches are for protocol version 2025-03-26 only";
@@ -110,7 +109,7 @@ int ln_batch_take(struct ln_session *s, struct ln_bytes *bytes, struct ln_str te
   b->sink = (struct ln_sink){&batch_ops, 1, true};
   b->outer = ln_sink_ref(outer);
   ln_buf_init(&b->array, limits.json.max_bytes * 2);
-  b->left = 1; /* ours, until all are on their way */
+  b->left = 1; /* until all requests have begun */
   struct ln_json_cur cur = ln_json_enter(text);
   struct ln_json_item it;
   while (ln_json_next(&cur, &it)) {

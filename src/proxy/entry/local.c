@@ -16,11 +16,12 @@ struct ln_local {
   struct ln_msg *reply;
   struct ln_view *view;
   bool answered;
-  bool waiting; /* in the loop; else a stop would end the next run of it, whoever's that is */
+  bool waiting; /* the loop runs for this; else stopping it would stop a later run */
   char why[600];
 };
 
-/* A server's request is refused, from the loop: its asker isn't ready for the answer yet. */
+/* The refusal of a server's request. It is answered from the loop, since the answer may not come
+ * before ln_outbox_ask has returned. */
 struct refusal {
   struct ln_task task;
   struct ln_local *local;

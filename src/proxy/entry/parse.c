@@ -1,4 +1,4 @@
-/* What a text from a client must be, and what is said of one that is no message; see parse.h. */
+/* Limits on clients' messages, and the error for a text that is none; see parse.h. */
 #include "proxy/entry/parse.h"
 
 #include <stdio.h>

@@ -12,7 +12,7 @@
 #include "wire/line.h"
 
 /* Whether more is read from the client. */
-enum input { INPUT_OPEN, INPUT_STOPPED /* a drain */, INPUT_ENDED /* the client's doing */ };
+enum input { INPUT_OPEN, INPUT_STOPPED /* by drain */, INPUT_ENDED /* by the client */ };
 
 struct ln_stdio_front {
   struct ln_sink sink; /* one reference is the front's own */
@@ -21,7 +21,7 @@ struct ln_stdio_front {
   struct ln_stream *in, *out; /* NULL once closed */
   struct ln_line line;
   enum input input;
-  bool full; /* the client has more to read than it does; sources were told so */
+  bool full; /* the client doesn't keep up: the outbox was told by LN_EFULL */
   bool told_ended;
   struct ln_timer poll; /* while waiting for the last answers */
   uint64_t give_up_at;
@@ -48,8 +48,8 @@ static void tell_closed(struct ln_stdio_front *f) {
 
 static void poll_idle(struct ln_timer *t);
 
-/* A message of it is lost, or one to it: who waits for that is told by the end. Not from inside:
- * whoever writes may be walking through the sessions that this would end. */
+/* A message from or to the client is lost: ends the session. From the loop, as the caller may be
+ * walking through the sessions. */
 static void break_off(struct ln_stdio_front *f, const char *what, int rc) {
   LN_LOG(f->host->log, WARN, "stdio", "the client can't be %s: %s", what, ln_err_text(rc));
   f->give_up_at = 0;
@@ -67,7 +67,7 @@ static int write_line(struct ln_stdio_front *f, const struct ln_iov *parts, size
   int rc = ln_stream_write(f->out, all, n + 1);
   if (rc == LN_EFULL) {
     if (f->full) return LN_OK;
-    f->full = true; /* who doesn't read is not read from either */
+    f->full = true; /* while it doesn't read, it is not read from */
     if (f->in) ln_stream_read_stop(f->in);
   } else if (rc) {
     break_off(f, "written to", rc);
@@ -104,7 +104,7 @@ static void answer_fault(struct ln_stdio_front *f, struct ln_msg_fault *fault) {
   struct ln_bytes *text = ln_parse_fault(fault);
   int rc = text ? write_line(f, &(struct ln_iov){text->data, text->len, text}, 1) : LN_ENOMEM;
   if (rc == LN_EFULL)
-    ln_outbox_drained(&f->session->outbox); /* not a sink's: nothing to throttle */
+    ln_outbox_drained(&f->session->outbox); /* not sent by the outbox, so that needn't wait */
   ln_bytes_unref(text);
 }
 
@@ -149,7 +149,7 @@ static void on_read(void *arg, const char *p, size_t n) {
   }
 }
 
-/* The client has no more to say: its last answers, then the end. */
+/* The client has closed its side: waits until its requests are answered. */
 static void poll_idle(struct ln_timer *t) {
   struct ln_stdio_front *f = LN_CONTAINER(t, struct ln_stdio_front, poll);
   bool idle = f->session->in_flight == 0 && (!f->out || ln_stream_queued(f->out) == 0);
@@ -163,7 +163,7 @@ static void on_end(void *arg, int err) {
   struct ln_stdio_front *f = arg;
   if (f->input == INPUT_ENDED) return;
   f->input = INPUT_ENDED;
-  if (!err && f->line.held.len) on_read(f, "\n", 1); /* a last line may lack its end */
+  if (!err && f->line.held.len) on_read(f, "\n", 1); /* the last line may have no line end */
   f->give_up_at = ln_loop_now(f->host->loop) + f->host->settings.drain_timeout_ms;
   ln_timer_start(f->host->loop, &f->poll, 1, poll_idle);
 }

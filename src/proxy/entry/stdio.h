@@ -1,4 +1,4 @@
-/* The way in for one client over two descriptors, usually standard input and output. */
+/* The transport of one client over two descriptors, usually standard input and output. */
 #ifndef LN_PROXY_ENTRY_STDIO_H
 #define LN_PROXY_ENTRY_STDIO_H
 
@@ -6,7 +6,7 @@
 
 struct ln_stdio_front;
 /* Serves one client on two descriptors, which are closed at the end. ended is called (from the
- * loop) when the client has closed its side and what it had asked was answered, or when writing to
+ * loop) when the client has closed its side and its requests have been answered, or when writing to
  * it failed. NULL: out of memory. */
 struct ln_stdio_front *ln_stdio_front_start(struct ln_host *h, int in, int out,
                                             void (*ended)(void *arg), void *arg);

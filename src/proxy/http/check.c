@@ -1,4 +1,4 @@
-/* What an HTTP request must be before its body counts for anything; see check.h. */
+/* Checks of request heads; see check.h. */
 #include "proxy/http/check.h"
 
 #include <ctype.h>
@@ -21,7 +21,7 @@ void ln_check_hosts_list(struct ln_check_hosts *c, const char *const *listed) {
   c->last_n = 0;
 }
 
-/* Nearly every request names the host that the one before did. */
+/* Compares with the last host first: nearly every request has the same. */
 static bool serves(struct ln_check_hosts *c, struct ln_str host) {
   struct ln_str last = {c->last, c->last_n};
   if (last.n && ln_str_eq(host, last)) return true;
@@ -76,8 +76,8 @@ bool ln_check_prefers_stream(const struct ln_http_head *head) {
                          "application/json");
 }
 
-/* A body is JSON in UTF-8 as it stands, and says so once: what one reader takes for compressed or
- * for another charset and the next for plain text would be two messages. */
+/* The body must be JSON in UTF-8, not compressed, and the headers must say so once: if they could
+ * be read differently, the server could get another message than the rules were applied to. */
 static struct ln_refusal check_body(const struct ln_http_head *head) {
   unsigned types, charsets, codings;
   struct ln_str type = ln_http_header(head, "content-type", &types);
@@ -111,7 +111,7 @@ struct ln_refusal ln_check_mcp(const struct ln_http_head *head) {
   return pass;
 }
 
-/* EventSource sends the type; one who sends nothing will take it too. */
+/* EventSource sends Accept; a request without it is accepted. */
 struct ln_refusal ln_check_sse(const struct ln_http_head *head) {
   unsigned count;
   if (!ln_str_is(head->method, "GET"))
@@ -137,7 +137,7 @@ struct ln_refusal ln_check_version(const struct ln_http_head *head) {
       NULL};
 }
 
-/* "=?base64?…?=" undone into out; anything else as it is. */
+/* "=?base64?…?=" is decoded into out; any other value is returned unchanged. */
 static struct ln_str header_text(struct ln_str v, struct ln_buf *out) {
   if (!ln_str_starts(v, "=?base64?") || v.n < 11 || memcmp(v.p + v.n - 2, "?=", 2) != 0) return v;
   struct ln_str b64 = {v.p + 9, v.n - 11};

@@ -1,5 +1,5 @@
-/* What an HTTP request must be before its body counts for anything: heads in, verdicts out. No I/O,
- * and nothing of sessions. */
+/* Checks of the heads of HTTP requests, before their bodies are looked at. No I/O, and nothing of
+ * sessions. */
 #ifndef LN_PROXY_HTTP_CHECK_H
 #define LN_PROXY_HTTP_CHECK_H
 
@@ -8,23 +8,22 @@
 #include "wire/http.h"
 #include "wire/http_host.h"
 
-/* By what hosts the server goes. */
+/* The hosts under which the server may be reached. */
 struct ln_check_hosts {
-  struct ln_http_hosts hosts; /* `listed` is whoever's who set it */
+  struct ln_http_hosts hosts; /* `listed` is borrowed */
   char own_name[256];         /* the machine's */
-  char last[64];              /* the host that was served last: most name it again */
+  char last[64];              /* the last host that was accepted: most requests have the same */
   size_t last_n;
   char why[160]; /* of the last refusal */
 };
 /* loopback: the server listens on a loopback address. */
 void ln_check_hosts_init(struct ln_check_hosts *c, bool loopback);
-/* The hosts listed by the policy in force (NULL: none are), which live until the next call. */
+/* Sets the hosts listed by the policy in force (NULL: none), which must live until the next call.
+ */
 void ln_check_hosts_list(struct ln_check_hosts *c, const char *const *listed);
-/* Origin and Host (DNS rebinding): what browsers send from elsewhere is refused. Why is in words
- * that hold until the next call. */
+/* Origin and Host, against DNS rebinding. The refusal's why is valid until the next call. */
 struct ln_refusal ln_check_origin(struct ln_check_hosts *c, const struct ln_http_head *head);
-/* Whether a POST would rather be answered by a stream than by plain JSON, going by Accept (its
- * first line). */
+/* Whether Accept (its first line) prefers a stream to plain JSON. */
 bool ln_check_prefers_stream(const struct ln_http_head *head);
 /* Method and, for POST, Content-Type and Accept. */
 struct ln_refusal ln_check_mcp(const struct ln_http_head *head);
@@ -33,7 +32,7 @@ struct ln_refusal ln_check_sse(const struct ln_http_head *head);
 struct ln_refusal ln_check_messages(const struct ln_http_head *head);
 /* MCP-Protocol-Version, when there is one. */
 struct ln_refusal ln_check_version(const struct ln_http_head *head);
-/* Mcp-Method and Mcp-Name, when there, say what the message says. */
+/* Mcp-Method and Mcp-Name, where they are sent, agree with the message. */
 struct ln_refusal ln_check_routing(const struct ln_http_head *head, const struct ln_msg *msg);
 
 #endif

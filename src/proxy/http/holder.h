@@ -1,5 +1,5 @@
-/* Who is at work on an HTTP request that stays open: its data points at the first member of that,
- * which is a pointer to one of these. */
+/* What holds an HTTP request that stays open, and gets its events: request->data points to a struct
+ * whose first member is a pointer to one of these. */
 #ifndef LN_PROXY_HTTP_HOLDER_H
 #define LN_PROXY_HTTP_HOLDER_H
 

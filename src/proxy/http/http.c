@@ -1,5 +1,4 @@
-/* The HTTP front as a whole; see http.h. Paths, what each open request is held by, beginning and
- * end. */
+/* The HTTP front as a whole: paths, events of open requests, start and close; see http.h. */
 #include "proxy/http/http.h"
 
 #include <stdlib.h>
@@ -18,7 +17,7 @@ struct ln_http_front {
   struct ln_http_server *server;
   struct ln_timer tick; /* keep-alives, idle sessions, streams to forget */
   struct ln_check_hosts hosts;
-  uint64_t hosts_under; /* the host->reloads that their list is of */
+  uint64_t hosts_under; /* host->reloads when their list was set */
   void (*closed)(void *arg);
   void *closed_arg;
 };
@@ -61,7 +60,7 @@ static const struct {
     {"/metrics", serve_metrics, true},
 };
 
-/* The list of hosts is the policy's in force. */
+/* The list of hosts is that of the policy in force. */
 static struct ln_refusal check_origin(struct ln_http_front *f, const struct ln_http_head *head) {
   const struct ln_host *h = f->table.host;
   if (f->hosts_under != h->reloads) ln_check_hosts_list(&f->hosts, h->settings.hosts);

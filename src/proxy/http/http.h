@@ -1,4 +1,4 @@
-/* The way in for clients over HTTP. */
+/* The transports of clients over HTTP. */
 #ifndef LN_PROXY_HTTP_HTTP_H
 #define LN_PROXY_HTTP_HTTP_H
 
@@ -9,9 +9,9 @@ struct ln_http_front;
 int ln_http_front_start(struct ln_host *h, const char *host, uint16_t port,
                         struct ln_http_front **out, const char **why) LN_CHECK;
 uint16_t ln_http_front_port(const struct ln_http_front *f);
-/* No more connections, and no more sessions; those there are served. */
+/* Accepts no more connections and sessions; those there are go on. */
 void ln_http_front_drain(struct ln_http_front *f);
-/* Ends the streams that clients listen on, in order. */
+/* Ends the listening streams (GET), each in order. */
 void ln_http_front_end_listening(struct ln_http_front *f);
 /* Ends all sessions and closes all connections; closed is called last, from the loop. */
 void ln_http_front_close(struct ln_http_front *f, void (*closed)(void *arg), void *arg);

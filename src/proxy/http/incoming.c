@@ -1,4 +1,4 @@
-/* What a request brings; see incoming.h. */
+/* Reading requests; see incoming.h. */
 #include "proxy/http/incoming.h"
 
 #include "proxy/entry/parse.h"
@@ -28,7 +28,6 @@ struct ln_refusal ln_incoming_check_id(struct ln_session *s, const struct ln_msg
   return (struct ln_refusal){0};
 }
 
-/* Only policies look at headers. */
 struct ln_bytes *ln_incoming_headers(const struct ln_host *h, const struct ln_http_request *r) {
   return ln_policy_uses_ctx(h->gen->policy) ? ln_headers_copy(r->head) : NULL;
 }

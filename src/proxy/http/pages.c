@@ -11,7 +11,7 @@ void ln_pages_health(struct ln_http_request *r) {
   ln_respond(r, 200, "text/plain", NULL, LN_STR_LIT("ok\n"));
 }
 
-/* Appends the body of /readyz; true when every server that must be is up. */
+/* Appends the body of /readyz; true when no server is down but optional ones. */
 static bool put_ready(const struct ln_host *h, struct ln_buf *out) {
   static const char *const words[] = {"unknown", "up", "down", "stopped"};
   bool ready = !h->closing;
@@ -38,7 +38,7 @@ static bool put_ready(const struct ln_host *h, struct ln_buf *out) {
 void ln_pages_ready(const struct ln_host *h, bool draining, struct ln_http_request *r) {
   struct ln_buf b;
   ln_buf_init(&b, 1 << 20);
-  /* Who is asked by nobody for being down would stay down: the question is a reason to look. */
+  /* A server that is down gets no requests, so that only this finds out whether it works again. */
   for (size_t i = 0; i < h->gen->n_servers; i++) ln_link_probe(h->gen->servers[i]);
   bool ready = put_ready(h, &b) && !draining;
   ln_respond(r, ready ? 200 : 503, "application/json", NULL, ln_buf_str(&b));

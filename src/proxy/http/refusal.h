@@ -1,13 +1,13 @@
-/* Why a request is turned away, and with what. */
+/* Why an HTTP request is refused, and with which status. */
 #ifndef LN_PROXY_HTTP_REFUSAL_H
 #define LN_PROXY_HTTP_REFUSAL_H
 
-/* A status for a request that nobody refused and nobody is to answer yet: it waits for its session
- * (restore.h), and is served then. */
+/* The status of a request that is neither refused nor answered yet: it waits for its session to be
+ * restored (restore.h). */
 enum { LN_REFUSAL_DEFERRED = -1 };
 
 struct ln_refusal {
-  int status;          /* 0: it is not turned away */
+  int status;          /* 0: it is not refused */
   int code;            /* JSON-RPC */
   const char *why;     /* static text */
   const char *headers; /* whole lines, or NULL */

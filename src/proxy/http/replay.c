@@ -1,9 +1,8 @@
-/* What a stream has sent, kept so that a client whose connection broke can have it again: a bounded
- * list of numbered events. An event keeps the message's own bytes by reference; only what was
- * spliced in is copied.
+/* The last events of a stream; see replay.h. An event refers to the message's own bytes; only bytes
+ * that were spliced in are copied.
  *
- * Room for a new event is made among the notifications first, oldest first: a response or a
- * question that is lost leaves somebody waiting. */
+ * Notifications are dropped first, the oldest first: for a response or request that is lost
+ * somebody would wait. */
 #include "proxy/http/replay.h"
 
 #include <inttypes.h>
@@ -97,7 +96,7 @@ struct ln_str ln_replay_id_write(struct ln_replay_id id, char text[LN_REPLAY_ID]
   return (struct ln_str){text, (size_t)n};
 }
 
-/* Lower-case digits up to a dash or the end, none to spare at the front. */
+/* Reads lower-case digits up to a dash or the end. */
 static bool read_hex(struct ln_str *text, size_t width, uint64_t *out) {
   size_t n = 0;
   *out = 0;

@@ -1,4 +1,4 @@
-/* Answers that no stream gives; see respond.h. */
+/* Answers other than MCP responses; see respond.h. */
 #include "proxy/http/respond.h"
 
 #include <stdio.h>

@@ -1,9 +1,8 @@
-/* Sessions made again out of their ids; see restore.h.
+/* Restoring sessions; see restore.h.
  *
- * The client's initialize is repeated with its own words, as if it had come anew: through the
- * policy, which may refuse it and sets up what it keeps of a session, but without a word to the
- * client and without waiting for servers, which are reached when they are needed. Whoever asks for
- * the session meanwhile waits; then each request goes the way it would have gone at once. */
+ * The client's initialize is repeated, with its own params, as if the client had sent it again: it
+ * goes through the policy's handlers, which may refuse it; but nothing is sent to the client, and
+ * servers are not waited for. Requests that come meanwhile wait. */
 #include "proxy/http/restore.h"
 
 #include <stdio.h>
@@ -17,7 +16,7 @@
 
 static const struct ln_refusal no_session = {404, -32600, "There is no such session", NULL};
 
-/* --- what has ended --- */
+/* --- sessions that have ended --- */
 
 static struct ln_str name_of(struct ln_str id) {
   return (struct ln_str){id.p, LN_MIN(id.n, (size_t)LN_SESSION_ID_NAME)};
@@ -38,7 +37,7 @@ static void remember_ended(struct ln_restorer *rs, struct ln_str id) {
   rs->next = (rs->next + 1) % LN_RESTORE_ENDED_MAX;
 }
 
-/* Of another process, and not known to have ended. What it says goes into plain. */
+/* True for an id of another process whose session is not known to have ended. id is in plain. */
 static bool can_restore(const struct ln_restorer *rs, struct ln_str text, struct ln_buf *plain,
                         struct ln_session_id *id) {
   const struct ln_session_table *t = rs->table;
@@ -63,22 +62,22 @@ struct waiting {
   struct ln_list link;                 /* in the restore's */
   struct ln_restore *restore;
   struct ln_http_request *request;
-  struct ln_http_head *head; /* a copy: the request's own is gone by then */
+  struct ln_http_head *head; /* a copy, as the request's own is freed meanwhile */
   ln_restore_serve_fn serve;
 };
 
 /* A session that is being restored. */
 struct ln_restore {
-  struct ln_sink sink; /* what initialize is answered to */
+  struct ln_sink sink; /* gets the answer to initialize */
   struct ln_restorer *restorer;
   struct ln_http_session *hs; /* NULL: the session has ended */
   struct ln_list waiting;     /* in the order they came */
   size_t n_waiting;
-  struct ln_bytes *headers; /* of the request that brought it about; may be NULL */
+  struct ln_bytes *headers; /* of the first request; may be NULL */
   struct ln_msg *reply;
-  struct ln_refusal refusal; /* what those that wait are told when it fails */
+  struct ln_refusal refusal; /* for the requests that wait, when it fails */
   struct ln_task task;
-  struct ln_timer patience;
+  struct ln_timer timeout;
 };
 
 static void waiting_free(struct waiting *w) {
@@ -95,8 +94,8 @@ static void waiting_done(void *holder, struct ln_http_request *r) {
 
 static const struct ln_http_holder waiting_holder = {NULL, waiting_done};
 
-static void wait_for(struct ln_restore *re, struct ln_http_request *r, ln_restore_serve_fn serve,
-                     struct ln_refusal *refusal) {
+static void defer(struct ln_restore *re, struct ln_http_request *r, ln_restore_serve_fn serve,
+                  struct ln_refusal *refusal) {
   *refusal = (struct ln_refusal){503, -32603, "Too many requests at once", "Retry-After: 1\r\n"};
   if (re->n_waiting >= re->hs->session->host->settings.max_in_flight) return;
   struct waiting *w = calloc(1, sizeof *w);
@@ -115,8 +114,8 @@ static void wait_for(struct ln_restore *re, struct ln_http_request *r, ln_restor
   refusal->status = LN_REFUSAL_DEFERRED;
 }
 
-/* Serves those that wait, or refuses them. None can go meanwhile: a request's end never comes from
- * inside a call. */
+/* Serves the requests that wait, or refuses them. None ends meanwhile: that comes only from the
+ * loop. */
 static void end_waiting(struct ln_restore *re, const struct ln_refusal *refusal) {
   struct ln_restorer *rs = re->restorer;
   while (!ln_list_empty(&re->waiting)) {
@@ -136,7 +135,7 @@ static void end_waiting(struct ln_restore *re, const struct ln_refusal *refusal)
 
 /* --- restoring --- */
 
-/* What the client knows of lists is as old as its last look at them. */
+/* Lists may have changed since the client got them from the other process. */
 static void tell_lists_changed(struct ln_session *s, const struct ln_msg *reply) {
   struct ln_json_item caps, lists, flag;
   if (!ln_json_get(reply->result, "capabilities", &caps)) return;
@@ -158,21 +157,21 @@ static void succeed(struct ln_restore *re) {
   struct ln_http_session *hs = re->hs;
   struct ln_session *s = ln_session_ref(hs->session); /* it may end by any of this */
   LN_LOG(s->host->log, DEBUG, s->id, "a session of another process goes on");
-  ln_timer_stop(&re->patience);
+  ln_timer_stop(&re->timeout);
   hs->restore = NULL;
   re->hs = NULL;
   struct ln_msg *m = ln_msg_notification("notifications/initialized", LN_STR_NONE);
   if (m) ln_from_client(s, m, NULL, re->headers);
   ln_msg_unref(m);
   tell_lists_changed(s, re->reply);
-  /* Those that waited count for themselves from here. */
+  /* The one counted in begin: each request that waited counts itself now. */
   if (s->state != LN_SESSION_GONE) ln_session_end_request(s);
   end_waiting(re, NULL);
   ln_session_unref(s);
   ln_sink_unref(&re->sink);
 }
 
-/* It may be tried again: the next time the policy, or the memory, may allow it. */
+/* A later request may restore it: the policy or the memory may allow it then. */
 static void fail(struct ln_restore *re, struct ln_refusal refusal) {
   re->refusal = refusal;
   re->hs->restored = false;
@@ -194,18 +193,18 @@ static void on_answered(struct ln_task *t) {
   fail(re, no_session);
 }
 
-static void on_late(struct ln_timer *t) {
+static void on_timeout(struct ln_timer *t) {
   const struct ln_refusal late = {503, -32603, "The session takes too long to come back",
                                   "Retry-After: 10\r\n"};
-  fail(LN_CONTAINER(t, struct ln_restore, patience), late);
+  fail(LN_CONTAINER(t, struct ln_restore, timeout), late);
 }
 
-/* What else is said about initialize is not for a client that did not ask. */
+/* Only the response is of interest: the client didn't send this initialize. */
 static int sink_send(struct ln_sink *sink, const struct ln_out *out, bool final) {
   struct ln_restore *re = LN_CONTAINER(sink, struct ln_restore, sink);
   if (!final || re->reply || !re->hs) return LN_OK;
   re->reply = ln_msg_edit(out->msg, out->edits, out->n_edits);
-  /* Not from inside the exchange that ends by this. */
+  /* From the loop, after the exchange has ended. */
   ln_task_post(re->restorer->table->host->loop, &re->task, on_answered);
   return LN_OK;
 }
@@ -218,7 +217,7 @@ static void sink_give_up(struct ln_sink *sink) {
 static void sink_free(struct ln_sink *sink) {
   struct ln_restore *re = LN_CONTAINER(sink, struct ln_restore, sink);
   ln_task_cancel(&re->task);
-  ln_timer_stop(&re->patience);
+  ln_timer_stop(&re->timeout);
   ln_msg_unref(re->reply);
   ln_bytes_unref(re->headers);
   free(re);
@@ -235,7 +234,7 @@ static void on_session_end(void *arg, struct ln_http_session *hs) {
   hs->restore = NULL;
   re->hs = NULL;
   end_waiting(re, rs->table->state == LN_SESSION_TABLE_CLOSING ? &closing : &re->refusal);
-  ln_timer_stop(&re->patience);
+  ln_timer_stop(&re->timeout);
   ln_sink_unref(&re->sink);
 }
 
@@ -259,11 +258,11 @@ static struct ln_http_session *begin(struct ln_restorer *rs, struct ln_http_requ
   re->headers = ln_incoming_headers(h, r);
   ln_list_init(&re->waiting);
   ln_task_init(&re->task);
-  ln_timer_init(&re->patience);
+  ln_timer_init(&re->timeout);
   hs->restore = re;
   hs->restored = hs->session->restored = true;
-  ln_session_begin_request(hs->session); /* a drain waits for those that wait for it */
-  ln_timer_start(h->loop, &re->patience, h->settings.request_timeout_ms, on_late);
+  ln_session_begin_request(hs->session); /* a drain waits for the requests that wait */
+  ln_timer_start(h->loop, &re->timeout, h->settings.request_timeout_ms, on_timeout);
   ln_from_client(hs->session, init_request, &re->sink, re->headers);
   return hs;
 }
@@ -281,7 +280,7 @@ void ln_restore_session(struct ln_restorer *rs, struct ln_http_request *r, struc
     ln_msg_unref(init_request);
   }
   ln_buf_deinit(&plain);
-  if (hs) wait_for(hs->restore, r, serve, refusal);
+  if (hs) defer(hs->restore, r, serve, refusal);
 }
 
 void ln_restore_init(struct ln_restorer *rs, struct ln_session_table *table) {

@@ -1,13 +1,13 @@
-/* Sessions that outlive the process: an id that another process gave (the one before this, or one
- * of several with the same key) says enough to have its session again (session_id.h). */
+/* Restoring sessions after a restart: an id that another process made (the one before this, or
+ * another with the same key) has all that is needed to make its session again (session_id.h). */
 #ifndef LN_PROXY_HTTP_RESTORE_H
 #define LN_PROXY_HTTP_RESTORE_H
 
 #include "proxy/http/session_id.h"
 #include "proxy/http/session_table.h"
 
-/* Sessions of other processes that have ended in this one, by the names of their ids: so many, then
- * the oldest is forgotten (and a client that keeps using it would have it again). */
+/* How many restored sessions that have ended are remembered, so that they are not restored again.
+ * The oldest is forgotten (and would be restored). */
 enum { LN_RESTORE_ENDED_MAX = 16384 };
 
 struct ln_restorer {
@@ -17,22 +17,22 @@ struct ln_restorer {
   size_t next;
 };
 
-/* Serves a request that waited, as it would have been served at once. */
+/* Serves a request that has waited. */
 typedef void (*ln_restore_serve_fn)(struct ln_restorer *rs, struct ln_http_request *r);
 
-/* The table's, which tells it of sessions that end. */
+/* Sets table->on_end. */
 void ln_restore_init(struct ln_restorer *rs, struct ln_session_table *table);
 void ln_restore_deinit(struct ln_restorer *rs);
-/* A request for a session that is not there (hs NULL) or not ready. With an id that another process
- * gave, the session is made again under it: the client's own initialize is repeated, and who asks
- * for the session meanwhile waits, to be given to serve afterwards. refusal is set to that
- * (LN_REFUSAL_DEFERRED), or to why not: an id that says nothing and one of a session that ended are
- * told the same. */
+/* A request for a session that is not in the table (hs NULL), or is being restored. If another
+ * process made the id, the session is made again under it: the client's initialize is repeated, and
+ * requests that come meanwhile wait and are then passed to serve. refusal is set to
+ * LN_REFUSAL_DEFERRED, or to why it can't be restored: the same for an invalid id and for a session
+ * that has ended. */
 void ln_restore_session(struct ln_restorer *rs, struct ln_http_request *r, struct ln_str id,
                         struct ln_http_session *hs, ln_restore_serve_fn serve,
                         struct ln_refusal *refusal);
-/* Ends a session of another process that is not there: it won't be restored. False: it could not
- * have been. */
+/* Ends a session of another process that was not restored, so that it will not be. False: it could
+ * not be restored anyway. */
 bool ln_restore_end(struct ln_restorer *rs, struct ln_str id);
 
 #endif

@@ -12,14 +12,14 @@ _Static_assert((HEADER + LN_SESSION_ID_PARAMS + LN_SEAL_NONCE + LN_SEAL_TAG) * 4
 
 static const struct ln_str context = {"lunette session", 15};
 
-/* The raw value of a member, or its substitute. */
+/* The raw value of a member, or `otherwise` when it is missing. */
 static struct ln_str member(struct ln_str object, const char *name, const char *otherwise) {
   struct ln_json_item it;
   return object.p && ln_json_get(object, name, &it) ? it.value : ln_str_c(otherwise);
 }
 
-/* What is needed to serve the client: descriptions, icons and the like it can do without. */
-static void essence(struct ln_str params, struct ln_buf *out) {
+/* The members that are needed to serve the client: without descriptions, icons and the like. */
+static void append_needed(struct ln_str params, struct ln_buf *out) {
   struct ln_str info = member(params, "clientInfo", "{}");
   struct ln_str version = member(params, "protocolVersion", "null"),
                 caps = member(params, "capabilities", "{}");
@@ -51,7 +51,7 @@ int ln_session_id_write(const unsigned char key[LN_SEAL_KEY], const struct ln_se
   if (id->params.n <= LN_SESSION_ID_PARAMS)
     ln_buf_append_str(&plain, id->params);
   else
-    essence(id->params, &plain);
+    append_needed(id->params, &plain);
   int rc = ln_buf_error(&plain);
   if (!rc) rc = ln_seal_write(key, context, ln_buf_str(&plain), out);
   ln_buf_deinit(&plain);
@@ -67,7 +67,7 @@ int ln_session_id_read(const unsigned char key[LN_SEAL_KEY], struct ln_str text,
   if (plain->len < HEADER || p[0] != FORMAT) return LN_EINVALID;
   *id = (struct ln_session_id){
       (uint32_t)take(p + 1, 4), take(p + 5, 8), {p + HEADER, plain->len - HEADER}};
-  /* One from the future is of a clock that was set back since. */
+  /* If it is in the future, the clock was set back. */
   uint64_t age = now > id->issued ? now - id->issued : 0;
   return age > (uint64_t)LN_SESSION_ID_DAYS * SECONDS_A_DAY ? LN_EINVALID : LN_OK;
 }

@@ -1,11 +1,12 @@
-/* The session id of Streamable HTTP: sealed into it (net/seal.h) is what a process that never saw
- * the session must know to go on with it. SDK clients keep their id for as long as they run and do
- * not initialize anew on 404, so an id that died with its process would take every client with it
- * (2025-11-25, basic/transports, "Session Management").
+/* The session id of Streamable HTTP: an encrypted text (net/seal.h) with all that another process
+ * needs to continue the session. SDK clients keep their id as long as they run and do not send
+ * initialize again on 404 (2025-11-25, basic/transports, "Session Management"), so without this a
+ * restart would cut all of them off.
  *
- * A session id is no authorization: it says what its client said of itself. Whom a request may act
- * for is the request's own to prove; a principal known when the id is written belongs into the
- * seal's context, so that it opens for nobody else. No I/O but the seal's random numbers. */
+ * A session id is no authorization: it has only what the client said in initialize. Each request
+ * must prove for itself whom it may act for; a principal known when the id is written belongs into
+ * the seal's context, so that the id can be read for no other. No I/O but the seal's random
+ * numbers. */
 #ifndef LN_PROXY_HTTP_SESSION_ID_H
 #define LN_PROXY_HTTP_SESSION_ID_H
 
@@ -13,19 +14,19 @@
 
 enum {
   LN_SESSION_ID_PARAMS =
-      2048, /* bytes of initialize's params; of longer ones the essence is kept … */
-  /* … so that the longest id, 2,795 characters, fits into a head of the 4 KiB that HTTP proxies
-   * before us (nginx by default) have room for. */
+      2048, /* bytes of initialize's params; of longer ones only the needed members are kept … */
+  /* … so that the longest id, 2,795 characters, fits into the 4 KiB that HTTP proxies in front of
+   * us (nginx by default) have for a response's head. */
   LN_SESSION_ID_MAX = 2816,
-  LN_SESSION_ID_DAYS = 30, /* after which it is not read any more */
+  LN_SESSION_ID_DAYS = 30, /* after which it is not valid any more */
   LN_SESSION_ID_NAME =
-      LN_SEAL_NAME /* characters at its front that are nobody else's: a name for logs */
+      LN_SEAL_NAME /* characters at its beginning, which are unique: used in logs */
 };
 
 struct ln_session_id {
   uint32_t epoch;       /* the process that wrote it */
   uint64_t issued;      /* seconds since 1970 */
-  struct ln_str params; /* of the client's initialize, or the essence of them */
+  struct ln_str params; /* of the client's initialize, or their needed members */
 };
 
 /* Appends the id to out. Of longer params only protocolVersion, capabilities and clientInfo's name

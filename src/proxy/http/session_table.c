@@ -25,15 +25,15 @@ static int find_key(struct ln_session_table *t) {
   int rc = path ? ln_secret_load(path, t->key, why) : LN_ESYSTEM;
   free(place);
   if (!rc) return LN_OK;
-  /* Where it was asked for, or somebody may have meddled with it, that is to be seen to. */
+  /* A warning when the file was configured, or others could read or change it. */
   enum ln_log_level level = given || rc == LN_EREFUSED ? LN_LOG_WARN : LN_LOG_INFO;
   if (log->level <= level)
     ln_log_write(log, level, "http", "sessions will not survive a restart: %s", why);
   return getrandom(t->key, sizeof t->key, 0) == (ssize_t)sizeof t->key ? LN_OK : LN_ESYSTEM;
 }
 
-/* One that says nothing. */
-static int plain_id(struct ln_buf *out) {
+/* An id without content, which can't be restored. */
+static int random_id(struct ln_buf *out) {
   unsigned char raw[16];
   if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw) return LN_ESYSTEM;
   for (size_t i = 0; i < sizeof raw; i++) ln_buf_printf(out, "%02x", raw[i]);
@@ -42,13 +42,13 @@ static int plain_id(struct ln_buf *out) {
 
 static int new_id(const struct ln_session_table *t, const struct ln_msg *init_request,
                   struct ln_buf *out) {
-  if (!init_request || !init_request->params.p) return plain_id(out);
+  if (!init_request || !init_request->params.p) return random_id(out);
   const struct ln_session_id id = {t->streams.epoch, (uint64_t)time(NULL), init_request->params};
   int rc = ln_session_id_write(t->key, &id, out);
   if (!rc) return LN_OK;
   LN_LOG(t->host->log, DEBUG, "http", "a session that will not survive a restart: %s",
          rc == LN_ELIMIT ? "what its client says of itself is too long" : ln_err_text(rc));
-  return plain_id(out);
+  return random_id(out);
 }
 
 /* --- entries --- */
@@ -71,7 +71,7 @@ static void on_disconnected(struct ln_session *s, struct ln_sink *sink, uint64_t
   ln_front_stream_disconnect(sink, retry_ms);
 }
 
-/* The whole of an id is the client's alone: logs and policies know its name. */
+/* The whole id is a secret of the client: logs and policies get only its beginning. */
 static struct ln_http_session *entry_new(struct ln_session_table *t, enum ln_http_session_kind kind,
                                          struct ln_str id) {
   char name[40];
@@ -141,7 +141,7 @@ void ln_session_table_deinit(struct ln_session_table *t) {
   ln_map_deinit(&t->by_id);
 }
 
-/* Somebody who listens is there. */
+/* A client that listens is not idle. */
 static void tick_entry(struct ln_http_session *hs, uint64_t now) {
   struct ln_session *s = hs->session;
   struct ln_front_stream *listening = hs->streams.listening;

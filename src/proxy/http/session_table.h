@@ -1,5 +1,5 @@
-/* The sessions of an HTTP front by their ids, which it makes. It holds each once; who has one of
- * the entries has it until its session ends. */
+/* The sessions of an HTTP front by their ids, which it makes. It counts each once; an entry is
+ * freed when its session ends. */
 #ifndef LN_PROXY_HTTP_SESSION_TABLE_H
 #define LN_PROXY_HTTP_SESSION_TABLE_H
 
@@ -11,24 +11,24 @@ struct ln_restore;
 
 enum ln_http_session_kind {
   LN_HTTP_SESSION_STREAMABLE,
-  LN_HTTP_SESSION_SSE /* HTTP+SSE: it lives as long as its stream */
+  LN_HTTP_SESSION_SSE /* HTTP+SSE: ends with its stream */
 };
 
 enum ln_session_table_state {
   LN_SESSION_TABLE_OPEN,
-  LN_SESSION_TABLE_DRAINING, /* no more sessions; those there are served */
-  LN_SESSION_TABLE_CLOSING   /* those there end */
+  LN_SESSION_TABLE_DRAINING, /* no more sessions; those there are go on */
+  LN_SESSION_TABLE_CLOSING   /* all sessions are ended */
 };
 
-/* What the front keeps of a client's session. Gone when the session ends. */
+/* What the front keeps of a client's session. Freed when the session ends. */
 struct ln_http_session {
   struct ln_list link;
   struct ln_session_table *table;
   struct ln_session *session; /* counted */
-  struct ln_str id;           /* what the client calls it by */
+  struct ln_str id;           /* the whole id */
   enum ln_http_session_kind kind;
-  bool restored; /* another process gave the id: ended here, it is not restored again */
-  struct ln_restore *restore; /* counted: what it must go through first; NULL: nothing */
+  bool restored; /* another process made the id: after its end it must not be restored again */
+  struct ln_restore *restore; /* counted: while it is being restored; else NULL */
   struct ln_session_streams streams;
   char id_text[];
 };
@@ -40,7 +40,7 @@ struct ln_session_table {
   struct ln_front_streams streams;
   unsigned char key[LN_SEAL_KEY]; /* of session ids */
   enum ln_session_table_state state;
-  /* A session is about to go: called while its entry is whole, but can't be found any more. */
+  /* A session ends: its entry is out of the table and is freed after this. */
   void (*on_end)(void *arg, struct ln_http_session *hs);
   void *on_end_arg;
 };
@@ -58,12 +58,12 @@ struct ln_http_session *ln_session_table_add(struct ln_session_table *t,
 /* NULL: none such, or of the other kind. */
 struct ln_http_session *ln_session_table_find(const struct ln_session_table *t, struct ln_str id,
                                               enum ln_http_session_kind kind);
-/* Signs of life to those who listen; of the other sessions those that do nothing are ended after
- * their time. */
+/* Sends keep-alives on listening streams; ends other sessions that were idle for session_timeout.
+ */
 void ln_session_table_tick(struct ln_session_table *t, uint64_t now);
 /* No more sessions. */
 void ln_session_table_drain(struct ln_session_table *t);
-/* Ends the streams that clients listen on, in order. */
+/* Ends the listening streams, each in order. */
 void ln_session_table_end_listening(struct ln_session_table *t);
 /* Ends all sessions. */
 void ln_session_table_close(struct ln_session_table *t);

@@ -12,7 +12,7 @@
 
 enum { PREFIX_MAX = 256 };
 
-/* Where a reverse proxy has mounted us, when it says so in a way that can be a path. */
+/* The path under which a reverse proxy serves us: X-Forwarded-Prefix, if it is a valid path. */
 static struct ln_str mount_of(const struct ln_http_head *head) {
   unsigned count;
   struct ln_str prefix = ln_http_header(head, "x-forwarded-prefix", &count);
@@ -28,7 +28,7 @@ static struct ln_str mount_of(const struct ln_http_head *head) {
   return prefix;
 }
 
-/* A path of our own origin, whatever host the client reached us by. */
+/* A path without a host: the client knows under which host it reaches us. */
 static int send_endpoint(struct ln_front_stream *st, const struct ln_http_head *head) {
   char data[PREFIX_MAX + 80];
   int n = snprintf(data, sizeof data, "%.*s/messages?sessionId=%s", LN_STR_ARG(mount_of(head)),
@@ -49,7 +49,7 @@ void ln_sse_front_open(struct ln_session_table *t, struct ln_http_request *r) {
   struct ln_session *s = hs->session;
   struct ln_front_stream *st = ln_front_stream_new(&hs->streams, r, LN_FRONT_STREAM_SSE);
   if (!st || ln_front_stream_begin(st) || send_endpoint(st, r->head)) {
-    ln_http_request_abort(r); /* with a stream, its end is the session's */
+    ln_http_request_abort(r); /* if there is a stream, its end ends the session */
     if (!st) ln_session_end(s);
     return;
   }
@@ -93,7 +93,7 @@ static void post_message(struct ln_session_table *t, struct ln_http_request *r,
     ln_respond_refusal(t->host->log, r, refusal);
     return;
   }
-  /* First, so that a client sees its message accepted before it sees the answer. */
+  /* First, so that the client gets 202 before the response. */
   ln_respond_status(r, 202);
   ln_from_client(hs->session, m, &hs->streams.listening->sink, headers);
 }

@@ -1,6 +1,6 @@
 /* HTTP+SSE, the transport of 2024-11-05, for clients: GET /sse opens a session and its one stream,
- * whose first event says where to POST; everything for the client comes on that stream, responses
- * too, as `message` events. The session lives as long as the stream. */
+ * whose first event says where to POST. All messages to the client, responses too, are `message`
+ * events on that stream. The session ends with the stream. */
 #ifndef LN_PROXY_HTTP_SSE_H
 #define LN_PROXY_HTTP_SSE_H
 

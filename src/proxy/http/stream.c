@@ -1,6 +1,6 @@
-/* The ways back to a client; see stream.h. A stream has a number, its events have ids, and it
- * outlives the connection it began on: what is said meanwhile is kept, and the client fetches it by
- * a GET that names the last event it has (Last-Event-ID). */
+/* Sinks of the HTTP front; see stream.h. A stream has a number, its events have ids, and it
+ * outlives its connection: messages are kept meanwhile, and the client fetches them by a GET with
+ * Last-Event-ID. */
 #include "proxy/http/stream.h"
 
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "proxy/http/session_id.h"
 #include "proxy/route/session_end.h"
 
-/* The session's streams, while it lasts. */
+/* Its session's streams; NULL: the session has ended. */
 static struct ln_session_streams *streams_of(const struct ln_front_stream *st) {
   return st->session->front ? st->of : NULL;
 }
@@ -21,8 +21,8 @@ static void tell_drained(struct ln_front_stream *st) {
   ln_outbox_drained(&st->session->outbox);
 }
 
-/* Whether the client knows an event with an id and no data, from which it can come back before
- * anything else was sent (2025-11-25). Older ones take the empty data for a message. */
+/* Whether the client accepts an event with an id and no data, by which it can resume a stream that
+ * has sent nothing else (2025-11-25). Older clients take the empty data for a message. */
 static bool is_resumable(const struct ln_session *s) {
   static const char since[] = "2025-11-25";
   return s->peer.version.n == sizeof since - 1 &&
@@ -43,7 +43,7 @@ void ln_front_stream_init_session(struct ln_session_streams *of, struct ln_front
 
 /* --- kept streams --- */
 
-static void forget(struct ln_session_streams *of, struct ln_front_stream *st) {
+static void drop(struct ln_session_streams *of, struct ln_front_stream *st) {
   if (st->finished) of->n_finished--;
   ln_list_remove(&st->link);
   ln_list_remove(&st->finished_link);
@@ -54,9 +54,9 @@ static void forget(struct ln_session_streams *of, struct ln_front_stream *st) {
 void ln_front_stream_end_session(struct ln_session_streams *of) {
   if (of->listening) {
     ln_front_stream_end_response(of->listening);
-    forget(of, of->listening);
+    drop(of, of->listening);
   }
-  LN_LIST_EACH(l, &of->posts) forget(of, LN_CONTAINER(l, struct ln_front_stream, link));
+  LN_LIST_EACH(l, &of->posts) drop(of, LN_CONTAINER(l, struct ln_front_stream, link));
 }
 
 struct ln_front_stream *ln_front_stream_find(const struct ln_session_streams *of, uint32_t number) {
@@ -76,11 +76,11 @@ static void add_to_session(struct ln_front_stream *st) {
   ln_list_push(&of->posts, &st->link);
 }
 
-static void forget_oldest(struct ln_session_streams *of) {
+static void drop_oldest_finished(struct ln_session_streams *of) {
   LN_LIST_EACH(l, &of->posts) {
     struct ln_front_stream *st = LN_CONTAINER(l, struct ln_front_stream, link);
     if (!st->finished) continue;
-    forget(of, st);
+    drop(of, st);
     return;
   }
 }
@@ -95,16 +95,16 @@ static void finish(struct ln_front_stream *st) {
     return;
   }
   ln_list_push(&st->all->finished, &st->finished_link);
-  if (++of->n_finished > LN_REPLAY_FINISHED) forget_oldest(of);
+  if (++of->n_finished > LN_REPLAY_FINISHED) drop_oldest_finished(of);
 }
 
-/* Whoever has ended goes first; then this stream keeps only what its client can't have yet. */
+/* Drops ended streams, the oldest first; then this stream's events, but for one not sent yet. */
 static void make_room(struct ln_front_stream *st) {
   struct ln_front_streams *all = st->all;
   while (all->replay_bytes > LN_REPLAY_TOTAL && !ln_list_empty(&all->finished)) {
     struct ln_front_stream *oldest =
         LN_CONTAINER(all->finished.next, struct ln_front_stream, finished_link);
-    forget(streams_of(oldest), oldest);
+    drop(streams_of(oldest), oldest);
   }
   if (all->replay_bytes > LN_REPLAY_TOTAL) ln_replay_trim(&st->replay, st->request ? 0 : 1);
 }
@@ -113,9 +113,9 @@ void ln_front_stream_tick_all(struct ln_front_streams *all, uint64_t now, uint64
   LN_LIST_EACH(l, &all->finished) {
     struct ln_front_stream *st = LN_CONTAINER(l, struct ln_front_stream, finished_link);
     if (now - st->since < LN_REPLAY_KEEP_MS) break;
-    forget(streams_of(st), st);
+    drop(streams_of(st), st);
   }
-  /* A long wait for plain JSON can't be taken up again when the connection breaks, a stream can. */
+  /* When the connection breaks, a stream can be resumed, a wait for plain JSON can't. */
   LN_LIST_EACH(l, &all->waiting) {
     struct ln_front_stream *st = LN_CONTAINER(l, struct ln_front_stream, link);
     if (now - st->since < patience_ms) break;
@@ -124,7 +124,7 @@ void ln_front_stream_tick_all(struct ln_front_streams *all, uint64_t now, uint64
   }
 }
 
-/* --- a connection of it --- */
+/* --- its connection --- */
 
 enum { LINE = LN_SESSION_ID_MAX + 32 };
 
@@ -143,7 +143,7 @@ static struct ln_str id_of(const struct ln_front_stream *st, uint64_t number,
   return ln_replay_id_write(id, text);
 }
 
-/* Numbers only, of no more digits than come back the same from every client. */
+/* Up to 15 digits, which every client's numbers can hold exactly. */
 void ln_front_stream_set_request_id(struct ln_front_stream *st, struct ln_str request_id) {
   int64_t n;
   st->has_request_id = request_id.n <= 15 && ln_json_int(request_id, &n) && n >= 0;
@@ -163,7 +163,7 @@ int ln_front_stream_begin(struct ln_front_stream *st) {
   return last.p ? ln_http_sse_send(st->request, last, NULL, 0) : LN_OK;
 }
 
-/* Takes the stream off its request, which goes its own way. */
+/* Takes the stream off its HTTP request, which ends. */
 static void detach(struct ln_front_stream *st) {
   struct ln_http_request *r = st->request;
   r->data = NULL;
@@ -208,7 +208,7 @@ static void stream_done(void *holder, struct ln_http_request *r) {
   tell_drained(st);
   if (!st->is_stream) ln_list_remove(&st->link);
   if (s->outbox.general == &st->sink) ln_outbox_set_general(&s->outbox, NULL);
-  /* initialize failed: there is no session. */
+  /* When initialize failed, the session ends. */
   if (st->kind == LN_FRONT_STREAM_SSE || (st->init_request && s->state == LN_SESSION_NEW))
     ln_session_end(s);
   ln_sink_unref(&st->sink);
@@ -228,7 +228,7 @@ void ln_front_stream_end_response(struct ln_front_stream *st) {
 
 /* --- as a sink --- */
 
-/* Keeps the event, and sends it when somebody listens. */
+/* Keeps the event, and sends it if there is a connection. */
 static int send_numbered(struct ln_front_stream *st, const struct ln_out *out) {
   char text[LN_REPLAY_ID];
   struct ln_str id = id_of(st, st->replay.last + 1, text);
@@ -285,7 +285,8 @@ static int stream_send(struct ln_sink *s, const struct ln_out *out, bool final) 
   return LN_EFULL;
 }
 
-/* Cancelled. Whoever has read nothing yet gets a stream that has nothing to come back for. */
+/* The request was cancelled. A POST without an answer gets a stream that ends at once and can't be
+ * resumed. */
 static void stream_give_up(struct ln_sink *s) {
   struct ln_front_stream *st = LN_CONTAINER(s, struct ln_front_stream, sink);
   char line[LINE];

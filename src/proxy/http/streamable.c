@@ -17,8 +17,7 @@ static void refuse(const struct ln_restorer *rs, struct ln_http_request *r,
   ln_respond_refusal(rs->table->host->log, r, refusal);
 }
 
-/* The request's session, which may have to be restored first, and what it is called. NULL
- * with refusal set. */
+/* The request's session (one being restored, too) and its id. NULL with refusal set. */
 static struct ln_http_session *find(const struct ln_session_table *t,
                                     const struct ln_http_head *head, struct ln_str *id,
                                     struct ln_refusal *refusal) {
@@ -59,7 +58,7 @@ static void post_batch(struct ln_restorer *rs, struct ln_http_request *r, struct
     ln_respond_fault(r, 400, &fault);
     return;
   }
-  /* Only now: a request that waits for its session has no other answer. */
+  /* After the checks above: a request that waits for its session must not be answered here. */
   struct ln_refusal refusal = {0};
   struct ln_http_session *hs = session_of(rs, r, &refusal);
   if (refusal.status && refusal.status != 400) {
@@ -133,7 +132,7 @@ static void post(struct ln_restorer *rs, struct ln_http_request *r) {
 
 /* --- GET --- */
 
-/* The listening stream, from here on or from where it was lost. */
+/* The listening stream: from now on, or resumed after that event. */
 static void listen_on(struct ln_http_session *hs, struct ln_http_request *r, bool resume,
                       uint64_t after) {
   struct ln_front_stream *st = hs->streams.listening;
@@ -153,9 +152,9 @@ static void listen_on(struct ln_http_session *hs, struct ln_http_request *r, boo
     ln_outbox_set_general(&hs->session->outbox, &st->sink);
 }
 
-/* The stream was another process's, and so was the request: nobody will answer it. Its client is
- * told so, instead of waiting until it has had enough; once, the event's own id leads nowhere. */
-static void tell_lost(struct ln_http_request *r, struct ln_replay_id id) {
+/* The stream is of another process, which will not answer its request any more: the client gets an
+ * error at once. The id of that event names no request, so that this happens once. */
+static void answer_lost_request(struct ln_http_request *r, struct ln_replay_id id) {
   char text[192], name[LN_REPLAY_ID];
   int n =
       snprintf(text, sizeof text,
@@ -173,8 +172,8 @@ static void tell_lost(struct ln_http_request *r, struct ln_replay_id id) {
     ln_http_sse_end(r);
 }
 
-/* A stream of a POST that ended, with all that it had to say, has nothing to come back for: 405 is
- * what makes clients give it up, where an empty stream would make them ask again and again. */
+/* A stream of a POST that has ended and sent everything is answered with 405: clients give it up
+ * then, while they would try to resume an empty stream again and again. */
 static void resume(struct ln_restorer *rs, struct ln_http_session *hs, struct ln_http_request *r,
                    struct ln_str last_id) {
   const struct ln_refusal over = {405, -32600, "This stream is over",
@@ -194,7 +193,7 @@ static void resume(struct ln_restorer *rs, struct ln_http_session *hs, struct ln
   }
   struct ln_front_stream *st = ours ? ln_front_stream_find(&hs->streams, id.stream) : NULL;
   if (!ours && id.has_request)
-    tell_lost(r, id);
+    answer_lost_request(r, id);
   else if (!st)
     refuse(rs, r, ours && id.stream > hs->streams.last_number ? unknown : over);
   else if (id.number > st->replay.last)
@@ -225,7 +224,7 @@ static void get(struct ln_restorer *rs, struct ln_http_request *r) {
     listen_on(hs, r, false, 0);
 }
 
-/* What nobody has asked for since another process had it need not come back to be ended. */
+/* A session of another process that was not restored yet is ended without that. */
 static void delete_session(struct ln_restorer *rs, struct ln_http_request *r) {
   struct ln_refusal refusal = {0};
   struct ln_str id;

@@ -1,7 +1,6 @@
-/* Streamable HTTP: POST answered by JSON or SSE, the listening GET, GET with Last-Event-ID to go on
- * with a stream, DELETE.
+/* Streamable HTTP: POST, the listening GET, GET with Last-Event-ID to resume a stream, DELETE.
  *
- * A client that goes away in the middle of a POST has not cancelled anything. */
+ * A client that closes the connection of a POST has not cancelled its request. */
 #ifndef LN_PROXY_HTTP_STREAMABLE_H
 #define LN_PROXY_HTTP_STREAMABLE_H
 

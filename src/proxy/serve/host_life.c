@@ -1,4 +1,4 @@
-/* Hosts from start to end; see host_life.h. */
+/* Starting and closing hosts; see host_life.h. */
 #include "proxy/serve/host_life.h"
 
 #include "proxy/route/link_events.h"

@@ -12,16 +12,17 @@
 #include "proxy/route/init_request.h"
 #include "proxy/route/subscription.h"
 
-/* A session's lists under the new rules, made before anything is changed. */
+/* What a reload changes for one session: its views under the new rules, made before anything is put
+ * in force. */
 struct plan {
   struct ln_list link;
-  struct ln_session *session;      /* counted; NULL: there is none, see try_known */
-  struct ln_view *views[LN_KINDS]; /* counted; NULL where the client has asked for none … */
-  struct ln_view *tried[LN_KINDS]; /* … then of what is known without its asking: can it be made? */
+  struct ln_session *session;      /* counted; NULL: there is no session, see try_known */
+  struct ln_view *views[LN_KINDS]; /* counted; NULL where the session has none … */
+  struct ln_view *tried[LN_KINDS]; /* … then one made only to see whether the rules work */
   bool differs[LN_KINDS];
 };
 
-/* Whether two views list the same to their clients. */
+/* Whether two views give clients the same list. */
 static bool same_list(struct ln_view *a, struct ln_view *b) {
   bool same = true, more = true;
   for (size_t page = 0; same && more; page++) {
@@ -60,7 +61,7 @@ static void plans_free(struct ln_list *plans) {
   }
 }
 
-/* What a client that c was made for would find at another server; NULL: that is not known. */
+/* Another server's index for the same client capabilities as index c, or NULL. */
 static const struct ln_index *index_of_same_client(const struct ln_server *server,
                                                    const struct ln_index *c) {
   const struct ln_index *last = NULL;
@@ -71,7 +72,8 @@ static const struct ln_index *index_of_same_client(const struct ln_server *serve
   return server->conf->session == LN_SHARING_SHARED ? last : NULL;
 }
 
-/* c: NULL: nothing is known of the servers. */
+/* Tries the rules on the lists that are indexed for the capabilities of c; c NULL: on the policy's
+ * own components. */
 static int try_lists(struct ln_generation *g, const struct ln_index *c, struct plan *p) {
   struct ln_listing **listings = calloc(g->n_servers + 1, sizeof(struct ln_listing *));
   int rc = listings ? LN_OK : LN_ENOMEM;
@@ -92,8 +94,7 @@ static int try_lists(struct ln_generation *g, const struct ln_index *c, struct p
   return rc;
 }
 
-/* No client is here whose lists could be made. What earlier ones were shown is known still, and
- * what the policy has itself is anyway. */
+/* Without sessions: tries the rules on all lists that are indexed. */
 static int try_known(struct ln_generation *g, struct plan *p) {
   int rc = try_lists(g, NULL, p);
   for (size_t i = 0; i < g->n_servers; i++) {
@@ -122,7 +123,7 @@ static int plan_all(struct ln_host *h, struct ln_generation *g, struct ln_list *
   if (ln_list_empty(&h->sessions)) {
     struct plan *p = plan_new(NULL, plans);
     int rc = p ? try_known(g, p) : LN_ENOMEM;
-    if (!rc) plans_free(plans); /* there is nobody to carry it out for */
+    if (!rc) plans_free(plans); /* without a session there is nothing to carry out */
     return rc;
   }
   LN_LIST_EACH(l, &h->sessions) {
@@ -179,10 +180,10 @@ static void carry_out(struct plan *p, struct ln_generation *g, const struct ln_g
     ln_outbox_notify(&s->outbox, ln_kind_rows[LN_KIND_PROMPT].changed);
 }
 
-/* New servers are started for the clients that are here: one session for each kind of client, whose
- * index the others share. The rest is told when the server is ready. */
-static void start_new(struct ln_session *s, struct ln_generation *g,
-                      const struct ln_generation *old) {
+/* Starts new servers for the sessions: one link for all that offer the same capabilities, which
+ * share its index and are told when the server is ready. */
+static void start_new_servers(struct ln_session *s, struct ln_generation *g,
+                              const struct ln_generation *old) {
   for (size_t i = 0; i < g->n_servers; i++) {
     struct ln_server *server = g->servers[i];
     if (ln_generation_has(old, server) || s->state != LN_SESSION_OPEN || !s->offered) continue;
@@ -198,7 +199,7 @@ static void start_new(struct ln_session *s, struct ln_generation *g,
   }
 }
 
-/* What may be declared differently without being another server. */
+/* Servers taken over may be declared differently in these members. */
 static void adopt_declarations(struct ln_generation *g) {
   for (size_t i = 0; i < g->n_servers; i++) {
     g->servers[i]->conf->timeout_ms = g->decls->servers[i].timeout_ms;
@@ -206,9 +207,9 @@ static void adopt_declarations(struct ln_generation *g) {
   }
 }
 
-/* A server more or less, and with it the prefixes: what clients and rules call the tools of the
- * others is something else then. */
-static void tell_prefixes(const struct ln_generation *g, const struct ln_generation *old) {
+/* Warns when a server's default prefix came or went with the number of servers, as clients and
+ * rules must use other names then. */
+static void warn_prefixes(const struct ln_generation *g, const struct ln_generation *old) {
   for (size_t i = 0; i < g->n_servers; i++) {
     const char *name = g->servers[i]->conf->name, *now = g->prefixes[i];
     for (size_t k = 0; k < old->n_servers; k++) {
@@ -223,8 +224,8 @@ static void tell_prefixes(const struct ln_generation *g, const struct ln_generat
   }
 }
 
-/* What the first rule that failed on a list said, or NULL. */
-static const struct ln_bytes *complaint(struct ln_list *plans) {
+/* The error of the first rule that failed on a list, or NULL. */
+static const struct ln_bytes *rule_error(struct ln_list *plans) {
   LN_LIST_EACH(l, plans) {
     const struct plan *p = LN_CONTAINER(l, struct plan, link);
     for (int k = 0; k < LN_KINDS; k++) {
@@ -246,7 +247,7 @@ int ln_reload(struct ln_host *h, struct ln_policy *policy, char *why, size_t max
   ln_list_init(&plans);
   int rc = plan_all(h, g, &plans);
   if (rc) {
-    const struct ln_bytes *said = complaint(&plans);
+    const struct ln_bytes *said = rule_error(&plans);
     if (said)
       snprintf(why, max, "%.*s", (int)LN_MIN(said->len, max), said->data);
     else
@@ -259,12 +260,12 @@ int ln_reload(struct ln_host *h, struct ln_policy *policy, char *why, size_t max
   h->settings = g->decls->settings;
   h->reloads++;
   adopt_declarations(g);
-  tell_prefixes(g, old);
+  warn_prefixes(g, old);
   LN_LIST_EACH(l, &plans) {
     carry_out(LN_CONTAINER(l, struct plan, link), g, old);
   }
   LN_LIST_EACH(l, &plans) {
-    start_new(LN_CONTAINER(l, struct plan, link)->session, g, old);
+    start_new_servers(LN_CONTAINER(l, struct plan, link)->session, g, old);
   }
   ln_policy_retire(old->policy);
   for (size_t i = 0; i < old->n_servers; i++)

@@ -1,9 +1,8 @@
-/* Another policy takes over: at one moment, between two messages, or not at all.
+/* Putting a new policy in force: between two messages, or, when anything fails, not at all.
  *
- * Servers that are declared as before keep their connections and sessions; new ones are started,
- * those that are gone end after what they have under way. What is in flight finishes under the
- * generation it began with. A session hears list_changed for the kinds whose list is another now,
- * and for those only. */
+ * Servers that are declared as before keep their links; new ones are started, links with those no
+ * longer declared close after their calls. Exchanges under way keep the generation that they began
+ * under. A client gets list_changed for those kinds only whose list differs. */
 #ifndef LN_PROXY_SERVE_RELOAD_H
 #define LN_PROXY_SERVE_RELOAD_H
 

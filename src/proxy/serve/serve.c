@@ -1,4 +1,4 @@
-/* The running of a host from its first client to its last child; see serve.h. */
+/* Serving; see serve.h. */
 #include "proxy/serve/serve.h"
 
 #include <signal.h>
@@ -22,8 +22,8 @@ struct serve {
   struct ln_watch *watch;
   struct ln_stdio_front *stdio;
   struct ln_http_front *http;
-  bool ending;   /* no new work */
-  bool hung_up;  /* clients that listen were told, and have a moment to hear it */
+  bool ending;   /* no new connections and sessions */
+  bool hung_up;  /* listening streams were ended, a moment before connections are closed */
   bool closing;  /* the fronts are being closed */
   size_t fronts; /* not yet closed */
   struct ln_timer poll;
@@ -46,7 +46,7 @@ static void close_all(struct serve *s) {
   ln_watch_free(s->watch);
   s->watch = NULL;
   ln_timer_stop(&s->poll);
-  s->fronts = 1; /* ours, so that the count reaches zero once */
+  s->fronts = 1; /* until all are being closed */
   if (s->stdio) {
     s->fronts++;
     ln_stdio_front_close(s->stdio, front_closed, s);
@@ -66,7 +66,7 @@ static void poll_drained(struct ln_timer *t) {
     ln_timer_start(s->host->loop, &s->poll, POLL_MS, poll_drained);
     return;
   }
-  /* Last: whoever's stream ends comes back at once, a few times, and then no more. */
+  /* Last, as clients reconnect at once when their stream ends, and give up after a few times. */
   if (s->http && !s->hung_up) {
     s->hung_up = true;
     ln_http_front_end_listening(s->http);
@@ -86,8 +86,8 @@ static void drain(struct serve *s) {
   ln_timer_start(s->host->loop, &s->poll, 1, poll_drained);
 }
 
-/* What the policy in force was read from, and what the last one that was tried was, whatever came
- * of it: saving the mended file must reload. read: the latter; NULL: it is in force. */
+/* Watches the files of the policy in force, and of the last one loaded (read), which may have
+ * failed: when its file is corrected, it must be loaded again. read: NULL: the same as in force. */
 static void watch_files(struct serve *s, const struct ln_sources *read) {
   struct ln_sources all = {NULL, 0};
   if (!s->watch) return;
@@ -98,14 +98,14 @@ static void watch_files(struct serve *s, const struct ln_sources *read) {
   ln_sources_deinit(&all);
 }
 
-/* The loop may stand still for as long as a policy may. */
+/* The loop may be blocked for as long as a policy's code may run. */
 static void watch_loop(const struct ln_host *h) {
   const struct ln_settings *set = &h->settings;
   ln_watchdog_loop(h->watchdog, h->loop,
                    set->watchdog_ms ? set->hook_timeout_ms + set->watchdog_ms : 0);
 }
 
-/* Files are at rest, or it was asked for. */
+/* Files have changed, or SIGHUP came. */
 static void reload(void *arg) {
   struct serve *s = arg;
   struct ln_host *h = s->host;
@@ -114,7 +114,7 @@ static void reload(void *arg) {
   char *wrong = NULL, why[512] = "";
   struct ln_sources read = {NULL, 0};
   struct ln_policy *p = s->conf->load(s->conf->load_arg, &wrong, &read);
-  if (s->watch && ln_watch_moved(s->watch, &read)) { /* saved again just now: that is what counts */
+  if (s->watch && ln_watch_moved(s->watch, &read)) { /* a file was saved again while loading */
     ln_policy_unref(p);
     free(wrong);
     ln_sources_deinit(&read);
@@ -144,7 +144,7 @@ static void on_signal(void *arg, int signum) {
       reload(s);
     return;
   }
-  /* The guard process ends the servers when we are gone. */
+  /* The guard process (net/guard.h) ends servers when this process has ended. */
   if (s->ending && signum == SIGINT) {
     ln_orphans_end();
     _exit(130);
@@ -190,6 +190,6 @@ int ln_serve(struct ln_host *h, const struct ln_serve_conf *conf, const char **w
   ln_loop_run(h->loop);
   ln_watchdog_loop(h->watchdog, NULL, 0);
   int signals = ln_loop_signals(h->loop, NULL, NULL);
-  (void)signals; /* taking handlers away can't fail */
+  (void)signals; /* removing handlers can't fail */
   return rc ? 1 : 0;
 }
