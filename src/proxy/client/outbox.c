@@ -135,7 +135,7 @@ static void drop_equal(struct ln_outbox *o, const struct ln_msg *m) {
   }
 }
 
-/* Keeps a message until there is a stream for it; the oldest are dropped when there are too many.
+/* Keeps a message until there is a stream for it; drops the oldest of too many.
  */
 static void keep(struct ln_outbox *o, struct ln_out *out) {
   struct waiting *w = calloc(1, sizeof *w);

@@ -84,7 +84,7 @@ int64_t ln_outbox_ask(struct ln_outbox *o, struct ln_sink *sink, struct ln_msg *
 /* Ends a request to the client without a reply and sends notifications/cancelled: the server's own
  * (cancelled), or one of ours when that is NULL. */
 void ln_outbox_ask_cancel(struct ln_outbox *o, int64_t id, struct ln_msg *cancelled);
-/* The same, with one of ours; the request's reply function gets this reply (takes the reference).
+/* The same with one of ours, and calls the reply function with this reply (takes the reference).
  */
 void ln_outbox_ask_withdraw(struct ln_outbox *o, int64_t id, struct ln_msg *reply);
 /* A response from the client. Unknown ids are ignored. */

@@ -25,8 +25,7 @@ void ln_pool_drop_slots(struct ln_session *s, void (*index_unref)(struct ln_inde
 
 /* The session's own link with the server, or the shared one; NULL: there is none now. */
 struct ln_link *ln_pool_current(const struct ln_session *s, const struct ln_server *server);
-/* The same, opened when there is none. NULL with *why (until the next call) when it can't be
- * opened.
+/* The same, opened when there is none. NULL with *why (until the next call): it can't be.
  */
 struct ln_link *ln_pool_link(struct ln_session *s, struct ln_server *server, const char **why);
 /* The link for one call: in mode "request" a new one. task: the call asks for a task, so the link

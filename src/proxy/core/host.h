@@ -54,7 +54,7 @@ struct ln_host {
                              const struct ln_channel_events *events, void *owner, const char **why);
   void *dial_arg;
 
-  bool asked_once; /* a command runs one request: it reports failed servers itself, the log doesn't
+  bool asked_once; /* a command runs one request, and reports failed servers itself
                     */
   bool closing;
   void (*closed)(void *arg);

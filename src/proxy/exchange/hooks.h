@@ -14,8 +14,7 @@ typedef void (*ln_hooks_native)(struct ln_exchange *x, struct ln_msg *msg, ln_re
 void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hooks_native native,
                   ln_reply_fn done, void *arg);
 
-/* Runs a tools/call through all layers of its tool's transform (x->entry->transform), then to
- * native.
+/* Runs a tools/call through its tool's whole transform (x->entry->transform), then to native.
  */
 void ln_hooks_transform(struct ln_exchange *x, struct ln_msg *msg, ln_hooks_native native,
                         ln_reply_fn done, void *arg);

@@ -18,7 +18,7 @@ struct ln_check_hosts {
 };
 /* loopback: the server listens on a loopback address. */
 void ln_check_hosts_init(struct ln_check_hosts *c, bool loopback);
-/* Sets the hosts listed by the policy in force (NULL: none), which must live until the next call.
+/* Sets the hosts listed by the policy in force (NULL: none). They must live until the next call.
  */
 void ln_check_hosts_list(struct ln_check_hosts *c, const char *const *listed);
 /* Origin and Host, against DNS rebinding. The refusal's why is valid until the next call. */

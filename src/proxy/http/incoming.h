@@ -8,11 +8,11 @@
 
 /* The body, without white space around it. */
 struct ln_str ln_incoming_text(const struct ln_http_request *r);
-/* That text as a message (one reference); NULL: it is none, and the request was answered with why.
+/* That text as a message (one reference); NULL: it is none, and that was answered.
  */
 struct ln_msg *ln_incoming_message(struct ln_host *h, struct ln_http_request *r,
                                    struct ln_str text);
-/* Refuses a request with the id of one that is under way: their responses could not be told apart.
+/* Refuses a request with the id of one under way: their responses could not be told apart.
  */
 struct ln_refusal ln_incoming_check_id(struct ln_session *s, const struct ln_msg *msg);
 /* The headers, when the policy may ask for them (one reference), or NULL. */

@@ -58,7 +58,7 @@ struct ln_http_session *ln_session_table_add(struct ln_session_table *t,
 /* NULL: none such, or of the other kind. */
 struct ln_http_session *ln_session_table_find(const struct ln_session_table *t, struct ln_str id,
                                               enum ln_http_session_kind kind);
-/* Sends keep-alives on listening streams; ends other sessions that were idle for session_timeout.
+/* Sends keep-alives on listening streams; ends other sessions idle for session_timeout.
  */
 void ln_session_table_tick(struct ln_session_table *t, uint64_t now);
 /* No more sessions. */

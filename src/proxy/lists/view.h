@@ -95,7 +95,7 @@ static inline bool ln_entry_listed(const struct ln_entry *e) {
   return !e->hidden && !e->shadowed_by;
 }
 
-/* The form of a URI (mcp/uri.h) that `form` makes; NULL when it is the URI itself. One reference.
+/* The form of a URI that `form` makes (mcp/uri.h); NULL: the URI itself. One reference.
  */
 typedef int (*ln_view_uri_form)(struct ln_str uri, struct ln_buf *out);
 struct ln_bytes *ln_view_form(struct ln_str uri, ln_view_uri_form form);

@@ -443,7 +443,7 @@ struct ln_msg *ln_rewrite_tools(struct ln_session *s, struct ln_server *const *s
   int rc = LN_OK;
   for (size_t i = 0; i < n && !rc && ln_json_next(&cur, &it); i++) {
     if (!servers[i]) continue;
-    /* Each server has a share of the steps: when one's are spent, only its URIs are not replaced.
+    /* Each server has a share of the steps: without any left, its URIs are not replaced.
      */
     if (w.server != servers[i]) w.steps = LN_MATCH_STEPS / s->gen->n_servers;
     w.server = servers[i];

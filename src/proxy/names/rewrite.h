@@ -16,8 +16,7 @@ struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_server *server
  * later; not at all when x has ended meanwhile. */
 void ln_rewrite(struct ln_exchange *x, struct ln_server *server, struct ln_msg *msg,
                 ln_reply_fn ready, void *arg);
-/* A client's reply to a server, with the server's own task id in _meta. Takes and gives one
- * reference.
+/* A client's reply to a server, with the server's task id in _meta. Takes and gives a reference.
  */
 struct ln_msg *ln_rewrite_answer(struct ln_session *s, struct ln_server *server,
                                  struct ln_msg *reply);

@@ -31,7 +31,7 @@ struct ln_task_entry {
 /* A server's reply to a call: puts a new task into the table, and takes over what the reply says of
  * a known one. To be called before the reply is rewritten. */
 void ln_task_server_replied(struct ln_call *call, const struct ln_msg *reply);
-/* The same for a client's reply to a server's request; token: our progress token of that request.
+/* The same for a client's reply to a server's request; token: our progress token of it.
  */
 void ln_task_client_replied(struct ln_exchange *x, int64_t token, const struct ln_msg *reply);
 /* Takes over a notifications/tasks/status of either side. */

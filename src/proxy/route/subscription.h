@@ -1,4 +1,4 @@
-/* resources/subscribe and unsubscribe: a client's subscriptions, for as long as its session lasts.
+/* resources/subscribe and unsubscribe: a client's subscriptions, as long as its session lasts.
  */
 #ifndef LN_PROXY_ROUTE_SUBSCRIPTION_H
 #define LN_PROXY_ROUTE_SUBSCRIPTION_H

@@ -160,7 +160,7 @@ static void got_page(void *arg, struct ln_msg *reply) {
   struct ln_session *s = g->c.x->session;
   struct ln_server *server = g->c.x->gen->servers[g->at];
   struct ln_json_item next = {0};
-  /* The client's cursor may be wrong: it gets the error. Else the list lacks this server's tasks.
+  /* The client gets an error about its cursor. Else the list lacks this server's tasks.
    */
   if (reply->kind == LN_MSG_ERROR && g->continuing) {
     finish(g, reply);

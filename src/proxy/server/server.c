@@ -94,7 +94,7 @@ static uint64_t pause_after(unsigned failures) {
   return LN_MIN((uint64_t)BACKOFF_FIRST_MS << doublings, BACKOFF_MAX_MS);
 }
 
-/* A link that ends after it worked doesn't make the server DOWN: one client may have caused that.
+/* A link that ends after it worked doesn't make it DOWN: one client may have caused that.
  */
 void ln_server_failed(struct ln_server *server, const struct ln_server_failure *f) {
   uint64_t now = ln_loop_now(server->host->loop);
