@@ -1,6 +1,6 @@
-/* What the command line does with a host: load policies, serve, or be a client of one's own.
+/* What the command line does with a host: load policies, serve, or be its client.
  *
- * One app owns a loop, a host and what runs on them. Its functions block: they run the loop until
+ * An app owns a loop, a host and what runs on them. Its functions block: they run the loop until
  * their work is done. */
 #include "bind/cli.h"
 
@@ -201,8 +201,7 @@ static int l_app_servers(lua_State *L) {
 
 /* --- serving --- */
 
-/* Nobody is served while a policy loads: one that is in front of clients has less time for it than
- * the first. */
+/* Clients are not served while a policy loads, so a reload has less time than the first load. */
 enum { RELOAD_MS = 1000 };
 
 static struct ln_policy *load_again(void *arg, char **why, struct ln_sources *read) {
@@ -257,8 +256,8 @@ static int push_reply(lua_State *L, struct ln_msg *reply) {
 static int l_app_connect(lua_State *L) {
   struct app *a = check_app(L);
   if (!a->started || a->local) return luaL_error(L, "nothing is loaded, or connected already");
-  /* A client that asks once would never hear of a server that starts late, so no server is given up
-   * early: only its own deadlines count. */
+  /* This client makes one request and ignores list_changed, so that it must wait for servers that
+   * start late: only their own deadlines count. */
   a->host.settings.start_timeout_ms = 3600 * 1000;
   a->host.asked_once = true;
   a->local = ln_local_new(&a->host);
@@ -294,8 +293,8 @@ static void set_bytes(lua_State *L, const char *name, const struct ln_bytes *b) 
   lua_setfield(L, -2, name);
 }
 
-/* Sets a field of the table on top: the name of the server whose it is; for the policy's own where
- * it was added. */
+/* Sets a field of the table on top: the name of the entry's server; of the policy's own component
+ * where it was added. */
 static void push_owner(lua_State *L, const struct ln_view *v, const struct ln_entry *e,
                        const char *field) {
   lua_pushstring(L,
@@ -354,7 +353,7 @@ static int l_app_explain(lua_State *L) {
 static int l_app_unmatched(lua_State *L) {
   struct app *a = check_app(L);
   if (!a->started) return luaL_error(L, "nothing is loaded");
-  struct ln_bytes *text = ln_policy_unmatched(a->host.gen->policy);
+  struct ln_bytes *text = ln_present_unmatched(a->host.gen->policy);
   push_bytes(L, text);
   ln_bytes_unref(text);
   return 1;

@@ -1,4 +1,4 @@
-/* What the command line's Lua side is given: the module "lunette.cli.core". */
+/* The module "lunette.cli.core", for the Lua code of the command line. */
 #ifndef LN_BIND_CLI_H
 #define LN_BIND_CLI_H
 

@@ -1,4 +1,4 @@
-/* The module "lunette.core": what Lunette's Lua side can ask of C. */
+/* The module "lunette.core": C functions for Lunette's own Lua code. */
 #ifndef LN_BIND_CORE_H
 #define LN_BIND_CORE_H
 

@@ -1,5 +1,5 @@
-/* core: what a policy asks of the proxy that answers at once. A ctx is known here by the userdata
- * that says whom it speaks for (struct ln_client_ref). */
+/* core: functions of the proxy that return at once. A ctx is passed as its userdata (struct
+ * ln_client_ref). */
 #include "bind/host.h"
 
 #include "script/client_ref.h"
@@ -16,7 +16,7 @@ static const struct ln_policy_host *host_of(lua_State *L) {
   return &p->host;
 }
 
-/* NULL for "nobody in particular"; an error when the request is over. */
+/* The ref at idx; an error when its request has ended. what: its name in the error. */
 static const struct ln_client_ref *check_ref(lua_State *L, int idx, const char *what) {
   const struct ln_client_ref *w = ln_client_ref_at(L, idx);
   if (!w) {
@@ -35,8 +35,8 @@ static struct ln_exchange *check_exchange(lua_State *L, int idx) {
   return check_ref(L, idx, "this ctx")->x;
 }
 
-/* own(ref, what): an error when its request is over, or isn't the one that calls: what it would do
- * is done for that one */
+/* own(ref, what): an error when its request has ended, or is not that of the running handler, for
+ * which whatever is called next is done */
 static int l_host_own(lua_State *L) {
   const struct ln_run *run = ln_bind_vm(L)->current.run;
   const char *what = luaL_checkstring(L, 2);
@@ -63,10 +63,10 @@ static int l_host_fact(lua_State *L) {
   struct ln_str text = h->fact(x, fact, &scratch);
   bool json = fact == LN_FACT_CLIENT || fact == LN_FACT_CAPABILITIES || fact == LN_FACT_HEADERS ||
               fact == LN_FACT_REQUEST_ID;
-  /* One push that may throw stands between here and the deinit: only out of memory would. */
+  /* This push may throw, and scratch leak, only when out of memory. */
   if (text.p) lua_pushlstring(L, text.p, text.n);
   ln_buf_deinit(&scratch);
-  if (text.p && json) ln_value_push(L, &ln_bind_vm(L)->codec, ln_bind_str(L, -1));
+  if (text.p && json) ln_value_decode(L, &ln_bind_vm(L)->codec, ln_bind_str(L, -1));
   return 1;
 }
 
@@ -109,7 +109,7 @@ static int l_host_inventory(lua_State *L) {
   if (rc == LN_OK) lua_pushlstring(L, out.data ? out.data : "[]", out.data ? out.len : 2);
   ln_buf_deinit(&out);
   if (rc) return ln_bind_error(L, "no inventory: %s", ln_err_text(rc));
-  ln_value_push(L, &ln_bind_vm(L)->codec, ln_bind_str(L, -1));
+  ln_value_decode(L, &ln_bind_vm(L)->codec, ln_bind_str(L, -1));
   return 1;
 }
 
@@ -132,7 +132,7 @@ static int l_host_item(lua_State *L) {
   struct ln_policy *p = ln_bind_vm(L)->policy;
   size_t i = (size_t)luaL_checkinteger(L, 1);
   if (!p || !i || i > p->n_items) return ln_bind_error(L, "no such item");
-  ln_value_push(L, &ln_bind_vm(L)->codec, p->items[i - 1].json);
+  ln_value_decode(L, &ln_bind_vm(L)->codec, p->items[i - 1].json);
   return 1;
 }
 

@@ -1,4 +1,4 @@
-/* core: what a policy asks of the proxy that answers at once. */
+/* core: functions of the proxy that return at once. */
 #ifndef LN_BIND_HOST_H
 #define LN_BIND_HOST_H
 

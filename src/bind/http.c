@@ -1,5 +1,5 @@
-/* core: lunette.http's half of C; see script/run_http.h. A response is a userdata that its run may
- * outlive, or that may outlive its run. */
+/* core: the C part of lunette.http; see script/run_http.h. A response is a userdata, which may be
+ * freed before its run or after. */
 #include "bind/http.h"
 
 #include "bind/run.h"
@@ -8,9 +8,9 @@
 enum { MAX_SECONDS = 31 * 86400 };
 #define MAX_BYTES 1e15
 
-/* The response at index 1, of the run whose coroutine calls. */
+/* The response at index 1, which must be of the running handler. */
 static struct ln_run_http *check_response(lua_State *L) {
-  struct ln_run *run = ln_bind_waiter(L);
+  struct ln_run *run = ln_bind_run_check(L);
   struct ln_run_http **holder = luaL_checkudata(L, 1, RESPONSE);
   struct ln_run_http *h = *holder;
   if (!h)
@@ -56,7 +56,7 @@ static const char *const *check_lines(lua_State *L, int idx) {
 /* http_start(method, url, lines, body or nil, seconds, redirects, stream, max_bytes) -> response,
  * or nil and why. Doesn't wait. */
 static int l_http_start(lua_State *L) {
-  struct ln_run *run = ln_bind_waiter(L);
+  struct ln_run *run = ln_bind_run_check(L);
   lua_Number seconds = luaL_checknumber(L, 5);
   if (!(seconds >= 0 && seconds <= MAX_SECONDS)) return luaL_argerror(L, 5, "no such time");
   const struct ln_fetch_conf conf = {

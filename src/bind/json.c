@@ -19,7 +19,7 @@ LN_THROWS struct ln_str ln_bind_json_text(lua_State *L, int idx) {
 /* decode(text) -> value */
 static int l_json_decode(lua_State *L) {
   struct ln_vm *vm = ln_bind_vm(L);
-  ln_value_push(L, &vm->codec, ln_bind_json_text(L, 1));
+  ln_value_decode(L, &vm->codec, ln_bind_json_text(L, 1));
   return 1;
 }
 
@@ -43,7 +43,7 @@ static int l_json_parts(lua_State *L) {
   for (int i = 1; ln_json_next(&cur, &item); i++) {
     lua_createtable(L, 2, 0);
     if (item.key.p)
-      ln_value_push_string(L, &vm->codec, (struct ln_str){item.key.p - 1, item.key.n + 2});
+      ln_value_decode_string(L, &vm->codec, (struct ln_str){item.key.p - 1, item.key.n + 2});
     else
       lua_pushinteger(L, i);
     lua_rawseti(L, -2, 1);
@@ -70,7 +70,7 @@ static int l_json_spans(lua_State *L) {
   for (int i = 1; ln_json_next(&cur, &item); i++) {
     lua_createtable(L, 0, 4);
     if (item.key.p) {
-      ln_value_push_string(L, &vm->codec, (struct ln_str){item.key.p - 1, item.key.n + 2});
+      ln_value_decode_string(L, &vm->codec, (struct ln_str){item.key.p - 1, item.key.n + 2});
       lua_setfield(L, -2, "name");
     }
     set_place(L, "from", text, item.key.p ? item.key.p - 1 : item.value.p);

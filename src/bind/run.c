@@ -1,5 +1,5 @@
-/* core: the handler that is running, what it waits for and how it ends. The waiting functions note
- * in the run what is wanted and yield; see script/run.h. */
+/* core: the running handler: its message, waiting, and its outcome. Functions that wait store in
+ * the run what is wanted and yield; see script/run_impl.h. */
 #include "bind/run.h"
 
 #include "bind/json.h"
@@ -10,7 +10,7 @@
 
 enum { MAX_SLEEP_S = 86400 };
 
-/* The run whose coroutine calls; an error elsewhere. */
+/* The running run; an error outside of handlers. */
 static struct ln_run *check_run(lua_State *L) {
   struct ln_run *run = ln_bind_vm(L)->current.run;
   if (!run)
@@ -24,7 +24,7 @@ static void check_going(lua_State *L, const struct ln_run *run) {
   if (run->ended) ln_bind_error(L, "the handler has ended already");
 }
 
-LN_THROWS struct ln_run *ln_bind_waiter(lua_State *L) {
+LN_THROWS struct ln_run *ln_bind_run_check(lua_State *L) {
   struct ln_run *run = check_run(L);
   if (L != run->co)
     ln_bind_error(L,
@@ -34,7 +34,7 @@ LN_THROWS struct ln_run *ln_bind_waiter(lua_State *L) {
   return run;
 }
 
-/* The run that its caller is about to end. */
+/* The run, which the caller is about to end. */
 static struct ln_run *check_ending(lua_State *L, bool with_reply) {
   struct ln_run *run = check_run(L);
   check_going(L, run);
@@ -43,7 +43,7 @@ static struct ln_run *check_ending(lua_State *L, bool with_reply) {
 }
 
 static struct ln_run *check_waiter(lua_State *L) {
-  struct ln_run *run = ln_bind_waiter(L);
+  struct ln_run *run = ln_bind_run_check(L);
   ln_msg_unref(run->out);
   run->out = NULL;
   ln_bytes_unref(run->params);
@@ -70,7 +70,7 @@ static int l_run_message(lua_State *L) {
   if (!m) return 0;
   lua_pushlstring(L, m->method.p, m->method.n);
   if (m->params.p)
-    ln_value_push(L, &vm->codec, m->params);
+    ln_value_decode(L, &vm->codec, m->params);
   else
     lua_newtable(L);
   if (!lua_istable(L, -1)) {
@@ -85,7 +85,7 @@ static int l_run_message(lua_State *L) {
 static int l_run_item(lua_State *L) {
   const struct ln_hook_item *item = &check_run(L)->item;
   if (!item->json.p) return 0;
-  lua_pushstring(L, ln_kind_name(item->kind));
+  lua_pushstring(L, ln_policy_kind_name(item->kind));
   lua_pushlstring(L, item->json.p, item->json.n);
   lua_pushlstring(L, item->name.p, item->name.n);
   return 3;
@@ -109,11 +109,11 @@ static int l_run_exchange(lua_State *L) {
 static int l_run_progress_token(lua_State *L) {
   struct ln_run *run = check_run(L);
   if (!run->msg || !run->msg->progress_token.p) return 0;
-  ln_value_push(L, &ln_bind_vm(L)->codec, run->msg->progress_token);
+  ln_value_decode(L, &ln_bind_vm(L)->codec, run->msg->progress_token);
   return 1;
 }
 
-/* The message with the params at idx; one reference, the run's. */
+/* The message with the params at idx; one reference. */
 static struct ln_msg *edited(lua_State *L, struct ln_codec *c, struct ln_msg *m, int idx) {
   const char *optional = ln_str_is(m->method, "tools/call") ? "arguments" : NULL;
   struct ln_merge merge;
@@ -126,7 +126,7 @@ static struct ln_msg *edited(lua_State *L, struct ln_codec *c, struct ln_msg *m,
   return ln_msg_with_params(m, text);
 }
 
-/* The second argument of a forward: seconds that it may take; none: as long as it takes. */
+/* The second argument of a forward: its time limit in seconds; none: no limit. */
 static uint64_t check_ms(lua_State *L) {
   lua_Number seconds = luaL_optnumber(L, 2, 0);
   if (!(seconds >= 0 && seconds <= MAX_SLEEP_S)) ln_bind_error(L, "can't wait for %f s", seconds);
@@ -171,7 +171,7 @@ static int l_run_arguments(lua_State *L) {
 static struct ln_msg *with_arguments(struct ln_msg *m, struct ln_str text) {
   struct ln_buf member;
   if (m->arguments.p) return ln_msg_edit(m, &(struct ln_edit){m->arguments, text}, 1);
-  /* A call has a name at least, and so something before the comma. */
+  /* The params of a call have at least a name before the comma. */
   struct ln_str end = {m->params.p + m->params.n - 1, 0};
   ln_buf_init(&member, SIZE_MAX / 2);
   ln_buf_append_c(&member, ",\"arguments\":");
@@ -239,7 +239,7 @@ static int l_run_sleep(lua_State *L) {
   return lua_yield(L, 0);
 }
 
-/* What arrived is what the result will be laid over. */
+/* Keeps the reply that came: the result will be merged into it. */
 static void keep_reply(struct ln_run *run) {
   ln_msg_unref(run->base);
   run->base = run->reply;
@@ -257,7 +257,7 @@ static int l_run_take(lua_State *L) {
   bool keep = lua_toboolean(L, 1);
   if (keep) keep_reply(run);
   bool failed = reply->kind == LN_MSG_ERROR;
-  ln_value_push(L, c, failed ? reply->error : reply->result);
+  ln_value_decode(L, c, failed ? reply->error : reply->result);
   if (!keep) {
     ln_msg_unref(run->reply);
     run->reply = NULL;
@@ -273,9 +273,9 @@ static int l_run_take(lua_State *L) {
 /* Its address is the value of core.untouched. */
 static const char untouched;
 
-/* answer() -> as take(true), for a hook's forward. But when the handler ends with `return
- * forward(…)` nobody but the hook's own frame gets to see the result: then it is not made, and
- * core.untouched stands for it. Such a tail call leaves no frame between this function's and the
+/* answer() -> as take(true), for a hook's forward. When the handler ends with `return forward(…)`,
+ * its code never sees the result: then it is not decoded, and core.untouched is returned in its
+ * place. Such a tail call is recognized by there being no frame between this function's and the
  * coroutine's first. */
 static int l_run_answer(lua_State *L) {
   struct ln_run *run = check_run(L);
@@ -290,13 +290,13 @@ static int l_run_answer(lua_State *L) {
   return 1;
 }
 
-/* untouched() -> what stands for a result that nobody looked at */
+/* untouched() -> the value in place of a result that was not decoded */
 static int l_run_untouched(lua_State *L) {
   lua_pushlightuserdata(L, (void *)(uintptr_t)&untouched);
   return 1;
 }
 
-/* finish(result): laid over the last forwarded reply's result, if there was one */
+/* finish(result): merged into the result of the last forward, if there is one */
 static int l_run_finish(lua_State *L) {
   struct ln_run *run = check_ending(L, true);
   struct ln_codec *c = &ln_bind_vm(L)->codec;
@@ -317,7 +317,7 @@ static int l_run_finish(lua_State *L) {
   return 0;
 }
 
-/* finish_error(table): laid over the last forwarded reply's error, if there was one */
+/* finish_error(table): merged into the error of the last forward, if there is one */
 static int l_run_finish_error(lua_State *L) {
   struct ln_run *run = check_ending(L, true);
   struct ln_codec *c = &ln_bind_vm(L)->codec;
@@ -338,8 +338,7 @@ static int l_run_finish_error(lua_State *L) {
   return 0;
 }
 
-/* finish_reply(): ends with the last forwarded reply as it is; without one where none is expected
- */
+/* finish_reply(): ends with the reply to the last forward, unchanged; a notification without one */
 static int l_run_finish_reply(lua_State *L) {
   struct ln_run *run = check_ending(L, false);
   bool request = ln_run_is_request(run);
@@ -349,7 +348,7 @@ static int l_run_finish_reply(lua_State *L) {
   return 0;
 }
 
-/* keep(): what was forwarded has answered; the answer stays as it is, undecoded. */
+/* keep(): keeps the reply that came for finish, without decoding it */
 static int l_run_keep(lua_State *L) {
   struct ln_run *run = check_run(L);
   if (run->reply) keep_reply(run);

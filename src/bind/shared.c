@@ -24,7 +24,7 @@ static int push(lua_State *L, const struct ln_shared_value *v) {
     case LN_SHARED_BOOL: lua_pushboolean(L, v->boolean); break;
     case LN_SHARED_NUMBER: lua_pushnumber(L, v->number); break;
     case LN_SHARED_STRING: lua_pushlstring(L, v->text.p, v->text.n); break;
-    case LN_SHARED_JSON: ln_value_push(L, &ln_bind_vm(L)->codec, v->text); break;
+    case LN_SHARED_JSON: ln_value_decode(L, &ln_bind_vm(L)->codec, v->text); break;
   }
   return 1;
 }
@@ -60,7 +60,7 @@ static struct ln_shared_value check_value(lua_State *L, int idx) {
   return v;
 }
 
-/* Seconds to milliseconds; at least one, since 0 stands for ever. */
+/* Seconds to milliseconds; at least one, since 0 means no expiry. */
 static uint64_t check_ttl(lua_State *L, int idx) {
   lua_Number s = luaL_optnumber(L, idx, 0);
   if (s <= 0) return 0;

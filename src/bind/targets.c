@@ -5,7 +5,7 @@
 #include <lua.h>
 #include <stdlib.h>
 
-/* In userdata on the stack while they are checked, so that an error leaks nothing. */
+/* In a userdata on the stack, so that an error leaks nothing. */
 static const char **string_array(lua_State *L, int idx) {
   size_t n = lua_istable(L, idx) ? lua_objlen(L, idx) : 0;
   const char **out = lua_newuserdata(L, (n + 1) * sizeof *out); /* stays on the stack */

@@ -1,5 +1,5 @@
-/* The targets of the command line, as policies are loaded from them: copies, strings and all, since
- * a reload loads them anew. */
+/* The targets of the command line, that policies are loaded from: copied with their strings, since
+ * a reload loads them again. */
 #ifndef LN_BIND_TARGETS_H
 #define LN_BIND_TARGETS_H
 
@@ -11,7 +11,7 @@ struct ln_targets {
   size_t n;
 };
 
-/* The list of { kind =, text =, args = } at idx in place of those that were there. */
+/* Takes over the list of { kind =, text =, args = } at idx; frees the targets from before. */
 LN_THROWS void ln_targets_take(struct lua_State *L, int idx, struct ln_targets *all);
 void ln_targets_free(struct ln_targets *all);
 

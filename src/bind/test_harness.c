@@ -1,4 +1,5 @@
-/* See test_harness.h. A client is a sink that collects, a server's session a channel that does. */
+/* See test_harness.h. A client is a sink, a session with a server (player) a channel, that make
+ * events. */
 #include "bind/test_harness.h"
 
 #include <lauxlib.h>
@@ -11,7 +12,7 @@
 #include "transport/channel.h"
 #include "transport/fetch.h"
 
-enum { MAX_EVENTS = 100000 }; /* unread: a test that never waits must not eat all memory */
+enum { MAX_EVENTS = 100000 }; /* not taken: a test that never waits must not use up the memory */
 
 enum event_kind { TO_CLIENT, TO_SERVER, OPENED, GONE, HTTP };
 static const char *const event_names[] = {"client", "server", "open", "gone", "http"};

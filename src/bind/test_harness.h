@@ -1,6 +1,6 @@
-/* What `lunette test` runs policies with (lunette/test/init.lua): a real host whose clients and
- * servers are played by Lua. Messages are texts, as they would be on a pipe; what the host says to
- * either side waits here as events until Lua asks for them, so that no Lua runs inside the loop. */
+/* For `lunette test` (lunette/test/init.lua): clients and servers that are played by Lua, around a real
+ * host. Messages are texts, as on a pipe; those from the host are kept here as events until Lua
+ * takes them, so that no Lua runs inside the loop. */
 #ifndef LN_BIND_TEST_HARNESS_H
 #define LN_BIND_TEST_HARNESS_H
 
@@ -10,8 +10,8 @@
 struct ln_test_harness;
 struct lua_State;
 
-/* Of this host alone, from before its first session on: no server of it is reached any more, each
- * is played. The host is borrowed. NULL: out of memory. */
+/* From now on all servers of the host are played; to be called before its first session. The host
+ * is borrowed. NULL: out of memory. */
 struct ln_test_harness *ln_test_harness_new(struct ln_host *h);
 /* Ends the clients' sessions. Before the host is closed. */
 void ln_test_harness_leave(struct ln_test_harness *th);

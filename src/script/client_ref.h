@@ -1,4 +1,4 @@
-/* The userdata in a ctx that says for which exchange, and so for which client, it acts. */
+/* The userdata in a ctx that refers to its exchange, and so to its client. */
 #ifndef LN_SCRIPT_CLIENT_REF_H
 #define LN_SCRIPT_CLIENT_REF_H
 
@@ -8,7 +8,7 @@
 struct ln_exchange;
 struct lua_State;
 
-/* Valid while *now == then; x NULL: for nobody in particular. */
+/* Valid while *now == then, that is, until the request has ended. x NULL: no client's. */
 struct ln_client_ref {
   const uint64_t *now;
   uint64_t then;

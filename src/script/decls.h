@@ -48,20 +48,20 @@ struct ln_settings {
   uint64_t request_timeout_ms;     /* 60,000; progress restarts it … */
   uint64_t max_request_timeout_ms; /* … but no longer than so long altogether: 3,600,000 */
   uint64_t hook_timeout_ms;        /* of a handler's own running time: 1,000 */
-  uint64_t watchdog_ms;      /* after that, until what can't be stopped ends the process: 10,000 */
-  size_t memory_limit;       /* bytes of Lua's; 0: none. 256 MiB */
-  uint64_t drain_timeout_ms; /* 5,000 */
-  uint64_t list_max_age_ms;  /* of a list of a server that announces no changes: 10,000 */
-  uint64_t session_timeout_ms;  /* an idle HTTP session: 1,800,000 */
-  size_t max_message_bytes;     /* 4 MiB */
-  size_t max_uri_bytes;         /* 8 KiB */
-  unsigned max_depth;           /* 128 */
-  unsigned max_sessions;        /* 10,000 */
-  unsigned max_in_flight;       /* requests of one session at once: 1,024 */
-  unsigned max_connections;     /* 10,000 */
-  unsigned max_templates;       /* of resources, of one server: 1,000 */
-  unsigned page_size;           /* items a list page; 0: everything in one. 1,000 */
-  const char *session_key_file; /* NULL: in the user's state folder. The policy's memory */
+  uint64_t watchdog_ms;            /* after that, until the watchdog ends the process: 10,000 */
+  size_t memory_limit;             /* bytes of Lua's; 0: none. 256 MiB */
+  uint64_t drain_timeout_ms;       /* 5,000 */
+  uint64_t list_max_age_ms;        /* of a list of a server that announces no changes: 10,000 */
+  uint64_t session_timeout_ms;     /* an idle HTTP session: 1,800,000 */
+  size_t max_message_bytes;        /* 4 MiB */
+  size_t max_uri_bytes;            /* 8 KiB */
+  unsigned max_depth;              /* 128 */
+  unsigned max_sessions;           /* 10,000 */
+  unsigned max_in_flight;          /* requests of one session at once: 1,024 */
+  unsigned max_connections;        /* 10,000 */
+  unsigned max_templates;          /* of resources, of one server: 1,000 */
+  unsigned page_size;              /* items a list page; 0: everything in one. 1,000 */
+  const char *session_key_file;    /* NULL: in the user's state folder. The policy's memory */
   const char *const *hosts; /* that clients may call us by, and a NULL; NULL: not set. As above */
 };
 

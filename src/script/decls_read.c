@@ -1,9 +1,9 @@
-/* What a policy declared, copied out of the Lua side's "lunette.base.state" as plain data. The Lua
- * side has checked every value where it was given, with the caller's file and line; here shapes are
- * only trusted as far as a wrong one must not crash.
+/* Copying what a policy declared out of the Lua module "lunette.base.state". Lua code has checked
+ * every value when it was declared, with the caller's file and line; here wrong types must only not
+ * crash.
  *
- * The copies live in blocks that the policy frees; Lua may throw half-way, so each is linked in
- * before it is filled. */
+ * The copies are in blocks that the policy frees. Lua may throw at any step, so each block is
+ * linked in before it is filled. */
 #include "script/decls_read.h"
 
 #include <lauxlib.h>
@@ -28,7 +28,7 @@ LN_THROWS static void *block_new(lua_State *L, struct ln_policy *p, size_t n) {
   return b->bytes;
 }
 
-void ln_policy_free_decls(struct ln_policy *p) {
+void ln_decls_free(struct ln_policy *p) {
   LN_LIST_EACH(it, &p->blocks) {
     ln_list_remove(it);
     free(LN_CONTAINER(it, struct block, link));
@@ -197,7 +197,7 @@ static void read_settings(lua_State *L, struct ln_policy *p) {
 static void read_kinds(lua_State *L, struct ln_policy *p) {
   lua_getfield(L, -1, "kinds");
   for (int k = 0; k < LN_KINDS; k++) {
-    lua_getfield(L, -1, ln_kind_name((enum ln_kind)k));
+    lua_getfield(L, -1, ln_policy_kind_name((enum ln_kind)k));
     p->has_rules[k] = field_true(L, "has_rules");
     p->per_client[k] = field_true(L, "per_client");
     p->on_calls[k] = field_true(L, "on_calls");
@@ -218,7 +218,8 @@ static void read_timers(lua_State *L, struct ln_policy *p) {
   lua_pop(L, 1);
 }
 
-/* A limit that what is there already exceeds would fail every message. */
+/* A limit below what the policy has allocated already would fail every message.
+ */
 static void limit_memory(lua_State *L, struct ln_policy *p) {
   struct ln_heap *h = &p->vm->guard.heap;
   size_t limit = p->decls.settings.memory_limit;
@@ -229,7 +230,7 @@ static void limit_memory(lua_State *L, struct ln_policy *p) {
   ln_heap_set_limit(h, limit);
 }
 
-LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p) {
+LN_THROWS void ln_decls_read(struct lua_State *L, struct ln_policy *p) {
   struct ln_policy_decls *d = &p->decls;
   ln_require(L, "lunette.loading.finish");
   lua_getfield(L, -1, "finish");

@@ -1,11 +1,11 @@
-/* Copies what a policy declared out of the Lua side's state. */
+/* Copying what a policy declared out of Lua. */
 #ifndef LN_SCRIPT_DECLS_READ_H
 #define LN_SCRIPT_DECLS_READ_H
 
 #include "script/policy_object_impl.h"
 
-/* Reads the Lua side's state; below a protected call. */
-LN_THROWS void ln_policy_read_decls(struct lua_State *L, struct ln_policy *p);
-void ln_policy_free_decls(struct ln_policy *p);
+/* Reads "lunette.base.state"; below a protected call. */
+LN_THROWS void ln_decls_read(struct lua_State *L, struct ln_policy *p);
+void ln_decls_free(struct ln_policy *p);
 
 #endif

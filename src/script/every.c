@@ -1,7 +1,5 @@
-/* lunette.every: timers that run a function of the policy in a coroutine of its own, for no client
- * in particular. The next time counts from the end of the last run, so that a slow one never piles
- * up.
- */
+/* lunette.every: timers that run a function of the policy in a coroutine, without a client. The
+ * interval counts from the end of the last run, so that slow runs never overlap. */
 #include "script/every.h"
 
 #include <stdlib.h>
@@ -32,13 +30,13 @@ static void arm(struct ln_policy_timer *t) {
   ln_timer_start(t->policy->host.loop, &t->timer, t->every_ms, on_due);
 }
 
-void ln_policy_start_timers(struct ln_policy *p) {
+void ln_every_start(struct ln_policy *p) {
   if (!p->host.loop) return;
   LN_LIST_EACH(it, &p->timers) arm(LN_CONTAINER(it, struct ln_policy_timer, link));
 }
 
 /* Also called when the policy is freed: then the timers are freed too. */
-void ln_policy_stop_timers(struct ln_policy *p) {
+void ln_every_stop(struct ln_policy *p) {
   LN_LIST_EACH(it, &p->timers) {
     struct ln_policy_timer *t = LN_CONTAINER(it, struct ln_policy_timer, link);
     ln_timer_stop(&t->timer);

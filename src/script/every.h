@@ -4,7 +4,7 @@
 
 struct ln_policy;
 
-void ln_policy_start_timers(struct ln_policy *p);
-void ln_policy_stop_timers(struct ln_policy *p);
+void ln_every_start(struct ln_policy *p);
+void ln_every_stop(struct ln_policy *p);
 
 #endif

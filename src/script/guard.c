@@ -8,9 +8,9 @@
 
 #include "base/clock.h"
 
-/* About 10 µs of interpreted code: cheap enough to look at the clock, and fewer instructions than
- * it takes of string.gsub's callbacks, 17 kB of stack each, to get from half the stack to its end.
- */
+/* About 10 µs of interpreted code, so that reading the clock costs little; and fewer instructions
+ * than nested callbacks of string.gsub, 17 kB of stack each, need to get from half the stack to its
+ * end. */
 enum { EVERY = 1000, STACK_MAX = 4 << 20 };
 
 /* Its address is the registry key of the state's guard. */

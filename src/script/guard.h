@@ -1,21 +1,19 @@
-/* The limits on what a policy's code takes of the process: its own running time, the C stack, and,
- * with heap.h, memory.
+/* Limits on a policy's code: its running time, the C stack, and, with heap.h, memory.
  *
- * A count hook looks at them every so many instructions. Past the deadline it makes the coroutine
- * yield, which no pcall of the policy can catch, and the run is ended; where a yield is
- * impossible (below table.sort and the like, or while a list is made) it raises an error instead,
- * and from then on one at every instruction, until the policy has no pcall left that catches one.
- * Compiled loops have no hooks, so the compiler is off for the whole state while there is a
- * limit (see ln_vm_new).
+ * A count hook checks them every so many instructions. Past the deadline it makes the coroutine
+ * yield, which no pcall of the policy can catch, and the run is ended. Where a yield is impossible
+ * (below table.sort and the like, or while a list is made) it raises an error, and from then on one
+ * at every instruction, so that pcalls of the policy can't go on. Compiled code calls no hooks, so
+ * the compiler is off for the whole state while there is a limit (see ln_vm_new).
  *
- * Lua's own stack is bounded by LuaJIT, the C stack below nested coroutines and callbacks of
- * string.gsub is not: it would crash the process long before. Too deep is an error.
+ * LuaJIT bounds Lua's own stack, but not the C stack below nested coroutines and callbacks of
+ * string.gsub, which would crash the process: the hook raises an error when it gets too deep.
  *
- * No hook is called while C runs (a runaway pattern) or a finalizer: that is for the watchdog
- * (watchdog.h), which is told here who is in Lua and until when.
+ * No hook is called while a C function (a slow pattern) or a finalizer runs: for these the watchdog
+ * (watchdog.h) is told when Lua is entered and when it should be left.
  *
- * LuaJIT's hook belongs to the state, not to a coroutine: it is installed once and only the
- * deadline changes. Guards nest: entering keeps what the outer one had for leaving. */
+ * LuaJIT's hook belongs to the state, not to a coroutine: it is installed once, and only the
+ * deadline changes. Guards nest: ln_guard_leave restores what was set before ln_guard_enter. */
 #ifndef LN_SCRIPT_GUARD_H
 #define LN_SCRIPT_GUARD_H
 
@@ -31,13 +29,13 @@ struct ln_guard {
   bool fired;        /* since the last enter */
   char text[256];    /* the message then, with the place */
   bool loading;      /* the limit is the one on loading */
-  bool off;          /* policies with `jit = true` run unguarded */
+  bool off;          /* the policy has `jit = true`: no time limit */
   struct ln_heap heap;
-  const char *stack;            /* where the outermost enter was; NULL: outside */
-  size_t stack_max;             /* bytes from there */
+  const char *stack;            /* the C stack's address at the outermost enter; NULL: outside */
+  size_t stack_max;             /* bytes of C stack from there */
   struct ln_watchdog *watchdog; /* borrowed; NULL: none */
   uint64_t patience; /* ns after the deadline until the watchdog ends the process; 0: never */
-  struct ln_watched watched; /* what the watchdog asks where Lua is */
+  struct ln_watched watched; /* by which the watchdog finds out where Lua is */
   /* Writes where L is, "FILE:LINE" or "?"; called in the hook. */
   void (*place)(struct lua_State *L, char *out, size_t max);
 };
@@ -49,7 +47,7 @@ struct ln_guard_mark {
   struct ln_watch_mark watch;
 };
 
-/* Installs the hook. place and watched are set before, and the guard stays where it is. */
+/* Installs the hook. place and watched must be set, and the guard must keep its address. */
 LN_THROWS void ln_guard_install(struct ln_guard *g, struct lua_State *L);
 /* budget: what is left, limit: what was allowed in all; both ns, 0: no limit. */
 struct ln_guard_mark ln_guard_enter(struct ln_guard *g, uint64_t budget, uint64_t limit);

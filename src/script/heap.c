@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-enum { REST = 9 }; /* after one that freed little: so many times as long as it took */
+enum { PAUSE = 9 }; /* after a collection that freed little: so many times as long as it took */
 
 static void *allocate(void *ud, void *p, size_t from, size_t to) {
   struct ln_heap *h = ud;
@@ -28,7 +28,7 @@ void ln_heap_install(struct ln_heap *h, struct lua_State *L) {
   lua_setallocf(L, allocate, h);
 }
 
-/* LuaJIT knows its allocator by its address when it closes. */
+/* lua_close needs LuaJIT's own allocator, which it recognizes by its address. */
 void ln_heap_remove(struct ln_heap *h, struct lua_State *L) {
   if (h->raw) lua_setallocf(L, h->raw, h->raw_ud);
 }
@@ -52,5 +52,5 @@ void ln_heap_tidy(struct ln_heap *h, struct lua_State *L, bool within) {
   /* A collection that freed little would free little again at once. */
   uint64_t now = ln_clock_ns();
   if (h->limit && h->used > h->limit - h->limit / 8)
-    h->not_before[within] = now + (now - began) * REST;
+    h->not_before[within] = now + (now - began) * PAUSE;
 }

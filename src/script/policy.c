@@ -12,15 +12,14 @@
 #include "script/every.h"
 #include "script/run_impl.h"
 
-/* A policy file's own running time while it loads: generous, since nothing waits for it but its own
- * start or reload. */
+/* The limit on a policy file's running time while it loads. */
 #define LOAD_LIMIT_NS 10000000000ull
 
-/* What holds until the policy has said otherwise (lunette/config/settings.lua has the same). */
+/* Limits until the policy has set its own (the defaults of lunette/config/settings.lua). */
 #define LOAD_PATIENCE_NS 10000000000ull
 enum { LOAD_MEMORY = 256 << 20 };
 
-/* What a value may take as JSON before the policy's own limit on messages is known. */
+/* The limit on a value as JSON, until max_message_bytes is known. */
 enum { CODEC_MAX_BYTES = 16 << 20 };
 
 static const char *const entry_names[LN_ENTRIES] = {"main",     "failed", "present",
@@ -32,7 +31,7 @@ struct load {
   const struct ln_target *target;
 };
 
-/* The Lua side: loaded first, so that its errors are not the policy's. */
+/* Loads Lunette's own Lua modules, so that their errors are not taken for the policy's. */
 static void job_prepare(lua_State *L, void *arg) {
   struct ln_policy *p = arg;
   ln_require(L, "lunette");
@@ -75,7 +74,7 @@ static void job_target(lua_State *L, void *arg) {
 }
 
 static void job_close(lua_State *L, void *arg) {
-  ln_policy_read_decls(L, arg);
+  ln_decls_read(L, arg);
 }
 
 static int load_all(struct ln_policy *p, const struct ln_target *targets, size_t n, char **why) {
@@ -95,10 +94,10 @@ static int load_all(struct ln_policy *p, const struct ln_target *targets, size_t
 static void policy_free(struct ln_policy *p) {
   LN_ASSERT(p->n_runs == 0);
   ln_list_remove(&p->link);
-  ln_policy_stop_timers(p);
+  ln_every_stop(p);
   ln_vm_free(p->vm);
-  ln_run_free_idle(p); /* what finalizers hold may still ask whose it was */
-  ln_policy_free_decls(p);
+  ln_run_free_idle(p); /* after the Lua state, whose finalizers may refer to runs */
+  ln_decls_free(p);
   ln_shared_unref(p->shared);
   free(p);
 }
@@ -132,7 +131,7 @@ struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct
   }
   p->loaded = true;
   if (host->policies) ln_list_push(host->policies, &p->link);
-  ln_policy_start_timers(p);
+  ln_every_start(p);
   return p;
 }
 
@@ -140,7 +139,7 @@ struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct
 
 void ln_policy_retire(struct ln_policy *p) {
   p->retired = true;
-  ln_policy_stop_timers(p);
+  ln_every_stop(p);
 }
 
 void ln_policy_end(struct ln_policy *p) {
@@ -163,7 +162,7 @@ size_t ln_policy_runs(const struct ln_policy *p) {
   return p->n_runs;
 }
 
-/* luaL_ref counts slots from 1 and links those that are free by their numbers. */
+/* luaL_ref numbers its slots from 1, and has numbers in those that are free. */
 size_t ln_policy_references(const struct ln_policy *p) {
   lua_State *L = p->vm->L;
   size_t n = 0;

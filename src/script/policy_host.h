@@ -1,4 +1,4 @@
-/* What a policy may ask of the proxy: a table of functions, which is all that it knows of it. */
+/* The functions of the proxy that a policy can call: all that script/ knows of the proxy. */
 #ifndef LN_SCRIPT_POLICY_HOST_H
 #define LN_SCRIPT_POLICY_HOST_H
 
@@ -14,7 +14,7 @@ struct ln_vm;
 struct ln_watchdog;
 struct lua_State;
 
-/* Facts about the exchange a run belongs to. Plain text, or JSON where said. */
+/* Facts about the exchange of a run. */
 enum ln_fact {
   LN_FACT_SESSION_ID,       /* text */
   LN_FACT_TRANSPORT,        /* "stdio", "http", "sse" or "internal" */
@@ -32,28 +32,28 @@ enum ln_fact {
 struct ln_exchange; /* the proxy's: one message under way, with its session */
 
 struct ln_policy_host {
-  /* What Lua can ask of C: ln_core_open. */
+  /* Makes the module "lunette.core" (ln_core_open). */
   void (*open)(struct lua_State *L, struct ln_vm *vm);
   /* Exchanges are counted: a run holds its own until it ends. */
   void (*exchange_ref)(struct ln_exchange *x);
   void (*exchange_unref)(struct ln_exchange *x);
-  /* Fills scratch (or points elsewhere that lives until the next call) and gives the fact; absent
-   * when there is none. */
+  /* A fact; absent when there is none. In scratch, or in other memory that is valid until the next
+   * call. */
   struct ln_str (*fact)(struct ln_exchange *x, enum ln_fact fact, struct ln_buf *scratch);
-  /* A number that is the same for all exchanges of one session and never used again. */
+  /* A number that all exchanges of one session have, and those of no other. */
   uint64_t (*session_key)(struct ln_exchange *x);
   /* A request of the policy's own, as the exchange's client would make it (params: JSON, may be
-   * absent): goes through the rules and hooks like any other. `tools/list` and the other lists too.
-   * reply is called later, from inside only when memory is out. */
+   * absent): goes through rules and handlers like any other. reply is called later; from inside
+   * only when out of memory. */
   void (*request)(struct ln_exchange *x, const char *method, struct ln_str params,
                   ln_reply_fn reply, void *arg);
   /* A request to the exchange's client (sampling/createMessage, elicitation/create, roots/list).
-   * Gives what unask knows it by; 0: the client isn't asked, and reply tells why. */
+   * Returns an id for cancel_ask; 0: the client isn't asked, and reply gets an error. */
   int64_t (*ask_client)(struct ln_exchange *x, const char *method, struct ln_str params,
                         ln_reply_fn reply, void *arg);
-  /* Nobody waits for that answer any more: the client is told so, and reply is called with an
-   * error. Of one that was answered nothing happens. */
-  void (*unask)(struct ln_exchange *x, int64_t id);
+  /* Cancels such a request: the client gets notifications/cancelled, and reply an error. Does
+   * nothing when it was answered. */
+  void (*cancel_ask)(struct ln_exchange *x, int64_t id);
   /* A notification to the exchange's client, related to the exchange's request. */
   void (*notify_client)(struct ln_exchange *x, const char *method, struct ln_str params);
   /* JSON array of every component of a kind before any rule, each with its server:
@@ -63,13 +63,13 @@ struct ln_policy_host {
   /* upstream:clear() */
   void (*server_clear)(void *host, const char *name);
   void *host;
-  uint64_t load_ms; /* how long the files may run while they load; 0: 10 s */
+  uint64_t load_ms; /* the limit on the files' running time while they load; 0: 10 s */
   struct ln_loop *loop;
   struct ln_log *log;
-  struct ln_fetcher *fetcher;   /* what lunette.http asks (transport/fetch.h); NULL: nothing */
-  struct ln_list *policies;     /* where a policy that was loaded is linked in; NULL: nowhere */
-  struct ln_shared *shared;     /* what lunette.shared keeps (script/shared.h); NULL: a store of the
-                                   policy's own. The policy takes a reference. */
+  struct ln_fetcher *fetcher; /* for lunette.http (transport/fetch.h); NULL: it always fails */
+  struct ln_list *policies;   /* that loaded policies are linked in, or NULL */
+  struct ln_shared *shared;   /* for lunette.shared (script/shared.h); NULL: a store of the policy's
+                                 own. The policy takes a reference. */
   struct ln_watchdog *watchdog; /* told when Lua is entered and left (script/watchdog.h), or NULL */
 };
 

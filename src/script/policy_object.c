@@ -18,7 +18,21 @@ uint64_t ln_policy_limit(const struct ln_policy *p) {
   return p->decls.settings.hook_timeout_ms * 1000000u;
 }
 
-const char *ln_kind_name(enum ln_kind kind) {
+bool ln_policy_per_client(const struct ln_policy *p, enum ln_kind kind) {
+  return p->per_client[kind];
+}
+
+bool ln_policy_uses_ctx(const struct ln_policy *p) {
+  bool uses = p->decls.n_hooks || p->decls.n_components;
+  for (int k = 0; k < LN_KINDS; k++) uses |= p->per_client[k] || p->on_calls[k];
+  return uses;
+}
+
+bool ln_policy_has_rules(const struct ln_policy *p, enum ln_kind kind) {
+  return p->has_rules[kind];
+}
+
+const char *ln_policy_kind_name(enum ln_kind kind) {
   static const char *const names[LN_KINDS] = {"tools", "resources", "resource_templates",
                                               "prompts"};
   return names[kind];

@@ -1,6 +1,6 @@
-/* The inside of a policy, for the files of script/ and bind/: data only. The Lua side keeps what
- * the policy file declared in the table of "lunette.base.state"; what the proxy needs of it is
- * copied out as plain data when loading is done, and never changes after. */
+/* The struct of a policy, for the files of script/ and bind/. The Lua module "lunette.base.state"
+ * has what the policy file declared; what C needs of it is copied (decls_read.c) when loading is
+ * done, and never changes after. */
 #ifndef LN_SCRIPT_POLICY_OBJECT_IMPL_H
 #define LN_SCRIPT_POLICY_OBJECT_IMPL_H
 
@@ -10,15 +10,15 @@
 #include "script/shared.h"
 #include "script/vm.h"
 
-struct ln_view_item;
+struct ln_present_item;
 
 /* Functions of the Lua side that C calls, by registry reference. */
 enum ln_policy_entry {
-  LN_ENTRY_MAIN,      /* a run's coroutine body */
-  LN_ENTRY_FAILED,    /* what becomes of an error that left it */
-  LN_ENTRY_PRESENT,   /* lists */
-  LN_ENTRY_MAY_HIDE,  /* a name that no list has shown */
-  LN_ENTRY_LOADED,    /* a file of the policy's, before it runs */
+  LN_ENTRY_MAIN,      /* the body of a run's coroutine */
+  LN_ENTRY_FAILED,    /* ends a run whose coroutine raised an error */
+  LN_ENTRY_PRESENT,   /* applies rules to a list */
+  LN_ENTRY_MAY_HIDE,  /* whether a rule could hide a name */
+  LN_ENTRY_LOADED,    /* called with each file of the policy before it runs */
   LN_ENTRY_UNMATCHED, /* rules and handlers that chose nothing */
   LN_ENTRIES
 };
@@ -44,8 +44,8 @@ struct ln_transform {
 struct ln_policy {
   struct ln_list link;               /* in host.policies */
   uint32_t refs;                     /* one a run */
-  void (*free)(struct ln_policy *p); /* when the last is gone */
-  bool loaded;                       /* declarations are closed */
+  void (*free)(struct ln_policy *p); /* policy.c's, called when the last is released */
+  bool loaded;                       /* nothing can be declared any more */
   bool retired;
   struct ln_policy_host host;
   struct ln_vm *vm;
@@ -54,15 +54,15 @@ struct ln_policy {
   int entries[LN_ENTRIES];
   bool has_rules[LN_KINDS], per_client[LN_KINDS], on_calls[LN_KINDS];
   bool watched[LN_KINDS];     /* there are rules, or handlers that name components */
-  struct ln_bytes *unmatched; /* while it is asked for */
+  struct ln_bytes *unmatched; /* result of ln_present_unmatched, during the call */
   struct ln_list runs, idle, timers;
   size_t n_runs, n_idle;
   uint64_t last_token;
   struct ln_shared *shared;
   /* a list being presented */
-  struct ln_view_item *items;
+  struct ln_present_item *items;
   size_t n_items;
-  uint64_t presented; /* lists made so far: what ln_client_ref.now points at for them */
+  uint64_t presented; /* number of lists made: ln_client_ref.now of their ctx */
 };
 
 #endif

@@ -1,6 +1,6 @@
-/* Lists: the rules of a kind applied to items. The Lua side decides (lunette/rules/); here items
- * go in as names, their JSON is decoded only for a rule that looks, and what a rule edited is laid
- * over the server's own definition. */
+/* Applying the rules of a kind to items. The rules are in Lua (lunette/rules/), which gets the
+ * items' names; an item's JSON is decoded only for a rule that reads it, and what a rule edited is
+ * merged into the server's own definition. */
 #include "script/present.h"
 
 #include <lauxlib.h>
@@ -17,24 +17,10 @@ struct present {
   enum ln_kind kind;
   struct ln_exchange *x;
   unsigned how;
-  size_t unsent; /* items that a rule made into what can't be sent */
+  size_t unsent; /* items that can't be made into JSON after the rules */
 };
 
-bool ln_policy_per_client(const struct ln_policy *p, enum ln_kind kind) {
-  return p->per_client[kind];
-}
-
-bool ln_policy_uses_ctx(const struct ln_policy *p) {
-  bool uses = p->decls.n_hooks || p->decls.n_components;
-  for (int k = 0; k < LN_KINDS; k++) uses |= p->per_client[k] || p->on_calls[k];
-  return uses;
-}
-
-bool ln_policy_has_rules(const struct ln_policy *p, enum ln_kind kind) {
-  return p->has_rules[kind];
-}
-
-static void clear(struct ln_view_item *item) {
+static void clear(struct ln_present_item *item) {
   item->hidden = false;
   item->new_name = item->new_json = item->why = item->failed = NULL;
   item->transform = NULL;
@@ -42,7 +28,7 @@ static void clear(struct ln_view_item *item) {
   item->n_old = 0;
 }
 
-void ln_view_item_deinit(struct ln_view_item *item) {
+void ln_present_item_deinit(struct ln_present_item *item) {
   ln_bytes_unref(item->new_name);
   ln_bytes_unref(item->new_json);
   ln_bytes_unref(item->why);
@@ -62,7 +48,7 @@ static void set_str(lua_State *L, const char *name, struct ln_str s) {
 static void push_items(lua_State *L, const struct ln_policy *p) {
   lua_createtable(L, (int)p->n_items, 0);
   for (size_t i = 0; i < p->n_items; i++) {
-    const struct ln_view_item *item = &p->items[i];
+    const struct ln_present_item *item = &p->items[i];
     lua_createtable(L, 0, 4);
     set_str(L, "name", item->name);
     set_str(L, "upstream", ln_str_c(item->server));
@@ -95,7 +81,7 @@ static struct ln_bytes *take_bytes(lua_State *L, const char *name) {
 }
 
 /* old = { {until, name}… } */
-static void take_old(lua_State *L, struct ln_view_item *item) {
+static void take_old(lua_State *L, struct ln_present_item *item) {
   lua_getfield(L, -1, "old");
   size_t n = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
   if (n) item->old = calloc(n, sizeof *item->old);
@@ -128,7 +114,7 @@ static struct ln_bytes *spliced(struct ln_str source, const struct ln_merge *m) 
   return ln_buf_finish(&out);
 }
 
-static void take_transform(lua_State *L, struct ln_policy *p, struct ln_view_item *item) {
+static void take_transform(lua_State *L, struct ln_policy *p, struct ln_present_item *item) {
   lua_getfield(L, -1, "chain");
   if (lua_istable(L, -1)) {
     item->transform = malloc(sizeof *item->transform);
@@ -148,8 +134,8 @@ static void take_transform(lua_State *L, struct ln_policy *p, struct ln_view_ite
   lua_pop(L, 1);
 }
 
-/* One more line of what rules did, when that is asked for. */
-static void add_why(lua_State *L, struct ln_view_item *item, const char *text) {
+/* Adds a line to `why`, if there is one. */
+static void add_why(lua_State *L, struct ln_present_item *item, const char *text) {
   if (!item->why) return;
   lua_pushlstring(L, item->why->data, item->why->len);
   lua_pushfstring(L, "%s\n", text);
@@ -158,8 +144,8 @@ static void add_why(lua_State *L, struct ln_view_item *item, const char *text) {
   item->why = take(L);
 }
 
-/* The item on top can't be sent: hidden; the first of a list is logged. */
-static void withhold(lua_State *L, struct present *job, struct ln_view_item *item) {
+/* The item on top can't be made into JSON: hides it. Only the first of a list is logged. */
+static void withhold(lua_State *L, struct present *job, struct ln_present_item *item) {
   const char *fault = job->policy->vm->codec.fault;
   item->hidden = true;
   lua_getfield(L, -1, "by");
@@ -176,10 +162,10 @@ static void withhold(lua_State *L, struct present *job, struct ln_view_item *ite
   lua_pop(L, 2);
 }
 
-/* The definition as rules left it, if one edited it: `text` where its bytes were edited, `value`
- * (laid over that) where its table was. What can't be sent hides the item: shown unedited it would
- * not be what the policy says. */
-static void take_value(lua_State *L, struct present *job, struct ln_view_item *item) {
+/* The definition after the rules, if one edited it: `text` if its bytes were edited, merged with
+ * `value` if its table was. An item that can't be made into JSON is hidden, since without the edit
+ * it would not be what the policy says. */
+static void take_value(lua_State *L, struct present *job, struct ln_present_item *item) {
   struct ln_merge m = {NULL, 0};
   struct ln_str json = ln_json_trim(item->json);
   lua_getfield(L, -1, "text");
@@ -206,7 +192,7 @@ static void take_value(lua_State *L, struct present *job, struct ln_view_item *i
   lua_pop(L, 2);
 }
 
-static void take_item(lua_State *L, struct present *job, struct ln_view_item *item) {
+static void take_item(lua_State *L, struct present *job, struct ln_present_item *item) {
   lua_getfield(L, -1, "hidden");
   item->hidden = lua_toboolean(L, -1);
   lua_pop(L, 1);
@@ -222,7 +208,7 @@ static void job_present(lua_State *L, void *arg) {
   struct present *job = arg;
   struct ln_policy *p = job->policy;
   lua_rawgeti(L, LUA_REGISTRYINDEX, p->entries[LN_ENTRY_PRESENT]);
-  lua_pushstring(L, ln_kind_name(job->kind));
+  lua_pushstring(L, ln_policy_kind_name(job->kind));
   push_items(L, p);
   lua_pushvalue(L, -1);
   lua_insert(L, -4); /* the items stay below the call */
@@ -240,11 +226,11 @@ static void job_present(lua_State *L, void *arg) {
     LN_LOG(p->host.log, ERROR, "policy",
            "%zu more of the %s can't be presented for such an error; `lunette list --explain` "
            "shows which",
-           job->unsent - 1, ln_kind_name(job->kind));
+           job->unsent - 1, ln_policy_kind_name(job->kind));
 }
 
-int ln_policy_present(struct ln_policy *p, enum ln_kind kind, struct ln_view_item *items, size_t n,
-                      struct ln_exchange *x, unsigned how) {
+int ln_present(struct ln_policy *p, enum ln_kind kind, struct ln_present_item *items, size_t n,
+               struct ln_exchange *x, unsigned how) {
   for (size_t i = 0; i < n; i++) {
     clear(&items[i]);
   }
@@ -262,8 +248,9 @@ int ln_policy_present(struct ln_policy *p, enum ln_kind kind, struct ln_view_ite
   p->items = NULL;
   p->n_items = 0;
   if (rc) {
-    LN_LOG(p->host.log, ERROR, "policy", "the list of %s: %s", ln_kind_name(kind), why ? why : "");
-    for (size_t i = 0; i < n; i++) ln_view_item_deinit(&items[i]);
+    LN_LOG(p->host.log, ERROR, "policy", "the list of %s: %s", ln_policy_kind_name(kind),
+           why ? why : "");
+    for (size_t i = 0; i < n; i++) ln_present_item_deinit(&items[i]);
   }
   free(why);
   return rc;
@@ -276,7 +263,7 @@ static void job_unmatched(lua_State *L, void *arg) {
   p->unmatched = take(L);
 }
 
-struct ln_bytes *ln_policy_unmatched(struct ln_policy *p) {
+struct ln_bytes *ln_present_unmatched(struct ln_policy *p) {
   p->unmatched = NULL;
   if (ln_vm_call(p->vm, job_unmatched, p, NULL)) return NULL;
   return p->unmatched;
@@ -292,15 +279,15 @@ struct may_hide {
 static void job_may_hide(lua_State *L, void *arg) {
   struct may_hide *job = arg;
   lua_rawgeti(L, LUA_REGISTRYINDEX, job->policy->entries[LN_ENTRY_MAY_HIDE]);
-  lua_pushstring(L, ln_kind_name(job->kind));
+  lua_pushstring(L, ln_policy_kind_name(job->kind));
   lua_pushlstring(L, job->name.p, job->name.n);
   lua_call(L, 2, 1);
   job->yes = lua_toboolean(L, -1);
 }
 
-bool ln_policy_may_hide(const struct ln_policy *p, enum ln_kind kind, struct ln_str name) {
+bool ln_present_may_hide(const struct ln_policy *p, enum ln_kind kind, struct ln_str name) {
   if (!p->has_rules[kind]) return false;
   struct may_hide job = {(struct ln_policy *)(uintptr_t)p, kind, name, true};
-  /* What can't be decided counts as hidden. */
+  /* When the rules fail, it counts as hidden. */
   return ln_vm_call(p->vm, job_may_hide, &job, NULL) || job.yes;
 }

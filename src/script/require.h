@@ -1,5 +1,4 @@
-/* Where the policy's `require` finds modules, and the files that were read for it: see require.c.
- */
+/* The policy's `require`: where it looks, and which files it has read; see require.c. */
 #ifndef LN_SCRIPT_REQUIRE_H
 #define LN_SCRIPT_REQUIRE_H
 
@@ -10,15 +9,15 @@ struct lua_State;
 
 struct ln_require {
   struct ln_sources sources; /* what was read, for reload */
-  struct ln_sources missed;  /* where modules were looked for and weren't */
+  struct ln_sources missed;  /* paths where modules were looked for and not found */
   struct ln_buf text;        /* the file being loaded */
-  int loaded; /* registry reference of a function that is told of each file's chunk before it runs
-                 (chunk, path); LUA_NOREF: nobody is */
+  int loaded; /* registry reference of a function called with each file's chunk and path before it
+                 runs; LUA_NOREF: none */
 };
 
 void ln_require_init(struct ln_require *r);
 void ln_require_deinit(struct ln_require *r);
-/* Puts Lunette's searchers in. r stays where it is. */
+/* Installs Lunette's searchers. r must keep its address. */
 LN_THROWS void ln_require_install(struct ln_require *r, struct lua_State *L);
 /* Pushes require(name)'s result. */
 LN_THROWS void ln_require(struct lua_State *L, const char *name);

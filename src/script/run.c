@@ -55,7 +55,7 @@ static struct ln_run *take_idle(struct ln_policy *p) {
 }
 
 static void put_idle(struct ln_policy *p, struct ln_run *run) {
-  /* Those that have a coroutine in front. */
+  /* Those with a coroutine at the front. */
   ln_list_push(run->co ? p->idle.next : &p->idle, &run->link);
   p->n_idle++;
 }
@@ -63,7 +63,7 @@ static void put_idle(struct ln_policy *p, struct ln_run *run) {
 struct ln_run *ln_run_new(struct ln_policy *p, enum ln_run_kind kind, size_t index) {
   struct ln_run *run = take_idle(p);
   if (!run) return NULL;
-  /* Without a coroutine the run still begins, to say so through done. */
+  /* Without a coroutine the run is begun all the same, and ends with an error. */
   if (!run->co && ln_vm_call(p->vm, job_thread, run, NULL) &&
       (ln_vm_call(p->vm, job_collect, NULL, NULL) || ln_vm_call(p->vm, job_thread, run, NULL)))
     run->co = NULL;
@@ -88,7 +88,7 @@ static void forget(struct ln_run *run) {
   ln_timer_stop(&run->timer);
   ln_task_cancel(&run->task);
   if (run->wait) run->wait->run = NULL;
-  if (run->wait && run->asked) p->host.unask(run->x, run->asked);
+  if (run->wait && run->asked) p->host.cancel_ask(run->x, run->asked);
   ln_msg_unref(run->msg);
   ln_msg_unref(run->out);
   ln_msg_unref(run->reply);
@@ -130,7 +130,7 @@ void ln_run_free_idle(struct ln_policy *p) {
 
 void ln_run_cancel(struct ln_run *run) {
   if (run->pumping)
-    run->cancelled = true; /* it is on the stack: the pump sees to it */
+    run->cancelled = true; /* it is running: pump recycles it */
   else
     recycle(run);
 }
@@ -176,18 +176,18 @@ static void job_failed(lua_State *L, void *arg) {
   lua_call(L, 2, 0);
 }
 
-/* The coroutine is dead, or as good as: the Lua side says how the run ends. */
+/* The coroutine raised an error, or is given up: Lua code decides how the run ends. */
 static void fail(struct ln_run *run, const char *text) {
   struct ln_policy *p = run->policy;
   struct ln_vm *vm = p->vm;
   struct ln_vm_current outer = vm->current;
   struct failure f = {run, text};
   char *why;
-  ln_run_end(run, NULL); /* not what it had ended with, if it had */
+  ln_run_end(run, NULL); /* drops an outcome that it had set before */
   run->ended = false;
   vm->current = (struct ln_vm_current){run, run->co, place_of(run)};
   struct ln_guard_mark mark = ln_guard_enter(&vm->guard, ln_policy_limit(p), ln_policy_limit(p));
-  vm->guard.heap.spare = SPARE_BYTES; /* the run may have failed for memory */
+  vm->guard.heap.spare = SPARE_BYTES; /* the run may be out of memory */
   int rc = ln_vm_call(vm, job_failed, &f, &why);
   vm->guard.heap.spare = 0;
   ln_guard_leave(&vm->guard, vm->L, mark);
@@ -200,7 +200,7 @@ static void fail(struct ln_run *run, const char *text) {
                ln_run_is_request(run) ? ln_msg_error(-32603, "policy error", LN_STR_NONE) : NULL);
   }
   free(why);
-  drop_coroutine(run); /* with all that it holds: the next one may need the memory */
+  drop_coroutine(run); /* frees its memory for the next one */
   ln_vm_tidy(vm);
 }
 
@@ -252,7 +252,7 @@ static void on_reply(void *arg, struct ln_msg *reply) {
   free(wait);
 }
 
-/* Asks the proxy on behalf of the run. */
+/* Calls the proxy for the run. */
 static void ask(struct ln_run *run) {
   struct ln_policy *p = run->policy;
   struct ln_bytes *params = run->params;
@@ -273,7 +273,7 @@ static void ask(struct ln_run *run) {
   ln_bytes_unref(params);
 }
 
-/* What x's handlers further in have begun since; they came later. */
+/* Cancels the runs of handlers inside this one: the later ones of the same exchange. */
 static void cancel_inner(struct ln_run *run) {
   struct ln_list *it = run->link.next;
   while (it != &run->policy->runs) {
@@ -281,7 +281,7 @@ static void cancel_inner(struct ln_run *run) {
     it = it->next;
     if (inner->x != run->x || inner->cancelled) continue;
     ln_run_cancel(inner);
-    it = run->link.next; /* letting go of things may have ended others */
+    it = run->link.next; /* what it held may have ended other runs */
   }
 }
 
@@ -308,7 +308,7 @@ static void forward(struct ln_run *run) {
     ln_timer_start(run->policy->host.loop, &run->timer, run->forward_ms, on_forward_late);
 }
 
-/* Starts what the coroutine wants. True when it can go on at once. */
+/* Starts what the coroutine waits for. True when it can be resumed at once. */
 static bool start(struct ln_run *run) {
   run->token = ++run->policy->last_token;
   switch (run->op) {

@@ -1,5 +1,5 @@
-/* See run_http.h. Events only note what came and post a task: the coroutine is resumed once for all
- * that one read brought, and never from inside the stream's own callbacks. */
+/* See run_http.h. Events of the fetch only store data and post a task: the coroutine is resumed
+ * once for all data of one read, and never from inside the stream's callbacks. */
 #include "script/run_http.h"
 
 #include <stdio.h>

@@ -1,11 +1,11 @@
-/* One handler on its way: a coroutine, what it waits for, and how it ends.
+/* One run of a handler: its coroutine, what it waits for, and how it ends.
  *
- * Lua never calls out of the coroutine into the proxy for something that answers later: the C
- * function notes what is wanted in the run and yields; the pump, outside Lua, asks the proxy and
- * resumes with the answer. So nothing of ours is on the coroutine's stack while it waits.
+ * A handler that waits doesn't call the proxy from inside Lua: the C function stores in the run
+ * what is wanted and yields; `pump`, outside Lua, calls the proxy and resumes the coroutine with
+ * the answer. So there are no C frames on the coroutine's stack while it waits.
  *
- * Runs are pooled and live as long as their policy; tokens are never used twice within it. A stale
- * answer therefore finds another token, or none, and is dropped. */
+ * Runs are pooled and live as long as their policy, which never gives a token twice: a late answer
+ * finds another token, or none, and is dropped. */
 #ifndef LN_SCRIPT_RUN_IMPL_H
 #define LN_SCRIPT_RUN_IMPL_H
 
@@ -15,9 +15,9 @@
 
 enum ln_run_op { LN_OP_NONE, LN_OP_FORWARD, LN_OP_REQUEST, LN_OP_ASK, LN_OP_SLEEP, LN_OP_HTTP };
 
-/* An answer that the proxy owes; outlives the run when that is cancelled. */
+/* The argument of a reply function given to the proxy; outlives a cancelled run. */
 struct ln_run_wait {
-  struct ln_run *run; /* NULL: nobody waits any more */
+  struct ln_run *run; /* NULL: it was cancelled */
   uint64_t token;
 };
 
@@ -28,13 +28,13 @@ struct ln_run {
   struct lua_State *co;
   int co_ref;
   enum ln_run_kind kind;
-  size_t index;       /* of the hook, component or timer, or the uppermost layer to be passed */
-  uint64_t serial;    /* grows at every end: what a ctx is checked against */
+  size_t index;       /* of the hook, component, timer or transform layer */
+  uint64_t serial;    /* grows with every run: a ctx is valid while it is the same */
   struct ln_msg *msg; /* NULL for timers */
   struct ln_exchange *x;
   struct ln_transform *transform; /* TRANSFORM: counted */
   struct ln_hook_item item;       /* only until the first resume returns */
-  struct ln_str shown;            /* COMPONENT: what the client calls it; likewise */
+  struct ln_str shown;            /* COMPONENT: its name for clients; likewise */
   void (*forward)(void *arg, struct ln_run *run, uint64_t token, struct ln_msg *msg);
   void (*call_off)(void *arg);
   void (*done)(void *arg, struct ln_msg *reply);
@@ -42,18 +42,18 @@ struct ln_run {
   /* what the coroutine wants */
   enum ln_run_op op;
   struct ln_msg *out;  /* FORWARD */
-  uint64_t forward_ms; /* FORWARD: how long it may take; 0: as long as it takes */
-  size_t left;         /* FORWARD: layers of the transform that it has still to pass */
+  uint64_t forward_ms; /* FORWARD: its time limit; 0: none */
+  size_t left;         /* FORWARD: layers of the transform that the call has still to pass */
   char method[128];    /* REQUEST, ASK */
   struct ln_bytes *params;
   uint64_t sleep_ms;
-  struct ln_run_http *http; /* HTTP: the response that is waited for */
-  /* what it gets */
-  uint64_t token; /* 0: nothing is awaited */
+  struct ln_run_http *http; /* HTTP: the response that it waits for */
+  /* the answer */
+  uint64_t token; /* of the answer that it waits for; 0: none */
   struct ln_run_wait *wait;
-  int64_t asked;        /* ASK: what the client is being asked; 0: nothing */
-  struct ln_msg *reply; /* arrived, not yet taken */
-  struct ln_msg *base;  /* the last answer to a forward: what a result is laid over */
+  int64_t asked;        /* ASK: the id for cancel_ask; 0: none */
+  struct ln_msg *reply; /* the answer, not yet taken */
+  struct ln_msg *base;  /* the last reply to a forward, that a result is merged into */
   /* how it ends */
   struct ln_msg *final;
   bool ended, starting, pumping, cancelled;

@@ -1,5 +1,5 @@
-/* See shared.h. An entry is one block: header, key, text. What has expired goes when it is touched,
- * or all at once when the store is full. */
+/* See shared.h. An entry is one block: header, key, text. Expired entries are freed when they are
+ * looked up, or all at once when the store is full. */
 #include "script/shared.h"
 
 #include <stdlib.h>

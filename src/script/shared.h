@@ -1,6 +1,5 @@
-/* lunette.shared: a small store of named values that outlives a generation of the policy. Plain
- * data in C, so that it can be handed from one Lua state to the next; bounded, since keys come from
- * what clients send. */
+/* lunette.shared: a small store of named values that survives reloads. Plain data in C, so that
+ * every policy's Lua state can use it; bounded, since keys may come from clients. */
 #ifndef LN_SCRIPT_SHARED_H
 #define LN_SCRIPT_SHARED_H
 
@@ -31,8 +30,8 @@ struct ln_shared *ln_shared_ref(struct ln_shared *s);
 void ln_shared_unref(struct ln_shared *s);
 /* now, ttl: milliseconds; ttl 0: for ever. */
 struct ln_shared_value ln_shared_get(struct ln_shared *s, struct ln_str key, uint64_t now);
-/* LN_ELIMIT when the store is full. type NIL deletes. keep_ttl: an entry that is there keeps its
- * time. */
+/* LN_ELIMIT when the store is full. type NIL deletes. keep_ttl: an old entry keeps its expiry.
+ */
 int ln_shared_set(struct ln_shared *s, struct ln_str key, const struct ln_shared_value *v,
                   uint64_t now, uint64_t ttl, bool keep_ttl) LN_CHECK;
 /* Starts with *i = 0; false at the end. */

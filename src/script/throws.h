@@ -1,5 +1,5 @@
-/* Marks C functions that may leave by a Lua error (longjmp): called only below a protected call
- * or a coroutine's resume, holding nothing that only C knows of. */
+/* Marks C functions that may raise a Lua error (longjmp): to be called only below a protected call
+ * or a coroutine's resume, and without memory or references that only a C local holds. */
 #ifndef LN_SCRIPT_THROWS_H
 #define LN_SCRIPT_THROWS_H
 

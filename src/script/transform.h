@@ -1,5 +1,5 @@
-/* The way of one tool's calls through the policy's transforms: arguments from the names presented
- * to the server's own, constants and defaults, `call` functions. */
+/* The policy's transforms of one tool, one layer for each: calls pass them, which changes argument
+ * names to the server's own, adds constants and defaults, and runs `call` functions. */
 #ifndef LN_SCRIPT_TRANSFORM_H
 #define LN_SCRIPT_TRANSFORM_H
 

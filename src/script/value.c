@@ -1,5 +1,4 @@
-/* The codec: its buffers, where it is in a value, and what it says when that can't be sent; see
- * value.h. */
+/* The codec: its buffers, the path to the current value, and error messages; see value.h. */
 #include "script/value.h"
 
 #include <lauxlib.h>
@@ -32,7 +31,8 @@ double ln_value_number(struct ln_codec *c, struct ln_str raw) {
   return ln_json_double(raw, &c->scratch);
 }
 
-/* The way to the current value, into the front of the fault; a long one loses its middle. */
+/* Writes the path to the current value at the beginning of the fault; the middle of a long one is
+ * left out. */
 static size_t put_path(struct ln_codec *c) {
   size_t room = LN_VALUE_FAULT / 2;
   size_t n = (size_t)snprintf(c->fault, sizeof c->fault, "%.60s", c->root);

@@ -58,7 +58,7 @@ LN_THROWS size_t ln_align_source(struct lua_State *L, struct ln_codec *c, const 
   return at && low < a->n && ln_walk_member(c, a->base, low)->value.p == at ? low : a->n;
 }
 
-/* The first of the source elements i..i+most that is equal to the table's k-th; i + most + 1: none.
+/* The first of the source elements i..i+most that is equal to the table's k-th; or i + most + 1.
  */
 static size_t find_in_source(lua_State *L, struct ln_codec *c, const struct ln_align *a, size_t i,
                              size_t k, size_t most) {
@@ -75,8 +75,8 @@ static size_t find_in_table(lua_State *L, struct ln_codec *c, const struct ln_al
   return at;
 }
 
-/* Pairs source elements i..n with the table's k..m by what they are equal to; what of the source is
- * paired with nothing is dropped. */
+/* Pairs source elements i..n with equal ones of the table's k..m; drops those without one.
+ */
 static void align_unknown(lua_State *L, struct ln_codec *c, const struct ln_align *a, size_t i,
                           size_t n, size_t k, size_t m) {
   while (i < n && k <= m && n - i != m - k + 1 && ln_walk_affords(c)) {
@@ -97,7 +97,7 @@ static void align_unknown(lua_State *L, struct ln_codec *c, const struct ln_alig
   for (; i < n; i++) ln_walk_member(c, a->base, i)->drop = true;
 }
 
-/* The same where some were moved: those are no partners for others. */
+/* The same where some were moved: those are not paired with others. */
 static void align_around(lua_State *L, struct ln_codec *c, const struct ln_align *a, size_t i,
                          size_t n, size_t k, size_t m) {
   bool moved = false;

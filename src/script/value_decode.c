@@ -1,4 +1,4 @@
-/* Proven JSON text to Lua values; see value.h. Recursion is bounded by the depth that the scan
+/* Valid JSON text to Lua values; see value.h. Recursion is bounded by the depth that the scan
  * allowed and by LN_VALUE_DEPTH. */
 #include <lauxlib.h>
 #include <lua.h>
@@ -9,7 +9,8 @@
 #include "script/value_origin.h"
 #include "script/value_spelling.h"
 
-LN_THROWS void ln_value_push_string(struct lua_State *L, struct ln_codec *c, struct ln_str value) {
+LN_THROWS void ln_value_decode_string(struct lua_State *L, struct ln_codec *c,
+                                      struct ln_str value) {
   struct ln_str raw = ln_json_inside(value);
   if (!raw.n) {
     lua_pushlstring(L, "", 0);
@@ -25,17 +26,17 @@ LN_THROWS void ln_value_push_string(struct lua_State *L, struct ln_codec *c, str
 static void push(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
                  const struct ln_json_item *item, unsigned depth);
 
-/* Containers are walked by one cursor, so that none is looked through for its end first. */
+/* One cursor goes through all containers, so that none is scanned for its end first. */
 static void push_object(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur, const char *at,
                         unsigned depth) {
   struct ln_json_item item;
   lua_createtable(L, 0, 4);
   bool empty = true, spelt = false;
   while (ln_json_step(cur, &item)) {
-    ln_value_push_string(L, c, (struct ln_str){item.key.p - 1, item.key.n + 2});
+    ln_value_decode_string(L, c, (struct ln_str){item.key.p - 1, item.key.n + 2});
     push(L, c, cur, &item, depth + 1);
     if (item.type == LN_JSON_NUMBER) spelt |= ln_spelling_note(L, c, item.value, 0, spelt);
-    lua_rawset(L, -3); /* of twins the last stays */
+    lua_rawset(L, -3); /* of members with the same name the last counts */
     empty = false;
   }
   ln_json_leave(cur);
@@ -67,7 +68,7 @@ static void push(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
     case LN_JSON_FALSE:
     case LN_JSON_TRUE: lua_pushboolean(L, item->type == LN_JSON_TRUE); break;
     case LN_JSON_NUMBER: lua_pushnumber(L, ln_value_number(c, item->value)); break;
-    case LN_JSON_STRING: ln_value_push_string(L, c, item->value); break;
+    case LN_JSON_STRING: ln_value_decode_string(L, c, item->value); break;
     case LN_JSON_ARRAY: push_array(L, c, cur, depth); break;
     case LN_JSON_OBJECT: push_object(L, c, cur, item->value.p, depth); break;
     case LN_JSON_NULL:
@@ -75,7 +76,7 @@ static void push(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
   }
 }
 
-LN_THROWS void ln_value_push(struct lua_State *L, struct ln_codec *c, struct ln_str json) {
+LN_THROWS void ln_value_decode(struct lua_State *L, struct ln_codec *c, struct ln_str json) {
   json = ln_json_trim(json);
   ln_origin_begin(c, json);
   struct ln_json_item root = {LN_STR_NONE, json, ln_json_type_of(json)};

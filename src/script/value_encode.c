@@ -1,5 +1,5 @@
-/* Lua values to JSON text, members sorted by name (pairs has no order, and output that changes
- * from run to run helps nobody); see value.h. Metamethods are not asked. */
+/* Lua values to JSON text; see value.h. Members are sorted by name, so that the same value always
+ * gives the same text. Metamethods are not called. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <math.h>
@@ -23,8 +23,8 @@ static enum ln_shape bad_key(lua_State *L, struct ln_codec *c) {
   return LN_SHAPE_BAD;
 }
 
-LN_THROWS enum ln_shape ln_value_shape(struct lua_State *L, struct ln_codec *c, int idx,
-                                       size_t *n) {
+LN_THROWS enum ln_shape ln_value_encode_shape(struct lua_State *L, struct ln_codec *c, int idx,
+                                              size_t *n) {
   bool marked = false;
   if (lua_getmetatable(L, idx)) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, c->array_mt);
@@ -64,7 +64,7 @@ static int by_bytes(const void *a, const void *b) {
   return d ? d : (x->n > y->n) - (x->n < y->n);
 }
 
-LN_THROWS int ln_value_sorted_keys(struct lua_State *L, struct ln_codec *c, int idx, size_t *n) {
+LN_THROWS int ln_value_encode_keys(struct lua_State *L, struct ln_codec *c, int idx, size_t *n) {
   size_t base = c->keys.len;
   *n = 0;
   for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
@@ -82,7 +82,7 @@ LN_THROWS int ln_value_sorted_keys(struct lua_State *L, struct ln_codec *c, int 
 }
 
 /* The i-th of the keys that start at base; the buffer moves, so it is copied out. */
-struct ln_str ln_value_key(const struct ln_codec *c, size_t base, size_t i) {
+struct ln_str ln_value_encode_key(const struct ln_codec *c, size_t base, size_t i) {
   struct ln_str key;
   memcpy(&key, c->keys.data + base + i * sizeof key, sizeof key);
   return key;
@@ -90,10 +90,10 @@ struct ln_str ln_value_key(const struct ln_codec *c, size_t base, size_t i) {
 
 static int append_object(lua_State *L, struct ln_codec *c, int idx) {
   size_t base = c->keys.len, n;
-  int rc = ln_value_sorted_keys(L, c, idx, &n);
+  int rc = ln_value_encode_keys(L, c, idx, &n);
   ln_buf_append(&c->text, "{", 1);
   for (size_t i = 0; i < n && rc == LN_OK; i++) {
-    struct ln_str key = ln_value_key(c, base, i);
+    struct ln_str key = ln_value_encode_key(c, base, i);
     if (i) ln_buf_append(&c->text, ",", 1);
     ln_json_quote(&c->text, key);
     rc = ln_buf_append(&c->text, ":", 1);
@@ -101,7 +101,7 @@ static int append_object(lua_State *L, struct ln_codec *c, int idx) {
     if (rc) break;
     lua_pushlstring(L, key.p, key.n);
     lua_rawget(L, idx);
-    rc = ln_value_append(L, c, lua_gettop(L), false);
+    rc = ln_value_encode_append(L, c, lua_gettop(L), false);
     lua_pop(L, 1);
     if (rc == LN_OK) ln_value_leave(c);
   }
@@ -117,7 +117,7 @@ static int append_array(lua_State *L, struct ln_codec *c, int idx, size_t n) {
     if (rc == LN_OK) rc = ln_value_enter(c, (struct ln_value_step){NULL, 0, i, table});
     if (rc) break;
     lua_rawgeti(L, idx, (int)i);
-    rc = ln_value_append(L, c, lua_gettop(L), false);
+    rc = ln_value_encode_append(L, c, lua_gettop(L), false);
     lua_pop(L, 1);
     if (rc == LN_OK) ln_value_leave(c);
   }
@@ -126,7 +126,7 @@ static int append_array(lua_State *L, struct ln_codec *c, int idx, size_t n) {
 
 static int append_table(lua_State *L, struct ln_codec *c, int idx, bool like_array) {
   size_t n;
-  switch (ln_value_shape(L, c, idx, &n)) {
+  switch (ln_value_encode_shape(L, c, idx, &n)) {
     case LN_SHAPE_EMPTY: return ln_buf_append_c(&c->text, like_array ? "[]" : "{}");
     case LN_SHAPE_ARRAY: return append_array(L, c, idx, n);
     case LN_SHAPE_OBJECT: return append_object(L, c, idx);
@@ -143,7 +143,8 @@ static int append_number(lua_State *L, struct ln_codec *c, double d) {
   return ln_json_number(&c->text, d);
 }
 
-LN_THROWS int ln_value_append(struct lua_State *L, struct ln_codec *c, int idx, bool like_array) {
+LN_THROWS int ln_value_encode_append(struct lua_State *L, struct ln_codec *c, int idx,
+                                     bool like_array) {
   luaL_checkstack(L, 8, "nested too deeply");
   c->steps++;
   struct ln_str s;
@@ -173,7 +174,7 @@ LN_THROWS int ln_value_encode(struct lua_State *L, struct ln_codec *c, int idx, 
                               struct ln_str *out) {
   ln_value_begin(c, root);
   if (idx < 0) idx = lua_gettop(L) + 1 + idx;
-  int rc = ln_value_finish(c, ln_value_append(L, c, idx, false));
+  int rc = ln_value_finish(c, ln_value_encode_append(L, c, idx, false));
   *out = rc ? LN_STR_NONE : ln_buf_str(&c->text);
   return rc;
 }

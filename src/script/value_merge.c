@@ -1,10 +1,10 @@
-/* An edited Lua value laid over the JSON it came from, giving the edits that make the one out of
- * the other; see value.h. Source and table are walked together: what is equal keeps its bytes,
- * order and white space; removed members are cut with one comma; new ones go to the end, sorted by
- * name; of twins in an object that is edited only the last stays, which is the one the table was
- * made of. Which element of an array is which of the source is found in value_align.c.
+/* Merging an edited Lua value into its source; see value_merge.h. Source and table are walked
+ * together: equal parts keep their bytes, order and white space; removed members are cut with one
+ * comma; new ones are added at the end, sorted by name. Of members with the same name (twins) in an
+ * edited object only the last is kept, which the table was decoded from. value_align.c pairs the
+ * elements of arrays.
  *
- * Invariant: with `comparing` set nothing is recorded and the first difference ends the walk with
+ * Invariant: with `comparing` set no edit is made, and the first difference ends the walk with
  * LN_EAGAIN. */
 #include "script/value_merge.h"
 
@@ -24,15 +24,15 @@ enum { FEW_MEMBERS = 24, EXTRA_STEPS = 20000, EXTRA_STEPS_PER_BYTE = 2 };
 static int merge_value(lua_State *L, struct ln_codec *c, struct ln_str src, enum ln_json_type type,
                        int idx);
 
-/* Pushes a raw name (no quotes) as the Lua string that is its key. */
+/* Pushes the Lua string for a raw name (without quotes). */
 static void push_name(lua_State *L, struct ln_codec *c, struct ln_str name) {
-  ln_value_push_string(L, c, (struct ln_str){name.p - 1, name.n + 2});
+  ln_value_decode_string(L, c, (struct ln_str){name.p - 1, name.n + 2});
 }
 
 static int replace(lua_State *L, struct ln_codec *c, struct ln_str src, int idx) {
   if (c->comparing) return LN_EAGAIN;
   size_t off = c->text.len;
-  int rc = ln_value_append(L, c, idx, false);
+  int rc = ln_value_encode_append(L, c, idx, false);
   return rc ? rc : ln_walk_edit(c, src.p, src.p + src.n, off);
 }
 
@@ -59,7 +59,7 @@ static int read_members(lua_State *L, struct ln_codec *c, struct ln_str src, int
     push_name(L, c, item.key);
     const void *key = lua_tostring(L, -1);
     lua_rawget(L, idx);
-    /* The table holds the string of a key it has, so the address stays that string's own. */
+    /* A string that is a key of the table is not freed, so that its address identifies it. */
     if (lua_isnil(L, -1))
       m.drop = true;
     else
@@ -73,8 +73,8 @@ static int read_members(lua_State *L, struct ln_codec *c, struct ln_str src, int
   return LN_OK;
 }
 
-/* Pushes a table whose keys are the addresses of the members' names; nil when there are so few
- * members that looking through them is quicker. */
+/* Pushes a table whose keys are the addresses of the members' names; nil when a linear search
+ * through so few members is quicker. */
 static void push_known(lua_State *L, struct ln_codec *c, size_t base, size_t n) {
   if (n <= FEW_MEMBERS) {
     lua_pushnil(L);
@@ -94,7 +94,7 @@ static void push_known(lua_State *L, struct ln_codec *c, size_t base, size_t n) 
   }
 }
 
-/* Marks members that a later one of the same name overrides; how many. */
+/* Marks members of which a later one has the same name; how many. */
 static size_t count_twins(struct ln_codec *c, size_t base, size_t n) {
   size_t twins = 0;
   for (size_t i = 0; i < n; i++) {
@@ -120,14 +120,14 @@ static bool is_known(lua_State *L, struct ln_codec *c, size_t base, size_t n, in
   return yes;
 }
 
-/* The table's members that the source lacks, as text: `,"a":1,"b":2`, or without the first comma
- * when nothing comes before them. */
+/* Appends the table's members that the source lacks: `,"a":1,"b":2`, without the first comma when
+ * the object has no other members. */
 static int append_new(lua_State *L, struct ln_codec *c, size_t base, size_t n, int idx, int known,
                       bool comma) {
   size_t keys = c->keys.len, count;
-  int rc = ln_value_sorted_keys(L, c, idx, &count);
+  int rc = ln_value_encode_keys(L, c, idx, &count);
   for (size_t i = 0; i < count && rc == LN_OK; i++) {
-    struct ln_str key = ln_value_key(c, keys, i);
+    struct ln_str key = ln_value_encode_key(c, keys, i);
     if (is_known(L, c, base, n, known, key.p)) continue;
     lua_pushlstring(L, key.p, key.n);
     lua_rawget(L, idx);
@@ -139,7 +139,7 @@ static int append_new(lua_State *L, struct ln_codec *c, size_t base, size_t n, i
       ln_json_quote(&c->text, key);
       rc = ln_buf_append(&c->text, ":", 1);
       if (rc == LN_OK) rc = ln_value_enter(c, (struct ln_value_step){key.p, key.n, 0, idx});
-      if (rc == LN_OK) rc = ln_value_append(L, c, lua_gettop(L), false);
+      if (rc == LN_OK) rc = ln_value_encode_append(L, c, lua_gettop(L), false);
       if (rc == LN_OK) ln_value_leave(c);
     }
     lua_pop(L, 1);
@@ -163,7 +163,7 @@ static int merge_member(lua_State *L, struct ln_codec *c, struct ln_value_member
 /* What is known of an object before its members are merged. */
 struct object {
   size_t base, n; /* its members */
-  size_t live;    /* that stay */
+  size_t live;    /* of these, how many stay */
   size_t twins, removed, added;
   int known; /* stack index, see push_known */
 };
@@ -231,7 +231,7 @@ static int merge_surveyed(lua_State *L, struct ln_codec *c, struct ln_str src, i
       rc = edit_members(L, c, &o, src, idx);
     }
     if (rc == LN_OK && o.twins && !edited && c->pending.len > before) {
-      /* Only now it is known that something inside changed: the cuts come out of order. */
+      /* Only now it is known that a member has changed: these edits are out of order. */
       c->unordered = true;
       drop_twins(c, &o);
       rc = ln_walk_cut_all(c, o.base, o.n);
@@ -245,15 +245,16 @@ static int merge_surveyed(lua_State *L, struct ln_codec *c, struct ln_str src, i
 
 /* --- plain objects ---
  *
- * The commonest case in one walk: the table has the members of the source and no others. That this
- * is not so may show only at its end; then all is taken back and done with a survey, within which
- * nothing is tried like this again (every level would double the work of the one above). When too
- * much was taken back already, the objects around it end their tries at once. */
+ * The commonest case is handled in one walk: the table has the members of the source and no others.
+ * That this isn't so may be found only at the end; then the edits are undone and the object is
+ * merged with a survey (merge_surveyed), inside which no object is tried like this (every level
+ * would double the work of the one above). When too much has been undone already, the objects
+ * around it are given up at once. */
 
 static int merge_item(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
                       const struct ln_json_item *item, int idx);
 
-/* Whether a member with its value on top of the stack is one that was not seen before. */
+/* Whether the table has this member (its value is on top of the stack), and it is no twin. */
 static bool is_plain(lua_State *L, const struct ln_codec *c, const struct ln_json_item *item,
                      const void *const *seen, size_t n, const void *key) {
   if (n == FEW_MEMBERS || lua_isnil(L, -1)) return false;
@@ -263,7 +264,7 @@ static bool is_plain(lua_State *L, const struct ln_codec *c, const struct ln_jso
   return true;
 }
 
-/* cur is inside the object and comes out of it. */
+/* cur is inside the object; behind it, when this succeeds. */
 static int merge_plain(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur, int idx,
                        size_t in_table, bool *plain) {
   const void *seen[FEW_MEMBERS];
@@ -311,8 +312,7 @@ static int merge_object(lua_State *L, struct ln_codec *c, struct ln_json_cur *cu
 
 /* --- arrays --- */
 
-/* Appends the value at idx to c->text, made out of that part of the source: what is equal has the
- * source's bytes. */
+/* Appends the value at idx, merged into that part of the source, to c->text. */
 static int append_merged(lua_State *L, struct ln_codec *c, struct ln_str src,
                          enum ln_json_type type, int idx) {
   size_t from = c->pending.len, off = c->text.len;
@@ -323,11 +323,11 @@ static int append_merged(lua_State *L, struct ln_codec *c, struct ln_str src,
   return rc == LN_ELIMIT ? ln_value_fault(c, "more than %zu bytes", c->max_bytes) : rc;
 }
 
-/* The value on top, which was made of the source's s-th, as text. */
+/* Appends the value on top, which was decoded from the source's s-th element. */
 static int append_over(lua_State *L, struct ln_codec *c, const struct ln_align *a, size_t s) {
   struct ln_value_member m = *ln_walk_member(c, a->base, s); /* the buffer moves meanwhile */
   size_t steps = c->steps, extra = c->extra;
-  if (m.used && !ln_walk_affords(c)) return ln_value_append(L, c, lua_gettop(L), false);
+  if (m.used && !ln_walk_affords(c)) return ln_value_encode_append(L, c, lua_gettop(L), false);
   ln_walk_member(c, a->base, s)->used = true;
   int rc = append_merged(L, c, m.value, m.type, lua_gettop(L));
   if (m.used) ln_walk_charge(c, steps, extra);
@@ -342,13 +342,13 @@ static int append_element(lua_State *L, struct ln_codec *c, const struct ln_alig
   if (s < a->n)
     rc = append_over(L, c, a, s);
   else
-    rc = ln_value_append(L, c, lua_gettop(L), false);
+    rc = ln_value_encode_append(L, c, lua_gettop(L), false);
   lua_pop(L, 1);
   if (rc == LN_OK) ln_value_leave(c);
   return rc;
 }
 
-/* Elements k..end of the table as text, each with a comma before or after it. */
+/* Appends elements k..end of the table, each with a comma before or after it. */
 static int append_elements(lua_State *L, struct ln_codec *c, const struct ln_align *a, size_t k,
                            size_t end, bool comma_before, bool comma_after) {
   int rc = LN_OK;
@@ -421,7 +421,7 @@ static int merge_array(lua_State *L, struct ln_codec *c, struct ln_str src, int 
 
 /* --- values --- */
 
-/* cur has stepped to item, and goes on behind it unless this ends early. */
+/* cur is at item; behind it afterwards, unless this ends early. */
 static int merge_item(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
                       const struct ln_json_item *item, int idx) {
   luaL_checkstack(L, 10, "nested too deeply");
@@ -433,7 +433,7 @@ static int merge_item(lua_State *L, struct ln_codec *c, struct ln_json_cur *cur,
                                                               : replace(L, c, item->value, idx);
   if (!lua_istable(L, idx)) return replace(L, c, ln_json_whole(cur, item), idx);
   size_t n;
-  enum ln_shape shape = ln_value_shape(L, c, idx, &n);
+  enum ln_shape shape = ln_value_encode_shape(L, c, idx, &n);
   if (shape == LN_SHAPE_BAD) return LN_ESCRIPT;
   if (object && shape != LN_SHAPE_ARRAY) return merge_object(L, c, cur, item, idx, n);
   struct ln_str src = ln_json_whole(cur, item);

@@ -1,12 +1,11 @@
-/* Where a decoded table came from, so that one that a policy moves within its array keeps its own
- * bytes, and an empty object is not taken for an empty array; see value.h.
+/* From which place in a text a table was decoded, so that an element that a policy moves within its
+ * array keeps its bytes, and an empty object is not taken for an empty array; see value.h.
  *
- * Remembered are objects and arrays that are elements, and empty objects: what else there is, is
- * found by its name. The weak table has a number for each: a mark of the whole text, the place
- * in it, and as the sign whether it was an object. The mark is made of the text's bytes, not of
- * its address: the same text elsewhere is as good, and one that took the place of another in
- * memory is told from it. A mark that is equal by chance does no harm: a table is only ever laid
- * over what is at the place, which is right with any value. */
+ * Objects and arrays that are elements, and empty objects, have a number in a weak table: a hash of
+ * the whole text (the mark), the place in it, and as the sign whether it was an object. Members
+ * need none, as they are found by name. The hash is of the text's bytes, since another text may get
+ * the same address. Two equal hashes do no harm: the table is merged into whatever is at the place,
+ * which gives a right result for any value. */
 #include <lua.h>
 #include <math.h>
 

@@ -1,10 +1,10 @@
-/* Where a decoded table came from; see value_origin.c. For the value_*.c files. */
+/* From which place in a text a table was decoded; see value_origin.c. For the value_*.c files. */
 #ifndef LN_SCRIPT_VALUE_ORIGIN_H
 #define LN_SCRIPT_VALUE_ORIGIN_H
 
 #include "script/value.h"
 
-/* What is decoded, or merged over, from now on. */
+/* Sets the text that is decoded, or merged into, from now on. */
 void ln_origin_begin(struct ln_codec *c, struct ln_str whole);
 /* Remembers that the table on top was decoded from the value at. */
 LN_THROWS void ln_origin_note(struct lua_State *L, struct ln_codec *c, const char *at, bool object);

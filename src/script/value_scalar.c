@@ -15,7 +15,7 @@ static bool same_string(lua_State *L, struct ln_codec *c, struct ln_str value, i
          ln_str_eq(ln_buf_str(&c->scratch), have);
 }
 
-/* Of two that are one double, a table that was put here may have the other. */
+/* Two spellings of one double differ: a table put here may have been decoded with another. */
 static bool same_number(lua_State *L, struct ln_codec *c, struct ln_str value, int idx) {
   if (lua_type(L, idx) != LUA_TNUMBER) return false;
   double d = lua_tonumber(L, idx);

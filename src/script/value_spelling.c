@@ -1,11 +1,11 @@
-/* How numbers were spelt that Lua's doubles don't tell: 1.0, 1e3, an integer beyond 2^53; see
- * value.h. Laid over their source they keep their bytes anyway. This is for an object or array that
- * a policy puts somewhere else: into another member, another message.
+/* The spellings of numbers that their doubles would be written in another way: 1.0, 1e3, an integer
+ * beyond 2^53; see value.h. Merged into their source they keep their bytes anyway; this is for an
+ * object or array that a policy puts into another member or message.
  *
  * A weak table has, for each decoded container with such a number directly in it, a table of
- * spellings by name or index. One counts as long as it still means what the member is, so that
- * nothing need be told of an assignment. Elements change their places, so an array's count only
- * while it is what it was: a copy of its elements is at 0. */
+ * spellings by name or index. A spelling is used if it means the value that the member has, so that
+ * assignments need not be tracked. In an array, spellings are used only while its elements are
+ * unchanged: a copy of them is at index 0. */
 #include <lua.h>
 
 #include "script/value_spelling.h"

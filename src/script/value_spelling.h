@@ -1,5 +1,5 @@
-/* How numbers were written that a double does not tell; see value_spelling.c. For the value_*.c
- * files. */
+/* The texts of numbers that their doubles would not give again; see value_spelling.c. For the
+ * value_*.c files. */
 #ifndef LN_SCRIPT_VALUE_SPELLING_H
 #define LN_SCRIPT_VALUE_SPELLING_H
 

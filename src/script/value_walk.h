@@ -1,12 +1,11 @@
-/* A source and a table walked side by side, for value_merge.c and value_align.c: the members of the
- * source's containers that are being walked, the edits that came of it so far, and what the walk
- * may cost.
+/* Walking a source and a table together, for value_merge.c and value_align.c: the members of the
+ * source's containers being walked, the edits so far, and the limit on steps.
  *
- * One walk that looks at everything once is what a merge must take. Looking twice (comparisons that
- * fail, an object that turns out not to be plain, an element laid over more than once) gives fewer
- * or smaller edits, but there may be quadratically much of it. Such steps are counted in c->extra,
- * and after as many as the source has bytes for, they are left out: what they would have found is
- * encoded anew, so that a merge is linear in source and result whatever was done to the table. */
+ * A merge needs one walk that looks at everything once. Looking twice (comparisons that fail, an
+ * object that turns out not to be plain, an element used more than once) gives fewer or smaller
+ * edits, but could take quadratic time. Such steps are counted in c->extra and limited in
+ * proportion to the source's length; past the limit values are encoded anew instead. So a merge
+ * takes time linear in source and result, whatever was done to the table. */
 #ifndef LN_SCRIPT_VALUE_WALK_H
 #define LN_SCRIPT_VALUE_WALK_H
 

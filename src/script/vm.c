@@ -9,9 +9,9 @@
 
 #include "base/clock.h"
 
-/* Percent of what lives that may be there before a collection begins. A run leaves a few kB, all
- * that the Lua side needs lives on: at Lua's own 200 it would be gone through too often for them.
- */
+/* A collection begins when memory has grown to so many percent of what was left after the last. A
+ * run makes a few kB of garbage, while Lunette's own Lua code stays: Lua's default of 200 would go
+ * through that too often. */
 enum { GC_PAUSE = 400 };
 
 /* Its address is the registry key of the state's vm. */
@@ -25,9 +25,8 @@ struct ln_vm *ln_vm_of(struct lua_State *L) {
   return vm;
 }
 
-/* Lua shortens a long name of a file to its end, "...x/policy.lua:3: …": whoever reads that can't
- * find the file. Replaces the string on top by one with the whole name, when a file that was read
- * has it. */
+/* Lua shortens a long file name to its end ("...x/policy.lua:3: …"), by which the file can't be
+ * found. The whole name is that of a file that was read and has this end. */
 LN_THROWS void ln_vm_whole_name(struct lua_State *L, const struct ln_vm *vm) {
   const char *text = lua_tostring(L, -1);
   if (!text || strncmp(text, "...", 3) != 0) return;
@@ -45,9 +44,9 @@ LN_THROWS void ln_vm_whole_name(struct lua_State *L, const struct ln_vm *vm) {
   }
 }
 
-/* Pushes what is told of the error at 1, which is no text: its place, and its message if it has
- * one. */
-static void push_told(lua_State *L) {
+/* Pushes a text for the error at 1, which is no string: its place, and its message if any.
+ */
+static void push_description(lua_State *L) {
   char place[LN_VM_PLACE];
   ln_vm_place(L, ln_vm_of(L), place, sizeof place);
   lua_pushfstring(L, "%s: ", place);
@@ -64,8 +63,8 @@ static void push_told(lua_State *L) {
   lua_concat(L, 2);
 }
 
-/* Pushes what the __tostring of the error at 1 says of it, if it says something. */
-static bool push_own_words(lua_State *L) {
+/* Pushes the result of the error's __tostring, if it has one that gives a string. */
+static bool push_tostring(lua_State *L) {
   if (!luaL_getmetafield(L, 1, "__tostring")) return false;
   lua_pushvalue(L, 1);
   if (lua_pcall(L, 1, 1, 0) == 0 && lua_type(L, -1) == LUA_TSTRING) return true;
@@ -73,13 +72,12 @@ static bool push_own_words(lua_State *L) {
   return false;
 }
 
-/* Runs where the error was raised, so that the stack is still there. Tables (JSON-RPC errors) are
- * told by their __tostring. */
+/* The error handler of ln_vm_call, which is called where the error was raised. */
 static int l_vm_traceback(lua_State *L) {
   if (lua_isstring(L, 1))
     lua_pushvalue(L, 1);
-  else if (!push_own_words(L))
-    push_told(L);
+  else if (!push_tostring(L))
+    push_description(L);
   ln_vm_whole_name(L, ln_vm_of(L));
   luaL_traceback(L, L, lua_tostring(L, -1), 1);
   return 1;
@@ -106,13 +104,13 @@ static void watched_where(const struct ln_watched *who, char *out, size_t max) {
   ln_vm_place(vm->current.co ? vm->current.co : vm->L, vm, out, max);
 }
 
-static int l_vm_door(lua_State *L) {
+static int l_vm_call(lua_State *L) {
   struct ln_vm *vm = lua_touserdata(L, lua_upvalueindex(1));
   vm->job(L, vm->arg);
   return 0;
 }
 
-/* A reference to a table whose keys may go. */
+/* A reference to a table with weak keys. */
 static int weak_table(lua_State *L) {
   lua_newtable(L);
   lua_createtable(L, 0, 1);
@@ -133,8 +131,8 @@ static int l_vm_open(lua_State *L) {
   lua_pushcfunction(L, l_vm_traceback);
   vm->traceback = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushlightuserdata(L, vm);
-  lua_pushcclosure(L, l_vm_door, 1);
-  vm->door = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pushcclosure(L, l_vm_call, 1);
+  vm->call = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_newtable(L);
   lua_pushliteral(L, "array");
   lua_setfield(L, -2, "__name");
@@ -172,7 +170,7 @@ void ln_vm_free(struct ln_vm *vm) {
   if (vm->L) {
     struct ln_guard *g = &vm->guard;
     ln_heap_remove(&g->heap, vm->L);
-    /* Finalizers run, and no hook stops them. */
+    /* Finalizers run here, which no hook stops. */
     struct ln_watch_mark mark =
         ln_watchdog_enter(g->watchdog, &g->watched, ln_clock_ns(), g->patience);
     lua_close(vm->L);
@@ -190,7 +188,7 @@ int ln_vm_call(struct ln_vm *vm, void (*job)(struct lua_State *L, void *arg), vo
   void *outer_arg = vm->arg;
   int top = lua_gettop(L);
   if (why) *why = NULL;
-  /* What is called here without protection must find memory. */
+  /* lua_checkstack is called unprotected, so that it must not fail at the memory limit. */
   bool armed = vm->guard.heap.armed;
   vm->guard.heap.armed = false;
   bool room = lua_checkstack(L, 8);
@@ -199,7 +197,7 @@ int ln_vm_call(struct ln_vm *vm, void (*job)(struct lua_State *L, void *arg), vo
   vm->job = job;
   vm->arg = arg;
   lua_rawgeti(L, LUA_REGISTRYINDEX, vm->traceback);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, vm->door);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, vm->call);
   int status = lua_pcall(L, 0, 0, top + 1);
   if (status && why) {
     const char *text = lua_tostring(L, -1);

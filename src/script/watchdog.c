@@ -1,5 +1,5 @@
-/* See watchdog.h. All that the two threads share is atomic; where Lua is, is only looked at by the
- * signal's handler, on the thread that it belongs to. */
+/* See watchdog.h. All that the two threads share is atomic or under the lock; the Lua state is read
+ * only by the signal handler, on its own thread. */
 #include "script/watchdog.h"
 
 #include <poll.h>
@@ -19,10 +19,10 @@ enum { IDLE_MS = 1000, AGAIN_MS = 1000, TELL_MS = 500, STEP_MS = 5, MIN_LOOKS = 
 /* What is known of the loop; under the lock. */
 struct pulse {
   struct ln_loop *loop; /* NULL: none is run */
-  uint64_t ms;          /* that it may stand still; 0: for ever */
-  uint64_t beat;        /* as last seen */
-  unsigned looks;       /* that found it so */
-  uint64_t next;        /* ns: when to look again */
+  uint64_t ms;          /* that it may be blocked; 0: no limit */
+  uint64_t beat;        /* ln_loop_beat at the last check */
+  unsigned looks;       /* checks in a row that found it unchanged */
+  uint64_t next;        /* ns: when to check again */
 };
 
 struct ln_watchdog {
@@ -32,9 +32,9 @@ struct ln_watchdog {
   pthread_cond_t wake;
   bool stop;
   struct pulse pulse;
-  _Atomic uint64_t due; /* ns; 0: nobody is in Lua, or may be as long as they like */
+  _Atomic uint64_t due; /* ns: when Lua must be left; 0: not in Lua, or no limit */
   const struct ln_watched *_Atomic who;
-  char place[256]; /* written by the handler, read when told */
+  char place[256]; /* written by the signal handler, read once told is set */
   atomic_bool told;
 };
 
@@ -56,7 +56,7 @@ void ln_watchdog_leave(struct ln_watchdog *w, struct ln_watch_mark mark) {
   atomic_store_explicit(&w->who, mark.who, memory_order_release);
 }
 
-/* It interrupts what will never end, and never returns to it. */
+/* Never returns: the process is about to be ended. */
 static void on_signal(int signum, siginfo_t *info, void *context) {
   struct ln_watchdog *w = info->si_value.sival_ptr;
   (void)signum;
@@ -73,7 +73,7 @@ static void on_signal(int signum, siginfo_t *info, void *context) {
 
 /* --- the watchdog's own thread --- */
 
-/* Has the watched thread say in w->place what it is at. False: it can't, or nobody knows. */
+/* Has the watched thread write to w->place where it is. False: it doesn't, or that isn't known. */
 static bool ask(struct ln_watchdog *w) {
   struct sigaction act = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
   sigemptyset(&act.sa_mask);
@@ -91,7 +91,8 @@ static void end(void) {
 
 static void end_for_policy(struct ln_watchdog *w) LN_NORETURN;
 static void end_for_policy(struct ln_watchdog *w) {
-  /* No line: a finalizer as the policy is closed, or the thread can't even take a signal. */
+  /* No line is known in a finalizer of a policy being closed, or when no signal is taken.
+   */
   bool known = ask(w);
   ln_log_write(w->log, LN_LOG_ERROR, "watchdog",
                "%s: can't be stopped and holds everybody up: ending the process (a pattern that "
@@ -109,7 +110,7 @@ static void end_for_loop(struct ln_watchdog *w) {
   end();
 }
 
-/* The log's reader has stopped reading (a terminal that is paused): a line would wait for it. */
+/* True when writing to the log would block, as with a paused terminal. */
 static bool log_full(const struct ln_log *log) {
   struct pollfd p = {.fd = log->fd, .events = POLLOUT};
   return poll(&p, 1, 0) == 0;

@@ -99,9 +99,9 @@ static int64_t ask_client(struct ln_exchange *x, const char *method, struct ln_s
   return n;
 }
 
-static void unask(struct ln_exchange *x, int64_t id) {
+static void cancel_ask(struct ln_exchange *x, int64_t id) {
   (void)x;
-  tell("unask %d\n", (int)id);
+  tell("cancel_ask %d\n", (int)id);
 }
 
 static void notify_client(struct ln_exchange *x, const char *method, struct ln_str params) {
@@ -143,7 +143,7 @@ struct fake *fake_new(struct ln_shared *shared) {
                                     .session_key = session_key,
                                     .request = request,
                                     .ask_client = ask_client,
-                                    .unask = unask,
+                                    .cancel_ask = cancel_ask,
                                     .notify_client = notify_client,
                                     .inventory = inventory,
                                     .notify_changed = notify_changed,

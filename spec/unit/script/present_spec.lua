@@ -7,7 +7,7 @@ teardown(support.teardown)
 local READ = '{ "name":"read","description":"Reads","inputSchema":{"type":"object","x":1.0},"annotations":{"readOnlyHint":true} }'
 local WRITE = [[{"name":"write","title":"\u0057rite","inputSchema":{},"annotations":{"destructiveHint":true},"n":12345678901234567890}]]
 
-describe("ln_policy_present", function()
+describe("ln_present", function()
   local f
 
   after_each(function()
@@ -218,7 +218,7 @@ lunette.tools.filter(function() return false end)]], { explain = true })
     assert.equal('{"name":"tool1","description":"xxxxxxxxxx"}', rows[1].json)
   end)
 
-  describe("ln_policy_may_hide", function()
+  describe("ln_present_may_hide", function()
     local cases = {
       { "", "x", false },
       { "lunette.tools.hide 'a*'", "abc", true },

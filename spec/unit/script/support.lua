@@ -162,13 +162,13 @@ local function bytes(b) return b ~= nil and ffi.string(b.data, b.len) or nil end
 function Fake:present(kind, items, options)
   options = options or {}
   local n = #items
-  local view, keep = ffi.new("struct ln_view_item[?]", n), {}
+  local view, keep = ffi.new("struct ln_present_item[?]", n), {}
   for i, item in ipairs(items) do
     view[i - 1].server = item.upstream
     view[i - 1].json, keep[#keep + 1] = c.str(item.json)
     view[i - 1].name, keep[#keep + 1] = c.str(item.name)
   end
-  local rc = c.lib.ln_policy_present(self.policy, component_kinds[kind], view, n,
+  local rc = c.lib.ln_present(self.policy, component_kinds[kind], view, n,
     options.for_client and driver.fake_exchange(self.f) or nil, (options.explain and 1 or 0) + (options.complete and 2 or 0))
   if rc ~= 0 then return nil, rc end
   local out = {}
@@ -180,7 +180,7 @@ function Fake:present(kind, items, options)
       row.old[j] = { v.old[j - 1]["until"], bytes(v.old[j - 1].name) }
     end
     out[i] = row
-    c.lib.ln_view_item_deinit(view + (i - 1))
+    c.lib.ln_present_item_deinit(view + (i - 1))
   end
   return out, keep
 end
@@ -200,7 +200,7 @@ end
 
 function Fake:may_hide(kind, name)
   local s, keep = c.str(name)
-  local yes = c.lib.ln_policy_may_hide(self.policy, component_kinds[kind], s)
+  local yes = c.lib.ln_present_may_hide(self.policy, component_kinds[kind], s)
   return yes, keep and nil
 end
 

@@ -101,7 +101,7 @@ static int put_name(struct ln_view *v, struct ln_entry *e) {
 }
 
 /* Takes over what the rules made of it. */
-static int take_result(struct ln_view *v, struct ln_entry *e, struct ln_view_item *item) {
+static int take_result(struct ln_view *v, struct ln_entry *e, struct ln_present_item *item) {
   e->hidden = item->hidden;
   e->json = item->new_json;
   e->old = item->old;
@@ -114,7 +114,7 @@ static int take_result(struct ln_view *v, struct ln_entry *e, struct ln_view_ite
     v->failed = item->failed;
   v->has_ui |= v->kind == LN_KIND_TOOL && ln_apps_has_ui(ln_entry_definition(v, e));
   e->key = item->new_name ? item->new_name : ln_bytes_ref(e->before_rules);
-  *item = (struct ln_view_item){0};
+  *item = (struct ln_present_item){0};
   struct ln_str native =
       e->server ? ln_bytes_str(e->item->key) : v->gen->decls->components[e->component].key;
   if (!ln_str_eq(native, ln_bytes_str(e->key))) {
@@ -135,7 +135,7 @@ static bool complete(const struct ln_view *v) {
 }
 
 static int apply_rules(struct ln_view *v, struct ln_exchange *x, unsigned how) {
-  struct ln_view_item *items = calloc(v->n_entries + 1, sizeof *items);
+  struct ln_present_item *items = calloc(v->n_entries + 1, sizeof *items);
   if (!items) return LN_ENOMEM;
   for (size_t i = 0; i < v->n_entries; i++) {
     struct ln_entry *e = &v->entries[i];
@@ -144,10 +144,10 @@ static int apply_rules(struct ln_view *v, struct ln_exchange *x, unsigned how) {
     items[i].name = ln_bytes_str(e->before_rules);
   }
   if (complete(v)) how |= LN_PRESENT_COMPLETE;
-  int rc = ln_policy_present(v->gen->policy, v->kind, items, v->n_entries, x, how);
+  int rc = ln_present(v->gen->policy, v->kind, items, v->n_entries, x, how);
   for (size_t i = 0; i < v->n_entries; i++) {
     if (!rc) rc = take_result(v, &v->entries[i], &items[i]);
-    ln_view_item_deinit(&items[i]);
+    ln_present_item_deinit(&items[i]);
   }
   free(items);
   return rc;

@@ -5,7 +5,7 @@
 #include "proxy/lists/view.h"
 
 /* A new one out of lists (one per server, NULL where there is none), after the rules. x: the
- * exchange that rules that take ctx get; NULL: none. how: see ln_policy_present. One reference;
+ * exchange that rules that take ctx get; NULL: none. how: see ln_present. One reference;
  * NULL: it failed, and the log says why. */
 struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
                               struct ln_listing *const *listings, struct ln_exchange *x,

@@ -71,13 +71,13 @@ static void resolve_end(struct resolve *r, struct ln_msg *refusal) {
 static bool may_hide(const struct resolve *r, enum ln_kind kind) {
   static int (*const forms[])(struct ln_str, struct ln_buf *) = {ln_uri_normal, ln_uri_loose};
   const struct ln_policy *p = r->x->gen->policy;
-  bool hide = ln_policy_may_hide(p, kind, ln_bytes_str(r->key));
+  bool hide = ln_present_may_hide(p, kind, ln_bytes_str(r->key));
   if (kind != LN_KIND_RESOURCE && kind != LN_KIND_TEMPLATE) return hide;
   for (size_t i = 0; i < LN_COUNT(forms) && !hide && ln_policy_has_rules(p, kind); i++) {
     struct ln_buf other;
     ln_buf_init(&other, LN_URI_ROOM(r->key->len));
     hide = forms[i](ln_bytes_str(r->key), &other) != LN_OK ||
-           ln_policy_may_hide(p, kind, ln_buf_str(&other));
+           ln_present_may_hide(p, kind, ln_buf_str(&other));
     ln_buf_deinit(&other);
   }
   return hide;
@@ -156,7 +156,7 @@ static bool native_hidden(const struct resolve *r, const struct ln_entry *e, str
   int rc = f->climbs ? LN_ENOTFOUND : ln_template_convert(from, to, f->key, &native, &f->steps);
   if (rc == LN_ENOTFOUND)
     rc = ln_template_convert(from, to, ln_buf_str(&f->normal), &native, &f->steps);
-  bool hidden = rc || ln_policy_may_hide(r->x->gen->policy, LN_KIND_RESOURCE, ln_buf_str(&native));
+  bool hidden = rc || ln_present_may_hide(r->x->gen->policy, LN_KIND_RESOURCE, ln_buf_str(&native));
   ln_buf_deinit(&native);
   return hidden;
 }

@@ -138,7 +138,7 @@ static int64_t ask_client(struct ln_exchange *x, const char *method, struct ln_s
   return id;
 }
 
-static void unask(struct ln_exchange *x, int64_t id) {
+static void cancel_ask(struct ln_exchange *x, int64_t id) {
   struct ln_msg *m = ln_msg_error(-32603, "No longer needed", LN_STR_NONE);
   if (m) ln_outbox_ask_withdraw(&x->session->outbox, id, m);
 }
@@ -225,7 +225,7 @@ struct ln_policy_host ln_for_policy(struct ln_host *h) {
       .session_key = session_key,
       .request = own_request,
       .ask_client = ask_client,
-      .unask = unask,
+      .cancel_ask = cancel_ask,
       .notify_client = notify_client,
       .inventory = inventory,
       .notify_changed = notify_changed,
