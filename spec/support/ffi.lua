@@ -36,7 +36,8 @@ function M.include(header)
     end
   end
   for file in pairs(fresh) do declared[file] = true end
-  ffi.cdef(table.concat(out, "\n"))
+  -- Functions that a header has whole are not in the library.
+  ffi.cdef((table.concat(out, "\n"):gsub("static inline [^;{]*%b{}", "")))
   return M.lib
 end
 

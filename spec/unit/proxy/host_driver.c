@@ -1,0 +1,495 @@
+/* A host whose clients and servers are played by a spec, for the specs of proxy/: a real policy,
+ * real sessions and links, and channels that go nowhere. What the host says to either side waits
+ * here as events until the spec takes them; what is asked of it (a list, a view, who is meant) is
+ * an answer by its number, once it is there. No Lua runs inside the loop but the policy's. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "bind/core.h"
+#include "proxy/lists/fetch.h"
+#include "proxy/lists/view_get.h"
+#include "proxy/names/resolve.h"
+#include "proxy/names/rewrite.h"
+#include "proxy/route/for_policy.h"
+#include "proxy/route/server_hello.h"
+#include "proxy/route/session_end.h"
+#include "proxy/serve/host_life.h"
+#include "proxy/serve/reload.h"
+#include "script/watchdog.h"
+
+struct rig_event {
+  struct ln_list link;
+  const char
+      *kind;   /* "open" and "gone" of a channel, "server" and "client" for what is said to it */
+  uint64_t id; /* the channel's number, or the session's key */
+  struct ln_bytes *text;
+};
+
+struct line {
+  struct ln_list link;
+  struct ln_bytes *text;
+};
+
+struct player {
+  struct ln_channel channel;
+  struct ln_list link; /* in rig->players until closed */
+  struct rig *rig;
+  uint64_t id;
+  struct ln_task task;
+  struct ln_list lines; /* said, not yet heard */
+  bool told, closing, lost;
+};
+
+struct client {
+  struct ln_sink sink;
+  struct ln_list link;
+  struct rig *rig;
+  struct ln_session *session; /* counted */
+};
+
+struct rig_answer {
+  bool there;
+  struct ln_view *view; /* counted, as is what follows */
+  struct ln_listing *listing;
+  struct ln_msg *msg;    /* a reply, a refusal, or a message as the client is to see it */
+  struct ln_exchange *x; /* what it was asked for, under way until the answer is dropped */
+  bool found, differs;
+  char why[512];
+  bool dropped; /* nothing is kept any more */
+};
+
+struct rig {
+  struct ln_loop *loop;
+  struct ln_log log;
+  int log_fd;
+  struct ln_host host;
+  struct ln_list players, clients, events;
+  struct rig_event current; /* the one taken last */
+  struct rig_answer *answers[4096];
+  int n_answers;
+  uint64_t last_player;
+  struct ln_task stop;
+  struct ln_timer timer;
+};
+
+/* --- events --- */
+
+static void add_event(struct rig *r, const char *kind, uint64_t id, struct ln_bytes *text) {
+  struct rig_event *e = calloc(1, sizeof *e);
+  *e = (struct rig_event){.kind = kind, .id = id, .text = text};
+  ln_list_push(&r->events, &e->link);
+}
+
+static struct ln_bytes *joined(const struct ln_iov *parts, size_t n) {
+  size_t len = 0, at = 0;
+  for (size_t i = 0; i < n; i++) len += parts[i].n;
+  struct ln_bytes *b = ln_bytes_new(len);
+  for (size_t i = 0; i < n; at += parts[i++].n) memcpy(b->data + at, parts[i].p, parts[i].n);
+  return b;
+}
+
+/* The next one, its bytes until the call after that. NULL: there is none. */
+const struct rig_event *rig_next(struct rig *r) {
+  ln_bytes_unref(r->current.text);
+  r->current = (struct rig_event){0};
+  struct ln_list *l = ln_list_shift(&r->events);
+  if (!l) return NULL;
+  struct rig_event *e = LN_CONTAINER(l, struct rig_event, link);
+  r->current = *e;
+  free(e);
+  return &r->current;
+}
+
+/* --- servers --- */
+
+static void player_free(struct player *p) {
+  LN_LIST_DRAIN(l, &p->lines) {
+    struct line *line = LN_CONTAINER(l, struct line, link);
+    ln_bytes_unref(line->text);
+    free(line);
+  }
+  ln_task_cancel(&p->task);
+  ln_list_remove(&p->link);
+  free(p);
+}
+
+static void on_task(struct ln_task *t) {
+  struct player *p = LN_CONTAINER(t, struct player, task);
+  const struct ln_channel_events *events = p->channel.events;
+  if (!p->told && !p->closing && !p->lost) {
+    p->told = true;
+    events->ready(p->channel.arg);
+  }
+  struct ln_list *l;
+  while (!p->closing && (l = ln_list_shift(&p->lines))) {
+    struct line *line = LN_CONTAINER(l, struct line, link);
+    struct ln_bytes *text = line->text;
+    free(line);
+    events->message(p->channel.arg, text, 0);
+  }
+  if (!p->closing && !p->lost) return;
+  add_event(p->rig, "gone", p->id, NULL);
+  events->closed(p->channel.arg, p->closing ? LN_OK : LN_ECLOSED, "it hung up");
+  player_free(p);
+}
+
+static void wake(struct player *p) {
+  ln_task_post(p->rig->loop, &p->task, on_task);
+}
+
+static int player_send(struct ln_channel *c, const struct ln_iov *parts, size_t n,
+                       const struct ln_channel_note *note) {
+  struct player *p = (struct player *)c;
+  (void)note;
+  if (p->closing || p->lost) return LN_ECLOSED;
+  add_event(p->rig, "server", p->id, joined(parts, n));
+  return LN_OK;
+}
+
+static void player_close(struct ln_channel *c) {
+  ((struct player *)c)->closing = true;
+  wake((struct player *)c);
+}
+
+static void player_initialized(struct ln_channel *c, const char *version, bool listen) {
+  (void)c, (void)version, (void)listen;
+}
+static void player_abandon(struct ln_channel *c, uint64_t tag) {
+  (void)c, (void)tag;
+}
+static void player_nothing(struct ln_channel *c) {
+  (void)c;
+}
+
+static const struct ln_channel_ops player_ops = {player_send,    player_initialized, player_abandon,
+                                                 player_nothing, player_nothing,     player_close};
+
+static struct ln_channel *dial(void *arg, const struct ln_server_conf *conf,
+                               const struct ln_channel_events *events, void *owner,
+                               const char **why) {
+  struct rig *r = arg;
+  (void)why;
+  struct player *p = calloc(1, sizeof *p);
+  p->channel = (struct ln_channel){.ops = &player_ops, .events = events, .arg = owner};
+  p->rig = r;
+  p->id = ++r->last_player;
+  ln_list_init(&p->lines);
+  ln_list_push(&r->players, &p->link);
+  ln_task_init(&p->task);
+  add_event(r, "open", p->id, ln_bytes_copy(conf->name, strlen(conf->name)));
+  wake(p);
+  return &p->channel;
+}
+
+static struct player *player_of(struct rig *r, uint64_t id) {
+  LN_LIST_EACH(l, &r->players) {
+    struct player *p = LN_CONTAINER(l, struct player, link);
+    if (p->id == id && !p->closing && !p->lost) return p;
+  }
+  return NULL;
+}
+
+/* The number of the channel that a link has. */
+uint64_t rig_channel(const struct ln_link *link) {
+  return ((struct player *)link->calls.channel)->id;
+}
+
+/* False: it has gone. */
+bool rig_say(struct rig *r, uint64_t player, const char *text, size_t n) {
+  struct player *p = player_of(r, player);
+  if (!p) return false;
+  struct line *line = calloc(1, sizeof *line);
+  line->text = ln_bytes_copy(text, n);
+  ln_list_push(&p->lines, &line->link);
+  wake(p);
+  return true;
+}
+
+void rig_hang_up(struct rig *r, uint64_t player) {
+  struct player *p = player_of(r, player);
+  if (!p) return;
+  p->lost = true;
+  wake(p);
+}
+
+/* What belongs to no request reaches nobody, as of an HTTP server without a stream for it. */
+void rig_deaf(struct rig *r, uint64_t player, bool deaf) {
+  struct player *p = player_of(r, player);
+  if (p) p->channel.deaf = deaf;
+}
+
+/* --- clients --- */
+
+static int client_send(struct ln_sink *s, const struct ln_out *out, bool final) {
+  struct client *c = LN_CONTAINER(s, struct client, sink);
+  (void) final;
+  add_event(c->rig, "client", c->session->key, joined(out->parts, out->n));
+  return LN_OK;
+}
+
+static void client_free(struct ln_sink *s) {
+  free(LN_CONTAINER(s, struct client, sink));
+}
+
+static const struct ln_sink_ops client_ops = {client_send, NULL, client_free};
+
+/* A session whose client has said initialize (borrowed) and is ready. */
+struct ln_session *rig_join(struct rig *r, struct ln_msg *init) {
+  struct client *c = calloc(1, sizeof *c);
+  *c = (struct client){.sink = {&client_ops, 1, true}, .rig = r};
+  struct ln_session *s = c->session = ln_session_new(&r->host, "stdio", "client");
+  LN_ASSERT(!ln_peer_read_init(&s->peer, init) && !ln_server_hello_offer(s));
+  ln_session_set_state(s, LN_SESSION_OPEN);
+  ln_outbox_set_general(&s->outbox, &c->sink);
+  ln_list_push(&r->clients, &c->link);
+  return s;
+}
+
+void rig_part(struct rig *r, struct ln_session *s) {
+  LN_LIST_EACH(l, &r->clients) {
+    struct client *c = LN_CONTAINER(l, struct client, link);
+    if (s && c->session != s) continue;
+    ln_list_remove(&c->link);
+    ln_session_end(c->session);
+    ln_session_unref(c->session);
+    ln_sink_unref(&c->sink);
+  }
+}
+
+/* --- the loop --- */
+
+static void on_stop(struct ln_task *t) {
+  ln_loop_stop(LN_CONTAINER(t, struct rig, stop)->loop);
+}
+
+/* One turn of it, without waiting for anything. */
+void rig_turn(struct rig *r) {
+  ln_task_post(r->loop, &r->stop, on_stop);
+  ln_loop_run(r->loop);
+}
+
+static void on_timer(struct ln_timer *t) {
+  ln_loop_stop(LN_CONTAINER(t, struct rig, timer)->loop);
+}
+
+void rig_sleep(struct rig *r, int ms) {
+  ln_timer_start(r->loop, &r->timer, (uint64_t)ms, on_timer);
+  ln_loop_run(r->loop);
+}
+
+/* --- what is asked of the host --- */
+
+static struct rig_answer *answer_new(struct rig *r, struct ln_exchange *x) {
+  LN_ASSERT((size_t)r->n_answers < LN_COUNT(r->answers));
+  struct rig_answer *a = calloc(1, sizeof *a);
+  a->x = x;
+  r->answers[r->n_answers++] = a;
+  return a;
+}
+
+/* x, unless NULL, has a reference for itself. */
+static struct ln_exchange *exchange_for(struct ln_session *s, struct ln_msg *msg) {
+  const struct ln_method *method = ln_method_find(msg->method, LN_FROM_CLIENT);
+  struct ln_exchange *x = ln_exchange_new(s, msg, method, NULL);
+  x->reply = ln_reply_ignore;
+  ln_exchange_ref(x);
+  return x;
+}
+
+static void on_listing(void *arg, struct ln_listing *listing, const char *why) {
+  struct rig_answer *a = arg;
+  a->there = true;
+  a->listing = listing && !a->dropped ? ln_listing_ref(listing) : NULL;
+  snprintf(a->why, sizeof a->why, "%s", why ? why : "");
+}
+
+struct rig_answer *rig_listing(struct rig *r, struct ln_session *s, struct ln_server *server,
+                               enum ln_kind kind) {
+  struct rig_answer *a = answer_new(r, NULL);
+  ln_fetch_listing(s, server, kind, on_listing, a);
+  return a;
+}
+
+static void on_fetched(void *arg, bool differs) {
+  struct rig_answer *a = arg;
+  a->there = true;
+  a->differs = differs;
+}
+
+/* NULL: nothing is asked. */
+struct rig_answer *rig_fetch_again(struct rig *r, struct ln_session *s, struct ln_server *server,
+                                   enum ln_kind kind) {
+  struct rig_answer *a = answer_new(r, NULL);
+  return ln_fetch_again(s, server, kind, on_fetched, a) ? a : NULL;
+}
+
+struct rig_answer *rig_fetch_changed(struct rig *r, struct ln_link *link, enum ln_kind kind) {
+  struct rig_answer *a = answer_new(r, NULL);
+  ln_fetch_changed(link, kind, on_fetched, a);
+  return a;
+}
+
+static void on_view(void *arg, struct ln_view *view, const char *why) {
+  struct rig_answer *a = arg;
+  a->there = true;
+  a->view = view && !a->dropped ? ln_view_ref(view) : NULL;
+  snprintf(a->why, sizeof a->why, "%s", why ? why : "");
+}
+
+struct rig_answer *rig_view(struct rig *r, struct ln_session *s, enum ln_kind kind,
+                            enum ln_view_use use) {
+  struct ln_exchange *x = ln_exchange_stand_in(s, s->gen, ln_kind_rows[kind].list_method);
+  ln_exchange_ref(x);
+  struct rig_answer *a = answer_new(r, x);
+  ln_view_get(&(struct ln_view_request){s, x->gen, x, kind, use}, on_view, a);
+  return a;
+}
+
+static void on_msg(void *arg, struct ln_msg *msg) {
+  struct rig_answer *a = arg;
+  LN_ASSERT(!a->there);
+  a->there = true;
+  if (a->dropped)
+    ln_msg_unref(msg);
+  else
+    a->msg = msg;
+}
+
+static void on_found(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  struct rig_answer *a = arg;
+  LN_ASSERT(!a->there && a->x == x && msg && done == on_msg);
+  a->there = a->found = true;
+}
+
+struct rig_answer *rig_resolve(struct rig *r, struct ln_session *s, struct ln_msg *msg) {
+  struct rig_answer *a = answer_new(r, exchange_for(s, msg));
+  ln_resolve(a->x, msg, on_found, on_msg, a);
+  return a;
+}
+
+/* A message of a server's that belongs to a request of the client's. */
+struct rig_answer *rig_rewrite(struct rig *r, struct ln_session *s, struct ln_server *server,
+                               struct ln_msg *request, struct ln_msg *msg) {
+  struct rig_answer *a = answer_new(r, exchange_for(s, request));
+  ln_rewrite(a->x, server, msg, on_msg, a);
+  return a;
+}
+
+/* The request goes to the server as it stands; NULL: there is no link to be had. */
+struct rig_answer *rig_call(struct rig *r, struct ln_session *s, struct ln_server *server,
+                            struct ln_msg *msg) {
+  const char *why;
+  struct ln_link *link = ln_pool_link_for_call(s, server, msg->task.p != NULL, &why);
+  if (!link) return NULL;
+  struct rig_answer *a = answer_new(r, exchange_for(s, msg));
+  ln_exchange_call(a->x, link, msg, LN_STR_NONE, NULL, on_msg, a);
+  return a;
+}
+
+/* Its exchange ends. */
+void rig_cancel(struct rig_answer *a) {
+  if (a->x) ln_exchange_abort(a->x);
+}
+
+/* Lets go of what it has. It may still be called back. */
+static void answer_drop(struct rig_answer *a) {
+  a->dropped = true;
+  if (a->x) ln_exchange_close(a->x);
+  ln_exchange_unref(a->x);
+  ln_view_unref(a->view);
+  ln_listing_unref(a->listing);
+  ln_msg_unref(a->msg);
+}
+
+/* What is not asked for by a number, counted. */
+size_t rig_count(const struct ln_list *list) {
+  size_t n = 0;
+  LN_LIST_EACH(l, list) n++;
+  return n;
+}
+
+/* --- beginning and end --- */
+
+static struct ln_policy *load(struct rig *r, const char *text, char *why, size_t max) {
+  struct ln_policy_host for_policy = ln_for_policy(&r->host);
+  for_policy.open = ln_core_open;
+  const char *const names[] = {"policy.lua", ".", NULL};
+  struct ln_target target = {LN_TARGET_TEXT, text, names};
+  char *fault = NULL;
+  struct ln_policy *p = ln_policy_load(&for_policy, &target, 1, &fault, NULL);
+  if (!p) snprintf(why, max, "%s", fault ? fault : "out of memory");
+  free(fault);
+  return p;
+}
+
+struct ln_host *rig_host(struct rig *r) {
+  return &r->host;
+}
+
+struct rig *rig_new(void) {
+  struct rig *r = calloc(1, sizeof *r);
+  r->log_fd = memfd_create("log", MFD_CLOEXEC);
+  ln_log_init(&r->log, r->log_fd);
+  r->loop = ln_loop_new(&r->log);
+  ln_list_init(&r->players);
+  ln_list_init(&r->clients);
+  ln_list_init(&r->events);
+  ln_task_init(&r->stop);
+  ln_timer_init(&r->timer);
+  ln_host_init(&r->host, r->loop, &r->log);
+  /* The loop turns when the spec says so. */
+  ln_watchdog_free(r->host.watchdog);
+  r->host.watchdog = NULL;
+  r->host.dial = dial;
+  r->host.dial_arg = r;
+  return r;
+}
+
+/* False, with why, when the text is no policy. */
+bool rig_start(struct rig *r, const char *text, char *why, size_t max) {
+  const char *trouble = "";
+  struct ln_policy *p = load(r, text, why, max);
+  if (!p) return false;
+  if (ln_host_start(&r->host, p, &trouble) == LN_OK) return true;
+  snprintf(why, max, "%s", trouble);
+  return false;
+}
+
+bool rig_reload(struct rig *r, const char *text, char *why, size_t max) {
+  struct ln_policy *p = load(r, text, why, max);
+  return p && ln_reload(&r->host, p, why, max) == LN_OK;
+}
+
+static void closed(void *arg) {
+  ln_loop_stop(((struct rig *)arg)->loop);
+}
+
+/* 0 when everything was closed; else a bit for what was not. Blocks and messages are the spec's to
+ * count. */
+int rig_free(struct rig *r) {
+  int bad = 0;
+  rig_part(r, NULL);
+  for (int i = 0; i < r->n_answers; i++) answer_drop(r->answers[i]);
+  ln_host_close(&r->host, closed, r);
+  ln_loop_run(r->loop);
+  ln_host_deinit(&r->host);
+  ln_timer_stop(&r->timer);
+  ln_loop_run(r->loop); /* until nothing is left in it */
+  if (!ln_list_empty(&r->players)) bad |= 1;
+  if (ln_loop_free(r->loop)) bad |= 2;
+  while (rig_next(r)) continue;
+  for (int i = 0; i < r->n_answers; i++) free(r->answers[i]);
+  close(r->log_fd);
+  free(r);
+  return bad;
+}
+
+/* The whole log; the caller's to free. */
+char *rig_log(struct rig *r) {
+  off_t n = lseek(r->log_fd, 0, SEEK_END);
+  char *text = calloc(1, (size_t)n + 1);
+  if (pread(r->log_fd, text, (size_t)n, 0) != n) text[0] = '\0';
+  return text;
+}

@@ -1,0 +1,303 @@
+-- src/proxy/lists/index.c: what a server offers to clients of certain capabilities, and which sessions share that.
+local H = require "spec.unit.proxy.host"
+local lib, ffi = H.lib, H.ffi
+
+describe("an index", function()
+  setup(H.setup)
+  teardown(H.teardown)
+  after_each(H.finish)
+
+  local function shared(h, name) return tonumber(H.driver.rig_count(h:server(name).indexes)) end
+
+  -- A session that has asked for a list, and the index that it sees.
+  local function joined(h, capabilities, name)
+    local s = h:join(capabilities)
+    h:listing(name or "a", "tools", s)
+    return s, h:index(name or "a", s)
+  end
+
+  -- Our own words for it too.
+  local changed = '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}'
+
+  describe("is shared", function()
+    it("by sessions of the same capabilities, to the byte, and by no others", function()
+      local h = H.new("", { { "a" } })
+      local _, one = joined(h, '{"roots":{}}')
+      local _, same = joined(h, '{"roots":{}}')
+      local _, spaced = joined(h, '{"roots": {}}')
+      local _, other = joined(h, '{"roots":{},"sampling":{}}')
+      local _, none = joined(h, "{}")
+      assert.is_true(one == same)
+      local all = { one, spaced, other, none }
+      for i = 1, 4 do
+        for j = i + 1, 4 do
+          assert.is_false(all[i] == all[j])
+          assert.is_false(lib.ln_index_same_offer(all[i], all[j]))
+        end
+      end
+      assert.equal(4, shared(h, "a"))
+      assert.equal(4, h:count("a", "tools/list"))
+    end)
+
+    it("by sessions that differ in what the policy answers for both", function()
+      local h = H.new("lunette.sampling(function() end)", { { "a" } })
+      local _, one = joined(h, "{}")
+      local _, two = joined(h, '{"sampling":{}}')
+      assert.equal('{"sampling":{}}', H.bytes(one.offered))
+      assert.is_true(one == two)
+    end)
+
+    it("per server", function()
+      local h = H.new("", { { "a" }, { "b" } })
+      local s = joined(h, "{}")
+      h:listing("b", "tools", s)
+      assert.is_false(h:index("a", s) == h:index("b", s))
+    end)
+
+    it("past the end of the session that had it first", function()
+      local h = H.new("", { { "a", tools = '{"name":"x"}' } })
+      local first = joined(h)
+      h:part(first)
+      h.by_name.a.tools = '{"name":"y"}'
+      local s = h:join()
+      assert.same({ '{"name":"x"}' }, h:listing("a", "tools", s))
+      assert.equal(1, h:count("a", "tools/list"))
+    end)
+
+    it("by 64 of a server at most: the one that nobody has come for longest is the first to go", function()
+      local h = H.new("", { { "a" } })
+      local function of(i) return ('{"experimental":{"x":{"n":%d}}}'):format(i) end
+      local _, first = joined(h, of(1))
+      local _, second = joined(h, of(2))
+      for i = 3, 64 do joined(h, of(i)) end
+      assert.equal(64, shared(h, "a"))
+      local _, again = joined(h, of(1))
+      assert.is_true(first == again)
+      joined(h, of(65))
+      assert.equal(64, shared(h, "a"))
+      assert.is_true(first == select(2, joined(h, of(1))))
+      assert.is_false(second == select(2, joined(h, of(2))))
+    end)
+  end)
+
+  describe("of a server that", function()
+    it("says it is another is another's: who comes from then on shares what it lists now", function()
+      local h = H.new("", { { "a", tools = '{"name":"x"}' } })
+      local one, index = joined(h)
+      h.by_name.a.info, h.by_name.a.tools = '{"name":"s","version":"2"}', '{"name":"y"}'
+      local two, fresh = joined(h)
+      assert.is_false(index == fresh)
+      assert.same({ '{"name":"y"}' }, h:listing("a", "tools", two))
+      assert.is_true(h:index("a", one) == index, "its own server is still the old one")
+      assert.same({ '{"name":"x"}' }, h:listing("a", "tools", one))
+      assert.equal(1, shared(h, "a"))
+      assert.is_true(fresh == select(2, joined(h)))
+    end)
+
+    it("says the same is the same", function()
+      local h = H.new("", { { "a", info = '{"name":"s"}' } })
+      local _, index = joined(h)
+      assert.is_true(index == select(2, joined(h)))
+    end)
+
+    it("hung up is kept for its session, and asked again when it is there again", function()
+      local h = H.new("", { { "a", tools = '{"name":"x"}' } })
+      local s, index = joined(h)
+      h.by_name.a.tools = '{"name":"y"}'
+      h:hang_up "a"
+      h:heard()
+      assert.is_true(h:index("a", s) == index)
+      assert.same({ '{"name":"x"}' }, h:listing("a", "tools", s))
+      h:call("a", "tools/call", '{"name":"x"}', s)
+      assert.same({ '{"name":"y"}' }, h:listing("a", "tools", s))
+      assert.same({ changed }, h:heard(s))
+      assert.same({ '{"name":"y"}' }, h:listing("a", "tools", h:join()))
+    end)
+  end)
+
+  describe("that a session alone saw change", function()
+    it("is that one's own from then on, and the others' stays", function()
+      local h = H.new("", { { "a", tools = '{"name":"x"}', resources = '{"uri":"x:1"}' } })
+      local one, index = joined(h)
+      h:listing("a", "resources", one)
+      local two = joined(h)
+      h:call("a", "tools/call", '{"name":"x"}', two)
+      h.by_name.a.tools = '{"name":"y"}'
+      h:say("a", changed)
+      h:run()
+      local own = h:index("a", two)
+      assert.is_true(own.own)
+      assert.is_false(own == index)
+      assert.is_true(h:index("a", one) == index)
+      assert.same({ '{"name":"y"}' }, h:listing("a", "tools", two))
+      assert.same({ '{"name":"x"}' }, h:listing("a", "tools", one))
+      assert.is_true(own.listings[1] == index.listings[1], "what did not change is the same")
+      assert.same({ '{"name":"x"}' }, h:listing("a", "tools", (joined(h))))
+      assert.equal(1, shared(h, "a"))
+      assert.is_true(lib.ln_index_same_offer(own, index))
+    end)
+
+    it("stays shared when nothing differs", function()
+      local h = H.new("", { { "a", tools = '{"name":"x"}' } })
+      local s, index = joined(h)
+      h:call("a", "tools/call", '{"name":"x"}', s)
+      h:say("a", changed)
+      h:run()
+      assert.equal(2, h:count("a", "tools/list"))
+      assert.is_true(h:index("a", s) == index)
+      assert.is_false(index.own)
+    end)
+
+    it("before it was used for anything is everybody's: servers complete their lists when they learn of the client", function()
+      local h = H.new("", { { "a", tools = '{"name":"x"}' } })
+      local one, index = joined(h)
+      h.by_name.a.tools = '{"name":"x"},{"name":"y"}'
+      assert.is_false(index.maker == 0)
+      h:say("a", changed)
+      h:run()
+      assert.is_true(h:index("a", one) == index)
+      assert.equal(2, #h:listing("a", "tools", h:join()))
+    end)
+
+    it("is that session's when another one's link is the one that was first", function()
+      local h = H.new("", { { "a", tools = '{"name":"x"}' } })
+      local _, index = joined(h)
+      local first = h.by_name.a.channel
+      local two = h:join()
+      h:call("a", "ping", "{}", two) -- opens its link
+      h.by_name.a.tools = '{"name":"y"}'
+      assert.is_false(first == h.by_name.a.channel)
+      h:say("a", changed)
+      h:run()
+      assert.is_false(h:index("a", two) == index)
+      assert.same({ '{"name":"x"}' }, H.items(index.listings[0]))
+    end)
+
+    it("is told apart by the link's serial, which no later link has", function()
+      local h = H.new("", { { "a", tools = '{"name":"x"}' } })
+      local one, index = joined(h)
+      local maker = tonumber(index.maker)
+      local two = joined(h)
+      h:part(one)
+      assert.equal(0, tonumber(index.maker), "its maker has gone")
+      h.by_name.a.tools = '{"name":"y"}'
+      h:call("a", "ping", "{}", two)
+      h:say("a", changed)
+      h:run()
+      assert.is_true(h:index("a", two).own)
+      assert.same({ '{"name":"x"}' }, H.items(index.listings[0]))
+      assert.is_true(tonumber(h.host.next_serial) > maker)
+    end)
+  end)
+
+  describe("of a server that all share", function()
+    it("is one for all, whatever they offer, and its changes are everybody's", function()
+      local h = H.new("", { { "a", tools = '{"name":"x"}', options = "session = 'shared'" } })
+      local one, index = joined(h, '{"roots":{}}')
+      local two, same = joined(h, '{"sampling":{}}')
+      assert.is_true(index == same)
+      assert.equal("{}", H.bytes(index.offered))
+      h:call("a", "tools/call", '{"name":"x"}', one)
+      h.by_name.a.tools = '{"name":"y"}'
+      h:heard()
+      h:say("a", changed)
+      h:run()
+      for _, s in ipairs { one, two } do
+        assert.same({ '{"name":"y"}' }, h:listing("a", "tools", s))
+        assert.same({ changed }, h:heard(s))
+      end
+      assert.is_true(h:index("a", one) == h:index("a", two))
+    end)
+  end)
+
+  it("taken out of the shared ones stays with who has it", function()
+    local h = H.new("", { { "a" } })
+    local one, index = joined(h)
+    lib.ln_index_retire(index)
+    assert.equal(0, shared(h, "a"))
+    lib.ln_index_retire(index) -- once more is nothing
+    assert.is_true(h:index("a", one) == index)
+    local _, fresh = joined(h)
+    assert.is_false(index == fresh)
+  end)
+
+  it("takes another's place among the shared ones, as one of them", function()
+    local h = H.new("", { { "a", tools = '{"name":"x"}' } })
+    local one, index = joined(h)
+    local _, other = joined(h, '{"roots":{}}')
+    local by = lib.ln_index_fork(index)
+    assert.is_true(by.own)
+    assert.is_true(by.listings[0] == index.listings[0])
+    assert.equal(tonumber(index.asked_at[0]), tonumber(by.asked_at[0]))
+    assert.equal(0, tonumber(by.maker))
+    lib.ln_index_replace(index, by)
+    lib.ln_index_unref(by)
+    assert.is_false(by.own)
+    assert.equal(2, shared(h, "a"))
+    assert.is_true(h:server("a").indexes.next == by.link, "in the same place")
+    assert.is_true(h:server("a").indexes.prev == other.link)
+    assert.is_true(h:index("a", one) == index)
+    assert.is_true(select(2, joined(h)) == by)
+  end)
+
+  it("offers what the server's capabilities promise, as objects and in no other way", function()
+    for capabilities, expected in pairs {
+      ["{}"] = "", ['{"tools":{}}'] = "tools", ['{"resources":{},"prompts":{}}'] = "prompts resources templates",
+      ['{"tools":null}'] = "", ['{"tools":false,"resources":[],"prompts":"x"}'] = "", ['{"tools":1,"tools":{}}'] = "tools",
+      ["[]"] = "", ["null"] = "", ["7"] = "", ['"tools"'] = "", ['{"x":{"tools":{}}}'] = "", ['{"t\\u006fols":{}}'] = "tools",
+    } do
+      local h = H.new("", { { "a", capabilities = capabilities } })
+      h:call("a", "ping", "{}")
+      local offers = {}
+      for kind, n in pairs(H.kinds) do
+        if lib.ln_index_offers(h:index "a", n) then offers[#offers + 1] = kind end
+        assert.equal(lib.ln_index_some_have(h:client(), kind), lib.ln_index_offers(h:index "a", n) and kind ~= "templates")
+      end
+      table.sort(offers)
+      assert.equal(expected, table.concat(offers, " "), capabilities)
+    end
+  end)
+
+  it("of which nothing is known could have everything", function()
+    local h = H.new("", { { "a", capabilities = "{}" }, { "b", on = { initialize = function() return false end } } })
+    h:call("a", "ping", "{}")
+    assert.is_true(lib.ln_index_some_have(h:client(), "tools"))
+    assert.is_nil(h:index "b")
+  end)
+
+  it("is hopeless as long as its list failed a moment ago, for calls; or has been waited for too long, for all", function()
+    local h = H.new("lunette.configure { start_timeout = 0.03 }",
+      { { "a", on = { ["tools/list"] = function(_, n) return n == 1 and '"error":{"code":1,"message":"no"}' end } } })
+    local function hopeless(listing) return lib.ln_index_hopeless(h:index "a", H.kinds.tools, listing) end
+    assert.is_nil((h:listing("a", "tools")))
+    assert.is_true(hopeless(false))
+    assert.is_false(hopeless(true))
+    assert.is_false(lib.ln_index_hopeless(h:index "a", H.kinds.prompts, false))
+    pcall(h.listing, h, "a", "tools") -- which stays unanswered
+    assert.is_false(hopeless(false))
+    h:wait(function() return hopeless(false) end)
+    assert.is_true(hopeless(true))
+    h:answer(h.held[1], '"result":{"tools":[]}')
+    assert.is_false(hopeless(false))
+  end)
+
+  it("goes with the session, the server and the host, whoever is last", function()
+    local h = H.new("", { { "a" }, { "b" } })
+    local one = joined(h)
+    local two = joined(h, '{"roots":{}}')
+    h:listing("b", "tools", two)
+    h:part(one)
+    h:reload("", { { "b" } })
+    h:run()
+    assert.is_truthy(h:index("b", two))
+    assert.equal(1, shared(h, "b"))
+    assert.equal(1, tonumber(H.driver.rig_count(h.host.servers)), "a has gone, with what was known of it")
+  end)
+
+  it("is nothing to who has none", function()
+    lib.ln_index_unref(nil)
+    local h = H.new("", { { "a" } })
+    assert.is_nil(h:index "a")
+    assert.is_true(lib.ln_index_find(h:server "a", ffi.new "struct ln_bytes") == nil)
+  end)
+end)
