@@ -13,8 +13,8 @@ static bool untouched(const struct ln_view *v) {
       return false;
   struct ln_json_item it;
   struct ln_str result = v->listings[0]->pages[0]->result;
-  return !ln_json_get(result, "nextCursor", &it) &&
-         ln_json_get(result, ln_kind_rows[v->kind].array, &it) &&
+  bool more = ln_json_get(result, "nextCursor", &it) && it.type == LN_JSON_STRING;
+  return !more && ln_json_get(result, ln_kind_rows[v->kind].array, &it) &&
          ln_json_count(it.value) == v->n_entries;
 }
 

@@ -37,6 +37,7 @@ describe("pages of a list", function()
       for _, result in ipairs {
         '{"tools":[]}', ' {"tools": [ ] }', '{ "tools" : [ {"name":"b", "n":1.0}\t, {"name":"a"} ] , "_meta":{"x": 1e2}}',
         '{"x":[1],"tools":[{"name":"a"}],"tools2":[]}', '{"tools":[{"name":"\\u0061"}]}',
+        '{"tools": [ {"name":"a"} , {"name":"b"} ], "nextCursor":null}',
       } do
         local h = H.new("", { raw(result) })
         assert.equal(result:match "^%s*(.*)", (h:page "tools"))
