@@ -254,6 +254,16 @@ describe("a view", function()
       assert.is_nil(find(view, "x:2"))
     end)
 
+    it("has what is hidden under no spelling of one that is shown", function()
+      for _, order in ipairs { "http://h:80/a http://h/a", "http://h/a http://h:80/a" } do
+        local h = H.new("lunette.resources.filter(function(r) return r.uri ~= 'http://h/a' end)", { { "a", resources = uris(order) } })
+        assert.equal("http://h:80/a", keys(h, "resources"))
+        local view = h:view "resources"
+        for _, spelt in ipairs { "http://h/a", "HTTP://h/a", "http://h:080/a" } do assert.is_nil(find(view, spelt), spelt) end
+        assert.equal("a", (find(view, "http://h:80/a")))
+      end
+    end)
+
     it("hides what a rule fails for, and says where", function()
       local h = H.new("lunette.tools.filter(function(t) return t.name == 'a' or error 'no' end)", { { "s", tools = tools "b a" } })
       assert.equal("a", keys(h, "tools"))
