@@ -241,8 +241,7 @@ static int index_template(struct ln_view *v, struct ln_entry *e) {
   bool renamed = e->server ? e->native_json && !e->uri_prefix
                            : !ln_str_eq(ln_bytes_str(e->key), ln_bytes_str(e->before_rules));
   int rc = LN_OK;
-  if (!e->hidden && !e->shadowed_by)
-    rc = ln_templates_add(&v->match.visible, NULL, ln_bytes_str(e->key), e);
+  if (ln_entry_listed(e)) rc = ln_templates_add(&v->match.visible, NULL, ln_bytes_str(e->key), e);
   if (!rc && (e->hidden || renamed))
     rc = ln_templates_add(&v->match.gone, NULL, ln_bytes_str(e->before_rules), e);
   if (!rc && !e->hidden && e->native_json)
@@ -256,7 +255,8 @@ static int index_uris(struct ln_view *v) {
   for (size_t i = 0; i < v->n_entries && !rc; i++) {
     struct ln_entry *e = &v->entries[i];
     if (v->kind == LN_KIND_TEMPLATE) rc = index_template(v, e);
-    if (v->kind == LN_KIND_RESOURCE && e->native_json && !e->hidden) rc = index_native(v, e);
+    if (v->kind == LN_KIND_RESOURCE && e->native_json && ln_entry_listed(e))
+      rc = index_native(v, e);
   }
   ln_templates_seal(&v->match.visible);
   ln_templates_seal(&v->match.gone);
@@ -264,31 +264,42 @@ static int index_uris(struct ln_view *v) {
   return rc;
 }
 
-static int index_entries(struct ln_view *v) {
-  const struct ln_entry *first;
-  for (size_t i = 0; i < v->n_entries; i++) {
-    struct ln_entry *e = &v->entries[i];
-    int rc = LN_OK;
-    if (e->hidden) {
+/* The entry that has its key, and came first. A server's two spellings of one URI are two. */
+static const struct ln_entry *first_of(const struct ln_view *v, const struct ln_entry *e) {
+  const struct ln_entry *first = ln_map_get(&v->by_key, ln_bytes_str(e->key));
+  bool respelt = first && first->server == e->server &&
+                 !ln_str_eq(ln_bytes_str(first->key), ln_bytes_str(e->key));
+  return respelt ? NULL : first;
+}
+
+static int index_entry(struct ln_view *v, struct ln_entry *e) {
+  if (e->hidden) return index_hidden(v, e);
+  const struct ln_entry *first = first_of(v, e);
+  int rc = LN_OK;
+  /* The policy's own components come first. */
+  bool both = first && first->server && first->server != e->server && add_uri_prefix(v, e);
+  if (first && !both) {
+    e->shadowed_by = first;
+    warn_shadowed(v, e, first);
+  } else {
+    warn_long_name(v, e);
+    /* Also of those that just got a prefix, which makes them unique. */
+    rc = ln_map_put(&v->by_key, ln_bytes_str(e->key), e);
+    if (!rc && e->normal && !ln_map_get(&v->by_key, ln_bytes_str(e->normal)))
+      rc = ln_map_put(&v->by_key, ln_bytes_str(e->normal), e);
+    if (!rc && !e->uri_prefix && !ln_str_eq(ln_bytes_str(e->key), ln_bytes_str(e->before_rules)))
       rc = index_hidden(v, e);
-    } else if ((first = ln_map_get(&v->by_key, ln_bytes_str(e->key))) &&
-               !(first->server && add_uri_prefix(v, e))) {
-      /* The policy's own components come first. */
-      e->shadowed_by = first;
-      warn_shadowed(v, e, first);
-    } else {
-      warn_long_name(v, e);
-      /* Also of those that just got a prefix, which makes them unique. */
-      rc = ln_map_put(&v->by_key, ln_bytes_str(e->key), e);
-      if (!rc && e->normal && !ln_map_get(&v->by_key, ln_bytes_str(e->normal)))
-        rc = ln_map_put(&v->by_key, ln_bytes_str(e->normal), e);
-      if (!rc && !e->uri_prefix && !ln_str_eq(ln_bytes_str(e->key), ln_bytes_str(e->before_rules)))
-        rc = index_hidden(v, e);
-    }
-    v->renames |= e->native_json != NULL;
-    if (rc) return rc;
   }
-  return LN_OK;
+  return rc;
+}
+
+static int index_entries(struct ln_view *v) {
+  int rc = LN_OK;
+  for (size_t i = 0; i < v->n_entries && !rc; i++) {
+    rc = index_entry(v, &v->entries[i]);
+    v->renames |= v->entries[i].native_json != NULL;
+  }
+  return rc;
 }
 
 struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,

@@ -309,6 +309,28 @@ describe("a view", function()
       assert.equal(1, h:logged 'two of its tools are called "x"')
     end)
 
+    it("a URI that is there twice is shown once, as it is", function()
+      for kind, make in pairs { resources = uris, templates = templates } do
+        local u = kind == "resources" and "x:1" or "x:{i}"
+        local h = H.new("", { { "a", [kind] = make(u .. " y:" .. u .. " " .. u) } })
+        assert.equal(u .. " y:" .. u, keys(h, kind))
+        assert.is_false(h:view(kind).renames, "so that nothing in messages becomes another")
+        assert.equal(1, h:logged(('are called "%s"'):format(u)))
+        h = H.new("", { { "a", [kind] = make(u) }, { "b", [kind] = make(u .. " " .. u) } })
+        assert.equal(u .. " b+" .. u, keys(h, kind))
+      end
+    end)
+
+    it("a URI that is there in two spellings is found by each", function()
+      local h = H.new("", { { "a", resources = '{"uri":"http://H/1","name":"one"},{"uri":"http://h/1","name":"two"}' } })
+      assert.equal("http://H/1 http://h/1", keys(h, "resources"))
+      local view = h:view "resources"
+      assert.equal("http://H/1", native(view, "http://H/1"))
+      assert.equal("http://h/1", native(view, "http://h/1"))
+      assert.equal("http://h/1", native(view, "HTTP://h:80/1"))
+      assert.is_false(view.renames)
+    end)
+
     it("a name that models won't take is told of, where it is our prefix that did it", function()
       local long = ("n"):rep(60)
       local h = H.new("", { { "a-server", tools = tools(long .. " " .. ("m"):rep(65)) }, { "b", tools = tools(long) } })
