@@ -244,7 +244,7 @@ static int index_template(struct ln_view *v, struct ln_entry *e) {
   if (ln_entry_listed(e)) rc = ln_templates_add(&v->match.visible, NULL, ln_bytes_str(e->key), e);
   if (!rc && (e->hidden || renamed))
     rc = ln_templates_add(&v->match.gone, NULL, ln_bytes_str(e->before_rules), e);
-  if (!rc && !e->hidden && e->native_json)
+  if (!rc && ln_entry_listed(e) && e->native_json)
     rc = ln_templates_add(&v->match.native, e->server, ln_bytes_str(e->item->key), e);
   return rc;
 }
@@ -287,9 +287,9 @@ static int index_entry(struct ln_view *v, struct ln_entry *e) {
     rc = ln_map_put(&v->by_key, ln_bytes_str(e->key), e);
     if (!rc && e->normal && !ln_map_get(&v->by_key, ln_bytes_str(e->normal)))
       rc = ln_map_put(&v->by_key, ln_bytes_str(e->normal), e);
-    if (!rc && !e->uri_prefix && !ln_str_eq(ln_bytes_str(e->key), ln_bytes_str(e->before_rules)))
-      rc = index_hidden(v, e);
   }
+  if (!rc && !e->uri_prefix && !ln_str_eq(ln_bytes_str(e->key), ln_bytes_str(e->before_rules)))
+    rc = index_hidden(v, e);
   return rc;
 }
 

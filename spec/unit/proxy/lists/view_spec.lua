@@ -240,6 +240,23 @@ describe("a view", function()
       assert.equal("b", native(view, "a"))
     end)
 
+    it("knows what they rename to a name that is taken by neither name", function()
+      local h = H.new("lunette.tools.rename { a = 'b' } lunette.resources.rename { ['x:1'] = 'x:2' } "
+        .. "lunette.resource_templates.transform('x:{i}', { uriTemplate = 'y:{i}' })",
+        { { "s", tools = tools "b a", resources = uris "x:2 x:1", templates = templates "y:{i} x:{i}" } })
+      assert.equal("b", keys(h, "tools"))
+      assert.equal("b", native(h:view "tools", "b"))
+      assert.is_nil(find(h:view "tools", "a"))
+      assert.is_true(hidden(h:view "tools", "a"))
+      assert.equal("x:2", keys(h, "resources"))
+      assert.equal("x:2", native(h:view "resources", "x:2"))
+      assert.is_true(hidden(h:view "resources", "x:1"))
+      assert.equal("y:{i}", keys(h, "templates"))
+      assert.is_true(hidden(h:view "templates", "x:{i}"))
+      local message = '{"jsonrpc":"2.0","id":1,"result":{"contents":[{"uri":"x:1"},{"uri":"x:5"},{"uri":"x:2"}]}}'
+      assert.equal(message, (h:seen("s", message)), "x:2 is another's name, and y:5 another's URI")
+    end)
+
     it("sets apart what is the same only after them", function()
       local h = H.new("lunette.resources.hide { upstream = 'a' }", { { "a", resources = uris "x:1" }, { "b", resources = uris "x:1" } })
       assert.equal("x:1", keys(h, "resources"))
