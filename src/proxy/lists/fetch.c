@@ -20,6 +20,7 @@ struct fetch {
   struct ln_bytes *cursor;
   uint64_t asker; /* the key of the session whose list request caused it; 0: list_changed did */
   bool restarted; /* the server was started again: the shared list is out of date for all */
+  bool repeated;  /* the list changed while it was being fetched the time before */
   /* Gets the listing (its reference), or NULL with why. */
   void (*done)(struct fetch *f, struct ln_listing *listing, const char *why);
   struct ln_index *index; /* counted */
@@ -152,15 +153,15 @@ static void waiter_end(struct waiter *w, struct ln_listing *listing, const char 
 
 static void waiter_proceed(struct waiter *w);
 
-static void end_waiters(struct ln_index *index, enum ln_kind kind, struct ln_session *fetcher,
-                        const char *why) {
+static void end_waiters(struct ln_index *index, enum ln_kind kind, struct ln_listing *listing,
+                        struct ln_session *fetcher, const char *why) {
   struct ln_list list, *l;
   ln_list_init(&list);
-  while ((l = ln_list_shift(&index->fetches[kind]))) ln_list_push(&list, l);
+  ln_list_move(&list, &index->fetches[kind]);
   while ((l = ln_list_shift(&list))) {
     struct waiter *w = LN_CONTAINER(l, struct waiter, link);
-    if (index->listings[kind]) {
-      waiter_end(w, index->listings[kind], NULL);
+    if (listing) {
+      waiter_end(w, listing, NULL);
     } else if (w->session != fetcher && !w->retried) {
       w->retried = true;
       waiter_proceed(w);
@@ -170,7 +171,8 @@ static void end_waiters(struct ln_index *index, enum ln_kind kind, struct ln_ses
   }
 }
 
-static int fetch_start(struct ln_index *index, enum ln_kind kind, struct ln_link *link);
+static int fetch_start(struct ln_index *index, enum ln_kind kind, struct ln_link *link,
+                       bool repeated);
 
 static void on_first_fetched(struct fetch *f, struct ln_listing *listing, const char *why) {
   struct ln_index *index = f->index;
@@ -179,7 +181,9 @@ static void on_first_fetched(struct fetch *f, struct ln_listing *listing, const 
   struct ln_session *s = f->session;
   struct ln_link *link = listing && index->stale[kind] ? link_of(f) : NULL;
   index->stale[kind] = false;
-  if (link && ln_link_ready(link) && fetch_start(index, kind, link) == LN_OK) {
+  if (link && ln_link_ready(link) && fetch_start(index, kind, link, true) == LN_OK) {
+    /* Some servers say so whenever they are asked: then who waits gets what there is. */
+    if (f->repeated) end_waiters(index, kind, listing, s, NULL);
     ln_listing_unref(listing);
     return;
   }
@@ -190,12 +194,14 @@ static void on_first_fetched(struct fetch *f, struct ln_listing *listing, const 
   if (!listing)
     LN_LOG(index->server->host->log, ERROR, index->server->conf->name, "%s failed: %s",
            ln_kind_rows[kind].list_method, why);
-  end_waiters(index, kind, s, why);
+  end_waiters(index, kind, listing, s, why);
 }
 
-static int fetch_start(struct ln_index *index, enum ln_kind kind, struct ln_link *link) {
+static int fetch_start(struct ln_index *index, enum ln_kind kind, struct ln_link *link,
+                       bool repeated) {
   struct fetch *f = fetch_new(index, kind, link, on_first_fetched);
   if (!f) return LN_ENOMEM;
+  f->repeated = repeated;
   index->fetching[kind] = true;
   index->asked_at[kind] = now_of(index);
   fetch_page(f, link, LN_STR_NONE);
@@ -228,7 +234,7 @@ static void waiter_proceed(struct waiter *w) {
     return;
   }
   ln_list_push(&index->fetches[kind], &w->link);
-  if (fetch_start(index, kind, link)) {
+  if (fetch_start(index, kind, link, false)) {
     ln_list_remove(&w->link);
     waiter_end(w, NULL, "out of memory");
   }
