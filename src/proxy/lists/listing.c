@@ -35,18 +35,32 @@ struct ln_listing *ln_listing_new(struct ln_server *server, enum ln_kind kind) {
   return list;
 }
 
-static struct ln_bytes *unescaped(struct ln_str raw) {
-  struct ln_buf b;
-  ln_buf_init(&b, raw.n * 3 + 16);
-  struct ln_bytes *out = NULL;
-  if (ln_json_unescape(raw, true, &b) == LN_OK) out = b.len ? ln_buf_take(&b) : ln_bytes_new(0);
-  ln_buf_deinit(&b);
-  return out;
+/* Adds one item; there is room. One that names nothing is left out. */
+static int add_item(struct ln_listing *list, struct ln_str json) {
+  const struct ln_kind_row *row = &ln_kind_rows[list->kind];
+  struct ln_server *server = list->server;
+  struct ln_log *log = server->host->log;
+  uint64_t now = ln_loop_now(server->host->loop);
+  struct ln_json_item key;
+  if (!ln_json_get(json, row->key, &key) || key.type != LN_JSON_STRING) {
+    LN_LOG_RATIONED(log, &server->ration, now, WARN, server->conf->name,
+                    "a %s without %s was left out", row->noun, row->key);
+    return LN_OK;
+  }
+  struct ln_bytes *name = ln_json_text(key.value);
+  if (!name) return LN_ENOMEM;
+  const char *flaw = ln_flaw_of_item(json);
+  if (flaw)
+    LN_LOG_RATIONED(log, &server->ration, now, WARN, server->conf->name,
+                    "%s \"%.*s\": %s; official clients refuse the whole list", row->noun,
+                    LN_STR_ARG((ln_bytes_str(name))), flaw);
+  list->items[list->n_items++] = (struct ln_listing_item){json, name, key.value};
+  return LN_OK;
 }
 
 int ln_listing_add(struct ln_listing *list, struct ln_msg *page) {
   const struct ln_kind_row *row = &ln_kind_rows[list->kind];
-  struct ln_json_item array, it, key;
+  struct ln_json_item array, it;
   if (!ln_json_get(page->result, row->array, &array) || array.type != LN_JSON_ARRAY)
     return LN_EPROTOCOL;
   size_t n = ln_json_count(array.value), bytes = page->text.n;
@@ -62,22 +76,9 @@ int ln_listing_add(struct ln_listing *list, struct ln_msg *page) {
   list->items = items;
   list->pages[list->n_pages++] = ln_msg_ref(page);
   struct ln_json_cur cur = ln_json_enter(array.value);
-  while (ln_json_next(&cur, &it)) {
-    if (!ln_json_get(it.value, row->key, &key) || key.type != LN_JSON_STRING) {
-      LN_LOG(list->server->host->log, WARN, list->server->conf->name,
-             "a %s without %s was left out", row->noun, row->key);
-      continue;
-    }
-    struct ln_bytes *name = unescaped(ln_json_inside(key.value));
-    if (!name) return LN_ENOMEM;
-    const char *flaw = ln_flaw_of_item(it.value);
-    if (flaw)
-      LN_LOG(list->server->host->log, WARN, list->server->conf->name,
-             "%s \"%.*s\": %s; official clients refuse the whole list", row->noun,
-             LN_STR_ARG((ln_bytes_str(name))), flaw);
-    list->items[list->n_items++] = (struct ln_listing_item){it.value, name, key.value};
-  }
-  return LN_OK;
+  int rc = LN_OK;
+  while (!rc && ln_json_next(&cur, &it)) rc = add_item(list, it.value);
+  return rc;
 }
 
 bool ln_listing_same(const struct ln_listing *a, const struct ln_listing *b) {

@@ -36,6 +36,7 @@ struct ln_server {
   struct ln_shared_state *shared_state; /* … and what it was told (route/); NULL: nothing */
   struct ln_list indexes;               /* struct ln_index (lists/): those that sessions share */
   char topic[64];                       /* for the log: "upstream NAME" */
+  struct ln_log_ration ration;          /* of what its lists have that is no use */
   enum ln_server_health health;
   char last_error[LN_WHY_MAX];
   uint64_t retry_at;      /* loop time before which no link is opened */

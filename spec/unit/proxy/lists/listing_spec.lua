@@ -58,6 +58,16 @@ describe("a listing", function()
     assert.equal(9, h:logged "a tool without name was left out")
   end)
 
+  it("says of no more than some that they are no use", function()
+    local _, n, h = listed("tools", { '{"tools":[' .. ("{},"):rep(5000) .. '{"name":"a"}]}' }, function(list) return tonumber(list.n_items) end)
+    assert.equal(1, n)
+    assert.equal(lib.LN_LOG_RATION, h:logged "a tool without name was left out")
+    local flawed = '{"uri":"x:1","annotations":{"lastModified":"today"}}'
+    _, n, h = listed("resources", { '{"resources":[' .. (flawed .. ","):rep(5000) .. flawed .. "]}" }, function(list) return tonumber(list.n_items) end)
+    assert.equal(5001, n)
+    assert.equal(lib.LN_LOG_RATION, h:logged 'resource "x:1": lastModified is no RFC 3339 date; official clients refuse the whole list')
+  end)
+
   it("knows names as they are meant, however they are written", function()
     local _, found = listed("tools", { '{"tools":[{"name":"\\u0061\\n"},{"name":"x\\u0000y"},{"name":"\\ud83d\\ude00"},'
       .. '{"name":"\\ud83d"},{"n\\u0061me":"z"},{"name":"first","name":"last"}]}' }, keys)
