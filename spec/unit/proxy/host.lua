@@ -57,6 +57,7 @@ if not pcall(ffi.typeof, "struct rig_answer") then ffi.cdef [[
   struct rig_answer *rig_rewrite(struct rig *r, struct ln_session *s, struct ln_server *server, struct ln_msg *request,
                              struct ln_msg *msg);
   struct rig_answer *rig_call(struct rig *r, struct ln_session *s, struct ln_server *server, struct ln_msg *msg);
+  struct rig_answer *rig_call_in(struct rig *r, struct ln_session *s, struct ln_link *link, struct ln_msg *msg);
   void rig_cancel(struct rig_answer *a);
   size_t rig_count(const struct ln_list *list);
   char *rig_log(struct rig *r);

@@ -377,15 +377,20 @@ struct rig_answer *rig_rewrite(struct rig *r, struct ln_session *s, struct ln_se
   return a;
 }
 
-/* The request goes to the server as it stands; NULL: there is no link to be had. */
+/* The request goes over that link as it stands. */
+struct rig_answer *rig_call_in(struct rig *r, struct ln_session *s, struct ln_link *link,
+                               struct ln_msg *msg) {
+  struct rig_answer *a = answer_new(r, exchange_for(s, msg));
+  ln_exchange_call(a->x, link, msg, LN_STR_NONE, NULL, on_msg, a);
+  return a;
+}
+
+/* The same over the one for a single call; NULL: there is none to be had. */
 struct rig_answer *rig_call(struct rig *r, struct ln_session *s, struct ln_server *server,
                             struct ln_msg *msg) {
   const char *why;
   struct ln_link *link = ln_pool_link_for_call(s, server, msg->task.p != NULL, &why);
-  if (!link) return NULL;
-  struct rig_answer *a = answer_new(r, exchange_for(s, msg));
-  ln_exchange_call(a->x, link, msg, LN_STR_NONE, NULL, on_msg, a);
-  return a;
+  return link ? rig_call_in(r, s, link, msg) : NULL;
 }
 
 /* Its exchange ends. */
