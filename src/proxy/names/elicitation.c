@@ -31,13 +31,20 @@ static bool taken(const struct ln_session *s, struct ln_str shown) {
   return false;
 }
 
-static struct ln_bytes *with_server_name(const struct ln_server *server, struct ln_str id) {
-  struct ln_buf b;
-  ln_buf_init(&b, SIZE_MAX / 2);
-  ln_buf_append_c(&b, server->conf->name);
-  ln_buf_append_c(&b, ":");
-  ln_buf_append_str(&b, id);
-  return ln_buf_finish(&b);
+/* A name for the server's id that no other has: behind the server's name, once or more. */
+static struct ln_bytes *apart(const struct ln_session *s, const struct ln_server *server,
+                              struct ln_bytes *id) {
+  struct ln_bytes *shown = ln_bytes_ref(id);
+  while (shown && taken(s, ln_bytes_str(shown))) {
+    struct ln_buf b;
+    ln_buf_init(&b, SIZE_MAX / 2);
+    ln_buf_append_c(&b, server->conf->name);
+    ln_buf_append_c(&b, ":");
+    ln_buf_append_str(&b, ln_bytes_str(shown));
+    ln_bytes_unref(shown);
+    shown = ln_buf_finish(&b);
+  }
+  return shown;
 }
 
 struct ln_bytes *ln_elicitation_name(struct ln_session *s, const struct ln_server *server,
@@ -48,7 +55,7 @@ struct ln_bytes *ln_elicitation_name(struct ln_session *s, const struct ln_serve
   ln_list_init(&e->link);
   e->server = server->serial;
   e->id = ln_bytes_copy(id.p, id.n);
-  if (e->id) e->shown = taken(s, id) ? with_server_name(server, id) : ln_bytes_ref(e->id);
+  if (e->id) e->shown = apart(s, server, e->id);
   if (!e->shown) {
     elicitation_free(e);
     return NULL;

@@ -37,6 +37,17 @@ describe("ids of elicitations", function()
     for server, expected in pairs { a = "x", b = "b:x", c = "c:x" } do assert.equal(expected, name(h, server, "x")) end
   end)
 
+  it("of two servers are two to the client, whatever they are", function()
+    local h = H.new("", { { "a" }, { "b" } })
+    local seen = {}
+    for _, pair in ipairs { { "a", "b:x" }, { "a", "b:b:x" }, { "a", "x" }, { "b", "x" }, { "b", "b:x" }, { "b", "b:b:x" }, { "a", "a:x" } } do
+      local shown = name(h, pair[1], pair[2])
+      assert.is_nil(seen[shown], shown .. " twice")
+      seen[shown] = true
+      assert.equal(shown, name(h, pair[1], pair[2]))
+    end
+  end)
+
   it("are each session's", function()
     local h = H.new("", { { "a" }, { "b" } })
     local one, two = h:join(), h:join()
