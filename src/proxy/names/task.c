@@ -23,22 +23,26 @@ void ln_task_free(struct ln_task_entry *t) {
   free(t);
 }
 
-static void on_expiry(struct ln_timer *timer) {
-  struct ln_task_entry *t = LN_CONTAINER(timer, struct ln_task_entry, expiry);
+/* With the session with the server that was kept for it alone, unless that is still in use. */
+static void forget(struct ln_task_entry *t, const struct ln_link *used) {
   struct ln_link *link = t->link;
   ln_task_free(t);
-  if (link) ln_link_close_if_idle(link);
+  if (link && link != used) ln_link_close_if_idle(link);
 }
 
-/* Makes room for one more: drops a task that is over, else the oldest. */
-static void make_room(struct ln_session *s) {
+static void on_expiry(struct ln_timer *timer) {
+  forget(LN_CONTAINER(timer, struct ln_task_entry, expiry), NULL);
+}
+
+/* Makes room for one more, of this link: drops a task that is over, else the oldest. */
+static void make_room(struct ln_session *s, const struct ln_link *link) {
   if (s->n_tasks < MAX_TASKS) return;
   struct ln_task_entry *victim = LN_CONTAINER(s->tasks.next, struct ln_task_entry, in_session);
   LN_LIST_EACH(l, &s->tasks) {
     struct ln_task_entry *t = LN_CONTAINER(l, struct ln_task_entry, in_session);
     if (t->over && !victim->over) victim = t;
   }
-  ln_task_free(victim);
+  forget(victim, link);
 }
 
 static struct ln_task_entry *track(struct ln_session *s, struct ln_link *link, bool of_client,
@@ -51,7 +55,7 @@ static struct ln_task_entry *track(struct ln_session *s, struct ln_link *link, b
     ln_bytes_unref(shown);
     return NULL;
   }
-  make_room(s);
+  make_room(s, link);
   t->session = s;
   t->server = ln_server_ref(link->server);
   t->link = link;
@@ -244,9 +248,7 @@ bool ln_task_make_room(struct ln_session *s, const struct ln_server *server) {
   }
   if (n < MAX_KEPT) return true;
   if (!done) return false;
-  struct ln_link *link = done->link;
-  ln_task_free(done);
-  ln_link_close_if_idle(link);
+  forget(done, NULL);
   return true;
 }
 

@@ -387,6 +387,21 @@ describe("tasks", function()
       assert.is_true(h.gone[h.by_name.a.channel])
     end)
 
+    it("take theirs with them when they are forgotten for want of room", function()
+      local h = H.new("", { server(), maker "b" })
+      call(h, "a")
+      local channel = h.by_name.a.channel
+      for _ = 1, 1024 do call(h, "b") end
+      assert.is_true(h.gone[channel])
+      h = H.new("", { server(), maker "b" })
+      for _ = 1, 1023 do call(h, "b") end
+      entries(h:client())[1].over = true
+      call(h, "a")
+      call(h, "a")
+      assert.equal("a:t1 a:t2", shown_ids(h:client()):match "a:.*$")
+      assert.is_nil(h.gone[h.by_name.a.channel])
+    end)
+
     it("go with theirs", function()
       local h = H.new("", { server() })
       call(h, "a")
