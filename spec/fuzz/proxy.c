@@ -326,7 +326,7 @@ static struct ln_host *host_of(unsigned config) {
   struct ln_target targets[] = {{LN_TARGET_TEXT, text, args}, {LN_TARGET_LUA, args[1], NULL}};
   struct ln_policy *p = ln_policy_load(&for_policy, targets, config < 6 ? 1 : 2, &why, NULL);
   if (!p) fprintf(stderr, "%s\n", why);
-  MUST(p && !ln_host_start(h, p, &reason));
+  MUST(p && !ln_host_life_start(h, p, &reason));
   return h;
 }
 

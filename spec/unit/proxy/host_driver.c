@@ -13,7 +13,7 @@
 #include "proxy/names/resolve.h"
 #include "proxy/names/rewrite.h"
 #include "proxy/route/for_policy.h"
-#include "proxy/route/server_hello.h"
+#include "proxy/route/init_request.h"
 #include "proxy/route/session_end.h"
 #include "proxy/serve/host_life.h"
 #include "proxy/serve/reload.h"
@@ -240,7 +240,7 @@ struct ln_session *rig_join(struct rig *r, struct ln_msg *init) {
   struct client *c = calloc(1, sizeof *c);
   *c = (struct client){.sink = {&client_ops, 1, true}, .rig = r};
   struct ln_session *s = c->session = ln_session_new(&r->host, "stdio", "client");
-  LN_ASSERT(!ln_peer_read_init(&s->peer, init) && !ln_server_hello_offer(s));
+  LN_ASSERT(!ln_peer_read_init(&s->peer, init) && !ln_init_request_offer(s));
   ln_session_set_state(s, LN_SESSION_OPEN);
   ln_outbox_set_general(&s->outbox, &c->sink);
   ln_list_push(&r->clients, &c->link);
@@ -457,7 +457,7 @@ bool rig_start(struct rig *r, const char *text, char *why, size_t max) {
   const char *trouble = "";
   struct ln_policy *p = load(r, text, why, max);
   if (!p) return false;
-  if (ln_host_start(&r->host, p, &trouble) == LN_OK) return true;
+  if (ln_host_life_start(&r->host, p, &trouble) == LN_OK) return true;
   snprintf(why, max, "%s", trouble);
   return false;
 }
@@ -477,7 +477,7 @@ int rig_free(struct rig *r) {
   int bad = 0;
   rig_part(r, NULL);
   for (int i = 0; i < r->n_answers; i++) answer_drop(r->answers[i]);
-  ln_host_close(&r->host, closed, r);
+  ln_host_life_close(&r->host, closed, r);
   ln_loop_run(r->loop);
   ln_host_deinit(&r->host);
   ln_timer_stop(&r->timer);

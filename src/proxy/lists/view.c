@@ -90,7 +90,8 @@ static void *find_form(const struct ln_map *m, struct ln_str key, ln_view_uri_fo
 
 const struct ln_entry *ln_view_find(const struct ln_view *v, struct ln_str key) {
   const struct ln_entry *found = ln_map_get(&v->by_key, key);
-  if (!ln_view_has_spellings(v) || (found && ln_str_eq(ln_bytes_str(found->key), key))) return found;
+  if (!ln_view_has_spellings(v) || (found && ln_str_eq(ln_bytes_str(found->key), key)))
+    return found;
   /* Another spelling of what is shown may be the very URI of what isn't. */
   if (ln_view_is_hidden(v, key)) return NULL;
   return found ? found : find_form(&v->by_key, key, ln_uri_normal);

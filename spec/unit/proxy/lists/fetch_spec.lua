@@ -104,7 +104,7 @@ describe("fetching a list", function()
         assert.equal(i, h:logged "tools/list failed: not now")
       end
       assert.same({ tool "x" }, h:listing("a", "tools"))
-      assert.is_false(lib.ln_index_hopeless(h:index "a", 0, false))
+      assert.is_false(lib.ln_index_unavailable(h:index "a", 0, false))
     end)
 
     it("because a page is none says so, and keeps nothing of those before", function()
@@ -237,7 +237,7 @@ describe("fetching a list", function()
       h:say("a", changed)
       h:run()
       assert.same({ tool "x" }, h:listing("a", "tools"))
-      assert.equal(1, h:logged "a changed list can't be had: no")
+      assert.equal(1, h:logged "a changed list could not be fetched: no")
     end)
 
     it("is asked for in the link that said so, for each of its kinds", function()

@@ -15,7 +15,7 @@ describe("ids of elicitations", function()
 
   local function here(h, server, id, session)
     local s, anchor = H.text(id)
-    local yes = lib.ln_elicitation_here(session or h:client(), h:server(server), s)
+    local yes = lib.ln_elicitation_asked(session or h:client(), h:server(server), s)
     return yes, anchor and nil
   end
 

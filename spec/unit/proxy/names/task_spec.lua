@@ -76,12 +76,12 @@ describe("tasks", function()
       assert.equal('{"task":{"taskId":"b:t","status":"working"}}', H.reply(call(h, "b")))
       assert.equal("a:t b:t", shown_ids(h:client()))
       for _, server in ipairs { "a", "b" } do
-        local t = with(server .. ":t", function(s) return lib.ln_task_shown(h:client(), false, s) end)
+        local t = with(server .. ":t", function(s) return lib.ln_task_by_shown(h:client(), false, s) end)
         assert.equal(server, ffi.string(t.server.conf.name))
-        assert.is_true(t == with("t", function(s) return lib.ln_task_native(h:client(), h:server(server), s) end))
+        assert.is_true(t == with("t", function(s) return lib.ln_task_by_native(h:client(), h:server(server), s) end))
       end
       for _, other in ipairs { "t", "a:", "a:t\0", "A:t", "a:a:t", "" } do
-        assert.is_true(nil == with(other, function(s) return lib.ln_task_shown(h:client(), false, s) end), other)
+        assert.is_true(nil == with(other, function(s) return lib.ln_task_by_shown(h:client(), false, s) end), other)
       end
     end)
 
@@ -104,10 +104,10 @@ describe("tasks", function()
       assert.is_nil(owner(h, "t1", two))
       assert.is_nil(owner(h, "t1", one))
       local server = h:server "a"
-      assert.is_true(nil == with("t1", function(s) return lib.ln_task_native(two, server, s) end))
-      local any = with("t1", function(s) return lib.ln_task_native(nil, server, s) end)
+      assert.is_true(nil == with("t1", function(s) return lib.ln_task_by_native(two, server, s) end))
+      local any = with("t1", function(s) return lib.ln_task_by_native(nil, server, s) end)
       assert.is_true(any.session == one)
-      assert.is_true(nil == with("t3", function(s) return lib.ln_task_native(nil, server, s) end))
+      assert.is_true(nil == with("t3", function(s) return lib.ln_task_by_native(nil, server, s) end))
     end)
 
     it("are strings, or there is no task", function()
@@ -144,7 +144,7 @@ describe("tasks", function()
         call(h, "a")
         local t = entries(h:client())[1]
         H.with_msg(('{"jsonrpc":"2.0","method":"notifications/tasks/status","params":{"taskId":"t","status":"%s"}}'):format(status),
-          function(m) lib.ln_task_told(t, m) end)
+          function(m) lib.ln_task_note_status(t, m) end)
         assert.equal(over, t.over, status)
         h.by_name.a.on["tasks/get"] = function() return '"result":{"taskId":"t","status":"working"}' end
         h:call("a", "tasks/get", '{"taskId":"t"}')
@@ -233,9 +233,9 @@ describe("tasks", function()
       assert.is_true(t.of_client)
       assert.equal("a", ffi.string(t.server.conf.name))
       assert.equal('"k"', H.bytes(t.asked_token))
-      assert.is_true(t == with("c", function(s) return lib.ln_task_shown(h:client(), true, s) end))
-      assert.is_true(nil == with("c", function(s) return lib.ln_task_shown(h:client(), false, s) end))
-      assert.is_true(nil == with("c", function(s) return lib.ln_task_native(h:client(), h:server "a", s) end), "which is of a server's")
+      assert.is_true(t == with("c", function(s) return lib.ln_task_by_shown(h:client(), true, s) end))
+      assert.is_true(nil == with("c", function(s) return lib.ln_task_by_shown(h:client(), false, s) end))
+      assert.is_true(nil == with("c", function(s) return lib.ln_task_by_native(h:client(), h:server "a", s) end), "which is of a server's")
       assert.is_true(lib.ln_task_by_token(t.link.tasks, t.token) == nil, "and so is progress of a server's")
       assert.equal('{"task":{"taskId":"c","status":"working"}}', h.asked[#h.asked].text:match '"result":(.*)}$')
     end)
@@ -412,15 +412,15 @@ describe("tasks", function()
     it("are 64 of a client at most, of which one that is over makes room", function()
       local h = H.new("", { server() })
       for i = 1, 64 do
-        assert.is_true(lib.ln_task_room(h:client(), h:server "a"), i)
+        assert.is_true(lib.ln_task_make_room(h:client(), h:server "a"), i)
         call(h, "a")
       end
-      assert.is_false(lib.ln_task_room(h:client(), h:server "a"))
-      assert.is_true(lib.ln_task_room(h:join(), h:server "a"), "which is another client's")
+      assert.is_false(lib.ln_task_make_room(h:client(), h:server "a"))
+      assert.is_true(lib.ln_task_make_room(h:join(), h:server "a"), "which is another client's")
       local t = entries(h:client())[10]
       t.over = true
       local channel = tonumber(H.driver.rig_channel(t.link))
-      assert.is_true(lib.ln_task_room(h:client(), h:server "a"))
+      assert.is_true(lib.ln_task_make_room(h:client(), h:server "a"))
       h:run()
       assert.is_true(h.gone[channel])
       assert.equal(63, #entries(h:client()))
