@@ -579,6 +579,16 @@ describe("a policy", function()
       local progress = json.decode(client:expect("notifications/progress").params)
       assert.same({ progressToken = "t", progress = 1, total = 2, message = "half" }, progress)
     end)
+
+    it("ctx:progress has the client's token, digit for digit", function()
+      local client = with [[lunette.tools.add { name = "work", inputSchema = { type = "object" }, handler = function(args, ctx)
+        ctx:progress(1)
+        return "done" end }]]
+      for _, token in ipairs { "9007199254740993", ("7"):rep(100) } do
+        client:request("tools/call", ('{"name":"work","_meta":{"progressToken":%s}}'):format(token))
+        assert.equal(token, json.at(client:expect("notifications/progress").params, "progressToken"))
+      end
+    end)
   end)
 
   describe("answers the server", function()

@@ -105,11 +105,18 @@ static int l_run_exchange(lua_State *L) {
   return 1;
 }
 
-/* progress_token() -> the token of the request, or nil */
-static int l_run_progress_token(lua_State *L) {
+/* progress_params() -> params of a notification with the request's token, or nil. A number keeps
+ * its digits in them; by itself it would be a double. */
+static int l_run_progress_params(lua_State *L) {
   struct ln_run *run = check_run(L);
   if (!run->msg || !run->msg->progress_token.p) return 0;
-  ln_value_decode(L, &ln_bind_vm(L)->codec, run->msg->progress_token);
+  lua_pushliteral(L, "{\"progressToken\":");
+  lua_pushlstring(L, run->msg->progress_token.p, run->msg->progress_token.n);
+  lua_pushliteral(L, "}");
+  lua_concat(L, 3);
+  size_t n;
+  const char *p = lua_tolstring(L, -1, &n);
+  ln_value_decode(L, &ln_bind_vm(L)->codec, (struct ln_str){p, n});
   return 1;
 }
 
@@ -360,7 +367,7 @@ const luaL_Reg ln_bind_run[] = {{"run", l_run_run},
                                 {"run_item", l_run_item},
                                 {"run_shown", l_run_shown},
                                 {"exchange", l_run_exchange},
-                                {"progress_token", l_run_progress_token},
+                                {"progress_params", l_run_progress_params},
                                 {"forward", l_run_forward},
                                 {"chain", l_run_chain},
                                 {"arguments", l_run_arguments},

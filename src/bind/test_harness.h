@@ -1,6 +1,6 @@
-/* For `lunette test` (lunette/test/init.lua): clients and servers that are played by Lua, around a real
- * host. Messages are texts, as on a pipe; those from the host are kept here as events until Lua
- * takes them, so that no Lua runs inside the loop. */
+/* For `lunette test` (lunette/test/init.lua): clients and servers that are played by Lua, around a
+ * real host. Messages are texts, as on a pipe; those from the host are kept here as events until
+ * Lua takes them, so that no Lua runs inside the loop. */
 #ifndef LN_BIND_TEST_HARNESS_H
 #define LN_BIND_TEST_HARNESS_H
 

@@ -121,14 +121,10 @@ function methods.progress(self, done, total, message)
   check.type("ctx:progress: done", done, "number")
   check.type("ctx:progress: total", total, "number", true)
   check.type("ctx:progress: message", message, "string", true)
-  local token = core.progress_token()
-  if token == nil then return end
-  core.notify(exchange, "notifications/progress", {
-    progressToken = token,
-    progress = done,
-    total = total,
-    message = message,
-  })
+  local params = core.progress_params()
+  if not params then return end
+  params.progress, params.total, params.message = done, total, message
+  core.notify(exchange, "notifications/progress", params)
 end
 
 --- As the client would ask: rules and handlers apply. Waits; raises the error of the answer.
