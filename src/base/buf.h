@@ -61,8 +61,8 @@ int ln_buf_append(struct ln_buf *b, const char *p, size_t n);
 int ln_buf_append_str(struct ln_buf *b, struct ln_str s);
 int ln_buf_append_c(struct ln_buf *b, const char *s);
 int ln_buf_printf(struct ln_buf *b, const char *fmt, ...) LN_PRINTF(2, 3);
-/* Room for n more bytes after data+len, for who writes there himself. The error of the buffer, or
- * LN_ELIMIT, LN_ENOMEM: that one is not remembered, as less may fit. */
+/* Room for n more bytes after data+len, for a caller that writes there itself. The error of the
+ * buffer, or LN_ELIMIT, LN_ENOMEM, which are not remembered, as less may fit. */
 int ln_buf_reserve(struct ln_buf *b, size_t n) LN_CHECK;
 /* The buffer has failed with rc, unless rc is LN_OK or it failed before. Returns its error. */
 int ln_buf_fail(struct ln_buf *b, int rc);

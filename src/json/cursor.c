@@ -2,7 +2,7 @@
  * went through ln_json_scan. Bounds are kept all the same, so a broken promise gives wrong
  * items, not stray reads.
  *
- * Most of the time goes into stepping over values nobody asked for, so containers are skipped
+ * Most of the time goes into stepping over values that aren't needed, so containers are skipped
  * by blocks of 64 bytes, brackets and quotes as bit masks, without looking at single tokens. */
 #include "json/bytes.h"
 #include "json/json.h"

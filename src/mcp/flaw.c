@@ -1,8 +1,7 @@
 /* Base64 and dates as the official clients check them; see flaw.h. */
 #include "mcp/flaw.h"
 
-/* What is larger is passed on without a look: whoever is in the way of megabytes of base64 had
- * better not read them. */
+/* Larger ones are not checked: reading megabytes of base64 would hold up other messages. */
 enum { MAX_BYTES = 256 << 10 };
 
 static bool is_base64_digit(char c) {

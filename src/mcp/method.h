@@ -25,11 +25,11 @@ enum ln_route {
   LN_ROUTE_ASK,       /* a server's request to the client */
   LN_ROUTE_LIST_CHANGED,
   LN_ROUTE_RELAY,    /* a server's notification to the client, related or not */
-  LN_ROUTE_UPDATED,  /* a resource: to those who listen to it */
+  LN_ROUTE_UPDATED,  /* a resource: to the clients that have subscribed */
   LN_ROUTE_ELICITED, /* to the client that was asked */
-  LN_ROUTE_TASK,     /* about one task, to whoever works at it */
+  LN_ROUTE_TASK,     /* about one task, to the side where it runs */
   LN_ROUTE_TASK_LIST,
-  LN_ROUTE_TASK_STATUS, /* from whoever works at it */
+  LN_ROUTE_TASK_STATUS, /* from the side where it runs */
 };
 
 enum { LN_FROM_CLIENT = 1, LN_FROM_SERVER = 2 };

@@ -22,7 +22,7 @@ struct ln_place_set {
 };
 
 /* Prepares a URI, which is borrowed. LN_ENOMEM. What it takes, here and below, is taken off *steps;
- * NULL: nobody counts. */
+ * NULL: steps are not counted. */
 int ln_places_init(struct ln_places *u, struct ln_str uri, uint64_t *steps) LN_CHECK;
 void ln_places_deinit(struct ln_places *u);
 

@@ -1,6 +1,6 @@
-/* Listening and accepting. libuv's own listener, when descriptors run out, accepts and drops
- * whoever waits; here they wait in the kernel until there is room again. So the socket is ours, and
- * libuv only reports when it is readable.
+/* Listening and accepting. When descriptors run out, libuv's own listener accepts and
+ * closes waiting connections; here they wait in the kernel until there is room again. So the socket
+ * is ours, and libuv only reports when it is readable.
  *
  * Options set on the listening socket are inherited by what it accepts: no call per connection. */
 #include <errno.h>

@@ -71,7 +71,8 @@ void ln_loop_doing_what(struct ln_loop *l, struct ln_str what);
 /* For a thread that watches this one: another number each turn; and makes it turn, if it can. */
 uint64_t ln_loop_beat(const struct ln_loop *l);
 void ln_loop_poke(struct ln_loop *l);
-/* What it is at, "" when nobody said. Of a loop that stands still this is safe at any time. */
+/* Writes what it is doing, "" when that isn't known. While the loop is blocked, any thread and
+ * signal handler may call this. */
 void ln_loop_at(const struct ln_loop *l, char *out, size_t max);
 
 /* --- signals --- */

@@ -161,7 +161,7 @@ static int launch(struct ln_process *p, const struct ln_process_opts *o, const c
     return LN_ESYSTEM;
   }
   p->group = uv_process_get_pid(&p->uv);
-  /* From the fork to here nobody would end it but itself, at the end of its stdin. */
+  /* If we end between the fork and here, only the end of its stdin can make it end. */
   ln_guard_add(p->loop, &p->guarded, p->group);
   open_pipes(p, pairs);
   *why = NULL;

@@ -98,8 +98,8 @@ static int load(const char *path, unsigned char *secret, char *why) {
 
 /* --- making it --- */
 
-/* Whole under another name first, then under its own unless somebody was quicker: nobody ever sees
- * a part of it. */
+/* Written under another name first and then linked, unless the file exists by now, so that no
+ * process ever reads a part of it. */
 static int make(const char *path, char *why) {
   unsigned char bytes[LN_SECRET_BYTES];
   char *temporary = NULL;

@@ -1,5 +1,5 @@
-/* A secret that outlives the process: random bytes in a file of their own, made by whoever needs
- * them first and the same for all that come after. */
+/* A secret that outlives the process: random bytes in a file, made when they are first
+ * needed and then always the same. */
 #ifndef LN_NET_SECRET_H
 #define LN_NET_SECRET_H
 

@@ -76,8 +76,8 @@ void ln_stream_set_marks(struct ln_stream *s, size_t low, size_t high, size_t ha
 /* Ends our side once the queue is written (shutdown of a socket, close of a pipe). The stream lives
  * on until it is closed. */
 void ln_stream_shutdown(struct ln_stream *s);
-/* For a stream on stdin or stdout: makes what it carries its own. Whoever else uses the number from
- * now on, a policy's child processes among them, reads nothing, or writes to stderr. */
+/* For a stream on stdin or stdout: moves it to another descriptor. Other code that uses the
+ * standard one from now on, and child processes of a policy, read nothing, or write to stderr. */
 void ln_stream_shield_stdio(struct ln_stream *s);
 /* Closes at once; what is queued is lost. on_closed follows. May be called again. */
 void ln_stream_close(struct ln_stream *s);

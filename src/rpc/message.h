@@ -1,5 +1,5 @@
 /* A JSON-RPC message of MCP: proven bytes and the slices that routing needs. Immutable and
- * counted; whoever wants to change one splices a new one.
+ * counted; a changed message is a new one.
  *
  * The strict rules are for what could be read differently by a server than by a policy
  * (protocol rules 78 to 82): twin members at any depth, case twins of members that routing

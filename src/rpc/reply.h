@@ -13,7 +13,7 @@ void ln_reply_error(ln_reply_fn done, void *arg, int code, const char *text);
 void ln_reply_no_method(ln_reply_fn done, void *arg, struct ln_str method);
 void ln_reply_no_memory(ln_reply_fn done, void *arg);
 
-/* For replies that nobody waits for: arg is not looked at. */
+/* For replies that are not needed: arg is unused. */
 void ln_reply_ignore(void *arg, struct ln_msg *reply);
 
 #endif

@@ -1,7 +1,6 @@
-/* The way to one upstream server, whatever the transport: a child's pipes, Streamable HTTP or the
- * older HTTP+SSE.
- * It carries raw JSON-RPC texts; what they mean is its owner's business, but for the few
- * facts in ln_channel_note that HTTP needs.
+/* The connection to one server, for any transport: a child's pipes, Streamable HTTP or the older
+ * HTTP+SSE. It carries raw JSON-RPC texts and doesn't read them, but for what HTTP needs, which its
+ * owner says in ln_channel_note.
  *
  * Life: made by ln_channel_child or ln_channel_http; every event comes from the loop, never
  * from inside a call; `closed` is the last one, exactly once, and the channel is gone when it
@@ -88,8 +87,8 @@ static inline int ln_channel_send(struct ln_channel *c, const struct ln_iov *par
 static inline void ln_channel_initialized(struct ln_channel *c, const char *version, bool listen) {
   c->ops->initialized(c, version, listen);
 }
-/* Nobody waits for this request any more, because its response came or because it isn't wanted:
- * HTTP gives its stream up, at its end or after a moment. No event with this tag follows. */
+/* This request is over, because its response came or isn't wanted: HTTP closes its stream, at its
+ * end or after a moment. No event with this tag follows. */
 static inline void ln_channel_abandon(struct ln_channel *c, uint64_t tag) {
   c->ops->abandon(c, tag);
 }

@@ -1,11 +1,12 @@
-/* One HTTP request to any URL, and its response piece by piece: what lunette.http stands on.
+/* One HTTP request to any URL, and its response piece by piece, for lunette.http.
  * Connections are those of http_pool.h, one pool an origin, so keep-alive, proxies of the
  * environment and TLS are as for servers. Here are the rest of a client's duties: redirects, the
  * deadline, which pools are kept.
  *
  * Redirects: 303, and 301 and 302 after POST, go on as GET without the body; others as they
- * were. Another origin is told neither who asks (Authorization, Cookie, keys in headers of one's
- * own) nor anything but the few headers that only describe; from https to http none is followed. */
+ * were. Another origin gets neither credentials (Authorization, Cookie, the policy's own headers)
+ * nor anything but the few headers that describe the content; none from https to http is followed.
+ */
 #ifndef LN_TRANSPORT_FETCH_H
 #define LN_TRANSPORT_FETCH_H
 
@@ -27,8 +28,8 @@ void ln_fetcher_divert(struct ln_fetcher *f,
                        void (*asked)(void *arg, unsigned id, struct ln_str head,
                                      struct ln_str body),
                        void *arg);
-/* The response to one of those, whole, as HTTP writes it; absent: it can't be had, for that reason.
- * False: nobody waits for it any more. */
+/* The whole response to one of those, as HTTP writes it; absent: it fails, for that reason. False:
+ * the request has ended. */
 bool ln_fetcher_answer(struct ln_fetcher *f, unsigned id, struct ln_str response, const char *why);
 
 /* All is copied. */

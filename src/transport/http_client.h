@@ -1,12 +1,12 @@
-/* One connection to an upstream origin, straight or through a proxy, and the calls it carries
- * one after the other. http_client.c knows bytes and framing, http_pool.c which call goes on
- * which connection, http_channel*.c what is asked for and what the answers mean.
+/* One connection to a server's origin, directly or through a proxy, and its calls, one after the
+ * other. http_client.c deals with bytes and framing, http_pool.c with which call goes on which
+ * connection, http_channel*.c with what requests and answers mean.
  *
  * Invariants
  * - client->call is set exactly while a request was handed to the stream and its response isn't
  *   complete; that call's client points back.
- * - Whoever cancels a call closes its connection: nothing reads the rest of a response for nobody.
- * - A client's memory goes in its stream's on_closed, nowhere else. */
+ * - Cancelling a call closes its connection: the rest of its response is not read.
+ * - A client is freed in its stream's on_closed, nowhere else. */
 #ifndef LN_TRANSPORT_HTTP_CLIENT_H
 #define LN_TRANSPORT_HTTP_CLIENT_H
 

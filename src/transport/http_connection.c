@@ -294,7 +294,7 @@ static void on_timer(struct ln_timer *t) {
     settle(c);
     return;
   }
-  /* Whoever still takes what was sent to it may go on, however slowly. */
+  /* A peer that still reads what was sent may go on, however slowly. */
   size_t queued = ln_stream_queued(c->stream);
   if (queued >= c->queued) {
     ln_http_connection_close(c);

@@ -143,7 +143,7 @@ void ln_http_pool_close_idle(struct ln_http_pool *p) {
   }
 }
 
-/* Nobody is left who could want a connection. */
+/* No channel is left that could need a connection. */
 static void wind_up(struct ln_http_pool *p) {
   if (!p->closing || p->n_channels) return;
   ln_http_pool_close_idle(p);

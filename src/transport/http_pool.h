@@ -1,11 +1,11 @@
 /* The connections of one origin and the calls that wait for one.
  *
  * A call starts on an idle connection, else on a new one. A new connection isn't bound to the call
- * it was opened for: whoever has waited longest takes what becomes free first.
+ * it was opened for: the call that has waited longest gets the first that becomes free.
  *
- * Sent twice is only what can't have been read once: when a connection that had been used before
- * dies without a byte of response, and the call is idempotent or part of its request never left
- * this process, the call goes on a fresh connection, once. */
+ * A call is sent again, once and on a new connection, only when the server can't have carried it
+ * out: a connection that had been used before is closed without a byte of response, and the call is
+ * idempotent or part of its request never left this process. */
 #ifndef LN_TRANSPORT_HTTP_POOL_H
 #define LN_TRANSPORT_HTTP_POOL_H
 

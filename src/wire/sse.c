@@ -162,7 +162,7 @@ static int end_line(struct ln_sse *s, struct ln_sse_event *event) {
 }
 
 /* One byte where a byte order mark may be. The beginning of one that isn't completed is the
- * beginning of a name that nobody knows. */
+ * beginning of an unknown field name. */
 static void take_bom(struct ln_sse *s, struct ln_str *data) {
   static const char mark[3] = {'\xEF', '\xBB', '\xBF'};
   if (*data->p == mark[s->phase]) {
