@@ -1,5 +1,6 @@
 -- What one server lists or says costs only itself: work has a budget, and past it a message fails, not its
 -- neighbours.
+local http = require "spec.support.http"
 local json = require "spec.support.json"
 local lunette = require "spec.support.lunette"
 local loop = require "spec.support.loop"
@@ -114,6 +115,49 @@ describe("a budget", function()
     assert.truthy(host.process.err:all():find("warn big: its message was refused", 1, true))
     other:result("tools/call", '{"name":"good_work"}')
   end)
+
+  -- How long the loop's turns took so far, in seconds.
+  local function busy(host)
+    return tonumber(http.request({ port = host.port, path = "/metrics" }).body:match "lunette_loop_delay_seconds_sum (%S+)")
+  end
+
+  for name, ctx in pairs { ["share a view"] = "", ["have views of their own"] = ", ctx" } do
+    it("is one for all the clients that a message goes to, which " .. name, function()
+      local parts, update = {}, nil
+      for i = 1, 31 do parts[i] = "{+a" .. i .. "}/" end
+      local up = upstream.new { name = "up", templates = templates(1000, function(i) return "x://" .. table.concat(parts) .. i end) }
+      up:on("resources/subscribe", function(req)
+        update = function() req.session:notify("notifications/resources/updated", req.params) end
+        req:reply "{}"
+      end)
+      -- To clients each template begins in its own way, to the server all alike.
+      local host = lunette.http { policy = ("lunette.upstream('up', %s)\n"):format(up:lua "session = 'shared'")
+        .. ("lunette.resource_templates.transform('*', function(item%s) item.uriTemplate = item.name .. '+' .. item.uriTemplate return item end)")
+        :format(ctx) }
+      local function subscribe()
+        local client = host.client()
+        client:initialize()
+        client:result("resources/subscribe", ('{"uri":"t1000+x://%s1000"}'):format(("a/"):rep(3900)))
+      end
+      local function cost()
+        local least = math.huge
+        for _ = 1, 5 do
+          local before, _, told = busy(host), host.process.err:all():gsub("its message was refused: more than 4194304 steps", "")
+          update()
+          loop.wait(function()
+            return select(2, host.process.err:all():gsub("its message was refused: more than 4194304 steps", "")) > told
+          end, "the refusal")
+          least = math.min(least, busy(host) - before)
+        end
+        return least
+      end
+      subscribe()
+      local one = cost()
+      for _ = 1, 31 do subscribe() end
+      local all = cost()
+      assert.is_true(all < 8 * math.max(one, 0.002), ("%f s for one, %f for 32"):format(one, all))
+    end)
+  end
 
   it("is configured: templates of one server", function()
     local one, _, host = both(templates(5, function(i) return ("x%d://{a}"):format(i) end), links(0), "lunette.configure { max_templates = 2 }")

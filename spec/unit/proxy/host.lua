@@ -414,7 +414,7 @@ end
 --- A server's message as the client is to see it: by what the session knows.
 function Host:seen(name, text, session)
   return M.with_msg(text, function(m)
-    local out = lib.ln_rewrite_message(session or self:client(), self:server(name), m)
+    local out = lib.ln_rewrite_message(session or self:client(), self:server(name), m, nil)
     local seen, same = T.tostring(out.text), out == m
     lib.ln_msg_unref(out)
     return seen, same

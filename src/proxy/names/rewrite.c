@@ -68,6 +68,7 @@ static int translated(struct work *w, struct ln_view *v, struct ln_bytes *native
   bool again = v->last.native && v->last.server == w->server->serial &&
                ln_str_eq(ln_bytes_str(v->last.native), ln_bytes_str(native));
   if (!again) {
+    if (!w->steps) return LN_ELIMIT;
     struct ln_buf uri;
     ln_buf_init(&uri, SIZE_MAX / 2);
     int rc = by_template(w, v, ln_bytes_str(native), &uri);
@@ -277,8 +278,8 @@ static const struct {
 
 /* --- whole messages --- */
 
-static void begin(struct work *w, struct ln_session *s, struct ln_server *server) {
-  *w = (struct work){.session = s, .server = server, .uris = renames(s), .steps = LN_MATCH_STEPS};
+static void begin(struct work *w, struct ln_session *s, struct ln_server *server, uint64_t steps) {
+  *w = (struct work){.session = s, .server = server, .uris = renames(s), .steps = steps};
   ln_buf_init(&w->text, SIZE_MAX / 2);
 }
 
@@ -340,12 +341,13 @@ static int visit_all(struct work *w, const struct ln_msg *m) {
 }
 
 struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_server *server,
-                                  struct ln_msg *msg) {
+                                  struct ln_msg *msg, uint64_t *steps) {
   struct work w;
-  begin(&w, s, server);
+  begin(&w, s, server, steps ? *steps : LN_MATCH_STEPS);
   /* A task that a result names has been put into the table before. */
   w.ids = msg->kind == LN_MSG_RESULT ? !ln_list_empty(&s->tasks) : ids_matter(s, server);
   int rc = w.uris || w.ids ? visit_all(&w, msg) : LN_OK;
+  if (steps) *steps = w.steps;
   struct ln_msg *out = finish(&w, msg, rc);
   return out ? out : ln_msg_ref(msg);
 }
@@ -388,7 +390,7 @@ static void prepare_next(struct prepare *p) {
     return;
   }
   if (!ln_exchange_ended(p->x))
-    p->ready(p->arg, ln_rewrite_message(p->x->session, p->server, p->msg));
+    p->ready(p->arg, ln_rewrite_message(p->x->session, p->server, p->msg, NULL));
   ln_msg_unref(p->msg);
   ln_server_unref(p->server);
   ln_exchange_unref(p->x);
@@ -401,7 +403,7 @@ void ln_rewrite(struct ln_exchange *x, struct ln_server *server, struct ln_msg *
   bool waits = missing_view(x, server) != LN_KINDS && visit_all(&w, msg) == LN_EAGAIN;
   struct prepare *p = waits ? calloc(1, sizeof *p) : NULL;
   if (!p) {
-    ready(arg, ln_rewrite_message(x->session, server, msg));
+    ready(arg, ln_rewrite_message(x->session, server, msg, NULL));
     return;
   }
   ln_exchange_ref(x);
@@ -418,7 +420,7 @@ struct ln_msg *ln_rewrite_answer(struct ln_session *s, struct ln_server *server,
       !ln_json_get(it.value, "taskId", &it) || it.type != LN_JSON_STRING)
     return reply;
   struct work w;
-  begin(&w, s, server);
+  begin(&w, s, server, LN_MATCH_STEPS);
   struct ln_bytes *shown = ln_json_text(it.value);
   struct ln_task_entry *t = shown ? ln_task_by_shown(s, false, ln_bytes_str(shown)) : NULL;
   int rc = t && t->server == server ? renamed(&w, it.value, shown, ln_bytes_ref(t->id)) : LN_OK;
@@ -435,7 +437,7 @@ struct ln_msg *ln_rewrite_tools(struct ln_session *s, struct ln_server *const *s
                                 struct ln_msg *page) {
   static const struct place places[] = {{"_meta", meta}};
   struct work w;
-  begin(&w, s, NULL);
+  begin(&w, s, NULL, LN_MATCH_STEPS);
   struct ln_json_item it;
   if (!w.uris || page->kind != LN_MSG_RESULT || !ln_json_get(page->result, "tools", &it))
     return page;

@@ -8,9 +8,11 @@
 
 /* A server's message with the client's names, by the views that the session has. msg is borrowed, a
  * reference is given: of msg itself when nothing differs; of an ERROR message when it has URIs that
- * can't be looked up within the limits. The tables in rewrite.c say where names can be. */
+ * can't be looked up within the limits. The tables in rewrite.c say where names can be. steps: what
+ * looking up may still take for a message that goes to many sessions (LN_MATCH_STEPS at first);
+ * NULL: it goes to this one. */
 struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_server *server,
-                                  struct ln_msg *msg);
+                                  struct ln_msg *msg, uint64_t *steps);
 /* The same for a message that belongs to x: when it has URIs, first gets the views that are needed
  * and that the session doesn't have yet. ready is called with the message (a reference), at once or
  * later; not at all when x has ended meanwhile. */

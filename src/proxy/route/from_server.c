@@ -194,11 +194,12 @@ static void unattributed_in(struct ln_link *link, struct ln_msg *msg) {
 struct update {
   struct ln_link *link;
   struct ln_msg *msg;
+  uint64_t steps;
 };
 
 static void one_updated(void *arg, struct ln_session *s) {
   struct update *up = arg;
-  ln_relay(up->link->server, s, NULL, up->msg);
+  ln_relay_to_one_of_many(up->link->server, s, up->msg, &up->steps);
 }
 
 /* resources/updated: of a shared server to the clients that have subscribed. */
@@ -209,7 +210,8 @@ static void updated_in(struct ln_link *link, struct ln_msg *msg) {
   }
   struct ln_bytes *uri = msg->uri.p ? ln_json_text(msg->uri) : NULL;
   if (uri)
-    ln_shared_state_updated(link, ln_bytes_str(uri), one_updated, &(struct update){link, msg});
+    ln_shared_state_updated(link, ln_bytes_str(uri), one_updated,
+                            &(struct update){link, msg, LN_MATCH_STEPS});
   ln_bytes_unref(uri);
 }
 

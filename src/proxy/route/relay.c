@@ -61,11 +61,21 @@ static void relay_shown(struct ln_server *server, struct ln_session *s, struct l
   ln_hooks_run(x, 0, msg, notify_native, notify_done, x);
 }
 
-void ln_relay(struct ln_server *server, struct ln_session *s, struct ln_exchange *cause,
-              struct ln_msg *msg) {
-  struct ln_msg *m = ln_rewrite_message(s, server, msg);
+static void relay(struct ln_server *server, struct ln_session *s, struct ln_exchange *cause,
+                  struct ln_msg *msg, uint64_t *steps) {
+  struct ln_msg *m = ln_rewrite_message(s, server, msg, steps);
   if (m->kind != LN_MSG_ERROR) relay_shown(server, s, cause, m);
   ln_msg_unref(m);
+}
+
+void ln_relay(struct ln_server *server, struct ln_session *s, struct ln_exchange *cause,
+              struct ln_msg *msg) {
+  relay(server, s, cause, msg, NULL);
+}
+
+void ln_relay_to_one_of_many(struct ln_server *server, struct ln_session *s, struct ln_msg *msg,
+                             uint64_t *steps) {
+  relay(server, s, NULL, msg, steps);
 }
 
 void ln_relay_to_all(struct ln_server *server, struct ln_session *owner, struct ln_msg *msg) {
@@ -73,8 +83,9 @@ void ln_relay_to_all(struct ln_server *server, struct ln_session *owner, struct 
     ln_relay(server, owner, NULL, msg);
     return;
   }
+  uint64_t steps = LN_MATCH_STEPS;
   LN_LIST_EACH(l, &server->host->sessions) {
     struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
-    if (s->state == LN_SESSION_OPEN) ln_relay(server, s, NULL, msg);
+    if (s->state == LN_SESSION_OPEN) relay(server, s, NULL, msg, &steps);
   }
 }

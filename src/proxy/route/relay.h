@@ -9,6 +9,9 @@
  * it is sent; NULL: none. msg is borrowed. */
 void ln_relay(struct ln_server *server, struct ln_session *s, struct ln_exchange *cause,
               struct ln_msg *msg);
+/* The same to one of many sessions. *steps: what looking its URIs up may still take for all. */
+void ln_relay_to_one_of_many(struct ln_server *server, struct ln_session *s, struct ln_msg *msg,
+                             uint64_t *steps);
 /* To the owner of the link that it came in; owner NULL: to all sessions, which share the link. */
 void ln_relay_to_all(struct ln_server *server, struct ln_session *owner, struct ln_msg *msg);
 /* The sink of the client's exchange at the end of the chain of causes; NULL: the general one. */

@@ -202,7 +202,9 @@ static void take(struct ln_shared_topic *t, struct ln_msg *reply) {
   } else {
     fail_equal(t);
   }
-  while ((w = first(t)) && w->sent) answer(t, w, ln_rewrite_message(w->x->session, server, reply));
+  uint64_t steps = LN_MATCH_STEPS;
+  while ((w = first(t)) && w->sent)
+    answer(t, w, ln_rewrite_message(w->x->session, server, reply, &steps));
   ln_msg_unref(reply);
 }
 
