@@ -183,6 +183,17 @@ describe("a budget", function()
       end
     end
   end)
+
+  it("lets no template past the rules that is too long to be matched", function()
+    local wide = "wide://" .. ("a"):rep(4096)
+    local up = upstream.new { name = "up", resources = "[]", templates = templates(2, function(i) return i == 1 and "x://{a}" or wide .. "{a}" end) }
+    up:on("resources/read", function() return '{"contents":[]}' end)
+    for _, rule in ipairs { 'hide("wide://*")', "rename(function(name) return 'r+' .. name end)" } do
+      local client = lunette.stdio { policy = lunette.bare(up) .. "\nlunette.resource_templates." .. rule }
+      client:initialize()
+      assert.equal(-32602, client:failure("resources/read", ('{"uri":"%s1"}'):format(wide)).code, rule)
+    end
+  end)
 end)
 
 describe("a URI that is too long", function()

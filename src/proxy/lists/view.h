@@ -43,9 +43,9 @@ struct ln_view {
   uint32_t refs;
   struct ln_host *host;
   enum ln_kind kind;
-  bool has_ui;                  /* some tool names a resource that displays it (_meta.ui) */
-  bool renames;                 /* some entry of a server is presented by another key */
-  bool left_out;                /* some templates of a server are no entries: there are too many */
+  bool has_ui;    /* some tool names a resource that displays it (_meta.ui) */
+  bool renames;   /* some entry of a server is presented by another key */
+  bool unmatched; /* templates that rules may hide are in no set of match: too many, or too long */
   struct ln_generation *gen;    /* counted: whose rules */
   struct ln_listing **listings; /* one per server, counted; NULL where the server has none */
   size_t n_listings;

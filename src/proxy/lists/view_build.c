@@ -47,7 +47,7 @@ static int collect_listing(struct ln_view *v, const char *prefix, const struct l
     if (!e->before_rules) return LN_ENOMEM;
     kept++;
   }
-  v->left_out |= kept < list->n_items;
+  v->unmatched |= kept < list->n_items;
   if (kept < list->n_items)
     ln_generation_warn_once(
         v->gen, list->server->conf->name,
@@ -241,6 +241,7 @@ static int index_template(struct ln_view *v, struct ln_entry *e) {
   bool renamed = e->server ? e->native_json && !e->uri_prefix
                            : !ln_str_eq(ln_bytes_str(e->key), ln_bytes_str(e->before_rules));
   int rc = LN_OK;
+  v->unmatched |= (e->hidden || renamed) && e->before_rules->len > LN_TEMPLATE_MAX;
   if (ln_entry_listed(e)) rc = ln_templates_add(&v->match.visible, NULL, ln_bytes_str(e->key), e);
   if (!rc && (e->hidden || renamed))
     rc = ln_templates_add(&v->match.gone, NULL, ln_bytes_str(e->before_rules), e);

@@ -200,8 +200,8 @@ static void resolve_template(void *arg, struct ln_view *v, const char *why) {
   if (!rc) rc = find_visible(v, &f, &visible);
   if (!rc && !visible) rc = find_gone(v, &f, &gone);
   bool native = !rc && visible && native_hidden(r, visible, &f);
-  /* No rule has seen the templates that were left out: one might have hidden them. */
-  bool unseen = v->left_out && ln_policy_has_rules(r->x->gen->policy, LN_KIND_TEMPLATE);
+  /* It could be of a template that is hidden, or that no rule has seen. */
+  bool unseen = v->unmatched && ln_policy_has_rules(r->x->gen->policy, LN_KIND_TEMPLATE);
   forms_free(&f);
   if (rc) {
     refuse_costly(r, rc);
