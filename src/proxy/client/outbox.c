@@ -3,11 +3,12 @@
 
 #include <stdlib.h>
 
-enum { MAX_WAITING = 256 }; /* general messages held for a stream that isn't there yet */
+enum { MAX_WAITING = 256 }; /* messages held for a stream that isn't there yet */
 
 struct waiting {
   struct ln_list link;
   struct ln_msg *msg;
+  struct ln_sink *sink; /* counted; NULL: general */
 };
 
 struct ask {
@@ -39,14 +40,27 @@ void ln_outbox_init(struct ln_outbox *o, struct ln_host *host, const char *name,
   ln_map_init(&o->asks);
 }
 
+static void waiting_free(struct waiting *w) {
+  ln_sink_unref(w->sink);
+  ln_msg_unref(w->msg);
+  free(w);
+}
+
+/* Out of those that wait: the caller's. */
+static void take(struct ln_outbox *o, struct waiting *w) {
+  ln_list_remove(&w->link);
+  o->n_waiting--;
+  o->waiting_bytes -= w->msg->text.n;
+}
+
+static void waiting_drop(struct ln_outbox *o, struct waiting *w) {
+  take(o, w);
+  waiting_free(w);
+}
+
 static void drop_waiting(struct ln_outbox *o) {
-  struct ln_list *l;
-  while ((l = ln_list_shift(&o->waiting))) {
-    struct waiting *w = LN_CONTAINER(l, struct waiting, link);
-    ln_msg_unref(w->msg);
-    free(w);
-  }
-  o->n_waiting = o->waiting_bytes = 0;
+  while (!ln_list_empty(&o->waiting))
+    waiting_drop(o, LN_CONTAINER(o->waiting.next, struct waiting, link));
 }
 
 static void ask_end(struct ask *a, struct ln_msg *reply) {
@@ -103,24 +117,26 @@ static int send_now(struct ln_outbox *o, struct ln_sink *sink, struct ln_out *ou
   return rc;
 }
 
-static void waiting_free(struct ln_outbox *o, struct waiting *w) {
-  ln_list_remove(&w->link);
-  o->n_waiting--;
-  o->waiting_bytes -= w->msg->text.n;
-  ln_msg_unref(w->msg);
-  free(w);
+/* Whoever made the request hears that it was not asked. */
+static void ask_fails(struct ask *a, const char *why) {
+  if (a) ask_end(a, ln_msg_error(-32603, why, LN_STR_NONE));
+}
+
+/* The ask that this message is, out of the table; or NULL. */
+static struct ask *ask_of(struct ln_outbox *o, const struct ln_msg *m) {
+  int64_t id;
+  if (m->kind != LN_MSG_REQUEST || !ln_json_int(m->id, &id)) return NULL;
+  return ln_map_remove(&o->asks, int_key(&id));
 }
 
 /* If it is a request, it is answered with an error. */
 static void drop_oldest(struct ln_outbox *o) {
   struct waiting *oldest = LN_CONTAINER(o->waiting.next, struct waiting, link);
-  int64_t id;
-  bool request = oldest->msg->kind == LN_MSG_REQUEST && ln_json_int(oldest->msg->id, &id);
-  struct ask *a = request ? ln_map_remove(&o->asks, int_key(&id)) : NULL;
+  struct ask *a = ask_of(o, oldest->msg);
   LN_LOG_RATIONED(o->host->log, &o->ration, ln_loop_now(o->host->loop), WARN, o->name,
                   "no stream to send on: dropped %.*s", LN_STR_ARG(oldest->msg->method));
-  waiting_free(o, oldest);
-  if (a) ask_end(a, ln_msg_error(-32603, "The client does not listen", LN_STR_NONE));
+  waiting_drop(o, oldest);
+  ask_fails(a, "The client does not listen");
 }
 
 /* Of equal notifications about changes (list_changed, updated) only the newest waits. */
@@ -131,40 +147,55 @@ static void drop_equal(struct ln_outbox *o, const struct ln_msg *m) {
   LN_LIST_EACH(l, &o->waiting) {
     struct waiting *w = LN_CONTAINER(l, struct waiting, link);
     if (ln_str_eq(w->msg->method, m->method) && ln_str_eq(w->msg->params, m->params))
-      waiting_free(o, w);
+      waiting_drop(o, w);
   }
 }
 
-/* Keeps a message until there is a stream for it; drops the oldest of too many.
- */
-static void keep(struct ln_outbox *o, struct ln_out *out) {
+/* Keeps a message until it can go out; the oldest go when there are too many. */
+static int hold(struct ln_outbox *o, struct ln_sink *sink, struct ln_out *out) {
   struct waiting *w = calloc(1, sizeof *w);
-  if (!w) return;
-  w->msg = ln_msg_edit(out->msg, out->edits, out->n_edits);
-  if (!w->msg) {
+  if (w) w->msg = ln_msg_edit(out->msg, out->edits, out->n_edits);
+  if (!w || !w->msg) {
     free(w);
-    return;
+    return LN_ENOMEM;
   }
+  w->sink = sink ? ln_sink_ref(sink) : NULL;
   drop_equal(o, w->msg);
   ln_list_push(&o->waiting, &w->link);
   o->n_waiting++;
   o->waiting_bytes += w->msg->text.n;
   size_t max = o->host->settings.max_message_bytes * 2;
   while (o->n_waiting > 1 && (o->n_waiting > MAX_WAITING || o->waiting_bytes > max)) drop_oldest(o);
+  return LN_OK;
+}
+
+/* The client's word is awaited that it is ready for requests. */
+static bool early(const struct ln_outbox *o, const struct ln_msg *m) {
+  return o->state != LN_OUTBOX_OPEN && m->kind == LN_MSG_REQUEST;
+}
+
+/* LN_OK: sent, or kept until it can be. */
+static int send_or_hold(struct ln_outbox *o, struct ln_sink *sink, struct ln_out *out, bool final) {
+  struct ln_sink *to = sink ? sink : o->general;
+  int rc = !to || early(o, out->msg) ? hold(o, sink, out) : send_now(o, to, out, final);
+  if (rc)
+    LN_LOG(o->host->log, DEBUG, o->name, "a message to the client was lost: %s", ln_err_text(rc));
+  return rc;
 }
 
 void ln_outbox_send(struct ln_outbox *o, struct ln_sink *sink, struct ln_out *out, bool final) {
   if (o->state == LN_OUTBOX_CLOSED) return;
-  /* Requests wait until the client has sent notifications/initialized. */
-  bool early = !final && o->state != LN_OUTBOX_OPEN && out->msg->kind == LN_MSG_REQUEST;
-  if (!sink) sink = o->general;
-  if (!sink || early) {
-    keep(o, out);
-    return;
+  int rc = send_or_hold(o, sink, out, final);
+  (void)rc; /* the log has it, and nobody waits for an answer to it */
+}
+
+/* The first of those that wait that can go out now, or NULL. */
+static struct waiting *next_to_go(struct ln_outbox *o) {
+  LN_LIST_EACH(l, &o->waiting) {
+    struct waiting *w = LN_CONTAINER(l, struct waiting, link);
+    if ((w->sink || o->general) && !early(o, w->msg)) return w;
   }
-  int rc = send_now(o, sink, out, final);
-  if (rc)
-    LN_LOG(o->host->log, DEBUG, o->name, "a message to the client was lost: %s", ln_err_text(rc));
+  return NULL;
 }
 
 void ln_outbox_fail(struct ln_outbox *o, struct ln_sink *sink, struct ln_str id) {
@@ -178,18 +209,15 @@ void ln_outbox_fail(struct ln_outbox *o, struct ln_sink *sink, struct ln_str id)
 }
 
 void ln_outbox_flush(struct ln_outbox *o) {
-  if (!o->general || o->state != LN_OUTBOX_OPEN) return;
-  struct ln_list *l;
-  while (o->general && (l = ln_list_shift(&o->waiting))) {
-    struct waiting *w = LN_CONTAINER(l, struct waiting, link);
-    o->n_waiting--;
-    o->waiting_bytes -= w->msg->text.n;
+  struct waiting *w;
+  while ((w = next_to_go(o))) {
     struct ln_out out;
+    take(o, w);
     ln_out_init(&out, w->msg);
-    ln_outbox_send(o, NULL, &out, false);
+    int rc = send_or_hold(o, w->sink, &out, false);
     ln_out_deinit(&out);
-    ln_msg_unref(w->msg);
-    free(w);
+    if (rc) ask_fails(ask_of(o, w->msg), "The client can't be asked");
+    waiting_free(w);
   }
 }
 
@@ -232,12 +260,30 @@ int64_t ln_outbox_ask(struct ln_outbox *o, struct ln_sink *sink, struct ln_msg *
   ln_out_init(&out, request);
   ln_out_replace_int(&out, request->id, id);
   ln_out_replace_int(&out, request->progress_token, id); /* two servers may choose the same */
-  ln_outbox_send(o, sink, &out, false);
+  int rc = send_or_hold(o, sink, &out, false);
   ln_out_deinit(&out);
-  return id;
+  if (!rc) return id;
+  a = ln_map_remove(&o->asks, int_key(&id));
+  if (!a) return id; /* answered from inside */
+  ln_sink_unref(a->sink);
+  free(a);
+  return 0;
+}
+
+/* It has not been sent: nobody need know that it was to be. */
+static bool unsent(struct ln_outbox *o, const struct ask *a) {
+  LN_LIST_EACH(l, &o->waiting) {
+    struct waiting *w = LN_CONTAINER(l, struct waiting, link);
+    int64_t id;
+    if (w->msg->kind != LN_MSG_REQUEST || !ln_json_int(w->msg->id, &id) || id != a->id) continue;
+    waiting_drop(o, w);
+    return true;
+  }
+  return false;
 }
 
 static void notify_cancelled(struct ln_outbox *o, const struct ask *a, struct ln_msg *cancelled) {
+  if (unsent(o, a)) return;
   struct ln_msg *m =
       cancelled
           ? ln_msg_ref(cancelled)

@@ -46,7 +46,7 @@ struct ln_outbox {
   enum ln_outbox_state state;
   struct ln_sink *general; /* for messages related to no request: stdio's pipe, or the GET stream of
                               HTTP; NULL: they wait */
-  struct ln_list waiting;  /* struct waiting in outbox.c */
+  struct ln_list waiting;  /* struct waiting in outbox.c: until there is a stream, or it is OPEN */
   size_t n_waiting, waiting_bytes;
   int64_t next_ask;
   struct ln_map asks; /* by id: requests to the client under way */
@@ -61,7 +61,8 @@ void ln_outbox_init(struct ln_outbox *o, struct ln_host *host, const char *name,
 /* Closes it: requests to the client end with an error, waiting messages are dropped, the sink is
  * released. */
 void ln_outbox_close(struct ln_outbox *o);
-/* Sends the messages that waited: after the state has become OPEN. */
+/* Sends the messages that waited and can be sent now: after the state has become OPEN. A request to
+ * the client that can't be sent then ends with an error. */
 void ln_outbox_flush(struct ln_outbox *o);
 
 /* Sets the sink for unrelated messages (counted by this call; NULL: it is gone) and sends the
@@ -81,8 +82,8 @@ void ln_outbox_notify(struct ln_outbox *o, const char *method);
  * not called. */
 int64_t ln_outbox_ask(struct ln_outbox *o, struct ln_sink *sink, struct ln_msg *request,
                       ln_reply_fn reply, void *arg);
-/* Ends a request to the client without a reply and sends notifications/cancelled: the server's own
- * (cancelled), or one of ours when that is NULL. */
+/* Ends a request to the client without a reply and, if it has been sent, sends
+ * notifications/cancelled: the server's own (cancelled), or one of ours when that is NULL. */
 void ln_outbox_ask_cancel(struct ln_outbox *o, int64_t id, struct ln_msg *cancelled);
 /* The same with one of ours, and calls the reply function with this reply (takes the reference).
  */
