@@ -87,6 +87,11 @@ struct ln_server *rig_server(struct rig *r, const struct ln_server_conf *conf, c
   return s;
 }
 
+/* The last one is not the rig's to give back any more. */
+void rig_forget_server(struct rig *r) {
+  r->n_servers--;
+}
+
 static void on_stall(struct ln_session *s, bool is) {
   rig_tell("%s %s", s->id, is ? "stalled" : "started");
 }

@@ -26,6 +26,7 @@ if not registry["lunette.link_driver"] then
     struct ln_host *rig_host(struct rig *r);
     struct ln_policy *rig_policy(struct rig *r, const char *text, char **why);
     struct ln_server *rig_server(struct rig *r, const struct ln_server_conf *conf, const char **why);
+    void rig_forget_server(struct rig *r);
     struct ln_session *rig_session(struct rig *r, const char *id);
     struct ln_channel *rig_channel(struct rig *r, int n);
     void rig_channel_rc(struct rig *r, int n, int rc);
@@ -266,6 +267,17 @@ function Rig:watch(link, n)
   local w = driver.rig_watcher(self.r, n)
   c.lib.ln_link_watch(link, w)
   return w
+end
+
+-- What the rooms above say; see rig in link_driver.h.
+function Rig:heard() driver.rig_heard(self.r, true) end
+function Rig:no_init_request() driver.rig_no_init_request(self.r) end
+function Rig:initialized_says(rc) driver.rig_initialized_rc(self.r, rc) end
+function Rig:client_ready(yes) driver.rig_client_ready(self.r, yes) end
+--- No channel can be had, for that reason; nil: one can.
+function Rig:no_dial(why)
+  table.insert(self.keep, why)
+  driver.rig_no_dial(self.r, why)
 end
 
 function Rig:sink(one_line)
