@@ -379,8 +379,9 @@ static const struct ln_calls_events calls_events = {
 
 /* --- the end --- */
 
-/* It ends without having been closed by us. */
+/* It ends without having been closed by us. One that is drained has been told of as lost before. */
 static void note_lost(struct ln_link *link) {
+  if (link->leaving) return;
   if (link->server->shared == link) link->server->shared_lost = true;
   events(link)->lost(link);
 }
@@ -423,6 +424,7 @@ void ln_link_close_if_idle(struct ln_link *link) {
 }
 
 void ln_link_drain(struct ln_link *link) {
+  if (link->leaving) return;
   set_stalled(link, false);
   note_lost(link);
   detach(link);
