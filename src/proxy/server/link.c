@@ -116,11 +116,10 @@ void ln_link_probe(struct ln_server *server) {
   LN_LIST_EACH(l, &server->links) {
     if (LN_CONTAINER(l, struct ln_link, link)->state < LN_LINK_READY) return;
   }
-  if (server->conf->session == LN_SHARING_SHARED) {
-    if (!server->shared) server->shared = ln_link_open(server, NULL, LN_LINK_LASTING, &why);
-  } else {
+  if (server->conf->session == LN_SHARING_SHARED)
+    ln_link_shared(server, &why);
+  else
     ln_link_open(server, NULL, LN_LINK_PROBE, &why);
-  }
 }
 
 bool ln_link_busy(const struct ln_link *link) {
