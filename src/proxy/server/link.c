@@ -137,12 +137,13 @@ bool ln_link_late(const struct ln_server *server) {
 }
 
 void ln_link_watch(struct ln_link *link, struct ln_watcher *w) {
-  if (ln_link_ready(link)) {
-    ln_list_init(&w->link);
+  ln_list_init(&w->link);
+  if (ln_link_ready(link))
     w->fn(w, link, true, NULL);
-  } else {
+  else if (link->state == LN_LINK_CLOSING)
+    w->fn(w, link, false, ln_err_text(LN_ECLOSED));
+  else
     ln_list_push(&link->watchers, &w->link);
-  }
 }
 
 void ln_link_unwatch(struct ln_watcher *w) {
@@ -270,10 +271,12 @@ static void note_user(struct ln_link *link, uint64_t client) {
   link->user = link->user && link->user != client ? LN_LINK_MANY : client;
 }
 
-/* Sends it, after those that wait. */
+/* Sends it, after those that wait. Replies that tell of the link's end may lead to more calls. */
 static void send_call(struct ln_link *link, struct ln_call *call) {
   if (link->state == LN_LINK_OPEN) {
     ln_call_send(call);
+  } else if (link->state == LN_LINK_CLOSING) {
+    ln_call_fail(call, "%s", ln_err_text(LN_ECLOSED));
   } else {
     ln_list_push(&link->calls.waiting, &call->in_queue);
     if (link->state == LN_LINK_READY) send_waiting(link);

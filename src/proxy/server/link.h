@@ -106,7 +106,8 @@ struct ln_watcher {
 void ln_link_watch(struct ln_link *link, struct ln_watcher *w);
 void ln_link_unwatch(struct ln_watcher *w);
 
-/* A call, sent now or when the link is open. NULL: out of memory, and reply is not called. */
+/* A call, sent now or when the link is open; in one that is closing it fails at once. NULL: out of
+ * memory, and reply is not called. */
 struct ln_call *ln_link_call(struct ln_link *link, const struct ln_call_request *request);
 /* One of Lunette's own; reply is called exactly once, from the loop or at once. */
 struct ln_call *ln_link_request(struct ln_link *link, struct ln_msg *msg, ln_reply_fn reply,
