@@ -12,6 +12,7 @@ local directory, driver
 
 c.include "proxy/client/pool.h"
 c.include "proxy/exchange/hooks.h"
+c.include "proxy/lists/index.h"
 c.include "proxy/route/session_end.h"
 c.include "proxy/server/receive.h"
 c.include "proxy/server/conf.h"
