@@ -177,7 +177,7 @@ const char *rig_free(struct rig *r) {
   static char left[256];
   left[0] = '\0';
   r->n_upon = 0;
-  ln_host_close(&r->host, on_closed, r);
+  ln_host_life_close(&r->host, on_closed, r);
   for (int i = 0; i < r->n_sessions; i++) ln_session_unref(r->sessions[i]);
   for (int i = 1; i <= r->n_channels; i++)
     if (r->channels[i]) rig_closed(r, i, LN_OK, "closed");

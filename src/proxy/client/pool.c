@@ -105,6 +105,12 @@ void ln_pool_link_detached(struct ln_link *link) {
   if (slot) slot->link = NULL;
 }
 
+/* One of the session's own that serves as this one did. */
+static struct ln_link *another(struct ln_session *s, const struct ln_link *link, const char **why) {
+  if (link->use == LN_LINK_LASTING) return ln_pool_link(s, link->server, why);
+  return ln_pool_link_for_call(s, link->server, link->use == LN_LINK_SINGLE_TASK, why);
+}
+
 /* The server did nothing for this call, so it may be sent again. Other calls of the old link may
  * have been carried out before: they stay there, and each gets its own answer or error. */
 bool ln_pool_link_forgotten(struct ln_link *link, struct ln_call *call) {
@@ -116,8 +122,7 @@ bool ln_pool_link_forgotten(struct ln_link *link, struct ln_call *call) {
   call->retried = true;
   ln_call_move(call, call->calls); /* out of the old link's table before that drains */
   ln_link_drain(link);
-  struct ln_link *fresh =
-      by_all ? ln_link_shared(link->server, &why) : ln_pool_link(s, link->server, &why);
+  struct ln_link *fresh = by_all ? ln_link_shared(link->server, &why) : another(s, link, &why);
   if (fresh)
     ln_link_adopt(fresh, call);
   else

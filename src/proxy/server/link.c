@@ -383,7 +383,7 @@ static const struct ln_calls_events calls_events = {
 
 /* It ends without having been closed by us. One that is drained has been told of as lost before. */
 static void note_lost(struct ln_link *link) {
-  if (link->leaving) return;
+  if (link->draining) return;
   if (link->server->shared == link) link->server->shared_lost = true;
   events(link)->lost(link);
 }
@@ -426,7 +426,7 @@ void ln_link_close_if_idle(struct ln_link *link) {
 }
 
 void ln_link_drain(struct ln_link *link) {
-  if (link->leaving) return;
+  if (link->draining) return;
   set_stalled(link, false);
   note_lost(link);
   detach(link);

@@ -107,13 +107,13 @@ describe("a generation", function()
     rig = S.rig ""
     local g = rig.host.gen
     rig:log()
-    for _ = 1, 3 do lib.ln_generation_tell(g, "lists", "twice: %s", "a") end
-    lib.ln_generation_tell(g, "lists", "twice: %s", "b")
-    lib.ln_generation_tell(g, "others", "twice: %s", "a")
+    for _ = 1, 3 do lib.ln_generation_warn_once(g, "lists", "twice: %s", "a") end
+    lib.ln_generation_warn_once(g, "lists", "twice: %s", "b")
+    lib.ln_generation_warn_once(g, "others", "twice: %s", "a")
     local _, lines = rig:log():gsub("\n", "\n")
     assert.equal(3, lines)
     local another = assert(rig:generation "")
-    lib.ln_generation_tell(another, "lists", "twice: %s", "a")
+    lib.ln_generation_warn_once(another, "lists", "twice: %s", "a")
     assert.matches("warn lists: twice: a\n", rig:log(), 1, true)
     lib.ln_generation_unref(another)
   end)
@@ -121,7 +121,7 @@ describe("a generation", function()
   it("warns of no more than a thousand things", function()
     rig = S.rig ""
     rig:log()
-    for i = 1, 1200 do lib.ln_generation_tell(rig.host.gen, "lists", "%d", ffi.cast("int", i)) end
+    for i = 1, 1200 do lib.ln_generation_warn_once(rig.host.gen, "lists", "%d", ffi.cast("int", i)) end
     local _, lines = rig:log():gsub("\n", "\n")
     assert.equal(1000, lines)
   end)

@@ -95,7 +95,7 @@ describe("a server", function()
   it("is blamed once, in as much room as there is", function()
     local function blame(why, size)
       local out = ffi.new("char[?]", size or 256)
-      lib.ln_server_blame(server, why, out, size or 256)
+      lib.ln_server_error_text(server, why, out, size or 256)
       return ffi.string(out)
     end
     assert.equal('Server "up": exit 1', blame "exit 1")
