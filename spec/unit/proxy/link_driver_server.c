@@ -138,8 +138,8 @@ static void release(struct ln_exchange *x) {
   rig_tell("release %d", (int)((const char *)x - rig_the->fakes));
 }
 
-static void parted(struct ln_call *call, uint64_t retry_ms) {
-  rig_tell("%d: parted %d for %d", number_of(ln_link_of(call->calls)), (int)call->id,
+static void disconnected(struct ln_call *call, uint64_t retry_ms) {
+  rig_tell("%d: disconnected %d for %d", number_of(ln_link_of(call->calls)), (int)call->id,
            (int)retry_ms);
 }
 
@@ -183,7 +183,7 @@ const struct ln_link_events rig_link_events = {
     .replied = replied,
     .abandoned = abandoned,
     .release = release,
-    .parted = parted,
+    .disconnected = disconnected,
     .stalled = stalled,
     .forgotten = forgotten,
     .lost = lost,
