@@ -139,6 +139,7 @@ struct bench_load {
   char *const *command;
   unsigned width; /* connections, or calls in flight */
   double seconds, warmup;
+  uint32_t calls;     /* so many, however long they take; 0: as many as the seconds hold */
   const char *text;   /* the argument of echo */
   const char *expect; /* what the answer's text must begin with */
   pid_t pids[BENCH_PIDS];
@@ -168,14 +169,16 @@ void bench_call_id(char *digits, uint32_t id);
  * say); id 0: any of ours. */
 const char *bench_call_check(struct bench_span message, uint32_t id, const char *expect,
                              uint32_t *id_found);
-/* Where a run stands; the measured time begins and ends in it. */
+/* Where a run stands; the measured time begins and ends in it. asked: calls, so far. */
 enum bench_phase { BENCH_WARMUP, BENCH_MEASURE, BENCH_DRAIN };
 struct bench_clock {
   enum bench_phase phase;
   uint64_t begun; /* of the warm-up, bench_now() */
 };
+void bench_clock_begin(struct bench_clock *c, const struct bench_load *load,
+                       struct bench_stats *stats);
 enum bench_phase bench_clock_tick(struct bench_clock *c, const struct bench_load *load,
-                                  struct bench_stats *stats, uint64_t now);
+                                  struct bench_stats *stats, uint64_t now, uint32_t asked);
 /* Ends the measured time when the run stopped short of it. */
 void bench_clock_end(struct bench_clock *c, const struct bench_load *load,
                      struct bench_stats *stats);

@@ -54,13 +54,24 @@ const char *bench_call_check(struct bench_span message, uint32_t id, const char 
   return NULL;
 }
 
+static bool is_over(const struct bench_load *load, const struct bench_stats *stats, uint64_t now,
+                    uint32_t asked) {
+  if (load->calls > 0) return asked >= load->calls;
+  return now > stats->begun && (double)(now - stats->begun) >= load->seconds * 1e9;
+}
+
+void bench_clock_begin(struct bench_clock *c, const struct bench_load *load,
+                       struct bench_stats *stats) {
+  c->begun = bench_now();
+  bench_clock_tick(c, load, stats, c->begun, 0); /* without a warm-up the first call counts too */
+}
+
 enum bench_phase bench_clock_tick(struct bench_clock *c, const struct bench_load *load,
-                                  struct bench_stats *stats, uint64_t now) {
+                                  struct bench_stats *stats, uint64_t now, uint32_t asked) {
   if (c->phase == BENCH_WARMUP && (double)(now - c->begun) >= load->warmup * 1e9) {
     c->phase = BENCH_MEASURE;
     bench_stats_begin(stats, load->pids, load->n_pids);
-  } else if (c->phase == BENCH_MEASURE && now > stats->begun &&
-             (double)(now - stats->begun) >= load->seconds * 1e9) {
+  } else if (c->phase == BENCH_MEASURE && is_over(load, stats, now, asked)) {
     c->phase = BENCH_DRAIN;
     bench_stats_end(stats, load->pids, load->n_pids);
   }

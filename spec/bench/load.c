@@ -15,15 +15,17 @@
 #include "bench.h"
 
 static const char usage[] =
-    "usage: bench_load http --url URL [--width N] [--seconds S] [--warmup S] [--pid PID]...\n"
-    "                  [--text TEXT] [--expect TEXT]\n"
-    "       bench_load stdio [--width N] [--seconds S] [--warmup S] [--text TEXT]\n"
-    "                  [--expect TEXT] -- COMMAND ARGS...\n"
+    "usage: bench_load http --url URL [--width N] [--seconds S] [--warmup S] [--calls N]\n"
+    "                  [--pid PID]... [--text TEXT] [--expect TEXT]\n"
+    "       bench_load stdio [--width N] [--seconds S] [--warmup S] [--calls N]\n"
+    "                  [--text TEXT] [--expect TEXT] -- COMMAND ARGS...\n"
     "       bench_load hold --url URL [--width N]\n"
     "       bench_load ready --url URL [--seconds S]\n"
     "       bench_load exits|answers [--times N] -- COMMAND ARGS...\n"
     "       bench_load port\n"
-    "Times are in seconds. TEXT must need no escape in JSON.\n";
+    "Times are in seconds; --calls N asks N times instead (with --width 1 that is exact). TEXT "
+    "must\n"
+    "need no escape in JSON.\n";
 
 static double seconds_of(const char *s) {
   char *end;
@@ -40,15 +42,12 @@ static void add_pid(struct bench_load *load, const char *s) {
 
 /* False for a wrong option. */
 static bool read_options(int argc, char **argv, struct bench_load *load, unsigned *times) {
-  static const struct option options[] = {{"url", required_argument, NULL, 'u'},
-                                          {"width", required_argument, NULL, 'w'},
-                                          {"seconds", required_argument, NULL, 's'},
-                                          {"warmup", required_argument, NULL, 'r'},
-                                          {"pid", required_argument, NULL, 'p'},
-                                          {"text", required_argument, NULL, 't'},
-                                          {"expect", required_argument, NULL, 'e'},
-                                          {"times", required_argument, NULL, 'n'},
-                                          {NULL, 0, NULL, 0}};
+  static const struct option options[] = {
+      {"url", required_argument, NULL, 'u'},     {"width", required_argument, NULL, 'w'},
+      {"seconds", required_argument, NULL, 's'}, {"warmup", required_argument, NULL, 'r'},
+      {"calls", required_argument, NULL, 'c'},   {"pid", required_argument, NULL, 'p'},
+      {"text", required_argument, NULL, 't'},    {"expect", required_argument, NULL, 'e'},
+      {"times", required_argument, NULL, 'n'},   {NULL, 0, NULL, 0}};
   int option;
   while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
     switch (option) {
@@ -56,6 +55,7 @@ static bool read_options(int argc, char **argv, struct bench_load *load, unsigne
       case 'w': load->width = (unsigned)bench_number(optarg, 1, 10000); break;
       case 's': load->seconds = seconds_of(optarg); break;
       case 'r': load->warmup = seconds_of(optarg); break;
+      case 'c': load->calls = (uint32_t)bench_number(optarg, 1, 1000000000); break;
       case 'p': add_pid(load, optarg); break;
       case 't': load->text = optarg; break;
       case 'e': load->expect = optarg; break;
@@ -84,6 +84,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   if (load.expect == NULL) load.expect = load.text;
+  if (load.calls > 0) load.warmup = 0;
   if (load.url != NULL && load.command == NULL) {
     if (strcmp(what, "http") == 0) return bench_load_http(&load);
     if (strcmp(what, "hold") == 0) return bench_hold(load.url, load.width);

@@ -47,6 +47,10 @@ static void call(struct run *r, struct connection *c) {
   if (n < 0 || (size_t)n != c->call.n) fail(r, c, n < 0 ? strerror(errno) : "a call was cut");
 }
 
+static enum bench_phase tick(struct run *r, uint64_t now) {
+  return bench_clock_tick(&r->clock, r->load, &r->stats, now, r->next_id - BENCH_ID_FIRST);
+}
+
 /* NULL when the reply holds the answer, else what is wrong. An event stream may hold other
  * messages before it. */
 static const char *check(const struct run *r, const struct connection *c,
@@ -93,7 +97,7 @@ static void receive(struct run *r, struct connection *c) {
   in->n = 0;
   c->sent_at = 0;
   r->waiting--;
-  if (bench_clock_tick(&r->clock, r->load, &r->stats, now) != BENCH_DRAIN) call(r, c);
+  if (tick(r, now) != BENCH_DRAIN) call(r, c);
 }
 
 static void open_all(struct run *r, int poll) {
@@ -144,7 +148,7 @@ static void loop(struct run *r, int poll) {
     }
     if (n > 0) continue;
     uint64_t now = bench_now();
-    if (bench_clock_tick(&r->clock, r->load, &r->stats, now) != BENCH_DRAIN) continue;
+    if (tick(r, now) != BENCH_DRAIN) continue;
     if (drained_by == 0) drained_by = now + DRAIN_NS;
     for (unsigned i = 0; now > drained_by && i < r->load->width; i++)
       if (r->all[i].sent_at != 0) fail(r, &r->all[i], "a call was never answered");
@@ -158,7 +162,7 @@ int bench_load_http(const struct bench_load *load) {
   int poll = epoll_create1(EPOLL_CLOEXEC);
   if (r.all == NULL || poll < 0) bench_die("out of memory");
   open_all(&r, poll);
-  r.clock.begun = bench_now();
+  bench_clock_begin(&r.clock, load, &r.stats);
   loop(&r, poll);
   bench_clock_end(&r.clock, load, &r.stats);
   close_all(&r);

@@ -38,6 +38,10 @@ static void call(struct run *r, struct flight *f) {
   bench_buf_add(&r->out, r->call.p, r->call.n);
 }
 
+static enum bench_phase tick(struct run *r, uint64_t now) {
+  return bench_clock_tick(&r->clock, r->load, &r->stats, now, r->next_id - BENCH_ID_FIRST);
+}
+
 static struct flight *flight_of(struct run *r, uint32_t id) {
   for (unsigned i = 0; i < r->load->width; i++)
     if (r->flights[i].id == id) return &r->flights[i];
@@ -57,7 +61,7 @@ static void take_line(struct run *r, struct bench_span line) {
   if (why == NULL) bench_stats_add(&r->stats, now - f->sent_at);
   f->id = 0;
   r->waiting--;
-  if (bench_clock_tick(&r->clock, r->load, &r->stats, now) != BENCH_DRAIN) call(r, f);
+  if (tick(r, now) != BENCH_DRAIN) call(r, f);
 }
 
 static void receive(struct run *r) {
@@ -100,7 +104,7 @@ static void loop(struct run *r) {
     if (fds[0].revents != 0) receive(r);
     if (n > 0) continue;
     uint64_t now = bench_now();
-    if (bench_clock_tick(&r->clock, r->load, &r->stats, now) != BENCH_DRAIN) continue;
+    if (tick(r, now) != BENCH_DRAIN) continue;
     if (drained_by == 0) drained_by = now + DRAIN_NS;
     if (now > drained_by) {
       bench_stats_error(&r->stats, "%u calls were never answered", r->waiting);
@@ -123,7 +127,7 @@ int bench_load_stdio(struct bench_load *load) {
   bench_buf_add(&r.call, "\n", 1);
   bench_nonblock(r.to);
   bench_nonblock(r.from);
-  r.clock.begun = bench_now();
+  bench_clock_begin(&r.clock, load, &r.stats);
   loop(&r);
   bench_clock_end(&r.clock, load, &r.stats);
   close(r.to);
