@@ -140,6 +140,13 @@ describe("Streamable HTTP", function()
       local c = session()
       assert.equal(404, send("POST", { accept, content, of(c) .. "x" }, ping).status)
       assert.equal(404, send("POST", { accept, content, of(c):sub(1, -2) }, ping).status)
+      local other = session()
+      for at = 1, #c.session do
+        local byte = c.session:sub(at, at) == "A" and "B" or "A"
+        local altered = c.session:sub(1, at - 1) .. byte .. c.session:sub(at + 1)
+        assert.equal(404, send("POST", { accept, content, "Mcp-Session-Id: " .. altered }, ping).status, at)
+      end
+      assert.equal(404, send("POST", { accept, content, "Mcp-Session-Id: " .. c.session:sub(1, 16) .. other.session:sub(17) }, ping).status)
       assert.equal(200, send("POST", { accept, content, of(c) }, ping).status)
     end)
 

@@ -18,12 +18,8 @@ static const struct ln_refusal no_session = {404, -32600, "There is no such sess
 
 /* --- sessions that have ended --- */
 
-static struct ln_str name_of(struct ln_str id) {
-  return (struct ln_str){id.p, LN_MIN(id.n, (size_t)LN_SESSION_ID_NAME)};
-}
-
 static void remember_ended(struct ln_restorer *rs, struct ln_str id) {
-  struct ln_str name = name_of(id);
+  struct ln_str name = ln_session_id_name(id);
   if (ln_map_get(&rs->ended, name)) return;
   if (!rs->ring) rs->ring = calloc(LN_RESTORE_ENDED_MAX, sizeof *rs->ring);
   if (!rs->ring) return;
@@ -42,7 +38,7 @@ static bool can_restore(const struct ln_restorer *rs, struct ln_str text, struct
                         struct ln_session_id *id) {
   const struct ln_session_table *t = rs->table;
   return ln_session_id_read(t->key, text, (uint64_t)time(NULL), plain, id) == LN_OK &&
-         id->epoch != t->streams.epoch && !ln_map_get(&rs->ended, name_of(text));
+         id->epoch != t->streams.epoch && !ln_map_get(&rs->ended, ln_session_id_name(text));
 }
 
 bool ln_restore_end(struct ln_restorer *rs, struct ln_str id) {

@@ -29,6 +29,14 @@ struct ln_session_id {
   struct ln_str params; /* of the client's initialize, or their needed members */
 };
 
+#ifndef LN_FFI
+/* What tables of ids go by: to hash all of an id would take a thirtieth of a request's time. Who
+ * was given an id still compares all of it, for others may know the name. */
+static inline struct ln_str ln_session_id_name(struct ln_str id) {
+  return (struct ln_str){id.p, LN_MIN(id.n, (size_t)LN_SESSION_ID_NAME)};
+}
+#endif
+
 /* Appends the id to out. Of longer params only protocolVersion, capabilities and clientInfo's name
  * and version are kept; LN_ELIMIT when that is too long too. LN_ENOMEM, LN_ESYSTEM. */
 int ln_session_id_write(const unsigned char key[LN_SEAL_KEY], const struct ln_session_id *id,

@@ -35,7 +35,7 @@ struct ln_http_session {
 
 struct ln_session_table {
   struct ln_host *host;
-  struct ln_map by_id;     /* struct ln_http_session */
+  struct ln_map by_name;   /* struct ln_http_session, by ln_session_id_name */
   struct ln_list sessions; /* the same */
   struct ln_front_streams streams;
   unsigned char key[LN_SEAL_KEY]; /* of session ids */
