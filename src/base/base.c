@@ -9,6 +9,13 @@ void ln_fatal(const char *file, int line, const char *what) {
   abort();
 }
 
+void *ln_zalloc(size_t n) {
+  void *p = malloc(n);
+  if (!p) return NULL;
+  __asm__("" : "+r"(p)); /* else compilers make calloc out of the two */
+  return memset(p, 0, n);
+}
+
 static unsigned char lower(char c) {
   return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 }

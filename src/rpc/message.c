@@ -15,7 +15,7 @@
 static _Thread_local size_t live;
 
 struct ln_msg *ln_msg_alloc(struct ln_bytes *bytes) {
-  struct ln_msg *m = calloc(1, sizeof *m);
+  struct ln_msg *m = ln_zalloc(sizeof *m);
   if (!m) return NULL;
   live++;
   m->refs = 1;

@@ -44,7 +44,7 @@ static struct ln_run *take_idle(struct ln_policy *p) {
     p->n_idle--;
     return LN_CONTAINER(link, struct ln_run, link);
   }
-  struct ln_run *run = calloc(1, sizeof *run);
+  struct ln_run *run = ln_zalloc(sizeof *run);
   if (!run) return NULL;
   ln_list_init(&run->link);
   ln_list_init(&run->https);

@@ -107,7 +107,7 @@ static bool brings_messages(const struct ln_http_post *p) {
 
 struct ln_http_post *ln_http_post_new(struct ln_http_channel *c, enum ln_http_post_kind kind,
                                       size_t n_parts, size_t extra) {
-  struct ln_http_post *p = calloc(1, sizeof *p + n_parts * sizeof p->parts[0] + extra);
+  struct ln_http_post *p = ln_zalloc(sizeof *p + n_parts * sizeof p->parts[0] + extra);
   if (!p) return NULL;
   p->c = c;
   p->kind = kind;

@@ -6,7 +6,7 @@
 
 struct ln_exchange *ln_exchange_new(struct ln_session *s, struct ln_msg *msg,
                                     const struct ln_method *method, struct ln_sink *sink) {
-  struct ln_exchange *x = calloc(1, sizeof *x);
+  struct ln_exchange *x = ln_zalloc(sizeof *x);
   if (!x) return NULL;
   x->refs = 1;
   x->session = ln_session_ref(s);

@@ -68,7 +68,7 @@ static size_t next_match(const struct ln_exchange *x, size_t from, const struct 
 }
 
 static struct step *step_new(struct ln_exchange *x, struct step *outer, struct ln_msg *msg) {
-  struct step *s = calloc(1, sizeof *s);
+  struct step *s = ln_zalloc(sizeof *s);
   if (!s) return NULL;
   s->c.x = x;
   s->c.outer = outer ? &outer->c : NULL;

@@ -325,7 +325,7 @@ void ln_front_stream_disconnect(struct ln_sink *s, uint64_t retry_ms) {
 struct ln_front_stream *ln_front_stream_new(struct ln_session_streams *of,
                                             struct ln_http_request *r,
                                             enum ln_front_stream_kind kind) {
-  struct ln_front_stream *st = calloc(1, sizeof *st);
+  struct ln_front_stream *st = ln_zalloc(sizeof *st);
   if (!st) return NULL;
   st->holder = &stream_holder;
   st->sink = (struct ln_sink){&stream_ops, 1, kind != LN_FRONT_STREAM_POST};

@@ -78,7 +78,7 @@ void ln_call_progress(struct ln_call *call) {
 /* --- beginning --- */
 
 struct ln_call *ln_call_new(struct ln_calls *c, const struct ln_call_request *request) {
-  struct ln_call *call = calloc(1, sizeof *call);
+  struct ln_call *call = ln_zalloc(sizeof *call);
   if (!call) return NULL;
   call->calls = c;
   call->msg = ln_msg_ref(request->msg);
