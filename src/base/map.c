@@ -113,11 +113,23 @@ int ln_map_put(struct ln_map *m, struct ln_str key, void *value) {
   return LN_OK;
 }
 
+/* No search goes past an empty slot: before one no tombstones are needed. So a map that is emptied
+ * as fast as it is filled, as one of what is under way, needs not be made anew time and again. */
+static void vacate(struct ln_map *m, size_t i) {
+  size_t mask = m->cap - 1;
+  m->slots[i] = (struct ln_map_slot){.key = {TOMBSTONE, 0}};
+  if (m->slots[(i + 1) & mask].key.p) return;
+  for (; m->slots[i].key.p == TOMBSTONE; i = (i - 1) & mask) {
+    m->slots[i].key.p = NULL;
+    m->used--;
+  }
+}
+
 void *ln_map_remove(struct ln_map *m, struct ln_str key) {
   struct ln_map_slot *s = find(m, key, ln_hash(key));
   if (!s) return NULL;
   void *value = s->value;
-  *s = (struct ln_map_slot){.key = {TOMBSTONE, 0}};
+  vacate(m, (size_t)(s - m->slots));
   m->len--;
   return value;
 }

@@ -140,6 +140,17 @@ describe("ln_map", function()
     assert.is_true(m.cap <= 32)
   end)
 
+  it("keeps no trace of what was the end of its run of slots", function()
+    for i = 1, 100 do
+      assert.are.equal(0, lib.ln_map_put(m, key("k" .. i), value(i)))
+      lib.ln_map_remove(m, key("k" .. i))
+      assert.are.equal(0, tonumber(m.used))
+    end
+    for i = 1, 1000 do assert.are.equal(0, lib.ln_map_put(m, key("k" .. i), value(i))) end
+    for i = 1, 1000 do assert.are.equal(i, number(lib.ln_map_remove(m, key("k" .. i)))) end
+    assert.are.equal(0, tonumber(m.used))
+  end)
+
   describe("ln_hash", function()
     it("depends on every byte and on the length", function()
       local seen = {}
