@@ -9,6 +9,17 @@ void ln_fatal(const char *file, int line, const char *what) {
   abort();
 }
 
+size_t ln_digits(char *out, uint64_t n, unsigned base) {
+  char reversed[LN_DIGITS];
+  size_t len = 0;
+  do {
+    reversed[len++] = "0123456789abcdef"[n % base];
+    n /= base;
+  } while (n);
+  for (size_t i = 0; i < len; i++) out[i] = reversed[len - 1 - i];
+  return len;
+}
+
 void *ln_zalloc(size_t n) {
   void *p = malloc(n);
   if (!p) return NULL;

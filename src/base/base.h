@@ -34,6 +34,11 @@ bool ln_str_ieq(struct ln_str a, struct ln_str b);
 bool ln_str_iis(struct ln_str a, const char *lit);
 struct ln_str ln_str_trim(struct ln_str s); /* spaces and tabs off both ends */
 
+/* Writes the digits of n, at most LN_DIGITS, and no NUL; returns how many. base: 10 or 16. For what
+ * each message needs: printf takes twenty times as long. */
+enum { LN_DIGITS = 20 };
+size_t ln_digits(char *out, uint64_t n, unsigned base);
+
 /* Zeroed, as calloc's, to be freed by free; NULL when out of memory. For what is made for each
  * message: calloc of glibc before 2.41 never looks into the thread's cache of freed blocks, which
  * fills up with them then, so that both it and free take the long way. */

@@ -1,9 +1,6 @@
 /* Splicing for the way out; see out.h. */
 #include "rpc/out.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 void ln_out_init(struct ln_out *o, const struct ln_msg *m) {
   o->n = 0;
   o->msg = m;
@@ -25,8 +22,10 @@ void ln_out_replace_int(struct ln_out *o, struct ln_str at, int64_t with) {
   if (!at.p) return;
   LN_ASSERT(o->n_numbers < LN_COUNT(o->number));
   char *text = o->number[o->n_numbers++];
-  int n = snprintf(text, sizeof o->number[0], "%" PRId64, with);
-  ln_out_replace(o, at, (struct ln_str){text, (size_t)n});
+  size_t sign = with < 0;
+  text[0] = '-';
+  size_t n = sign + ln_digits(text + sign, sign ? 0 - (uint64_t)with : (uint64_t)with, 10);
+  ln_out_replace(o, at, (struct ln_str){text, n});
 }
 
 static int flatten(struct ln_out *o) {

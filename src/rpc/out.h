@@ -15,7 +15,7 @@ struct ln_out {
   const struct ln_msg *msg;
   struct ln_edit edits[LN_OUT_EDITS];
   size_t n_edits;
-  char number[4][24]; /* room for integers that replace something */
+  char number[4][LN_DIGITS + 1]; /* room for integers that replace something */
   size_t n_numbers;
   struct ln_bytes *flat; /* ours: the one-line copy, when one was needed */
 };

@@ -239,9 +239,10 @@ static void set_head(struct ln_http_post *p) {
 
 static void fill_parts(struct ln_http_post *p, const struct ln_iov *parts, size_t n) {
   char *copy = (char *)&p->parts[p->n_parts];
-  int len = snprintf(p->length, sizeof p->length, "%zu\r\n\r\n", p->bytes);
+  size_t len = ln_digits(p->length, p->bytes, 10);
+  memcpy(p->length + len, "\r\n\r\n", 4);
   set_head(p);
-  p->parts[2] = (struct ln_iov){p->length, (size_t)len, NULL};
+  p->parts[2] = (struct ln_iov){p->length, len + 4, NULL};
   for (size_t i = 0; i < n; i++) {
     struct ln_iov *to = &p->parts[3 + i];
     *to = parts[i];

@@ -230,13 +230,8 @@ static void put_c(struct head *h, const char *s) {
 }
 
 static void put_number(struct head *h, uint64_t n, unsigned base) {
-  char digits[20];
-  size_t at = sizeof digits;
-  do {
-    digits[--at] = "0123456789abcdef"[n % base];
-    n /= base;
-  } while (n);
-  put(h, digits + at, sizeof digits - at);
+  char digits[LN_DIGITS];
+  put(h, digits, ln_digits(digits, n, base));
 }
 
 /* What becomes of the connection after this reply is decided here, and announced to the peer. */
