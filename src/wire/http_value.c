@@ -68,8 +68,10 @@ struct ln_str ln_http_header(const struct ln_http_head *head, const char *name, 
   struct ln_str want = ln_str_c(name), found = LN_STR_NONE;
   unsigned n = 0;
   for (unsigned i = 0; i < head->n_headers; i++) {
-    if (!ln_str_ieq(head->headers[i].name, want)) continue;
-    if (!n++) found = head->headers[i].value;
+    const struct ln_http_header *at = &head->headers[i];
+    /* A request is asked for a dozen headers, and of most the length says that they are others. */
+    if (at->name.n != want.n || !ln_str_ieq(at->name, want)) continue;
+    if (!n++) found = at->value;
   }
   if (count) *count = n;
   return found;

@@ -86,12 +86,12 @@ static void post_batch(struct ln_restorer *rs, struct ln_http_request *r, struct
 
 static void post_message(struct ln_restorer *rs, struct ln_http_request *r, struct ln_msg *m,
                          struct ln_bytes *headers) {
-  unsigned has_id;
-  ln_http_header(r->head, "mcp-session-id", &has_id);
+  unsigned has_id = 0;
   bool init_request = m->kind == LN_MSG_REQUEST && ln_str_is(m->method, "initialize");
+  if (init_request) ln_http_header(r->head, "mcp-session-id", &has_id);
   struct ln_refusal refusal = ln_check_routing(r->head, m);
   struct ln_http_session *hs = NULL;
-  if (!refusal.status && init_request && has_id)
+  if (!refusal.status && has_id)
     refusal = (struct ln_refusal){400, -32600, "The session is initialized already", NULL};
   else if (!refusal.status && init_request)
     hs = ln_session_table_add(rs->table, LN_HTTP_SESSION_STREAMABLE, LN_STR_NONE, m, &refusal);
