@@ -23,6 +23,26 @@ describe("ln_str", function()
     end
   end)
 
+  it("compares eight bytes at once as it compares one", function()
+    local others = { "abcdefg", "\255\127\128z@[`{", ("\0"):rep(7) }
+    for a = 0, 255 do
+      for b = 0, 255 do
+        local expected = string.char(a):lower() == string.char(b):lower()
+        local at, rest = (a + b) % 8, others[(a + b) % 3 + 1]:sub(1, 7)
+        local x = rest:sub(1, at) .. string.char(a) .. rest:sub(at + 1)
+        local y = rest:upper():sub(1, at) .. string.char(b) .. rest:upper():sub(at + 1)
+        if lib.ln_str_ieq(slice(x), slice(y)) ~= expected then error(("%d and %d"):format(a, b)) end
+      end
+    end
+    for n = 8, 40 do
+      local text = ("Content-Length"):rep(3):sub(1, n)
+      assert.is_true(lib.ln_str_ieq(slice(text), slice(text:upper())))
+      for at = 1, n do
+        assert.is_false(lib.ln_str_ieq(slice(text), slice(text:sub(1, at - 1) .. "!" .. text:sub(at + 1))))
+      end
+    end
+  end)
+
   it("compares to the last byte, NUL included", function()
     assert.is_true(lib.ln_str_ieq(slice "Content-Type", slice "content-TYPE"))
     assert.is_true(lib.ln_str_ieq(slice "", slice ""))
