@@ -54,9 +54,9 @@ uint64_t now_ms(void) {
 }
 
 int main(int argc, char **argv) {
-  const struct scenario *const tables[] = {timer_scenarios,   stream_scenarios, open_scenarios,
-                                           process_scenarios, child_scenarios,  tls_scenarios,
-                                           wheel_scenarios,   watch_scenarios,  turn_scenarios};
+  const struct scenario *const tables[] = {
+      timer_scenarios, stream_scenarios, connect_scenarios, open_scenarios,  process_scenarios,
+      child_scenarios, tls_scenarios,    wheel_scenarios,   watch_scenarios, turn_scenarios};
   for (size_t i = 0; argc > 1 && i < LN_COUNT(tables); i++)
     for (const struct scenario *s = tables[i]; s && s->name; s++)
       if (strcmp(s->name, argv[1]) == 0) {

@@ -19,6 +19,7 @@ struct scenario {
 /* Weak: each spec file builds only the table it needs. */
 #pragma weak timer_scenarios
 #pragma weak stream_scenarios
+#pragma weak connect_scenarios
 #pragma weak open_scenarios
 #pragma weak process_scenarios
 #pragma weak child_scenarios
@@ -26,9 +27,9 @@ struct scenario {
 #pragma weak wheel_scenarios
 #pragma weak watch_scenarios
 #pragma weak turn_scenarios
-extern const struct scenario timer_scenarios[], stream_scenarios[], open_scenarios[],
-    process_scenarios[], child_scenarios[], tls_scenarios[], wheel_scenarios[], watch_scenarios[],
-    turn_scenarios[];
+extern const struct scenario timer_scenarios[], stream_scenarios[], connect_scenarios[],
+    open_scenarios[], process_scenarios[], child_scenarios[], tls_scenarios[], wheel_scenarios[],
+    watch_scenarios[], turn_scenarios[];
 
 /* One loop for a scenario; end_loop prints what is left open (0) and alive (0). */
 struct ln_loop *begin_loop(void);

@@ -22,15 +22,16 @@ function M.quote(s)
   return "'" .. s:gsub("'", "'\\''") .. "'"
 end
 
---- For setup(): builds the driver with the given scenario file ("timer" for driver_timer.c), and
---- links libraries beside Lunette's when it needs them.
-function M.build(part, libraries)
+--- For setup(): builds the driver with the given files ("timer" for driver_timer.c, "stream echo"
+--- for two), and links libraries beside Lunette's when it needs them.
+function M.build(parts, libraries)
   directory = output_of "mktemp -d ${TMPDIR:-/tmp}/lunette-spec-XXXXXX":match "^(%S+)\n$"
   local library = os.getenv "LUNETTE_LIB" or (root .. "/build/liblunette_spec.so")
   if library:sub(1, 1) ~= "/" then library = output_of "pwd":match "^(.-)\n$" .. "/" .. library end
+  local files = parts:gsub("%S+", function(part) return ("%s/spec/unit/net/driver_%s.c"):format(root, part) end)
   local command = ("${CC:-cc} -std=gnu11 -g -O1 -Wall -Wextra -Werror -D_GNU_SOURCE -I%s/src -I%s/spec/unit/net %s "
-    .. "%s/spec/unit/net/driver.c %s/spec/unit/net/driver_%s.c -o %s/driver '%s' -Wl,-rpath,'%s' %s"):format(
-    root, root, M.sanitized and "-fsanitize=address,undefined -fno-sanitize-recover" or "", root, root, part, directory,
+    .. "%s/spec/unit/net/driver.c %s -o %s/driver '%s' -Wl,-rpath,'%s' %s"):format(
+    root, root, M.sanitized and "-fsanitize=address,undefined -fno-sanitize-recover" or "", root, files, directory,
     library, library:match "^(.*)/", libraries or "")
   assert(os.execute(command) == 0, "the driver can't be built")
 end
