@@ -109,4 +109,21 @@ describe("when memory runs out", function()
       end
     end
   end
+
+  -- The deadline of what could not even be noted as sent.
+  it("leaves nothing behind of a server's session that could not begin", function()
+    if lunette.sanitized then return end
+    local policy = ("lunette.upstream('up', %s)"):format(server("up"):http():lua "session = 'request', timeout = 1")
+    local client
+    for n = 0, 60 do
+      if not client or client.process.code then
+        client = lunette.stdio { policy = policy, env = { LD_PRELOAD = library } }
+        client:initialize()
+      end
+      local call = client:start("tools/call", ('{"name":"t","_meta":{"progressToken":"p","n":"starve:%d"}}'):format(n))
+      loop.wait(function() return call.raw or client.process.code end, "an answer", 5000)
+    end
+    loop.within(1500, function() return client.process.code end)
+    client:result("ping", ENOUGH)
+  end)
 end)

@@ -102,6 +102,7 @@ void ln_call_send(struct ln_call *call) {
   call->id = c->next_id++;
   if (ln_map_put(&c->sent, key_of(&call->id), call)) {
     call->id = 0;
+    ln_list_push(&c->waiting, &call->in_queue); /* its link may end by it, and looks there */
     ln_call_fail(call, "%s", "out of memory");
     return;
   }
