@@ -143,6 +143,18 @@ describe("fetching a list", function()
       assert.equal(2, h:count("a", "tools/list"))
     end)
 
+    it("under two others is not tried a third time", function()
+      local h = H.new("", { { "a", on = { ["tools/list"] = held } } })
+      local waiting = {}
+      for i = 1, 3 do waiting[i] = begin(h, "tools", h:join()) end
+      h:answer(h.held[1], '"error":{"code":1,"message":"first"}')
+      h:answer(h.held[2], '"error":{"code":1,"message":"second"}')
+      assert.equal("first", why(waiting[1]))
+      assert.equal("second", why(waiting[2]))
+      assert.equal("second", why(waiting[3]))
+      assert.equal(2, h:count("a", "tools/list"))
+    end)
+
     it("with the session that began it, and goes on with the next that waits", function()
       local h = H.new("", { { "a", on = { ["tools/list"] = function(_, n) return n > 1 and page "x" end } } })
       local one, two = h:join(), h:join()
@@ -353,6 +365,18 @@ describe("fetching a list", function()
       end
       assert.equal(1, #h:heard(one))
       assert.equal(0, #h:heard(three), "who asked knows")
+    end)
+
+    it("tells all who share the one link with it but who asked", function()
+      local h = http("", { capabilities = quiet, tools = tool "x", options = "session = 'shared'" })
+      local one, two = h:join(), h:join()
+      h:listing("a", "tools", one)
+      h:listing("a", "tools", two)
+      h.by_name.a.tools = tool "y"
+      h:heard()
+      assert.equal("differs", again(h, one))
+      assert.same({}, h:heard(one))
+      assert.same({ changed }, h:heard(two))
     end)
 
     it("makes those forget it who know something else, of other capabilities", function()

@@ -233,6 +233,8 @@ describe("a view", function()
       local h = H.new("lunette.tools.rename { a = 'c', b = 'c' }", { { "s", tools = tools "a b" } })
       assert.equal("c", keys(h, "tools"))
       assert.equal("a", native(h:view "tools", "c"))
+      h = H.new("lunette.resources.rename { ['y:1'] = 'x:1' }", { { "a", resources = uris "x:1" }, { "b", resources = uris "y:1" } })
+      assert.equal("x:1", keys(h, "resources"), "nothing that a rule named is set apart")
       h = H.new("lunette.tools.rename { a = 'b', b = 'a' }", { { "s", tools = tools "a b" } })
       assert.equal("b a", keys(h, "tools"))
       local view = h:view "tools"
@@ -279,6 +281,25 @@ describe("a view", function()
         for _, spelt in ipairs { "http://h/a", "HTTP://h/a", "http://h:080/a" } do assert.is_nil(find(view, spelt), spelt) end
         assert.equal("a", (find(view, "http://h:80/a")))
       end
+    end)
+
+    it("knows what is hidden under what a server might take for it, too", function()
+      local h = H.new("lunette.resources.filter(function(r) return r.uri == 'x:1' end)",
+        { { "a", resources = uris "http://h/x%2f..%2fsecret file:///a%20b x:1" } })
+      local view = h:view "resources"
+      for _, spelt in ipairs { "http://h/x%2f..%2fsecret", "http://h/x%2F..%2Fsecret", "http://h/secret", "file:///a b", "file:///a%20b/" } do
+        assert.is_true(hidden(view, spelt), spelt)
+      end
+    end)
+
+    it("says which of them chose nothing, once every list is there", function()
+      local fails = { ["tools/list"] = function() return '"error":{"code":1,"message":"no"}' end }
+      local h = H.new("lunette.tools.hide 'a_none'", { { "a", tools = tools "x" }, { "b", on = fails } })
+      h:view "tools"
+      assert.equal(0, h:logged "a_none")
+      h.by_name.b.on = nil
+      h:view "tools"
+      assert.equal(1, h:logged '"a_none" matches no tool')
     end)
 
     it("hides what a rule fails for, and says where", function()

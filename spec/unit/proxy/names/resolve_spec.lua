@@ -190,6 +190,10 @@ describe("who is meant", function()
       local h = H.new("", { { "a", templates = '{"uriTemplate":"t:{i}"},{"uriTemplate":"t:x{i}"}' }, { "b", templates = '{"uriTemplate":"t:{+i}"}' } })
       assert.same({ "a", "t:{i}" }, { read(h, "t:x1") })
       assert.same({ "b", "t:{+i}" }, { read(h, "t:x/1") })
+      for _, order in ipairs { { "http://H/{x}", "http://h/{x}" }, { "http://h/{x}", "http://H/{x}" } } do
+        h = H.new("", { { "a", templates = ('{"uriTemplate":"%s"},{"uriTemplate":"%s"}'):format(unpack(order)) }, { "b" } })
+        assert.same({ "a", order[1] }, { read(h, "http://H/1") }, "as it is, or in its normal form")
+      end
     end)
 
     it("is nobody whose resources a rule hides", function()
@@ -239,15 +243,15 @@ describe("who is meant", function()
   end)
 
   it("is nobody any more for a request that was called off meanwhile", function()
-    for _, cancel in ipairs { "cancel", "part" } do
+    for _, cancel in ipairs { "cancel", "call off", "part" } do
       local h = H.new("", { { "a", on = { ["tools/list"] = function() return false end } }, { "b" } })
       local s = h:join()
       H.with_msg(H.request("tools/call", '{"name":"a_x"}'), function(m)
         local a = H.driver.rig_resolve(h.rig, s, m)
         h:run()
         assert.is_false(a.there)
-        if cancel == "cancel" then
-          H.driver.rig_cancel(a)
+        if cancel ~= "part" then
+          if cancel == "cancel" then H.driver.rig_cancel(a) else H.lib.ln_exchange_call_off(a.x, "enough") end
           h:answer(h.held[1], '"result":{"tools":[{"name":"x"}]}')
         else
           h:part(s)

@@ -123,6 +123,19 @@ describe("a server's message", function()
       is_same(h, result '"contents":[{"uri":"note:1"},{"uri":"u:5/x"}]')
     end)
 
+    it("each of its server", function()
+      local list = {}
+      for i, server in ipairs { "a", "b", "c", "d" } do
+        list[i] = { server, resources = '{"uri":"x:1"},{"uri":"x:1"}', templates = '{"uriTemplate":"t:{i}"}' }
+      end
+      local h = known("", list)
+      for _, server in ipairs { "c", "a", "d", "b", "a", "c" } do
+        local prefix = server == "a" and "" or server .. "+"
+        assert.equal(result(('"contents":[{"uri":"%sx:1"},{"uri":"%st:5"}]'):format(prefix, prefix)),
+          (h:seen(server, result '"contents":[{"uri":"x:1"},{"uri":"t:5"}]')))
+      end
+    end)
+
     it("not of what rules hide", function()
       local h = known("lunette.resources.hide 'x:1' lunette.resource_templates.hide 't:*'")
       is_same(h, result '"contents":[{"uri":"x:1"},{"uri":"t:5"}]')
@@ -254,6 +267,15 @@ describe("a server's message", function()
       end
     end)
 
+    it("of both, in the order that they stand in", function()
+      local h = H.new("", servers)
+      h:seen("a", request("elicitation/create", '"elicitationId":"e"'))
+      for _, order in ipairs { '"elicitationId":%s,"_meta":{"io.modelcontextprotocol/related-task":{"taskId":%s}}',
+        '"_meta":{"io.modelcontextprotocol/related-task":{"taskId":%s}},"elicitationId":%s' } do
+        assert.equal(request("elicitation/create", order:format('"b:e"', '"b:e"')), (h:seen("b", request("elicitation/create", order:format('"e"', '"e"')))))
+      end
+    end)
+
     it("and of one server its own", function()
       local h = H.new("", { { "b" } })
       is_same(h, request("elicitation/create", '"elicitationId":"e"'))
@@ -315,10 +337,11 @@ describe("a server's message", function()
     it("costs one server's tools no names for another's", function()
       local wide = {}
       for i = 1, 1000 do wide[i] = ('{"uriTemplate":"t:%sx%d"}'):format(("{+a}y"):rep(32), i) end
-      local h = known("", { { "a", templates = table.concat(wide, ",") }, { "b", resources = '{"uri":"x:1"}', templates = table.concat(wide, ",") },
-        { "c", resources = '{"uri":"x:1"}' } })
+      local other = '{"uriTemplate":"u:{i}"}'
+      local h = known("", { { "a", templates = other .. "," .. table.concat(wide, ",", 1, 999) }, { "b", templates = table.concat(wide, ",") },
+        { "c", templates = other } })
       local long = "t:" .. ("y"):rep(8000)
-      assert.equal(page(long, "c+x:1"), tools(h, { "b", "c" }, page(long, "x:1")))
+      assert.equal(page(long, "c+u:5"), tools(h, { "b", "c" }, page(long, "u:5")))
     end)
   end)
 end)

@@ -251,7 +251,7 @@ describe("tasks", function()
     it("end with the server's session", function()
       local h = ready { maker "a" }
       asked(h, "a")
-      call(h, "a")
+      call(h, "a", nil, '{"name":"x","task":{},"_meta":{"progressToken":1}}')
       assert.equal("c t1", shown_ids(h:client()))
       h:hang_up "a"
       assert.equal("t1", shown_ids(h:client()))
