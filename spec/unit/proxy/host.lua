@@ -53,6 +53,7 @@ if not pcall(ffi.typeof, "struct rig_answer") then ffi.cdef [[
   struct rig_answer *rig_fetch_again(struct rig *r, struct ln_session *s, struct ln_server *server, enum ln_kind kind);
   struct rig_answer *rig_fetch_changed(struct rig *r, struct ln_link *link, enum ln_kind kind);
   struct rig_answer *rig_view(struct rig *r, struct ln_session *s, enum ln_kind kind, enum ln_view_use use);
+  struct rig_answer *rig_view_again(struct rig *r, const struct rig_answer *before);
   struct rig_answer *rig_resolve(struct rig *r, struct ln_session *s, struct ln_msg *msg);
   struct rig_answer *rig_rewrite(struct rig *r, struct ln_session *s, struct ln_server *server, struct ln_msg *request,
                              struct ln_msg *msg);

@@ -347,6 +347,16 @@ struct rig_answer *rig_view(struct rig *r, struct ln_session *s, enum ln_kind ki
   return a;
 }
 
+/* Again for the same exchange, which goes on under the policy that it began under. */
+struct rig_answer *rig_view_again(struct rig *r, const struct rig_answer *before) {
+  struct ln_exchange *x = before->x;
+  ln_exchange_ref(x);
+  struct rig_answer *a = answer_new(r, x);
+  ln_view_get(&(struct ln_view_request){x->session, x->gen, x, x->method->kind, LN_VIEW_LIST},
+              on_view, a);
+  return a;
+}
+
 static void on_msg(void *arg, struct ln_msg *msg) {
   struct rig_answer *a = arg;
   LN_ASSERT(!a->there);

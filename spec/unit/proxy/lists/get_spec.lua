@@ -64,10 +64,14 @@ describe("the view of a session", function()
     it("under each policy", function()
       local servers = { { "a", tools = '{"name":"x"},{"name":"y"}' } }
       local h = H.new("lunette.tools.hide 'x'", servers)
-      local view = h:view "tools"
+      local before = begin(h)
+      local view = before.view
       h:reload("lunette.tools.hide 'y'", servers)
       assert.equal('{"tools":[{"name":"x"}]}', (h:page "tools"))
       assert.is_false(h:view "tools" == view)
+      local after = H.driver.rig_view_again(h.rig, before)
+      assert.equal('{"tools":[{"name":"y"}]}', shown(after), "for what began before")
+      assert.is_false(h:view "tools" == after.view)
       assert.equal(1, h:count("a", "tools/list"))
     end)
 

@@ -410,13 +410,14 @@ describe("tasks", function()
     end)
 
     it("are 64 of a client at most, of which one that is over makes room", function()
-      local h = H.new("", { server() })
+      local h = H.new("", { server(), { "b", options = "session = 'request'" } })
       for i = 1, 64 do
         assert.is_true(lib.ln_task_make_room(h:client(), h:server "a"), i)
         call(h, "a")
       end
       assert.is_false(lib.ln_task_make_room(h:client(), h:server "a"))
       assert.is_true(lib.ln_task_make_room(h:join(), h:server "a"), "which is another client's")
+      assert.is_true(lib.ln_task_make_room(h:client(), h:server "b"))
       local t = entries(h:client())[10]
       t.over = true
       local channel = tonumber(H.driver.rig_channel(t.link))
