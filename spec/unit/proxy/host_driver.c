@@ -27,18 +27,13 @@ struct rig_event {
   struct ln_bytes *text;
 };
 
-struct line {
-  struct ln_list link;
-  struct ln_bytes *text;
-};
-
 struct player {
   struct ln_channel channel;
   struct ln_list link; /* in rig->players until closed */
   struct rig *rig;
   uint64_t id;
   struct ln_task task;
-  struct ln_list lines; /* said, not yet heard */
+  struct ln_list lines; /* struct rig_event: said, not yet heard */
   bool told, closing, lost;
 };
 
@@ -76,10 +71,18 @@ struct rig {
 
 /* --- events --- */
 
-static void add_event(struct rig *r, const char *kind, uint64_t id, struct ln_bytes *text) {
+static void push(struct ln_list *list, const char *kind, uint64_t id, struct ln_bytes *text) {
   struct rig_event *e = calloc(1, sizeof *e);
   *e = (struct rig_event){.kind = kind, .id = id, .text = text};
-  ln_list_push(&r->events, &e->link);
+  ln_list_push(list, &e->link);
+}
+
+static bool shift(struct ln_list *list, struct rig_event *out) {
+  struct ln_list *l = ln_list_shift(list);
+  if (!l) return false;
+  *out = *LN_CONTAINER(l, struct rig_event, link);
+  free(LN_CONTAINER(l, struct rig_event, link));
+  return true;
 }
 
 static struct ln_bytes *joined(const struct ln_iov *parts, size_t n) {
@@ -93,23 +96,15 @@ static struct ln_bytes *joined(const struct ln_iov *parts, size_t n) {
 /* The next one, its bytes until the call after that. NULL: there is none. */
 const struct rig_event *rig_next(struct rig *r) {
   ln_bytes_unref(r->current.text);
-  r->current = (struct rig_event){0};
-  struct ln_list *l = ln_list_shift(&r->events);
-  if (!l) return NULL;
-  struct rig_event *e = LN_CONTAINER(l, struct rig_event, link);
-  r->current = *e;
-  free(e);
-  return &r->current;
+  r->current.text = NULL;
+  return shift(&r->events, &r->current) ? &r->current : NULL;
 }
 
 /* --- servers --- */
 
 static void player_free(struct player *p) {
-  LN_LIST_DRAIN(l, &p->lines) {
-    struct line *line = LN_CONTAINER(l, struct line, link);
-    ln_bytes_unref(line->text);
-    free(line);
-  }
+  struct rig_event line;
+  while (shift(&p->lines, &line)) ln_bytes_unref(line.text);
   ln_task_cancel(&p->task);
   ln_list_remove(&p->link);
   free(p);
@@ -122,15 +117,10 @@ static void on_task(struct ln_task *t) {
     p->told = true;
     events->ready(p->channel.arg);
   }
-  struct ln_list *l;
-  while (!p->closing && (l = ln_list_shift(&p->lines))) {
-    struct line *line = LN_CONTAINER(l, struct line, link);
-    struct ln_bytes *text = line->text;
-    free(line);
-    events->message(p->channel.arg, text, 0);
-  }
+  struct rig_event line;
+  while (!p->closing && shift(&p->lines, &line)) events->message(p->channel.arg, line.text, 0);
   if (!p->closing && !p->lost) return;
-  add_event(p->rig, "gone", p->id, NULL);
+  push(&p->rig->events, "gone", p->id, NULL);
   events->closed(p->channel.arg, p->closing ? LN_OK : LN_ECLOSED, "it hung up");
   player_free(p);
 }
@@ -144,7 +134,7 @@ static int player_send(struct ln_channel *c, const struct ln_iov *parts, size_t 
   struct player *p = (struct player *)c;
   (void)note;
   if (p->closing || p->lost) return LN_ECLOSED;
-  add_event(p->rig, "server", p->id, joined(parts, n));
+  push(&p->rig->events, "server", p->id, joined(parts, n));
   return LN_OK;
 }
 
@@ -178,7 +168,7 @@ static struct ln_channel *dial(void *arg, const struct ln_server_conf *conf,
   ln_list_init(&p->lines);
   ln_list_push(&r->players, &p->link);
   ln_task_init(&p->task);
-  add_event(r, "open", p->id, ln_bytes_copy(conf->name, strlen(conf->name)));
+  push(&r->events, "open", p->id, ln_bytes_copy(conf->name, strlen(conf->name)));
   wake(p);
   return &p->channel;
 }
@@ -200,9 +190,7 @@ uint64_t rig_channel(const struct ln_link *link) {
 bool rig_say(struct rig *r, uint64_t player, const char *text, size_t n) {
   struct player *p = player_of(r, player);
   if (!p) return false;
-  struct line *line = calloc(1, sizeof *line);
-  line->text = ln_bytes_copy(text, n);
-  ln_list_push(&p->lines, &line->link);
+  push(&p->lines, NULL, 0, ln_bytes_copy(text, n));
   wake(p);
   return true;
 }
@@ -225,7 +213,7 @@ void rig_deaf(struct rig *r, uint64_t player, bool deaf) {
 static int client_send(struct ln_sink *s, const struct ln_out *out, bool final) {
   struct client *c = LN_CONTAINER(s, struct client, sink);
   (void) final;
-  add_event(c->rig, "client", c->session->key, joined(out->parts, out->n));
+  push(&c->rig->events, "client", c->session->key, joined(out->parts, out->n));
   return LN_OK;
 }
 
