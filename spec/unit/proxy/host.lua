@@ -22,10 +22,10 @@ end
 M.lib = lib
 
 -- Once a process: modules come and go with spec files, declarations stay.
-if not pcall(ffi.typeof, "struct rig_answer") then ffi.cdef [[
-  struct rig;
-  struct rig_event { struct ln_list link; const char *kind; uint64_t id; struct ln_bytes *text; };
-  struct rig_answer {
+if not pcall(ffi.typeof, "struct pl_answer") then ffi.cdef [[
+  struct pl;
+  struct pl_event { struct ln_list link; const char *kind; uint64_t id; struct ln_bytes *text; };
+  struct pl_answer {
     bool there;
     struct ln_view *view;
     struct ln_listing *listing;
@@ -35,33 +35,33 @@ if not pcall(ffi.typeof, "struct rig_answer") then ffi.cdef [[
     char why[512];
     bool dropped;
   };
-  struct rig *rig_new(void);
-  bool rig_start(struct rig *r, const char *text, char *why, size_t max);
-  bool rig_reload(struct rig *r, const char *text, char *why, size_t max);
-  int rig_free(struct rig *r);
-  struct ln_host *rig_host(struct rig *r);
-  const struct rig_event *rig_next(struct rig *r);
-  void rig_turn(struct rig *r);
-  void rig_sleep(struct rig *r, int ms);
-  uint64_t rig_channel(const struct ln_link *link);
-  bool rig_say(struct rig *r, uint64_t player, const char *text, size_t n);
-  void rig_hang_up(struct rig *r, uint64_t player);
-  void rig_deaf(struct rig *r, uint64_t player, bool deaf);
-  struct ln_session *rig_join(struct rig *r, struct ln_msg *init);
-  void rig_part(struct rig *r, struct ln_session *s);
-  struct rig_answer *rig_listing(struct rig *r, struct ln_session *s, struct ln_server *server, enum ln_kind kind);
-  struct rig_answer *rig_fetch_again(struct rig *r, struct ln_session *s, struct ln_server *server, enum ln_kind kind);
-  struct rig_answer *rig_fetch_changed(struct rig *r, struct ln_link *link, enum ln_kind kind);
-  struct rig_answer *rig_view(struct rig *r, struct ln_session *s, enum ln_kind kind, enum ln_view_use use);
-  struct rig_answer *rig_view_again(struct rig *r, const struct rig_answer *before);
-  struct rig_answer *rig_resolve(struct rig *r, struct ln_session *s, struct ln_msg *msg);
-  struct rig_answer *rig_rewrite(struct rig *r, struct ln_session *s, struct ln_server *server, struct ln_msg *request,
+  struct pl *pl_new(void);
+  bool pl_start(struct pl *r, const char *text, char *why, size_t max);
+  bool pl_reload(struct pl *r, const char *text, char *why, size_t max);
+  int pl_free(struct pl *r);
+  struct ln_host *pl_host(struct pl *r);
+  const struct pl_event *pl_next(struct pl *r);
+  void pl_turn(struct pl *r);
+  void pl_sleep(struct pl *r, int ms);
+  uint64_t pl_channel(const struct ln_link *link);
+  bool pl_say(struct pl *r, uint64_t player, const char *text, size_t n);
+  void pl_hang_up(struct pl *r, uint64_t player);
+  void pl_deaf(struct pl *r, uint64_t player, bool deaf);
+  struct ln_session *pl_join(struct pl *r, struct ln_msg *init);
+  void pl_part(struct pl *r, struct ln_session *s);
+  struct pl_answer *pl_listing(struct pl *r, struct ln_session *s, struct ln_server *server, enum ln_kind kind);
+  struct pl_answer *pl_fetch_again(struct pl *r, struct ln_session *s, struct ln_server *server, enum ln_kind kind);
+  struct pl_answer *pl_fetch_changed(struct pl *r, struct ln_link *link, enum ln_kind kind);
+  struct pl_answer *pl_view(struct pl *r, struct ln_session *s, enum ln_kind kind, enum ln_view_use use);
+  struct pl_answer *pl_view_again(struct pl *r, const struct pl_answer *before);
+  struct pl_answer *pl_resolve(struct pl *r, struct ln_session *s, struct ln_msg *msg);
+  struct pl_answer *pl_rewrite(struct pl *r, struct ln_session *s, struct ln_server *server, struct ln_msg *request,
                              struct ln_msg *msg);
-  struct rig_answer *rig_call(struct rig *r, struct ln_session *s, struct ln_server *server, struct ln_msg *msg);
-  struct rig_answer *rig_call_in(struct rig *r, struct ln_session *s, struct ln_link *link, struct ln_msg *msg);
-  void rig_cancel(struct rig_answer *a);
-  size_t rig_count(const struct ln_list *list);
-  char *rig_log(struct rig *r);
+  struct pl_answer *pl_call(struct pl *r, struct ln_session *s, struct ln_server *server, struct ln_msg *msg);
+  struct pl_answer *pl_call_in(struct pl *r, struct ln_session *s, struct ln_link *link, struct ln_msg *msg);
+  void pl_cancel(struct pl_answer *a);
+  size_t pl_count(const struct ln_list *list);
+  char *pl_log(struct pl *r);
   void free(void *p);
   char *mkdtemp(char *pattern);
 ]] end
@@ -149,12 +149,12 @@ end
 
 --- A host under this policy with these servers. It ends with the test (M.finish).
 function M.new(rules, servers)
-  local h = setmetatable({ rig = driver.rig_new(), by_name = {}, names = {}, asked = {}, told = {}, held = {}, gone = {} }, Host)
+  local h = setmetatable({ rig = driver.pl_new(), by_name = {}, names = {}, asked = {}, told = {}, held = {}, gone = {} }, Host)
   live[#live + 1] = h
   for _, server in ipairs(servers) do h.by_name[server[1]] = server end
   local why = ffi.new "char[1024]"
-  assert(driver.rig_start(h.rig, policy_text(rules, servers), why, 1024), ffi.string(why))
-  h.host = driver.rig_host(h.rig)
+  assert(driver.pl_start(h.rig, policy_text(rules, servers), why, 1024), ffi.string(why))
+  h.host = driver.pl_host(h.rig)
   return h
 end
 
@@ -163,7 +163,7 @@ function M.finish()
   local all = live
   live = {}
   for i = #all, 1, -1 do
-    local bad = driver.rig_free(all[i].rig)
+    local bad = driver.pl_free(all[i].rig)
     assert(bad == 0, "left open (bits: channels, handles): " .. bad)
   end
   assert(tonumber(lib.ln_msg_live()) == messages, "messages are left behind")
@@ -174,11 +174,11 @@ end
 function Host:reload(rules, servers)
   for _, server in ipairs(servers) do self.by_name[server[1]] = server end
   local why = ffi.new "char[1024]"
-  assert(driver.rig_reload(self.rig, policy_text(rules, servers), why, 1024), ffi.string(why))
+  assert(driver.pl_reload(self.rig, policy_text(rules, servers), why, 1024), ffi.string(why))
 end
 
 function Host:log()
-  local text = driver.rig_log(self.rig)
+  local text = driver.pl_log(self.rig)
   local s = ffi.string(text)
   ffi.C.free(text)
   return s
@@ -228,12 +228,12 @@ end
 
 --- A server says something, in the channel of that number (default: its last).
 function Host:say(name, text, channel)
-  return driver.rig_say(self.rig, channel or self.by_name[name].channel, text, #text)
+  return driver.pl_say(self.rig, channel or self.by_name[name].channel, text, #text)
 end
 
 --- The channel of a session's link.
 function Host:channel(name, session)
-  return tonumber(driver.rig_channel(lib.ln_pool_current(session or self:client(), self:server(name))))
+  return tonumber(driver.pl_channel(lib.ln_pool_current(session or self:client(), self:server(name))))
 end
 
 --- Answers a request that was held.
@@ -243,7 +243,7 @@ function Host:answer(request, members)
 end
 
 function Host:hang_up(name, channel)
-  driver.rig_hang_up(self.rig, channel or self.by_name[name].channel)
+  driver.pl_hang_up(self.rig, channel or self.by_name[name].channel)
   self:run()
 end
 
@@ -279,13 +279,13 @@ end
 function Host:run()
   local quiet = 0
   while quiet < 3 do
-    driver.rig_turn(self.rig)
+    driver.pl_turn(self.rig)
     quiet = quiet + 1
-    local e = driver.rig_next(self.rig)
+    local e = driver.pl_next(self.rig)
     while e ~= nil do
       quiet = 0
       handle(self, e)
-      e = driver.rig_next(self.rig)
+      e = driver.pl_next(self.rig)
     end
   end
 end
@@ -295,7 +295,7 @@ function Host:wait(holds)
   for _ = 1, 1000 do
     self:run()
     if holds() then return end
-    driver.rig_sleep(self.rig, 5)
+    driver.pl_sleep(self.rig, 5)
   end
   error("waited for nothing:\n" .. self:log())
 end
@@ -334,13 +334,13 @@ end
 function Host:join(capabilities)
   return M.with_msg(M.request("initialize", ('{"protocolVersion":"2025-11-25","capabilities":%s,'
     .. '"clientInfo":{"name":"c","version":"1"}}'):format(capabilities or "{}")), function(m)
-    return driver.rig_join(self.rig, m)
+    return driver.pl_join(self.rig, m)
   end)
 end
 
 function Host:part(session)
   if session == self.first then self.first = nil end
-  driver.rig_part(self.rig, session)
+  driver.pl_part(self.rig, session)
   self:run()
 end
 
@@ -352,7 +352,7 @@ end
 
 --- The list of a server as an index has it: definitions, or nil and why.
 function Host:listing(name, kind, session)
-  local a = driver.rig_listing(self.rig, session or self:client(), self:server(name), M.kinds[kind])
+  local a = driver.pl_listing(self.rig, session or self:client(), self:server(name), M.kinds[kind])
   self:run()
   assert(a.there, "no answer yet")
   return M.items(a.listing), ffi.string(a.why)
@@ -373,7 +373,7 @@ end
 
 --- The view of a kind, borrowed until the test ends; nil and why.
 function Host:view(kind, session, use)
-  local a = driver.rig_view(self.rig, session or self:client(), M.kinds[kind], uses[use or "list"])
+  local a = driver.pl_view(self.rig, session or self:client(), M.kinds[kind], uses[use or "list"])
   self:run()
   assert(a.there, "no answer yet")
   if a.view == nil then return nil, ffi.string(a.why) end
@@ -402,7 +402,7 @@ end
 -- (nil: nobody has looked); or nil and the error.
 function Host:resolve(method, params, session)
   return M.with_msg(M.request(method, params), function(m)
-    local a = driver.rig_resolve(self.rig, session or self:client(), m)
+    local a = driver.pl_resolve(self.rig, session or self:client(), m)
     self:run()
     assert(a.there, "no answer yet")
     if not a.found then return nil, T.tostring(a.msg["error"]) end
@@ -426,7 +426,7 @@ end
 function Host:shown(name, text, session)
   return M.with_msg(M.request("tools/call", '{"name":"t"}'), function(request)
     return M.with_msg(text, function(m)
-      local a = driver.rig_rewrite(self.rig, session or self:client(), self:server(name), request, m)
+      local a = driver.pl_rewrite(self.rig, session or self:client(), self:server(name), request, m)
       self:run()
       return a.there and T.tostring(a.msg.text) or nil
     end)
@@ -436,7 +436,7 @@ end
 --- A request goes to a server as it stands. Gives what becomes of it: .there, .msg (see M.reply).
 function Host:call(name, method, params, session)
   return M.with_msg(M.request(method, params), function(m)
-    local a = driver.rig_call(self.rig, session or self:client(), self:server(name), m)
+    local a = driver.pl_call(self.rig, session or self:client(), self:server(name), m)
     self:run()
     return a
   end)

@@ -19,7 +19,7 @@
 #include "proxy/serve/reload.h"
 #include "script/watchdog.h"
 
-struct rig_event {
+struct pl_event {
   struct ln_list link;
   const char
       *kind;   /* "open" and "gone" of a channel, "server" and "client" for what is said to it */
@@ -30,21 +30,21 @@ struct rig_event {
 struct player {
   struct ln_channel channel;
   struct ln_list link; /* in rig->players until closed */
-  struct rig *rig;
+  struct pl *rig;
   uint64_t id;
   struct ln_task task;
-  struct ln_list lines; /* struct rig_event: said, not yet heard */
+  struct ln_list lines; /* struct pl_event: said, not yet heard */
   bool told, closing, lost;
 };
 
 struct client {
   struct ln_sink sink;
   struct ln_list link;
-  struct rig *rig;
+  struct pl *rig;
   struct ln_session *session; /* counted */
 };
 
-struct rig_answer {
+struct pl_answer {
   bool there;
   struct ln_view *view; /* counted, as is what follows */
   struct ln_listing *listing;
@@ -55,14 +55,14 @@ struct rig_answer {
   bool dropped; /* nothing is kept any more */
 };
 
-struct rig {
+struct pl {
   struct ln_loop *loop;
   struct ln_log log;
   int log_fd;
   struct ln_host host;
   struct ln_list players, clients, events;
-  struct rig_event current; /* the one taken last */
-  struct rig_answer *answers[4096];
+  struct pl_event current; /* the one taken last */
+  struct pl_answer *answers[4096];
   int n_answers;
   uint64_t last_player;
   struct ln_task stop;
@@ -72,16 +72,16 @@ struct rig {
 /* --- events --- */
 
 static void push(struct ln_list *list, const char *kind, uint64_t id, struct ln_bytes *text) {
-  struct rig_event *e = calloc(1, sizeof *e);
-  *e = (struct rig_event){.kind = kind, .id = id, .text = text};
+  struct pl_event *e = calloc(1, sizeof *e);
+  *e = (struct pl_event){.kind = kind, .id = id, .text = text};
   ln_list_push(list, &e->link);
 }
 
-static bool shift(struct ln_list *list, struct rig_event *out) {
+static bool shift(struct ln_list *list, struct pl_event *out) {
   struct ln_list *l = ln_list_shift(list);
   if (!l) return false;
-  *out = *LN_CONTAINER(l, struct rig_event, link);
-  free(LN_CONTAINER(l, struct rig_event, link));
+  *out = *LN_CONTAINER(l, struct pl_event, link);
+  free(LN_CONTAINER(l, struct pl_event, link));
   return true;
 }
 
@@ -94,7 +94,7 @@ static struct ln_bytes *joined(const struct ln_iov *parts, size_t n) {
 }
 
 /* The next one, its bytes until the call after that. NULL: there is none. */
-const struct rig_event *rig_next(struct rig *r) {
+const struct pl_event *pl_next(struct pl *r) {
   ln_bytes_unref(r->current.text);
   r->current.text = NULL;
   return shift(&r->events, &r->current) ? &r->current : NULL;
@@ -103,7 +103,7 @@ const struct rig_event *rig_next(struct rig *r) {
 /* --- servers --- */
 
 static void player_free(struct player *p) {
-  struct rig_event line;
+  struct pl_event line;
   while (shift(&p->lines, &line)) ln_bytes_unref(line.text);
   ln_task_cancel(&p->task);
   ln_list_remove(&p->link);
@@ -117,7 +117,7 @@ static void on_task(struct ln_task *t) {
     p->told = true;
     events->ready(p->channel.arg);
   }
-  struct rig_event line;
+  struct pl_event line;
   while (!p->closing && shift(&p->lines, &line)) events->message(p->channel.arg, line.text, 0);
   if (!p->closing && !p->lost) return;
   push(&p->rig->events, "gone", p->id, NULL);
@@ -159,7 +159,7 @@ static const struct ln_channel_ops player_ops = {player_send,    player_initiali
 static struct ln_channel *dial(void *arg, const struct ln_server_conf *conf,
                                const struct ln_channel_events *events, void *owner,
                                const char **why) {
-  struct rig *r = arg;
+  struct pl *r = arg;
   (void)why;
   struct player *p = calloc(1, sizeof *p);
   p->channel = (struct ln_channel){.ops = &player_ops, .events = events, .arg = owner};
@@ -173,7 +173,7 @@ static struct ln_channel *dial(void *arg, const struct ln_server_conf *conf,
   return &p->channel;
 }
 
-static struct player *player_of(struct rig *r, uint64_t id) {
+static struct player *player_of(struct pl *r, uint64_t id) {
   LN_LIST_EACH(l, &r->players) {
     struct player *p = LN_CONTAINER(l, struct player, link);
     if (p->id == id && !p->closing && !p->lost) return p;
@@ -182,12 +182,12 @@ static struct player *player_of(struct rig *r, uint64_t id) {
 }
 
 /* The number of the channel that a link has. */
-uint64_t rig_channel(const struct ln_link *link) {
+uint64_t pl_channel(const struct ln_link *link) {
   return ((struct player *)link->calls.channel)->id;
 }
 
 /* False: it has gone. */
-bool rig_say(struct rig *r, uint64_t player, const char *text, size_t n) {
+bool pl_say(struct pl *r, uint64_t player, const char *text, size_t n) {
   struct player *p = player_of(r, player);
   if (!p) return false;
   push(&p->lines, NULL, 0, ln_bytes_copy(text, n));
@@ -195,7 +195,7 @@ bool rig_say(struct rig *r, uint64_t player, const char *text, size_t n) {
   return true;
 }
 
-void rig_hang_up(struct rig *r, uint64_t player) {
+void pl_hang_up(struct pl *r, uint64_t player) {
   struct player *p = player_of(r, player);
   if (!p) return;
   p->lost = true;
@@ -203,7 +203,7 @@ void rig_hang_up(struct rig *r, uint64_t player) {
 }
 
 /* What belongs to no request reaches nobody, as of an HTTP server without a stream for it. */
-void rig_deaf(struct rig *r, uint64_t player, bool deaf) {
+void pl_deaf(struct pl *r, uint64_t player, bool deaf) {
   struct player *p = player_of(r, player);
   if (p) p->channel.deaf = deaf;
 }
@@ -224,7 +224,7 @@ static void client_free(struct ln_sink *s) {
 static const struct ln_sink_ops client_ops = {client_send, NULL, client_free};
 
 /* A session whose client has said initialize (borrowed) and is ready. */
-struct ln_session *rig_join(struct rig *r, struct ln_msg *init) {
+struct ln_session *pl_join(struct pl *r, struct ln_msg *init) {
   struct client *c = calloc(1, sizeof *c);
   *c = (struct client){.sink = {&client_ops, 1, true}, .rig = r};
   struct ln_session *s = c->session = ln_session_new(&r->host, "stdio", "client");
@@ -235,7 +235,7 @@ struct ln_session *rig_join(struct rig *r, struct ln_msg *init) {
   return s;
 }
 
-void rig_part(struct rig *r, struct ln_session *s) {
+void pl_part(struct pl *r, struct ln_session *s) {
   LN_LIST_EACH(l, &r->clients) {
     struct client *c = LN_CONTAINER(l, struct client, link);
     if (s && c->session != s) continue;
@@ -249,29 +249,29 @@ void rig_part(struct rig *r, struct ln_session *s) {
 /* --- the loop --- */
 
 static void on_stop(struct ln_task *t) {
-  ln_loop_stop(LN_CONTAINER(t, struct rig, stop)->loop);
+  ln_loop_stop(LN_CONTAINER(t, struct pl, stop)->loop);
 }
 
 /* One turn of it, without waiting for anything. */
-void rig_turn(struct rig *r) {
+void pl_turn(struct pl *r) {
   ln_task_post(r->loop, &r->stop, on_stop);
   ln_loop_run(r->loop);
 }
 
 static void on_timer(struct ln_timer *t) {
-  ln_loop_stop(LN_CONTAINER(t, struct rig, timer)->loop);
+  ln_loop_stop(LN_CONTAINER(t, struct pl, timer)->loop);
 }
 
-void rig_sleep(struct rig *r, int ms) {
+void pl_sleep(struct pl *r, int ms) {
   ln_timer_start(r->loop, &r->timer, (uint64_t)ms, on_timer);
   ln_loop_run(r->loop);
 }
 
 /* --- what is asked of the host --- */
 
-static struct rig_answer *answer_new(struct rig *r, struct ln_exchange *x) {
+static struct pl_answer *answer_new(struct pl *r, struct ln_exchange *x) {
   LN_ASSERT((size_t)r->n_answers < LN_COUNT(r->answers));
-  struct rig_answer *a = calloc(1, sizeof *a);
+  struct pl_answer *a = calloc(1, sizeof *a);
   a->x = x;
   r->answers[r->n_answers++] = a;
   return a;
@@ -287,66 +287,66 @@ static struct ln_exchange *exchange_for(struct ln_session *s, struct ln_msg *msg
 }
 
 static void on_listing(void *arg, struct ln_listing *listing, const char *why) {
-  struct rig_answer *a = arg;
+  struct pl_answer *a = arg;
   a->there = true;
   a->listing = listing && !a->dropped ? ln_listing_ref(listing) : NULL;
   snprintf(a->why, sizeof a->why, "%s", why ? why : "");
 }
 
-struct rig_answer *rig_listing(struct rig *r, struct ln_session *s, struct ln_server *server,
-                               enum ln_kind kind) {
-  struct rig_answer *a = answer_new(r, NULL);
+struct pl_answer *pl_listing(struct pl *r, struct ln_session *s, struct ln_server *server,
+                             enum ln_kind kind) {
+  struct pl_answer *a = answer_new(r, NULL);
   ln_fetch_listing(s, server, kind, on_listing, a);
   return a;
 }
 
 static void on_fetched(void *arg, bool differs) {
-  struct rig_answer *a = arg;
+  struct pl_answer *a = arg;
   a->there = true;
   a->differs = differs;
 }
 
 /* NULL: nothing is asked. */
-struct rig_answer *rig_fetch_again(struct rig *r, struct ln_session *s, struct ln_server *server,
-                                   enum ln_kind kind) {
-  struct rig_answer *a = answer_new(r, NULL);
+struct pl_answer *pl_fetch_again(struct pl *r, struct ln_session *s, struct ln_server *server,
+                                 enum ln_kind kind) {
+  struct pl_answer *a = answer_new(r, NULL);
   return ln_fetch_again(s, server, kind, on_fetched, a) ? a : NULL;
 }
 
-struct rig_answer *rig_fetch_changed(struct rig *r, struct ln_link *link, enum ln_kind kind) {
-  struct rig_answer *a = answer_new(r, NULL);
+struct pl_answer *pl_fetch_changed(struct pl *r, struct ln_link *link, enum ln_kind kind) {
+  struct pl_answer *a = answer_new(r, NULL);
   ln_fetch_changed(link, kind, on_fetched, a);
   return a;
 }
 
 static void on_view(void *arg, struct ln_view *view, const char *why) {
-  struct rig_answer *a = arg;
+  struct pl_answer *a = arg;
   a->there = true;
   a->view = view && !a->dropped ? ln_view_ref(view) : NULL;
   snprintf(a->why, sizeof a->why, "%s", why ? why : "");
 }
 
-struct rig_answer *rig_view(struct rig *r, struct ln_session *s, enum ln_kind kind,
-                            enum ln_view_use use) {
+struct pl_answer *pl_view(struct pl *r, struct ln_session *s, enum ln_kind kind,
+                          enum ln_view_use use) {
   struct ln_exchange *x = ln_exchange_stand_in(s, s->gen, ln_kind_rows[kind].list_method);
   ln_exchange_ref(x);
-  struct rig_answer *a = answer_new(r, x);
+  struct pl_answer *a = answer_new(r, x);
   ln_view_get(&(struct ln_view_request){s, x->gen, x, kind, use}, on_view, a);
   return a;
 }
 
 /* Again for the same exchange, which goes on under the policy that it began under. */
-struct rig_answer *rig_view_again(struct rig *r, const struct rig_answer *before) {
+struct pl_answer *pl_view_again(struct pl *r, const struct pl_answer *before) {
   struct ln_exchange *x = before->x;
   ln_exchange_ref(x);
-  struct rig_answer *a = answer_new(r, x);
+  struct pl_answer *a = answer_new(r, x);
   ln_view_get(&(struct ln_view_request){x->session, x->gen, x, x->method->kind, LN_VIEW_LIST},
               on_view, a);
   return a;
 }
 
 static void on_msg(void *arg, struct ln_msg *msg) {
-  struct rig_answer *a = arg;
+  struct pl_answer *a = arg;
   LN_ASSERT(!a->there);
   a->there = true;
   if (a->dropped)
@@ -356,48 +356,48 @@ static void on_msg(void *arg, struct ln_msg *msg) {
 }
 
 static void on_found(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
-  struct rig_answer *a = arg;
+  struct pl_answer *a = arg;
   LN_ASSERT(!a->there && a->x == x && msg && done == on_msg);
   a->there = a->found = true;
 }
 
-struct rig_answer *rig_resolve(struct rig *r, struct ln_session *s, struct ln_msg *msg) {
-  struct rig_answer *a = answer_new(r, exchange_for(s, msg));
+struct pl_answer *pl_resolve(struct pl *r, struct ln_session *s, struct ln_msg *msg) {
+  struct pl_answer *a = answer_new(r, exchange_for(s, msg));
   ln_resolve(a->x, msg, on_found, on_msg, a);
   return a;
 }
 
 /* A message of a server's that belongs to a request of the client's. */
-struct rig_answer *rig_rewrite(struct rig *r, struct ln_session *s, struct ln_server *server,
-                               struct ln_msg *request, struct ln_msg *msg) {
-  struct rig_answer *a = answer_new(r, exchange_for(s, request));
+struct pl_answer *pl_rewrite(struct pl *r, struct ln_session *s, struct ln_server *server,
+                             struct ln_msg *request, struct ln_msg *msg) {
+  struct pl_answer *a = answer_new(r, exchange_for(s, request));
   ln_rewrite(a->x, server, msg, on_msg, a);
   return a;
 }
 
 /* The request goes over that link as it stands. */
-struct rig_answer *rig_call_in(struct rig *r, struct ln_session *s, struct ln_link *link,
-                               struct ln_msg *msg) {
-  struct rig_answer *a = answer_new(r, exchange_for(s, msg));
+struct pl_answer *pl_call_in(struct pl *r, struct ln_session *s, struct ln_link *link,
+                             struct ln_msg *msg) {
+  struct pl_answer *a = answer_new(r, exchange_for(s, msg));
   ln_exchange_call(a->x, link, msg, LN_STR_NONE, NULL, on_msg, a);
   return a;
 }
 
 /* The same over the one for a single call; NULL: there is none to be had. */
-struct rig_answer *rig_call(struct rig *r, struct ln_session *s, struct ln_server *server,
-                            struct ln_msg *msg) {
+struct pl_answer *pl_call(struct pl *r, struct ln_session *s, struct ln_server *server,
+                          struct ln_msg *msg) {
   const char *why;
   struct ln_link *link = ln_pool_link_for_call(s, server, msg->task.p != NULL, &why);
-  return link ? rig_call_in(r, s, link, msg) : NULL;
+  return link ? pl_call_in(r, s, link, msg) : NULL;
 }
 
 /* Its exchange ends. */
-void rig_cancel(struct rig_answer *a) {
+void pl_cancel(struct pl_answer *a) {
   if (a->x) ln_exchange_abort(a->x);
 }
 
 /* Lets go of what it has. It may still be called back. */
-static void answer_drop(struct rig_answer *a) {
+static void answer_drop(struct pl_answer *a) {
   a->dropped = true;
   if (a->x) ln_exchange_close(a->x);
   ln_exchange_unref(a->x);
@@ -407,7 +407,7 @@ static void answer_drop(struct rig_answer *a) {
 }
 
 /* What is not asked for by a number, counted. */
-size_t rig_count(const struct ln_list *list) {
+size_t pl_count(const struct ln_list *list) {
   size_t n = 0;
   LN_LIST_EACH(l, list) n++;
   return n;
@@ -415,7 +415,7 @@ size_t rig_count(const struct ln_list *list) {
 
 /* --- beginning and end --- */
 
-static struct ln_policy *load(struct rig *r, const char *text, char *why, size_t max) {
+static struct ln_policy *load(struct pl *r, const char *text, char *why, size_t max) {
   struct ln_policy_host for_policy = ln_for_policy(&r->host);
   for_policy.open = ln_core_open;
   const char *const names[] = {"policy.lua", ".", NULL};
@@ -427,12 +427,12 @@ static struct ln_policy *load(struct rig *r, const char *text, char *why, size_t
   return p;
 }
 
-struct ln_host *rig_host(struct rig *r) {
+struct ln_host *pl_host(struct pl *r) {
   return &r->host;
 }
 
-struct rig *rig_new(void) {
-  struct rig *r = calloc(1, sizeof *r);
+struct pl *pl_new(void) {
+  struct pl *r = calloc(1, sizeof *r);
   r->log_fd = memfd_create("log", MFD_CLOEXEC);
   ln_log_init(&r->log, r->log_fd);
   r->loop = ln_loop_new(&r->log);
@@ -451,7 +451,7 @@ struct rig *rig_new(void) {
 }
 
 /* False, with why, when the text is no policy. */
-bool rig_start(struct rig *r, const char *text, char *why, size_t max) {
+bool pl_start(struct pl *r, const char *text, char *why, size_t max) {
   const char *trouble = "";
   struct ln_policy *p = load(r, text, why, max);
   if (!p) return false;
@@ -460,20 +460,20 @@ bool rig_start(struct rig *r, const char *text, char *why, size_t max) {
   return false;
 }
 
-bool rig_reload(struct rig *r, const char *text, char *why, size_t max) {
+bool pl_reload(struct pl *r, const char *text, char *why, size_t max) {
   struct ln_policy *p = load(r, text, why, max);
   return p && ln_reload(&r->host, p, why, max) == LN_OK;
 }
 
 static void closed(void *arg) {
-  ln_loop_stop(((struct rig *)arg)->loop);
+  ln_loop_stop(((struct pl *)arg)->loop);
 }
 
 /* 0 when everything was closed; else a bit for what was not. Blocks and messages are the spec's to
  * count. */
-int rig_free(struct rig *r) {
+int pl_free(struct pl *r) {
   int bad = 0;
-  rig_part(r, NULL);
+  pl_part(r, NULL);
   for (int i = 0; i < r->n_answers; i++) answer_drop(r->answers[i]);
   ln_host_life_close(&r->host, closed, r);
   ln_loop_run(r->loop);
@@ -482,7 +482,7 @@ int rig_free(struct rig *r) {
   ln_loop_run(r->loop); /* until nothing is left in it */
   if (!ln_list_empty(&r->players)) bad |= 1;
   if (ln_loop_free(r->loop)) bad |= 2;
-  while (rig_next(r)) continue;
+  while (pl_next(r)) continue;
   for (int i = 0; i < r->n_answers; i++) free(r->answers[i]);
   close(r->log_fd);
   free(r);
@@ -490,7 +490,7 @@ int rig_free(struct rig *r) {
 }
 
 /* The whole log; the caller's to free. */
-char *rig_log(struct rig *r) {
+char *pl_log(struct pl *r) {
   off_t n = lseek(r->log_fd, 0, SEEK_END);
   char *text = calloc(1, (size_t)n + 1);
   if (pread(r->log_fd, text, (size_t)n, 0) != n) text[0] = '\0';

@@ -15,7 +15,7 @@ describe("fetching a list", function()
 
   -- One that is under way: its answer, which is .there once it is.
   local function begin(h, kind, session)
-    local a = H.driver.rig_listing(h.rig, session or h:client(), h:server "a", H.kinds[kind or "tools"])
+    local a = H.driver.pl_listing(h.rig, session or h:client(), h:server "a", H.kinds[kind or "tools"])
     h:run()
     return a
   end
@@ -267,7 +267,7 @@ describe("fetching a list", function()
       local h = H.new("", { { "a", tools = tool "x" } })
       h:call("a", "ping", "{}")
       local function differs()
-        local a = H.driver.rig_fetch_changed(h.rig, lib.ln_pool_current(h:client(), h:server "a"), 0)
+        local a = H.driver.pl_fetch_changed(h.rig, lib.ln_pool_current(h:client(), h:server "a"), 0)
         h:run()
         assert.is_true(a.there)
         return a.differs
@@ -286,7 +286,7 @@ describe("fetching a list", function()
 
     -- What becomes of it: "asked", "differs" or "same".
     local function again(h, session, kind)
-      local a = H.driver.rig_fetch_again(h.rig, session or h:client(), h:server "a", H.kinds[kind or "tools"])
+      local a = H.driver.pl_fetch_again(h.rig, session or h:client(), h:server "a", H.kinds[kind or "tools"])
       if a == nil then return "not asked" end
       h:run()
       return a.there and (a.differs and "differs" or "same") or "asked"
@@ -320,7 +320,7 @@ describe("fetching a list", function()
       local h = http("", { tools = tool "x" })
       h:listing("a", "tools")
       assert.equal("not asked", again(h))
-      H.driver.rig_deaf(h.rig, h.by_name.a.channel, true)
+      H.driver.pl_deaf(h.rig, h.by_name.a.channel, true)
       assert.equal("same", again(h))
     end)
 

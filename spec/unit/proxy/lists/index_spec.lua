@@ -7,7 +7,7 @@ describe("an index", function()
   teardown(H.teardown)
   after_each(H.finish)
 
-  local function shared(h, name) return tonumber(H.driver.rig_count(h:server(name).indexes)) end
+  local function shared(h, name) return tonumber(H.driver.pl_count(h:server(name).indexes)) end
 
   -- A session that has asked for a list, and the index that it sees.
   local function joined(h, capabilities, name)
@@ -311,7 +311,7 @@ describe("an index", function()
     h:run()
     assert.is_truthy(h:index("b", two))
     assert.equal(1, shared(h, "b"))
-    assert.equal(1, tonumber(H.driver.rig_count(h.host.servers)), "a has gone, with what was known of it")
+    assert.equal(1, tonumber(H.driver.pl_count(h.host.servers)), "a has gone, with what was known of it")
   end)
 
   it("is nothing to who has none", function()

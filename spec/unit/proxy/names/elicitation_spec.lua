@@ -67,7 +67,7 @@ describe("ids of elicitations", function()
     assert.equal("b:x2", name(h, "b", "x2"))
     assert.is_false(here(h, "a", "x1"))
     assert.is_true(here(h, "a", "x2"))
-    assert.equal(256, tonumber(H.driver.rig_count(h:client().elicitations)))
+    assert.equal(256, tonumber(H.driver.pl_count(h:client().elicitations)))
     assert.equal("x1", name(h, "b", "x1"), "which is free again")
   end)
 

@@ -247,11 +247,11 @@ describe("who is meant", function()
       local h = H.new("", { { "a", on = { ["tools/list"] = function() return false end } }, { "b" } })
       local s = h:join()
       H.with_msg(H.request("tools/call", '{"name":"a_x"}'), function(m)
-        local a = H.driver.rig_resolve(h.rig, s, m)
+        local a = H.driver.pl_resolve(h.rig, s, m)
         h:run()
         assert.is_false(a.there)
         if cancel ~= "part" then
-          if cancel == "cancel" then H.driver.rig_cancel(a) else H.lib.ln_exchange_call_off(a.x, "enough") end
+          if cancel == "cancel" then H.driver.pl_cancel(a) else H.lib.ln_exchange_call_off(a.x, "enough") end
           h:answer(h.held[1], '"result":{"tools":[{"name":"x"}]}')
         else
           h:part(s)

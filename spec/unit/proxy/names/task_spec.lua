@@ -347,7 +347,7 @@ describe("tasks", function()
     -- The entry's own session with the server is asked.
     local function ask(h, t, method)
       H.with_msg(H.request(method, ('{"taskId":"%s"}'):format(H.bytes(t.shown))), function(m)
-        H.driver.rig_call_in(h.rig, h:client(), t.link, m)
+        H.driver.pl_call_in(h.rig, h:client(), t.link, m)
       end)
       h:run()
     end
@@ -420,7 +420,7 @@ describe("tasks", function()
       assert.is_true(lib.ln_task_make_room(h:client(), h:server "b"))
       local t = entries(h:client())[10]
       t.over = true
-      local channel = tonumber(H.driver.rig_channel(t.link))
+      local channel = tonumber(H.driver.pl_channel(t.link))
       assert.is_true(lib.ln_task_make_room(h:client(), h:server "a"))
       h:run()
       assert.is_true(h.gone[channel])
@@ -433,7 +433,7 @@ describe("tasks", function()
       local h = H.new("", { server })
       server.on = { ["tools/call"] = function() return false end }
       local a = call(h, "a", nil, params)
-      H.driver.rig_cancel(a)
+      H.driver.pl_cancel(a)
       h:run()
       local held = h.held[1]
       if reply then h:answer(held, reply) end
