@@ -1,5 +1,5 @@
--- The command line: finds the command, reads its options, runs it. main.c calls main with what it was
--- given and exits with what main returns: 0 fine, 1 the work failed, 2 wrong usage.
+-- The command line: finds the command, reads its options, runs it. src/bind/program.c calls main with what
+-- it was given and exits with what main returns: 0 fine, 1 the work failed, 2 wrong usage.
 --
 -- Nothing is loaded before it is needed: `lunette version` takes a millisecond or two.
 local core = require "lunette.cli.core"
