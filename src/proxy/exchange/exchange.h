@@ -77,7 +77,8 @@ struct ln_chain {
   void *arg;
 };
 
-/* The session counts it until it is finished, closed or aborted. NULL: out of memory. */
+/* The session counts it until it is finished, closed or aborted. msg and sink (NULL: the general
+ * one) are counted by it; method is a row of mcp/method.c. NULL: out of memory. */
 struct ln_exchange *ln_exchange_new(struct ln_session *s, struct ln_msg *msg,
                                     const struct ln_method *method, struct ln_sink *sink);
 /* An exchange for making a session's lists without a request: rules that take ctx get it as the ctx
@@ -128,6 +129,7 @@ struct ln_call *ln_exchange_call(struct ln_exchange *x, struct ln_link *link, st
 /* Sends the reply (takes its reference) with the exchange's id, and ends it. A second reply is
  * dropped. */
 void ln_exchange_finish(struct ln_exchange *x, struct ln_msg *reply);
+/* The same with an error of ours; code: JSON-RPC's. */
 void ln_exchange_fail(struct ln_exchange *x, int code, const char *message);
 /* Ends a notification, once its handlers have ended. */
 void ln_exchange_close(struct ln_exchange *x);
@@ -135,7 +137,8 @@ void ln_exchange_close(struct ln_exchange *x);
  * own requests. The exchange itself goes on. What looks something up for it meanwhile compares
  * called_off with its value at the start, and gives up when it differs. */
 void ln_exchange_call_off(struct ln_exchange *x, const char *reason);
-/* Ends it without a reply: its sender cancelled it, or its session ended. */
+/* Ends it without a reply to the client: its sender cancelled it, or its session ended. The reply
+ * function of an internal request gets an error, and so does a server that clients share. */
 void ln_exchange_abort(struct ln_exchange *x);
 
 #endif

@@ -5,7 +5,8 @@
 #include "proxy/core/host.h"
 
 struct ln_http_front;
-/* host is an address. LN_ESYSTEM with *why when it can't be listened on. */
+/* host is an address; port 0: any that is free. On failure *why says what: LN_EPARAMS (no address),
+ * LN_ESYSTEM, LN_ENOMEM. */
 int ln_http_front_start(struct ln_host *h, const char *host, uint16_t port,
                         struct ln_http_front **out, const char **why) LN_CHECK;
 uint16_t ln_http_front_port(const struct ln_http_front *f);

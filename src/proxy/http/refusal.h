@@ -9,7 +9,7 @@ enum { LN_REFUSAL_DEFERRED = -1 };
 struct ln_refusal {
   int status;          /* 0: it is not refused */
   int code;            /* JSON-RPC */
-  const char *why;     /* static text */
+  const char *why;     /* static text, but for ln_check_origin's */
   const char *headers; /* whole lines, or NULL */
 };
 
