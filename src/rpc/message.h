@@ -2,7 +2,7 @@
  * counted; a changed message is a new one.
  *
  * The strict rules are for what could be read differently by a server than by a policy
- * (protocol rules 78 to 82): twin members at any depth, case twins of members that routing
+ * (the specs numbered 78 to 82): twin members at any depth, case twins of members that routing
  * reads, ids that are no string or plain integer, escapes or control bytes in a method. What a
  * server sends may have any of them: of twins the last counts, a name of the wrong type none. */
 #ifndef LN_RPC_MESSAGE_H

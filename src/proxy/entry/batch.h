@@ -1,5 +1,5 @@
-/* Batches (2025-03-26): an array of messages. Its responses are sent as one array, when the last is
- * there; other messages related to it are sent at once. */
+/* Batches (basic, "Batching", of 2025-03-26 only): an array of messages. Its responses are sent as
+ * one array, when the last is there; other messages related to it are sent at once. */
 #ifndef LN_PROXY_ENTRY_BATCH_H
 #define LN_PROXY_ENTRY_BATCH_H
 

@@ -1,4 +1,5 @@
-/* The transport of one client over two descriptors, usually standard input and output. */
+/* The transport of one client over two descriptors, usually standard input and output
+ * (basic/transports, "stdio"). */
 #ifndef LN_PROXY_ENTRY_STDIO_H
 #define LN_PROXY_ENTRY_STDIO_H
 

@@ -21,7 +21,8 @@ void ln_check_hosts_init(struct ln_check_hosts *c, bool loopback);
 /* Sets the hosts listed by the policy in force (NULL: none). They must live until the next call.
  */
 void ln_check_hosts_list(struct ln_check_hosts *c, const char *const *listed);
-/* Origin and Host, against DNS rebinding. The refusal's why is valid until the next call. */
+/* Origin and Host, against DNS rebinding (basic/transports, "Security Warning"). The refusal's why
+ * is valid until the next call. */
 struct ln_refusal ln_check_origin(struct ln_check_hosts *c, const struct ln_http_head *head);
 /* Whether Accept (its first line) prefers a stream to plain JSON. */
 bool ln_check_prefers_stream(const struct ln_http_head *head);
@@ -30,9 +31,9 @@ struct ln_refusal ln_check_mcp(const struct ln_http_head *head);
 /* The same for /sse and for /messages. */
 struct ln_refusal ln_check_sse(const struct ln_http_head *head);
 struct ln_refusal ln_check_messages(const struct ln_http_head *head);
-/* MCP-Protocol-Version, when there is one. */
+/* MCP-Protocol-Version, when there is one ("Protocol Version Header"). */
 struct ln_refusal ln_check_version(const struct ln_http_head *head);
-/* Mcp-Method and Mcp-Name, where they are sent, agree with the message. */
+/* Mcp-Method and Mcp-Name (2026-07-28), where they are sent, agree with the message. */
 struct ln_refusal ln_check_routing(const struct ln_http_head *head, const struct ln_msg *msg);
 
 #endif

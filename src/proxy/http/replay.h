@@ -1,5 +1,5 @@
 /* The last events of a stream of server-sent events, kept for a client that has lost its
- * connection, and the ids of events. No I/O. */
+ * connection, and the ids of events (basic/transports, "Resumability and Redelivery"). No I/O. */
 #ifndef LN_PROXY_HTTP_REPLAY_H
 #define LN_PROXY_HTTP_REPLAY_H
 

@@ -1,4 +1,5 @@
-/* The answer to a client's initialize, made of its servers' initialize results. */
+/* The answer to a client's initialize (basic/lifecycle, "Capability Negotiation"), made of its
+ * servers' initialize results. */
 #ifndef LN_PROXY_ROUTE_INIT_REPLY_H
 #define LN_PROXY_ROUTE_INIT_REPLY_H
 

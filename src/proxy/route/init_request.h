@@ -1,5 +1,5 @@
-/* initialize to servers: the capabilities that they are offered, the request, and giving sessions
- * an index when it was answered. */
+/* initialize to servers (basic/lifecycle, "Initialization"): the capabilities that they are
+ * offered, the request, and giving sessions an index when it was answered. */
 #ifndef LN_PROXY_ROUTE_INIT_REQUEST_H
 #define LN_PROXY_ROUTE_INIT_REQUEST_H
 
@@ -8,7 +8,7 @@
 
 /* Sets the session's `offered` and `server_init_request`, for links opened from now on: the
  * client's capabilities plus those for which the policy has handlers. Does nothing before the
- * client's initialize. */
+ * client's initialize. LN_ENOMEM; LN_EINVALID: that has no protocolVersion. */
 int ln_init_request_offer(struct ln_session *s) LN_CHECK;
 /* The initialize request for a new link. One reference, the caller's; NULL: out of memory. */
 struct ln_msg *ln_init_request_for(struct ln_link *link);

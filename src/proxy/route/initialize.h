@@ -1,5 +1,6 @@
-/* initialize from a client. Its servers are initialized with the client's capabilities, unless an
- * index for such clients exists already, and their results are merged into one. */
+/* initialize from a client (basic/lifecycle, "Initialization"). Its servers are initialized with
+ * the client's capabilities, unless an index for such clients exists already, and their results are
+ * merged into one. */
 #ifndef LN_PROXY_ROUTE_INITIALIZE_H
 #define LN_PROXY_ROUTE_INITIALIZE_H
 

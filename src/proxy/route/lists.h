@@ -1,4 +1,4 @@
-/* tools/list and the other list requests of clients. */
+/* tools/list and the other list requests of clients (server/utilities/pagination). */
 #ifndef LN_PROXY_ROUTE_LISTS_H
 #define LN_PROXY_ROUTE_LISTS_H
 

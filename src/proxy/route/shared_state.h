@@ -1,7 +1,6 @@
 /* Log level and subscriptions of the clients that share a link (mode "shared"). The server gets the
  * most verbose level that a client has set, and is subscribed to a resource while any client is. It
- * gets a request only when that changes: also when a client's session ends, and for a new link
- * (protocol rule 75).
+ * gets a request only when that changes: also when a client's session ends, and for a new link.
  *
  * There is one request at a time for the level and for each resource: two at once on different
  * connections could arrive in another order. */

@@ -1,11 +1,11 @@
-/* resources/subscribe and unsubscribe: a client's subscriptions, as long as its session lasts.
- */
+/* resources/subscribe and unsubscribe (server/resources, "Subscriptions"): a client's
+ * subscriptions, as long as its session lasts. */
 #ifndef LN_PROXY_ROUTE_SUBSCRIPTION_H
 #define LN_PROXY_ROUTE_SUBSCRIPTION_H
 
 #include "proxy/route/shared_state.h"
 
-/* A request with the server's own URI in it. */
+/* A request with the server's own URI in it; done gets the server's answer. */
 void ln_subscription_request(struct ln_exchange *x, struct ln_server *server, struct ln_msg *msg,
                              ln_reply_fn done, void *arg);
 /* The link, which its owner doesn't share, is open: makes the client's subscriptions there. */

@@ -91,11 +91,13 @@ void ln_call_send(struct ln_call *call);
 void ln_call_end(struct ln_call *call, struct ln_msg *reply);
 /* Answers it with an error that names the server; fmt has one %s, for why. */
 void ln_call_fail(struct ln_call *call, const char *fmt, const char *why);
-/* Frees it without calling reply; with a reason the server gets notifications/cancelled. */
+/* Frees it without calling reply; with a reason (NULL: none) the server gets
+ * notifications/cancelled (basic/utilities/cancellation). */
 void ln_call_drop(struct ln_call *call, const char *reason);
 /* The same with the client's own notifications/cancelled. */
 void ln_call_cancel(struct ln_call *call, const struct ln_msg *cancelled);
-/* The server reports progress: the deadline starts anew, within max_request_timeout. */
+/* The server reports progress (basic/utilities/progress; basic/lifecycle, "Timeouts"): the deadline
+ * starts anew, within max_request_timeout. */
 void ln_call_progress(struct ln_call *call);
 /* Takes it out of its table, to be sent again by another. */
 void ln_call_move(struct ln_call *call, struct ln_calls *to);
