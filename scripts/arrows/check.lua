@@ -25,7 +25,7 @@ local function place_of(word, rows)
   return place
 end
 
--- The rows by the rooms' names, with a count of what each word lets pass. A row may name only what stands above it, so
+-- The rows by the rooms' names, with a count of what each word lets pass. A row may name only what stands before it, so
 -- that no circle among rooms can be written down.
 local function rooms_of(side, complain)
   local rooms = {}
@@ -35,7 +35,7 @@ local function rooms_of(side, complain)
       local place = place_of(word, side.table.rooms)
       may[word] = 0
       if not place or place >= i then
-        complain("table: %s/%s may not be allowed %s, which is no room above it", side.name, row[1], word)
+        complain("table: %s/%s may not be allowed %s, which is no room before it", side.name, row[1], word)
       end
     end
     rooms[row[1]] = { may = may, files = 0 }

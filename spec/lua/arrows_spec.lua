@@ -220,7 +220,7 @@ src/low: a circle of files:
   end)
 
   it("can't be allowed to point up", function()
-    assert.matches("table: src/low may not be allowed high, which is no room above it",
+    assert.matches("table: src/low may not be allowed high, which is no room before it",
       src({ ["low/a.c"] = '#include "high/b.h"\n', ["high/b.h"] = "" }, { rooms = { { "low", "high" }, { "high", "" } } }))
   end)
 
