@@ -126,4 +126,34 @@ describe("when memory runs out", function()
     loop.within(1500, function() return client.process.code end)
     client:result("ping", ENOUGH)
   end)
+
+  -- The policy's text is read as messages are: it says which allocation of its reload fails.
+  it("in a reload, a new server is offered what the client can do, as those before were", function()
+    if lunette.sanitized then return end
+    local up, b = server("up"):http(), server("b"):http()
+    local path = loop.tempdir() .. "/policy.lua"
+    local function policy(n)
+      return lunette.policy(("%s\nlunette.upstream('b', %s)\nlunette.roots(function(r, forward) return forward(r) end)\n-- starve:%d")
+        :format(lunette.bare(up), b:lua(("headers = { n = '%d' }"):format(n)), n), path)
+    end
+    local host = lunette.http { targets = { policy(-1) }, flags = { "--no-watch" }, env = { LD_PRELOAD = library } }
+    host.client():initialize { capabilities = '{"sampling":{}}' }
+    local failed = 0
+    for n = 0, 80 do
+      local said, before = #host.process.err:all() + 1, #b.sessions
+      policy(n)
+      host.process:kill "sighup"
+      local log
+      loop.wait(function()
+        log = host.process.err:all():sub(said)
+        return log:find("policy is in force", 1, true) or log:find("policy stays in force", 1, true)
+      end, "a reload", 10000)
+      if log:find("new servers are offered what the old were", 1, true) then
+        failed = failed + 1
+        local params = b:session(before + 1):wait("initialize").params
+        assert.truthy(params:find('"sampling"', 1, true), params)
+      end
+    end
+    assert.is_true(failed > 0)
+  end)
 end)

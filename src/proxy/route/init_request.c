@@ -56,11 +56,9 @@ int ln_init_request_offer(struct ln_session *s) {
   struct ln_msg *said = s->peer.said;
   struct ln_json_item version;
   if (!said) return LN_OK;
+  if (!ln_json_get(said->params, "protocolVersion", &version)) return LN_EINVALID;
   struct ln_bytes *fresh = offered(s->gen->policy, s->peer.capabilities);
   if (!fresh) return LN_ENOMEM;
-  ln_bytes_unref(s->offered);
-  s->offered = fresh;
-  if (!ln_json_get(said->params, "protocolVersion", &version)) return LN_EINVALID;
   /* The client's params, but for the members that must differ. */
   struct ln_buf params;
   ln_buf_init(&params, SIZE_MAX / 2);
@@ -69,11 +67,18 @@ int ln_init_request_offer(struct ln_session *s) {
     ln_json_put_member(&params, "protocolVersion", LN_STR_LIT("\"" LN_VERSION_LATEST "\""));
   if (!ln_buf_error(&params) && !ln_str_eq(ln_bytes_str(fresh), s->peer.capabilities))
     ln_json_put_member(&params, "capabilities", ln_bytes_str(fresh));
-  ln_msg_unref(s->server_init_request);
-  s->server_init_request =
+  struct ln_msg *request =
       ln_buf_error(&params) ? NULL : ln_msg_with(said, said->params, ln_buf_str(&params));
   ln_buf_deinit(&params);
-  return s->server_init_request ? LN_OK : LN_ENOMEM;
+  if (!request) {
+    ln_bytes_unref(fresh);
+    return LN_ENOMEM;
+  }
+  ln_bytes_unref(s->offered);
+  s->offered = fresh;
+  ln_msg_unref(s->server_init_request);
+  s->server_init_request = request;
+  return LN_OK;
 }
 
 /* --- indexes for sessions --- */

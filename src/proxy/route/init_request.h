@@ -8,7 +8,8 @@
 
 /* Sets the session's `offered` and `server_init_request`, for links opened from now on: the
  * client's capabilities plus those for which the policy has handlers. Does nothing before the
- * client's initialize. LN_ENOMEM; LN_EINVALID: that has no protocolVersion. */
+ * client's initialize. LN_ENOMEM, or LN_EINVALID when that has no protocolVersion: the two are as
+ * they were. */
 int ln_init_request_offer(struct ln_session *s) LN_CHECK;
 /* The initialize request for a new link. One reference, the caller's; NULL: out of memory. */
 struct ln_msg *ln_init_request_for(struct ln_link *link);
