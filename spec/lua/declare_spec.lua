@@ -107,7 +107,7 @@ describe("a policy's mistake is told with its line:", function()
     { "lunette.configure { max_depth = 1000 }", "lunette.configure: max_depth must be from 4 to 190, not 1000" },
     { "lunette.configure { jit = 1 }", "lunette.configure: jit must be a boolean, not 1" },
     { "lunette.configure { hosts = 'h' }", 'lunette.configure: hosts must be a table, not "h"' },
-    { "lunette.configure { hosts = {} }", "lunette.configure: hosts must name one at least" },
+    { "lunette.configure { hosts = {} }", "lunette.configure: hosts must name at least one" },
     { "lunette.configure { hosts = { a = 'h' } }", "lunette.configure: hosts must be a list" },
     { "lunette.configure { hosts = { 'h', 5 } }", "lunette.configure: hosts[2] must be a string, not 5" },
     { "lunette.configure { hosts = { 'h', '*.example' } }",

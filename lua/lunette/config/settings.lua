@@ -42,7 +42,7 @@ end
 -- Each as Host has it: an IPv6 address in brackets.
 local function check_hosts(what, list)
   local hosts = {}
-  if #check.list(what, list) == 0 then check.fail("%s must name one at least", what) end
+  if #check.list(what, list) == 0 then check.fail("%s must name at least one", what) end
   for i, host in ipairs(list) do
     local which = ("%s[%d]"):format(what, i)
     check.type(which, host, "string")
