@@ -192,7 +192,7 @@ end)
 describe("the language says that", function()
   after_each(lunette.finish)
 
-  it("a name that the catalogue lacks is passed on to the only server when no rule could have hidden it", function()
+  it("a name that no list has is passed on to the only server when no rule could have hidden it", function()
     local client, up = policy.with 'lunette.tools.hide("secret_*")'
     client:result("tools/call", '{"name":"unlisted"}')
     assert.equal(1, up:count "tools/call")

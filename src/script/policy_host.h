@@ -25,7 +25,7 @@ enum ln_fact {
   LN_FACT_HEADERS,          /* JSON object of the HTTP request, lower-case names; {} elsewhere */
   LN_FACT_UPSTREAM,         /* text: the server a call goes to or a message comes from */
   LN_FACT_NATIVE_NAME,      /* text: the server's own name or URI of what is called */
-  LN_FACT_REQUEST_ID,       /* JSON: the id as the peer gave it */
+  LN_FACT_REQUEST_ID,       /* JSON: the id as its sender gave it */
   LN_FACT_DEADLINE,         /* text: milliseconds left, a decimal; absent without one */
 };
 

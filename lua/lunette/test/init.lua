@@ -1,4 +1,4 @@
--- lunette.test: policies tried against servers and clients that a spec plays. The host, its router and its
+-- lunette.test: policies tried against servers and clients that a spec plays. The host and its
 -- policy are the real ones, in this process; only the pipes are not there. What each function takes is in
 -- types.lua and lua/README.md. Run by `lunette test` (see cli/test.lua).
 local core = require "lunette.core"

@@ -271,7 +271,8 @@ static void note_user(struct ln_link *link, uint64_t client) {
   link->user = link->user && link->user != client ? LN_LINK_MANY : client;
 }
 
-/* Sends it, after those that wait. Replies that tell of the link's end may lead to more calls. */
+/* Sends it, after those that wait. Replies that say that the link has ended may lead to more calls.
+ */
 static void send_call(struct ln_link *link, struct ln_call *call) {
   if (link->state == LN_LINK_OPEN) {
     ln_call_send(call);
@@ -381,7 +382,7 @@ static const struct ln_calls_events calls_events = {
 
 /* --- the end --- */
 
-/* It ends without having been closed by us. One that is drained has been told of as lost before. */
+/* It ends without having been closed by us. A link that is drained was reported as lost before. */
 static void note_lost(struct ln_link *link) {
   if (link->draining) return;
   if (link->server->shared == link) link->server->shared_lost = true;

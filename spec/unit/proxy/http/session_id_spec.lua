@@ -1,4 +1,4 @@
--- src/proxy/http/session_id.c: what a session's id says, and the ids that say nothing (protocol.md, "Session id").
+-- src/proxy/http/session_id.c: what a session's id says, and the ids that say nothing.
 local ffi = require "ffi"
 local c = require "spec.support.ffi"
 local lib = c.include "proxy/http/session_id.h"
