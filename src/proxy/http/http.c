@@ -116,7 +116,7 @@ static void on_tick(struct ln_timer *t) {
   struct ln_loop *loop = f->table.host->loop;
   uint64_t now = ln_loop_now(loop), ms = tick_ms(f);
   ln_session_table_tick(&f->table, now);
-  ln_front_stream_tick_all(&f->table.streams, now, ms);
+  ln_client_stream_tick_all(&f->table.streams, now, ms);
   ln_timer_start(loop, &f->tick, ms, on_tick);
 }
 

@@ -64,7 +64,7 @@ static int new_id(const struct ln_session_table *t, const struct ln_msg *init_re
 static void on_session_end(struct ln_session *s, void *arg) {
   struct ln_http_session *hs = arg;
   struct ln_session_table *t = hs->table;
-  ln_front_stream_end_session(&hs->streams);
+  ln_client_stream_end_session(&hs->streams);
   ln_map_remove(&t->by_name, ln_session_id_name(hs->id));
   if (t->on_end) t->on_end(t->on_end_arg, hs);
   ln_list_remove(&hs->link);
@@ -76,7 +76,7 @@ static void on_session_end(struct ln_session *s, void *arg) {
 
 static void on_disconnected(struct ln_session *s, struct ln_sink *sink, uint64_t retry_ms) {
   (void)s;
-  ln_front_stream_disconnect(sink, retry_ms);
+  ln_client_stream_disconnect(sink, retry_ms);
 }
 
 /* The whole id is a secret of the client: logs and policies get only its beginning. */
@@ -98,7 +98,7 @@ static struct ln_http_session *entry_new(struct ln_session_table *t, enum ln_htt
   hs->table = t;
   hs->session = s;
   hs->kind = kind;
-  ln_front_stream_init_session(&hs->streams, &t->streams, s, hs->id);
+  ln_client_stream_init_session(&hs->streams, &t->streams, s, hs->id);
   ln_list_push(&t->sessions, &hs->link);
   s->front = hs;
   s->on_end = on_session_end;
@@ -142,7 +142,7 @@ int ln_session_table_init(struct ln_session_table *t, struct ln_host *h) {
   ln_map_init(&t->by_name);
   ln_list_init(&t->sessions);
   bool random = getrandom(&epoch, sizeof epoch, 0) == (ssize_t)sizeof epoch;
-  ln_front_stream_init_all(&t->streams, h->loop, epoch);
+  ln_client_stream_init_all(&t->streams, h->loop, epoch);
   return random ? find_key(t) : LN_ESYSTEM;
 }
 
@@ -153,12 +153,12 @@ void ln_session_table_deinit(struct ln_session_table *t) {
 /* A client that listens is not idle. */
 static void tick_entry(struct ln_http_session *hs, uint64_t now) {
   struct ln_session *s = hs->session;
-  struct ln_front_stream *listening = hs->streams.listening;
+  struct ln_client_stream *listening = hs->streams.listening;
   uint64_t patience = s->host->settings.session_timeout_ms;
   LN_LIST_EACH(l, &hs->streams.posts)
-  ln_front_stream_keep_alive(LN_CONTAINER(l, struct ln_front_stream, link));
+  ln_client_stream_keep_alive(LN_CONTAINER(l, struct ln_client_stream, link));
   if (listening && listening->request && s->state != LN_SESSION_NEW)
-    ln_front_stream_keep_alive(listening);
+    ln_client_stream_keep_alive(listening);
   else if (s->in_flight == 0 && now - s->last_used > patience)
     ln_session_end(s);
 }
@@ -173,8 +173,8 @@ void ln_session_table_drain(struct ln_session_table *t) {
 
 void ln_session_table_end_listening(struct ln_session_table *t) {
   LN_LIST_EACH(l, &t->sessions) {
-    struct ln_front_stream *listening = entry_of(l)->streams.listening;
-    if (listening) ln_front_stream_end_response(listening);
+    struct ln_client_stream *listening = entry_of(l)->streams.listening;
+    if (listening) ln_client_stream_end_response(listening);
   }
 }
 

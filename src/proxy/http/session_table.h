@@ -4,8 +4,8 @@
 #define LN_PROXY_HTTP_SESSION_TABLE_H
 
 #include "net/seal.h"
+#include "proxy/http/client_stream.h"
 #include "proxy/http/refusal.h"
-#include "proxy/http/stream.h"
 
 struct ln_restore;
 
@@ -37,7 +37,7 @@ struct ln_session_table {
   struct ln_host *host;
   struct ln_map by_name;   /* struct ln_http_session, by ln_session_id_name */
   struct ln_list sessions; /* the same */
-  struct ln_front_streams streams;
+  struct ln_client_streams streams;
   unsigned char key[LN_SEAL_KEY]; /* of session ids */
   enum ln_session_table_state state;
   /* A session ends: its entry is out of the table and is freed after this. */

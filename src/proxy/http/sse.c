@@ -29,7 +29,7 @@ static struct ln_str mount_of(const struct ln_http_head *head) {
 }
 
 /* A path without a host: the client knows under which host it reaches us. */
-static int send_endpoint(struct ln_front_stream *st, const struct ln_http_head *head) {
+static int send_endpoint(struct ln_client_stream *st, const struct ln_http_head *head) {
   char data[PREFIX_MAX + 80];
   int n = snprintf(data, sizeof data, "%.*s/messages?sessionId=%s", LN_STR_ARG(mount_of(head)),
                    st->session->id);
@@ -47,13 +47,13 @@ void ln_sse_front_open(struct ln_session_table *t, struct ln_http_request *r) {
     return;
   }
   struct ln_session *s = hs->session;
-  struct ln_front_stream *st = ln_front_stream_new(&hs->streams, r, LN_FRONT_STREAM_SSE);
-  if (!st || ln_front_stream_begin(st) || send_endpoint(st, r->head)) {
+  struct ln_client_stream *st = ln_client_stream_new(&hs->streams, r, LN_CLIENT_STREAM_SSE);
+  if (!st || ln_client_stream_begin(st) || send_endpoint(st, r->head)) {
     ln_http_request_abort(r); /* if there is a stream, its end ends the session */
     if (!st) ln_session_end(s);
     return;
   }
-  ln_front_stream_listen(st);
+  ln_client_stream_listen(st);
   ln_outbox_set_general(&s->outbox, &st->sink);
 }
 

@@ -69,7 +69,7 @@ static void post_batch(struct ln_restorer *rs, struct ln_http_request *r, struct
     ln_respond_fault(r, 400, &fault);
     return;
   }
-  struct ln_front_stream *st = ln_front_stream_new(&hs->streams, r, LN_FRONT_STREAM_POST);
+  struct ln_client_stream *st = ln_client_stream_new(&hs->streams, r, LN_CLIENT_STREAM_POST);
   if (!st) {
     ln_http_request_abort(r);
     return;
@@ -107,13 +107,13 @@ static void post_message(struct ln_restorer *rs, struct ln_http_request *r, stru
     ln_respond_status(r, 202);
     return;
   }
-  struct ln_front_stream *st = ln_front_stream_new(&hs->streams, r, LN_FRONT_STREAM_POST);
+  struct ln_client_stream *st = ln_client_stream_new(&hs->streams, r, LN_CLIENT_STREAM_POST);
   if (!st) {
     ln_http_request_abort(r);
     return;
   }
   st->init_request = init_request;
-  ln_front_stream_set_request_id(st, m->id);
+  ln_client_stream_set_request_id(st, m->id);
   ln_from_client(hs->session, m, &st->sink, headers);
 }
 
@@ -135,16 +135,16 @@ static void post(struct ln_restorer *rs, struct ln_http_request *r) {
 /* The listening stream: from now on, or resumed after that event. */
 static void listen_on(struct ln_http_session *hs, struct ln_http_request *r, bool resume,
                       uint64_t after) {
-  struct ln_front_stream *st = hs->streams.listening;
+  struct ln_client_stream *st = hs->streams.listening;
   int rc = LN_OK;
   if (resume && st) {
-    ln_front_stream_resume(st, r, after);
+    ln_client_stream_resume(st, r, after);
   } else {
     if (st)
-      ln_front_stream_attach(st, r);
-    else if ((st = ln_front_stream_new(&hs->streams, r, LN_FRONT_STREAM_GET)))
-      ln_front_stream_listen(st);
-    rc = st ? ln_front_stream_begin(st) : LN_ENOMEM;
+      ln_client_stream_attach(st, r);
+    else if ((st = ln_client_stream_new(&hs->streams, r, LN_CLIENT_STREAM_GET)))
+      ln_client_stream_listen(st);
+    rc = st ? ln_client_stream_begin(st) : LN_ENOMEM;
   }
   if (rc)
     ln_http_request_abort(r);
@@ -184,14 +184,14 @@ static void resume(struct ln_restorer *rs, struct ln_http_session *hs, struct ln
     refuse(rs, r, unknown);
     return;
   }
-  const struct ln_front_stream *listening = hs->streams.listening;
+  const struct ln_client_stream *listening = hs->streams.listening;
   bool ours = id.epoch == rs->table->streams.epoch;
   if (id.stream == 0) {
     bool known = ours && listening && id.number <= listening->replay.last;
     listen_on(hs, r, known, id.number);
     return;
   }
-  struct ln_front_stream *st = ours ? ln_front_stream_find(&hs->streams, id.stream) : NULL;
+  struct ln_client_stream *st = ours ? ln_client_stream_find(&hs->streams, id.stream) : NULL;
   if (!ours && id.has_request)
     answer_lost_request(r, id);
   else if (!st)
@@ -201,7 +201,7 @@ static void resume(struct ln_restorer *rs, struct ln_http_session *hs, struct ln
   else if (st->finished && !ln_replay_after(&st->replay, id.number))
     refuse(rs, r, over);
   else
-    ln_front_stream_resume(st, r, id.number);
+    ln_client_stream_resume(st, r, id.number);
 }
 
 static void get(struct ln_restorer *rs, struct ln_http_request *r) {
