@@ -244,6 +244,18 @@ describe("a policy", function()
       assert.same({ progressToken = "t", progress = 1, total = 2, message = "half" }, progress)
     end)
 
+    it("ctx:progress of a server's own request tells the client nothing", function()
+      local client, up = with([[lunette.on("roots/list", function(request, forward, ctx)
+        ctx:progress(1)
+        return forward(request) end)]], { capabilities = '{"roots":{}}' })
+      local session = up:session()
+      session:wait "notifications/initialized"
+      session:send '{"jsonrpc":"2.0","id":1,"method":"roots/list","params":{"_meta":{"progressToken":"theirs"}}}'
+      client:answer(client:expect "roots/list", '{"roots":[]}')
+      client:result "ping"
+      for _, message in ipairs(client.inbox) do assert.not_equal("notifications/progress", message.method) end
+    end)
+
     it("ctx:progress has the client's token, digit for digit", function()
       local client = with [[lunette.tools.add { name = "work", inputSchema = { type = "object" }, handler = function(args, ctx)
         ctx:progress(1)

@@ -149,7 +149,7 @@ static bool below_level(const struct ln_peer *peer, const struct ln_msg *m) {
 }
 
 static void notify_client(struct ln_exchange *x, const char *method, struct ln_str params) {
-  /* Progress goes under the token of the client's own request. */
+  /* Progress goes under the token of the client's own request; a server's own is none of its. */
   struct ln_exchange *root = x;
   while (root->cause) root = root->cause;
   struct ln_msg *m = ln_msg_notification(method, params);
@@ -160,8 +160,8 @@ static void notify_client(struct ln_exchange *x, const char *method, struct ln_s
   if (progress) ln_out_replace(&out, m->progress_token, root->msg->progress_token);
   if (below_level(x->peer, m)) {
     /* nothing is sent */
-  } else if (!progress ||
-             (root->msg->progress_token.p && ln_progress_increases(&root->progress, m)))
+  } else if (!progress || (root->msg->progress_token.p && !root->from_server &&
+                           ln_progress_increases(&root->progress, m)))
     ln_outbox_send(&x->session->outbox, client_sink(x), &out, false);
   ln_out_deinit(&out);
   ln_msg_unref(m);
