@@ -377,6 +377,19 @@ function JsonModule.encode(value) end
 ---@return lunette.Json
 function JsonModule.decode(text) end
 
+---RFC 4648, with padding.
+---@class lunette.Base64
+local Base64 = {}
+
+---@param bytes string
+---@return string
+function Base64.encode(bytes) end
+
+---The bytes; an error for what is not base64.
+---@param text string
+---@return string
+function Base64.decode(text) end
+
 ---Values in memory that all sessions share and a reload leaves alone.
 ---@class lunette.Shared
 local Shared = {}
@@ -444,6 +457,7 @@ function HttpResponse:close() end
 ---@field log lunette.Log
 ---@field shared lunette.Shared
 ---@field json lunette.JsonModule
+---@field base64 lunette.Base64
 ---@field null lightuserdata
 local lunette = {}
 
@@ -521,6 +535,28 @@ function lunette.match(glob, text) end
 ---Seconds since 1970, with fractions.
 ---@return number
 function lunette.now() end
+
+---A random UUID (version 4), in lower case.
+---@return string
+function lunette.uuid() end
+
+---Bytes from the system's generator of random numbers.
+---@param n integer up to 1 MiB
+---@return string
+function lunette.random(n) end
+
+---The SHA-256 of a text.
+---@param text string
+---@param raw? boolean 32 bytes instead of 64 hexadecimal digits
+---@return string
+function lunette.sha256(text, raw) end
+
+---The HMAC-SHA-256 of a text.
+---@param key string
+---@param text string
+---@param raw? boolean 32 bytes instead of 64 hexadecimal digits
+---@return string
+function lunette.hmac_sha256(key, text, raw) end
 
 ---Waits. Only in a handler.
 ---@param seconds number

@@ -2,6 +2,7 @@
 #include "bind/core.h"
 
 #include "bind/bind.h"
+#include "bind/bytes.h"
 #include "bind/host.h"
 #include "bind/http.h"
 #include "bind/json.h"
@@ -30,6 +31,7 @@ static int l_core_open(lua_State *L) {
   add(L, vm, own);
   add(L, vm, ln_bind_json);
   add(L, vm, ln_bind_misc);
+  add(L, vm, ln_bind_bytes);
   add(L, vm, ln_bind_shared);
   add(L, vm, ln_bind_run);
   add(L, vm, ln_bind_http);

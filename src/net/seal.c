@@ -6,55 +6,9 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "base/base64.h"
+
 enum { OVERHEAD = LN_SEAL_NONCE + LN_SEAL_TAG };
-
-/* --- base64url --- */
-
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-static int encode(const unsigned char *p, size_t n, struct ln_buf *out) {
-  size_t len = n / 3 * 4 + (n % 3 ? n % 3 + 1 : 0);
-  int rc = ln_buf_reserve(out, len);
-  if (rc) return ln_buf_fail(out, rc);
-  char *to = out->data + out->len;
-  uint32_t bits = 0;
-  unsigned held = 0;
-  for (size_t i = 0; i < n; i++) {
-    bits = bits << 8 | p[i];
-    held += 8;
-    while (held >= 6) {
-      held -= 6;
-      *to++ = digits[bits >> held & 63];
-    }
-  }
-  if (held) *to = digits[bits << (6 - held) & 63];
-  out->len += len;
-  return LN_OK;
-}
-
-static int digit(char c) {
-  const char *at = c ? memchr(digits, c, sizeof digits - 1) : NULL;
-  return at ? (int)(at - digits) : -1;
-}
-
-/* Into n * 3 / 4 bytes. False for another spelling of the same bytes too: bits that count for
- * nothing must be zero. */
-static bool decode(struct ln_str text, unsigned char *to) {
-  uint32_t bits = 0;
-  unsigned held = 0;
-  for (size_t i = 0; i < text.n; i++) {
-    int d = digit(text.p[i]);
-    if (d < 0) return false;
-    bits = bits << 6 | (uint32_t)d;
-    held += 6;
-    if (held < 8) continue;
-    held -= 8;
-    *to++ = (unsigned char)(bits >> held);
-  }
-  return text.n % 4 != 1 && (bits & ((1u << held) - 1)) == 0;
-}
-
-/* --- the cipher --- */
 
 static int encrypt(const unsigned char *key, struct ln_str context, struct ln_str plain,
                    unsigned char *to) {
@@ -89,25 +43,34 @@ static int decrypt(const unsigned char *key, struct ln_str context, const unsign
   return ok ? LN_OK : LN_EINVALID;
 }
 
+static int append_text(struct ln_buf *out, const unsigned char *bytes, size_t n) {
+  size_t len = ln_base64_size(LN_BASE64URL, n);
+  int rc = ln_buf_reserve(out, len);
+  if (rc) return ln_buf_fail(out, rc);
+  ln_base64_write(LN_BASE64URL, bytes, n, out->data + out->len);
+  out->len += len;
+  return LN_OK;
+}
+
 int ln_seal_write(const unsigned char key[LN_SEAL_KEY], struct ln_str context, struct ln_str plain,
                   struct ln_buf *out) {
   if (plain.n > INT_MAX / 2 || context.n > INT_MAX / 2) return LN_ELIMIT;
   unsigned char *sealed = malloc(plain.n + OVERHEAD);
   if (!sealed) return LN_ENOMEM;
   int rc = encrypt(key, context, plain, sealed);
-  if (!rc) rc = encode(sealed, plain.n + OVERHEAD, out);
+  if (!rc) rc = append_text(out, sealed, plain.n + OVERHEAD);
   free(sealed);
   return rc;
 }
 
 int ln_seal_read(const unsigned char key[LN_SEAL_KEY], struct ln_str context, struct ln_str text,
                  struct ln_buf *out) {
-  size_t n = text.n / 4 * 3 + text.n % 4 * 3 / 4;
+  size_t n = LN_BASE64_ROOM(text.n);
   if (n < OVERHEAD || n > INT_MAX / 2 || context.n > INT_MAX / 2) return LN_EINVALID;
   unsigned char *sealed = malloc(n);
   if (!sealed) return LN_ENOMEM;
   size_t n_plain = n - OVERHEAD;
-  int rc = decode(text, sealed) ? LN_OK : LN_EINVALID;
+  int rc = ln_base64_read(LN_BASE64URL, text, sealed, &n) ? LN_OK : LN_EINVALID;
   if (!rc) rc = ln_buf_reserve(out, n_plain + 1);
   if (!rc) rc = decrypt(key, context, sealed, n_plain, (unsigned char *)out->data + out->len);
   if (!rc) out->len += n_plain; /* before, it is not authentic */

@@ -6,6 +6,7 @@
 #include <luajit.h>
 #include <lualib.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "base/clock.h"
 
@@ -120,12 +121,25 @@ static int weak_table(lua_State *L) {
   return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+/* Lua's own seed is the same in every state. */
+static void seed_random(lua_State *L) {
+  uint64_t seed;
+  if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
+    luaL_error(L, "the system gives no random numbers");
+  lua_getglobal(L, "math");
+  lua_getfield(L, -1, "randomseed");
+  lua_pushnumber(L, (lua_Number)(seed >> 11)); /* 53 bits, which a number holds */
+  lua_call(L, 1, 0);
+  lua_pop(L, 1);
+}
+
 static int l_vm_open(lua_State *L) {
   struct ln_vm *vm = lua_touserdata(L, 1);
   lua_pushlightuserdata(L, (void *)(uintptr_t)&vm_key);
   lua_pushlightuserdata(L, vm);
   lua_rawset(L, LUA_REGISTRYINDEX);
   luaL_openlibs(L);
+  seed_random(L);
   luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
   lua_gc(L, LUA_GCSETPAUSE, GC_PAUSE);
   lua_pushcfunction(L, l_vm_traceback);
