@@ -29,14 +29,14 @@ local lunette = {
   deny = errors.deny,
   error = errors.error,
   text = errors.text,
-  json = json.json,
+  json = check.sealed("lunette.json", json.json),
   array = json.array,
   null = json.null,
-  log = check.closed("lunette.log", require "lunette.lib.log"),
-  shared = check.closed("lunette.shared", require "lunette.lib.shared"),
+  log = check.sealed("lunette.log", require "lunette.lib.log"),
+  shared = check.sealed("lunette.shared", require "lunette.lib.shared"),
   uuid = bytes.uuid,
   random = bytes.random,
-  base64 = check.closed("lunette.base64", bytes.base64),
+  base64 = check.sealed("lunette.base64", bytes.base64),
   sha256 = bytes.sha256,
   hmac_sha256 = bytes.hmac_sha256,
   configure = settings.configure,
@@ -104,11 +104,12 @@ for _, kind in ipairs(state.KINDS) do
   verbs.inventory = function() return inventory(kind) end
   verbs.list = function(_) return list_all(kind) end -- a handler only has its own ctx to give
   verbs[use_names[kind.verb]] = function(...) return users[kind.verb](what, ...) end
-  lunette[kind.verb] = check.closed(what, verbs)
+  lunette[kind.verb] = check.sealed(what, verbs)
 end
 
 --- Tells clients that the list of a kind may have changed.
 function lunette.notify_changed(kind)
+  check.dotted("lunette.notify_changed", kind)
   if not state.rules[kind] then
     check.fail(
       "lunette.notify_changed: kind must be tools, resources, resource_templates or prompts, not %s",
@@ -160,8 +161,6 @@ local function found_nowhere(name)
 end
 package.loaders[#package.loaders + 1] = found_nowhere
 
-check.closed("lunette", lunette, {
+return check.sealed("lunette", lunette, {
   policy = '; ready policies are modules: require "lunette.policy.read_only" {}',
 })
-
-return lunette

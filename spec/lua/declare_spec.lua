@@ -159,6 +159,51 @@ describe("a policy's mistake is told with its line:", function()
     f:free()
   end)
 
+  -- With a colon the first argument is the table: what was meant is told.
+  for call, meant in pairs {
+    ["lunette.tools:hide 'x'"] = "lunette.tools.hide", ["lunette.prompts:only 'x'"] = "lunette.prompts.only",
+    ["lunette.tools:filter(print)"] = "lunette.tools.filter", ["lunette.tools:rename { a = 'b' }"] = "lunette.tools.rename",
+    ["lunette.tools:transform('a', { title = 'x' })"] = "lunette.tools.transform", ["lunette.tools:add { name = 'x' }"] = "lunette.tools.add",
+    ["lunette:on('tools/call', print)"] = "lunette.on", ["lunette:sampling(print)"] = "lunette.sampling",
+    ["lunette:upstream('x', { command = 'x' })"] = "lunette.upstream", ["lunette:configure { page_size = 5 }"] = "lunette.configure",
+    ["lunette:upstreams 'x'"] = "lunette.upstreams", ["lunette:every(5, print)"] = "lunette.every", ["lunette:env 'HOME'"] = "lunette.env",
+    ["lunette:match('a', 'b')"] = "lunette.match", ["lunette:text 'x'"] = "lunette.text", ["lunette:array {}"] = "lunette.array",
+    ["lunette:error(1, 'x')"] = "lunette.error", ["lunette:notify_changed 'tools'"] = "lunette.notify_changed",
+    ["lunette:random(5)"] = "lunette.random", ["lunette:sha256 'x'"] = "lunette.sha256", ["lunette:hmac_sha256('k', 'x')"] = "lunette.hmac_sha256",
+    ["lunette:http 'http://x'"] = "lunette.http", ["lunette:sleep(0)"] = "lunette.sleep",
+    ["lunette.log:info 'x'"] = "lunette.log.info", ["lunette.shared:get 'x'"] = "lunette.shared.get", ["lunette.shared:keys()"] = "lunette.shared.keys",
+    ["lunette.json:encode {}"] = "lunette.json.encode", ["lunette.json:decode '1'"] = "lunette.json.decode",
+    ["lunette.base64:encode 'x'"] = "lunette.base64.encode", ["lunette.tools:call 'x'"] = "lunette.tools.call",
+    ["lunette.resources:read 'x'"] = "lunette.resources.read", ["lunette.prompts:get 'x'"] = "lunette.prompts.get",
+  } do
+    it(call, function() fails(call, ("%s is called with a dot, not a colon: %s(…)"):format(meant, meant)) end)
+  end
+
+  for path, of in pairs { ["tools.hide"] = "lunette.tools", ["tools.foo"] = "lunette.tools", ["prompts.list"] = "lunette.prompts",
+    ["deny"] = "lunette", ["tools"] = "lunette", ["foo"] = "lunette", ["json.encode"] = "lunette.json", ["log.info"] = "lunette.log",
+    ["shared.get"] = "lunette.shared", ["base64.decode"] = "lunette.base64", ["resources[5]"] = "lunette.resources" } do
+    it("lunette." .. path .. " can't be assigned to", function()
+      local full = "lunette." .. path:gsub("%[5%]", ".5")
+      fails(("lunette.%s = print"):format(path), ("%s is closed: %s can't be assigned to"):format(of, full))
+      fails(("lunette.%s = nil"):format(path), ("%s is closed: %s can't be assigned to"):format(of, full))
+    end)
+  end
+
+  it("and so it is in a handler, which leaves the module as it was", function()
+    local f = assert(support.load [[lunette.on("x", function()
+      lunette.deny = nil end)]])
+    f:hook '{"jsonrpc":"2.0","id":1,"method":"x"}'
+    f:run()
+    assert.truthy(f:log():find("policy.lua:2: lunette is closed: lunette.deny can't be assigned to", 1, true), f:log())
+    f:free()
+    f = assert(support.load [[pcall(function() lunette.deny = nil end)
+      lunette.on("y", function() return { there = type(lunette.deny), named = tostring(lunette.tools) } end)]])
+    f:hook '{"jsonrpc":"2.0","id":1,"method":"y"}'
+    f:run()
+    assert.truthy(f:account():find('"result":{"named":"lunette.tools","there":"function"}', 1, true))
+    f:free()
+  end)
+
   it("what a handler declares is refused", function()
     for _, call in ipairs { "tools.hide 'x'", "tools.add {}", "on('x', print)", "configure {}", "every(1, print)", "tools.rename {}" } do
       local f = assert(support.load("lunette.on('x', function() lunette." .. call .. " end)"))

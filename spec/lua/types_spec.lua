@@ -30,9 +30,10 @@ local dump = [==[
     end
     return list
   end
-  local out = { lunette = functions_of(lunette) }
-  for name, value in pairs(lunette) do
-    if type(value) == "table" then out[name] = functions_of(value) end
+  local function members(t) return getmetatable(t).__index end
+  local out = { lunette = functions_of(members(lunette)) }
+  for name, value in pairs(members(lunette)) do
+    if type(value) == "table" then out[name] = functions_of(members(value)) end
   end
   local one = lunette.upstream("one", { command = "x" })
   out.upstream_object = functions_of(getmetatable(one).__index, true)

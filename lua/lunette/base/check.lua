@@ -86,6 +86,31 @@ function M.closed(what, t, hints)
   })
 end
 
+local sealed = {} -- the names of the module's tables, by the table
+
+--- A table with the members in it and no others: assigning is an error, as is asking for what it lacks. What it
+--- holds is reached by one more look-up, in the interpreter itself.
+function M.sealed(what, members, hints)
+  local t = setmetatable({}, {
+    __index = M.closed(what, members, hints),
+    __newindex = function(_, name)
+      name = tostring(name)
+      M.fail("%s is closed: %s.%s can't be assigned to", what, what, name)
+    end,
+    __tostring = function() return what end,
+  })
+  sealed[t] = what
+  return t
+end
+
+--- Raises when an argument of a function is the table that the function is in: it was called with a colon.
+function M.dotted(what, value)
+  local of = value ~= nil and sealed[value]
+  if not of then return end
+  local name = what:match "^[%w_.]+"
+  if name:match "^(.*)%." == of then M.fail("%s is called with a dot, not a colon: %s(…)", name, name) end
+end
+
 -- The keys of a table, in the order of their texts.
 local function sorted(set)
   local names = {}
@@ -122,7 +147,9 @@ end
 --- Raises unless the value has the type ("string", …); nil passes when optional.
 function M.type(what, value, wanted, optional)
   if optional and value == nil then return value end
-  if type(value) ~= wanted then
+  local wrong = type(value) ~= wanted
+  if wrong or wanted == "table" then M.dotted(what, value) end
+  if wrong then
     M.fail("%s must be a %s, not %s", what, wanted, M.describe(value))
   end
   return value
@@ -147,6 +174,7 @@ end
 --- Raises unless the value is a function (or can be called); else_what: what would do as well.
 function M.callable(what, value, else_what)
   local mt = getmetatable(value)
+  M.dotted(what, value)
   if type(value) ~= "function" and not (type(mt) == "table" and mt.__call) then
     M.fail("%s must be %sa function, not %s", what, else_what and else_what .. " or " or "", M.describe(value))
   end

@@ -8,6 +8,7 @@ local M = { json = { null = core.null }, null = core.null }
 
 --- Text of a value, members sorted by name.
 function M.json.encode(value)
+  check.dotted("lunette.json.encode", value)
   if value == nil then check.fail "lunette.json.encode: nothing to encode (use lunette.null for null)" end
   return core.encode(value, "value")
 end

@@ -1,6 +1,7 @@
 -- lunette.log.debug, .info, .warn, .error: lines in Lunette's own log, on stderr, with the policy's
 -- file and line. Values are put together with spaces, tables as JSON.
 local core = require "lunette.core"
+local check = require "lunette.base.check"
 local state = require "lunette.base.state"
 
 local M = {}
@@ -28,14 +29,20 @@ local function where()
   return place == "?" and state.at or place
 end
 
+local function write(level, ...)
+  if core.logs(level) then core.log(level, "policy " .. where(), join(...)) end
+end
+
 for _, level in ipairs { "debug", "info", "warn", "error" } do
+  local what = "lunette.log." .. level
   M[level] = function(...)
-    if core.logs(level) then core.log(level, "policy " .. where(), join(...)) end
+    check.dotted(what, (...))
+    write(level, ...)
   end
 end
 
 -- stdout carries the protocol and nothing else.
-print = M.info -- luacheck: ignore 121
+print = function(...) write("info", ...) end -- luacheck: ignore 121
 io.stdout = io.stderr -- luacheck: ignore 122
 io.output(io.stderr)
 

@@ -52,6 +52,7 @@ end
 --- Checks a selector and gives it one form:
 -- { names = {glob…} or nil, upstreams = {glob…} or nil, where = function or nil, text = "…" }
 function M.new(what, value)
+  check.dotted(what, value)
   if type(value) == "string" then
     return { names = globs(what, value), text = value }
   end

@@ -19,6 +19,7 @@ function M.is_denial(value) return type(value) == "table" and getmetatable(value
 
 --- lunette.error(code, message[, data]): raises a JSON-RPC error.
 function M.error(code, message, data)
+  check.dotted("lunette.error", code)
   if type(code) ~= "number" or code ~= math.floor(code) or math.abs(code) > 2 ^ 31 then
     check.fail("lunette.error: code must be an integer, not %s", check.describe(code))
   end
