@@ -16,12 +16,10 @@ local function names()
   return list
 end
 
--- What the client sent is handed over as it is. A denial, returned or raised, is a failed result that the
--- model can read and act upon.
+-- What the client sent is handed over as it is. A refusal is a failed result that the model can read
+-- and act upon.
 local function text_in(args, name)
-  if type(args[name]) ~= "string" or args[name] == "" then
-    error(lunette.deny(name .. " must be a text that is not empty"))
-  end
+  if type(args[name]) ~= "string" or args[name] == "" then lunette.deny(name .. " must be a text that is not empty") end
   return args[name]
 end
 

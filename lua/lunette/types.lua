@@ -499,7 +499,7 @@ function lunette.roots(handler, capability) end
 ---@param fn fun()
 function lunette.every(seconds, fn) end
 
----To be returned by a handler that refuses.
+---Refuses what the handler is about, also without return: it raises, and a pcall that catches it decides.
 ---@param message? string
 ---@return lunette.Denial
 function lunette.deny(message) end

@@ -6,7 +6,7 @@ local hooks = require "lunette.running.hooks"
 local KEPT = 1000 -- tasks a session
 
 --- Declares handlers for the calls that `which` (a selector) chooses. begin(request, ctx) is called for each and
--- returns a function review(result), which returns the result that the client gets, or a denial; or nil and what the
+-- returns a function review(result), which returns the result that the client gets, or denies it; or nil and what the
 -- call is answered with instead. always: the review of tasks whose call is not known, as after a reload, where `which`
 -- is "*".
 return function(which, begin, always)
@@ -36,8 +36,11 @@ return function(which, begin, always)
     local review = tasks and tasks.review[request.params.taskId] or always
     if not review then return forward(request) end
     local result = forward(request)
-    local seen = review(result)
-    if not errors.is_denial(seen) then return seen end
+    local ok, seen = pcall(review, result)
+    if not errors.is_denial(seen) then
+      if not ok then error(seen, 0) end
+      return seen
+    end
     -- It is a call that is refused, for a model to read.
     local refusal = errors.text(seen.message)
     refusal.isError, refusal._meta = true, result._meta

@@ -1,6 +1,7 @@
 -- The ways for a handler to end a request other than with a result.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
+local state = require "lunette.base.state"
 
 local M = {}
 
@@ -27,11 +28,12 @@ function M.error(code, message, data)
   error(setmetatable({ code = code, message = message, data = data }, rpc), 0)
 end
 
---- lunette.deny(message): to be returned (or raised) by a handler that refuses.
+--- lunette.deny(message): raises a refusal; what a pcall caught may be returned or raised again.
 function M.deny(message)
   if message == nil then message = "refused by policy" end
   check.type("lunette.deny: message", message, "string")
-  return setmetatable({ message = message }, denial)
+  if not state.closed then check.fail "lunette.deny refuses a message: it only works in a handler" end
+  error(setmetatable({ message = message }, denial), 0)
 end
 
 --- lunette.text(s): a tool's result with one text.

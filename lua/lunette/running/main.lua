@@ -325,7 +325,10 @@ end
 --- Called by C, outside the coroutine, with the error that left it: ends the run.
 function M.failed(err, stack)
   local kind, index, wants = core.run()
-  if wants and errors.is_denial(err) then return errors.finish_denial(err, (core.message())) end
+  if errors.is_denial(err) and kind ~= "timer" then -- a notification that is refused is not forwarded, that's all
+    if not wants then return core.finish_reply() end
+    return errors.finish_denial(err, (core.message()))
+  end
   if wants and errors.is_rpc(err) and type(err.code) == "number" and type(err.message) == "string" then
     local ok, why = pcall(core.finish_error, err)
     if ok then return end

@@ -40,6 +40,7 @@ describe("a component of the policy's", function()
       ["return lunette.array {}"] = '{"content":[]}',
       ["return { content = {}, isError = true }"] = '{"content":[],"isError":true}',
       ["return { structuredContent = { n = 1 } }"] = '{"content":[{"text":"{\\"n\\":1}","type":"text"}],"structuredContent":{"n":1}}',
+      ["lunette.deny 'no' return 'x'"] = '{"content":[{"text":"no","type":"text"}],"isError":true}',
       ["return lunette.deny 'no'"] = '{"content":[{"text":"no","type":"text"}],"isError":true}',
     } do
       assert.equal(result, tool(body), body)

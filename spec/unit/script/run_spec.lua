@@ -130,9 +130,54 @@ describe("a handler", function()
     assert.equal("", f:log())
   end)
 
-  it("may raise a refusal, too", function()
-    on_call "error(lunette.deny 'no')"
-    assert.truthy(ended(f:call "{}"):find('"isError":true', 1, true))
+  it("refuses without return, from however deep inside, and whatever is done with what pcall caught", function()
+    for _, body in ipairs { "lunette.deny 'no'", "lunette.deny 'no' return forward(request)", "error(lunette.deny 'no')",
+      "local function deep() lunette.deny 'no' return 1 end return deep() + 1",
+      "for _ in (function() lunette.deny 'no' end) do end return 'x'",
+      "local ok, why = pcall(lunette.deny, 'no') assert(not ok) return why", "local _, why = pcall(lunette.deny, 'no') error(why, 0)",
+      "local _, why = pcall(lunette.deny, 'no') lunette.deny(tostring(why):match 'denied: (.*)')" } do
+      on_call(body)
+      assert.equal('{"jsonrpc":"2.0","result":{"content":[{"text":"no","type":"text"}],"isError":true}}', ended(f:call "{}"), body)
+      assert.equal("", f:log())
+      f:free()
+    end
+    f = nil
+  end)
+
+  it("decides itself about a refusal that it catches", function()
+    on_call "local ok = pcall(lunette.deny, 'no') return tostring(ok)"
+    assert.equal('{"jsonrpc":"2.0","result":{"content":[{"text":"false","type":"text"}]}}', ended(f:call "{}"))
+    f:free()
+    on_call "pcall(lunette.deny, 'no') return forward(request)"
+    f:hook(CALL)
+    f:answer(REPLY)
+    assert.equal("forward 1 " .. CALL .. "\ndone 1 " .. REPLY .. "\n", f:account())
+  end)
+
+  it("refuses after it has forwarded", function()
+    on_call "forward(request) lunette.deny 'too late'"
+    f:hook(CALL)
+    f:answer(REPLY)
+    assert.truthy(f:account():find('"text":"too late"', 1, true))
+  end)
+
+  it("drops a notification that it refuses, quietly", function()
+    for _, body in ipairs { "lunette.deny 'no' forward(n)", "return lunette.deny()" } do
+      load("lunette.on('notifications/*', function(n, forward) " .. body .. " end)")
+      f:hook '{"jsonrpc":"2.0","method":"notifications/x","params":{}}'
+      f:run()
+      assert.equal("done 1\n", f:account())
+      assert.equal("", f:log())
+      f:free()
+    end
+    f = nil
+  end)
+
+  it("refuses where its selector's function does", function()
+    load "lunette.on('tools/call', { where = function() lunette.deny 'no' end }, function() return 'x' end)"
+    f:hook(CALL, 1, '{"name":"read"}')
+    f:run()
+    assert.truthy(f:account():find('"text":"no"', 1, true), f:account())
   end)
 
   it("passes an error on to the byte", function()
