@@ -1,7 +1,7 @@
 /* Where require looks: modules already given (package.preload), in the folder of the policy's file,
- * in $LUNETTE_LUA (a development tree), compiled in, then where the system keeps Lua modules. Names
- * under "lunette" are never looked for in that folder: a policy called lunette.lua must still get
- * the real one. */
+ * in $LUNETTE_LUA (development builds only), compiled in, then where the system keeps Lua modules.
+ * Names under "lunette" are never looked for in that folder: a policy called lunette.lua must still
+ * get the real one. */
 #include "script/require.h"
 
 #include <errno.h>
@@ -142,9 +142,19 @@ static bool load_own_file(lua_State *L, const char *dir, const char *name) {
   return false;
 }
 
+/* Only where Lunette is developed: what is installed keeps its own code, whatever the environment
+ * says that it was started with. */
+static const char *development_tree(void) {
+#ifdef LN_DEBUG
+  return getenv("LUNETTE_LUA");
+#else
+  return NULL;
+#endif
+}
+
 static int l_require_own(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
-  const char *tree = getenv("LUNETTE_LUA");
+  const char *tree = development_tree();
   if (!is_own(name)) return 0;
   if (tree && *tree && load_own_file(L, tree, push_as_path(L, name))) return 1;
   for (const struct ln_lua_module *m = ln_lua_modules; m->name; m++) {

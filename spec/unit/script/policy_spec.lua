@@ -1,4 +1,5 @@
 -- Loading: all or nothing, with file and line; what a policy declared as the proxy sees it.
+local build = require "spec.support.build"
 local support = require "spec.unit.script.support"
 
 local ffi = support.ffi
@@ -216,20 +217,38 @@ lunette.prompts.add { name = "review", arguments = { { name = "path", required =
       end]]
   end)
 
-  it("takes its own modules from a folder for development", function()
-    os.execute("mkdir -p " .. support.dir() .. "/tree/lunette/lib")
-    support.write("tree/lunette/extra.lua", "return { where = debug.getinfo(1, 'S').source }")
-    support.write("tree/lunette/lib/json.lua", "\nerror 'mine'")
-    ffi.cdef "int setenv(const char *, const char *, int); int unsetenv(const char *);"
-    ffi.C.setenv("LUNETTE_LUA", support.dir() .. "/tree", 1)
-    local _, why = support.load ""
-    ffi.C.unsetenv "LUNETTE_LUA"
-    assert.truthy(why:find("lunette/lib/json.lua:2: mine", 1, true), why)
-    os.remove(support.dir() .. "/tree/lunette/lib/json.lua")
-    ffi.C.setenv("LUNETTE_LUA", support.dir() .. "/tree", 1)
-    local loaded, reason = support.load "assert(require 'lunette.extra'.where == '=lunette/extra.lua')"
-    ffi.C.unsetenv "LUNETTE_LUA"
-    f = assert(loaded, reason)
+  describe("told of a folder with its own modules", function()
+    local development = build.development(os.getenv "LUNETTE_LIB" or "build/liblunette_spec.so")
+
+    local function load_with_tree(source)
+      ffi.C.setenv("LUNETTE_LUA", support.dir() .. "/tree", 1)
+      local loaded, why = support.load(source)
+      ffi.C.unsetenv "LUNETTE_LUA"
+      return loaded, why
+    end
+
+    setup(function()
+      ffi.cdef "int setenv(const char *, const char *, int); int unsetenv(const char *);"
+    end)
+    before_each(function()
+      os.execute("mkdir -p " .. support.dir() .. "/tree/lunette/lib")
+      support.write("tree/lunette/extra.lua", "return { where = debug.getinfo(1, 'S').source }")
+      support.write("tree/lunette/lib/json.lua", "\nerror 'mine'")
+    end)
+
+    it("takes them from there in a development build", function()
+      if not development then pending "a release build" end
+      local _, why = load_with_tree ""
+      assert.truthy(why:find("lunette/lib/json.lua:2: mine", 1, true), why)
+      os.remove(support.dir() .. "/tree/lunette/lib/json.lua")
+      local loaded, reason = load_with_tree "assert(require 'lunette.extra'.where == '=lunette/extra.lua')"
+      f = assert(loaded, reason)
+    end)
+
+    it("keeps to those compiled in otherwise", function()
+      if development then pending("a development build: " .. development) end
+      f = assert(load_with_tree "assert(not pcall(require, 'lunette.extra'))")
+    end)
   end)
 
   it("keeps the compiler off unless the policy says otherwise", function()
