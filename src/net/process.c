@@ -1,5 +1,5 @@
-/* Children. Each leads a session and a process group of its own, and talks over three pipes that
- * are streams here. See process.h for how it ends.
+/* Children. Each leads a session and a process group of its own, talks over three pipes that are
+ * streams here, and can't gain privileges that we don't have. See process.h for how it ends.
  *
  * Life, after a start that worked: the child exits (on_uv_exit) → what is left of its group gets
  * TERM, then KILL → both outputs are read to their end, for a moment at most, should something
@@ -11,8 +11,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,6 +89,39 @@ static char **build_argv(const struct ln_process_opts *o) {
 
 static void on_uv_exit(uv_process_t *uv, int64_t status, int signum);
 
+struct start {
+  struct ln_loop *loop;
+  uv_process_t *uv;
+  const uv_process_options_t *opts;
+  int rc;
+};
+
+static void *start_thread(void *arg) {
+  struct start *s = arg;
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    s->rc = uv_translate_sys_error(errno);
+  else
+    s->rc = uv_spawn(&s->loop->uv, s->uv, s->opts);
+  return NULL;
+}
+
+/* uv_spawn for a child in which no setuid program, nor one with file capabilities, gains anything.
+ * That is a thread's property which fork and exec hand on and nobody can take back, and libuv calls
+ * nothing of ours in the child. So a thread that lives for this only gives it up: what a policy
+ * starts itself keeps what its owner has. We wait for it, so that nobody else is at the loop. */
+static int spawn_without_privileges(struct ln_process *p, const uv_process_options_t *opts) {
+  struct start s = {p->loop, &p->uv, opts, 0};
+  sigset_t all, old;
+  pthread_t thread;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the loop's thread's */
+  int rc = pthread_create(&thread, NULL, start_thread, &s);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  if (rc) return uv_translate_sys_error(rc);
+  pthread_join(thread, NULL);
+  return s.rc;
+}
+
 /* Real pipes, not the socket pairs libuv would make: a child may open /dev/stdin. */
 static int spawn(struct ln_process *p, const struct ln_process_opts *o, const char *path,
                  char **argv, int pairs[3][2]) {
@@ -104,7 +139,7 @@ static int spawn(struct ln_process *p, const struct ln_process_opts *o, const ch
                                .stdio_count = 3,
                                .stdio = stdio};
   seal_descriptors();
-  int rc = uv_spawn(&p->loop->uv, &p->uv, &opts);
+  int rc = spawn_without_privileges(p, &opts);
   p->uv.data = p;
   return rc;
 }
@@ -151,13 +186,16 @@ static int prepare(struct ln_loop *l, const char *command, int pairs[3][2], cons
 }
 
 /* Starts the child and gives it its streams. p is owned by libuv's handle from here on: on failure
- * it is freed when that has closed. */
+ * it is freed when that has closed, at once if libuv was not even asked. */
 static int launch(struct ln_process *p, const struct ln_process_opts *o, const char *path,
                   char **argv, int pairs[3][2], const char **why) {
   int rc = spawn(p, o, path, argv, pairs);
   if (rc) {
     *why = spawn_words(p->loop, o->command, rc);
-    uv_close((uv_handle_t *)&p->uv, on_failed_closed);
+    if (p->uv.type == UV_UNKNOWN_HANDLE)
+      free(p);
+    else
+      uv_close((uv_handle_t *)&p->uv, on_failed_closed);
     return LN_ESYSTEM;
   }
   p->group = uv_process_get_pid(&p->uv);

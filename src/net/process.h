@@ -1,4 +1,6 @@
-/* A child process with its three pipes, in a process group of its own.
+/* A child process with its three pipes, in a process group of its own. It has no other descriptor
+ * of ours, and nothing that it starts gains privileges (no_new_privs): setuid programs run as they
+ * are.
  *
  * Ending: ln_process_end closes its stdin, waits, sends TERM to the group, waits, sends KILL,
  * and on_exit is called when it was reaped, exactly once. What is left of the group when the child

@@ -1,6 +1,7 @@
 /* Scenarios of child processes. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -219,6 +220,16 @@ static void process_fails(char **args) {
   end_loop(l);
 }
 
+/* No thread can be had: none has so large a stack. */
+static void process_threadless(char **args) {
+  (void)args;
+  pthread_attr_t attr;
+  pthread_attr_init(&attr);
+  CHECK(pthread_attr_setstacksize(&attr, (size_t)1 << 46) == 0);
+  CHECK(pthread_setattr_default_np(&attr) == 0);
+  process_fails((char *[]){"true", "", ""});
+}
+
 /* A child that doesn't read for a while: LN_EFULL, bounded, drain, and everything arrives. */
 static void process_slow(char **args) {
   (void)args;
@@ -431,18 +442,12 @@ static void process_cost(char **args) {
   end_loop(l);
 }
 
-const struct scenario process_scenarios[] = {{"process_echo", process_echo},
-                                             {"process_end", process_end},
-                                             {"process_run", process_run},
-                                             {"process_kill", process_kill},
-                                             {"process_fails", process_fails},
-                                             {"process_slow", process_slow},
-                                             {"process_drain", process_drain},
-                                             {"process_pause", process_pause},
-                                             {"process_pause_end", process_pause_end},
-                                             {"process_orphans", process_orphans},
-                                             {"process_new_guard", process_new_guard},
-                                             {"process_many", process_many},
-                                             {"process_storm", process_storm},
-                                             {"process_cost", process_cost},
-                                             {NULL, NULL}};
+const struct scenario process_scenarios[] = {
+    {"process_echo", process_echo},       {"process_end", process_end},
+    {"process_run", process_run},         {"process_kill", process_kill},
+    {"process_fails", process_fails},     {"process_threadless", process_threadless},
+    {"process_slow", process_slow},       {"process_drain", process_drain},
+    {"process_pause", process_pause},     {"process_pause_end", process_pause_end},
+    {"process_orphans", process_orphans}, {"process_new_guard", process_new_guard},
+    {"process_many", process_many},       {"process_storm", process_storm},
+    {"process_cost", process_cost},       {NULL, NULL}};

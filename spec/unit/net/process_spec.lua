@@ -42,6 +42,13 @@ describe("net/process", function()
       ended(r, 0, 0)
     end)
 
+    it("gains no privileges, whatever it starts, and takes none from us", function()
+      local r = driver.run("process_run", "grep NoNewPrivs /proc/self/status /proc/$PPID/status")
+      local own = driver.shell "grep NoNewPrivs /proc/self/status"
+      assert.truthy(r.text:find("out /proc/self/status:NoNewPrivs:\t1\n/proc/%d+/status:" .. own), r.text)
+      ended(r, 0, 0)
+    end)
+
     it("has pipes, which /dev/stdin can open", function()
       local r = driver.run("process_run", "head -c 0 /dev/stdin && stat -Lc %F /dev/fd/0 /dev/fd/1 /dev/fd/2")
       assert.truthy(r.text:find("out fifo\nfifo\nfifo\n", 1, true), r.text)
@@ -173,6 +180,11 @@ describe("net/process", function()
       fails("ls: can't enter the working directory /no/such: no such file or directory", "ls", "/no/such")
       fails("$T/bin/bad: no such file or directory (the interpreter in its first line?)", "$T/bin/bad")
       fails("no command: it is empty", "")
+    end)
+
+    it("that can't be started without privileges isn't started", function()
+      local r = driver.run "process_threadless"
+      assert.same({ "ESYSTEM", "true: resource temporarily unavailable" }, { r.err, r.why })
     end)
 
     it("is looked for where its own environment says", function()
