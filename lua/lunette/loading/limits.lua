@@ -61,6 +61,15 @@ function os.setlocale(locale, ...) -- luacheck: ignore
   return setlocale(locale, ...)
 end
 
+-- What is opened is not handed on to programs that are started later: "e" in libc's fopen and popen.
+for _, name in ipairs { "open", "popen" } do
+  local raw = io[name]
+  io[name] = function(path, mode) -- luacheck: ignore 122
+    if mode == nil then mode = "r" end
+    return raw(path, type(mode) == "string" and (mode:gsub("^%a", "%0e")) or mode)
+  end
+end
+
 -- stdin has the client's messages.
 local lines = io.lines
 function io.lines(name, ...) -- luacheck: ignore
