@@ -6,7 +6,8 @@ local loop = require "spec.support.loop"
 local uv = loop.uv
 local M = {}
 
-M.mark = ("LUNETTE_SPEC_MARK=%d-%d"):format(uv.os_getpid(), uv.hrtime() % 1000000000)
+-- Lunette passes few variables on to servers. LC_* are among them, and none of that name means anything.
+M.mark = ("LC_LUNETTE_SPEC_MARK=%d-%d"):format(uv.os_getpid(), uv.hrtime() % 1000000000)
 
 local Process = {}
 Process.__index = Process
