@@ -26,6 +26,7 @@
 ---@field args? string[]
 ---@field env? table<string, string|number|boolean>
 ---@field cwd? string
+---@field inherit_env? boolean|lunette.Glob[] variables of Lunette's that a child gets besides the usual few; true: all
 ---@field url? string http(s)://…; or command
 ---@field headers? table<string, string|number|boolean>
 ---@field transport? "http"|"sse" with url; "http" (Streamable HTTP) unless given

@@ -199,11 +199,10 @@ describe("a child", function()
     local command = up:command()
     local policy = ("lunette.upstream('up', { command = 'luajit', args = { %q, %q, 'a b', '', '$HOME' }, "
       .. "env = { SPEC_GIVEN = 'x y' }, cwd = '/tmp' })"):format(command[2], command[3])
-    local client = lunette.stdio { env = { SPEC_INHERITED = "yes" }, policy = policy }
+    local client = lunette.stdio { policy = policy }
     client:initialize()
     local hello = up:session().hello
     assert.equal("/tmp", hello.cwd)
-    assert.equal("yes", hello.env.SPEC_INHERITED)
     assert.equal("x y", hello.env.SPEC_GIVEN)
     assert.same({ command[3], "a b", "", "$HOME" }, hello.args)
   end)

@@ -17,6 +17,7 @@ struct ln_server_conf {
   const char *command;
   const char *const *args; /* NULL-terminated, or NULL */
   const char *const *env;  /* "K=V", NULL-terminated, or NULL */
+  const char *inherit;     /* globs: the variables that its child inherits, a line each, or NULL */
   const char *cwd;
   const char *url;
   const char *const *headers; /* "Name: value", NULL-terminated, or NULL */

@@ -115,6 +115,7 @@ static void read_server(lua_State *L, struct ln_policy *p, void *at) {
   u->command = field_text(L, p, "command");
   u->args = field_list(L, p, "args");
   u->env = field_list(L, p, "env");
+  u->inherit = field_text(L, p, "inherit");
   u->cwd = field_text(L, p, "cwd");
   u->url = field_text(L, p, "url");
   u->headers = field_list(L, p, "headers");

@@ -111,7 +111,7 @@ struct ln_child_conf {
   const char *name; /* the upstream's, for its stderr lines in the log */
   const char *command;
   const char *const *args; /* NULL-terminated or NULL */
-  const char *const *env;  /* NULL-terminated "K=V", added over Lunette's own; or NULL */
+  const char *const *env;  /* all of its environment, NULL-terminated "K=V"; NULL: Lunette's own */
   const char *cwd;
   size_t max_message; /* bytes in one line */
 };

@@ -13,8 +13,6 @@
 #include "transport/child_tail.h"
 #include "wire/line.h"
 
-extern char **environ;
-
 enum { FEW_PARTS = 32, LOST_MS = 250 };
 
 struct child {
@@ -27,7 +25,6 @@ struct child {
   struct ln_log_ration ration; /* of the log lines from stderr */
   struct ln_task ready;
   struct ln_timer lost_timer; /* from a closed pipe to `lost`: most that close one exit */
-  const char **env;           /* its strings are environ's and conf's */
   char topic[128];
   bool closing;
   const char *closed_pipe; /* the one that it closed first; NULL: none */
@@ -36,34 +33,11 @@ struct child {
 static const struct ln_channel_ops child_ops;
 static const struct ln_process_ops process_ops;
 
-static bool same_name(const char *a, const char *b) {
-  size_t n = strcspn(a, "=");
-  return strncmp(a, b, n) == 0 && b[n] == '=';
-}
-
-/* Lunette's environment with conf's on top. */
-static const char **build_env(const char *const *extra) {
-  size_t n = 0, m = 0, used = 0;
-  while (environ && environ[n]) n++;
-  while (extra[m]) m++;
-  const char **env = malloc((n + m + 1) * sizeof *env);
-  if (!env) return NULL;
-  for (size_t i = 0; i < n; i++) {
-    bool replaced = false;
-    for (size_t j = 0; j < m && !replaced; j++) replaced = same_name(extra[j], environ[i]);
-    if (!replaced) env[used++] = environ[i];
-  }
-  for (size_t j = 0; j < m; j++) env[used++] = extra[j];
-  env[used] = NULL;
-  return env;
-}
-
 static void child_free(struct child *c) {
   ln_line_deinit(&c->lines);
   ln_tail_deinit(&c->tail);
   ln_task_cancel(&c->ready);
   ln_timer_stop(&c->lost_timer);
-  free(c->env);
   free(c);
 }
 
@@ -86,9 +60,8 @@ struct ln_channel *ln_channel_child(struct ln_loop *l, const struct ln_child_con
   ln_task_init(&c->ready);
   ln_timer_init(&c->lost_timer);
   snprintf(c->topic, sizeof c->topic, "upstream %s", conf->name);
-  if (conf->env && !(c->env = build_env(conf->env))) goto fail;
   struct ln_process_opts opts = {
-      .command = conf->command, .args = conf->args, .env = c->env, .cwd = conf->cwd};
+      .command = conf->command, .args = conf->args, .env = conf->env, .cwd = conf->cwd};
   if (ln_process_spawn(l, &opts, &process_ops, c, &c->process, why)) goto fail;
   LN_LOG(ln_loop_log(l), DEBUG, c->topic, "started %s, process %d", conf->command,
          ln_process_pid(c->process));

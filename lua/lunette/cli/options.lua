@@ -30,6 +30,7 @@ A TARGET is one of
   CONFIG.json      servers as Claude Desktop, Cursor and VS Code keep them
   http(s)://…      a server's URL
   -- COMMAND ARGS  a server's command line; all that follows -- is its
-Several targets and policies are combined in the order written.]]
+Several targets and policies are combined in the order written.
+COMMAND inherits few variables; -- env NAME="$NAME" COMMAND gives it one more.]]
 
 return M

@@ -232,6 +232,9 @@ function keys.envFile(entry, key, value)
   file:close()
 end
 
+-- VS Code and Zed start servers with all of their own environment, the others as the official SDKs do.
+local inherit_all = { servers = true, context_servers = true }
+
 local function finish(entry)
   local options, what = entry.options, entry.what
   if options.command == nil and options.url == nil then fail(what, "has neither command nor url") end
@@ -241,6 +244,7 @@ local function finish(entry)
     fail(what, "%s %s goes with %s", entry.said or "httpUrl", value, transport == "stdio" and "command" or "url")
   end
   if transport ~= "stdio" then options.transport = transport end
+  if options.command and inherit_all[entry.file.member] then options.inherit_env = true end
   for name, value in pairs(entry.from_file or {}) do
     options.env = options.env or {}
     if type(options.env) == "table" and options.env[name] == nil then options.env[name] = value end
@@ -319,7 +323,7 @@ function M.read(path)
     local near = check.suggest("mcpServers", names):gsub("mean", "%0 mcpServers instead of")
     check.fail("%s: no mcpServers (or servers) object in it%s", path, near)
   end
-  local file = { path = path, text = text, inputs = config.inputs }
+  local file = { path = path, text = text, inputs = config.inputs, member = member }
   local begin = text:find "%S"
   local servers = {}
   for _, top in ipairs(part(file, text:sub(begin), begin - 1):members()) do

@@ -1,6 +1,7 @@
 -- Servers: lunette.upstream. A file of them is file.lua's.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
+local environment = require "lunette.config.environment"
 local state = require "lunette.base.state"
 
 local M = {}
@@ -10,6 +11,7 @@ local known = {
   args = true,
   env = true,
   cwd = true,
+  inherit_env = true,
   url = true,
   headers = true,
   transport = true,
@@ -93,6 +95,7 @@ local function check_process(what, o, u)
   if o.args ~= nil then u.args = check_list(what, "args", o.args) end
   if o.env ~= nil then u.env = check_map(what, "env", o.env, "^[^=%z]+$", "=", "%z") end
   if o.cwd ~= nil then u.cwd = M.expand_home(check_string(what, "cwd", o.cwd)) end
+  u.inherit = environment.inherited(what, o.inherit_env)
 end
 
 local function check_remote(what, o, u)
@@ -100,7 +103,7 @@ local function check_remote(what, o, u)
   if not u.url:find "^[hH][tT][tT][pP][sS]?://[^/%s]+" or u.url:find "[%c%s]" then
     fail(what, "url must be http://… or https://…, not %s", check.describe(o.url))
   end
-  for _, key in ipairs { "args", "env", "cwd" } do
+  for _, key in ipairs { "args", "env", "cwd", "inherit_env" } do
     if o[key] ~= nil then fail(what, "%s goes with command, not url", key) end
   end
   u.transport = o.transport == nil and "http" or one_of(what, "transport", o.transport, { "http", "sse" })

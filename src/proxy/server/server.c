@@ -12,10 +12,14 @@ enum { BACKOFF_FIRST_MS = 250, BACKOFF_MAX_MS = 30000, BACKOFF_LISTS_MS = 1000 }
 static bool set_transport(struct ln_server *server, size_t max, const char **why) {
   const struct ln_server_conf *conf = server->conf;
   if (conf->transport == LN_VIA_STDIO) {
+    if (!(server->environ = ln_conf_environ(conf))) {
+      *why = ln_err_text(LN_ENOMEM);
+      return false;
+    }
     server->child = (struct ln_child_conf){.name = conf->name,
                                            .command = conf->command,
                                            .args = conf->args,
-                                           .env = conf->env,
+                                           .env = server->environ,
                                            .cwd = conf->cwd,
                                            .max_message = max};
     return true;
@@ -32,6 +36,7 @@ static bool set_transport(struct ln_server *server, size_t max, const char **why
 static void server_free(struct ln_server *server) {
   struct ln_host *h = server->host;
   ln_list_remove(&server->link);
+  ln_conf_free_list(server->environ);
   ln_conf_free(server->conf);
   free(server);
   ln_host_check_closed(h);

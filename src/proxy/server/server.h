@@ -27,6 +27,7 @@ struct ln_server {
   uint64_t serial;     /* never given twice: kept by what may outlive the server */
   struct ln_host *host;
   struct ln_server_conf *conf; /* a copy: it outlives the policy that declared it */
+  const char *const *environ;  /* of its children; NULL over HTTP */
   struct ln_child_conf child;
   struct ln_http_conf http;
   struct ln_http_pool *pool; /* HTTP only */

@@ -3,7 +3,7 @@ local S = require "spec.unit.proxy.link_support"
 local ffi, lib = S.ffi, S.lib
 
 local whole = { name = "a", where = "p.lua:1", command = "c", args = { "x", "" }, env = { "K=V", "L=W" }, cwd = "/d", url = "http://h",
-  headers = { "A: b" }, prefix = "p", prefix_mode = "LN_PREFIX_GIVEN", timeout_ms = 7, optional = true, session = "LN_SHARING_SHARED" }
+  headers = { "A: b" }, inherit = "H*\nP", prefix = "p", prefix_mode = "LN_PREFIX_GIVEN", timeout_ms = 7, optional = true, session = "LN_SHARING_SHARED" }
 
 local function with(changes)
   local options = {}
@@ -67,10 +67,25 @@ describe("a declaration", function()
 
   it("means another when anything of the way to it differs", function()
     local differ = { { name = "b" }, { command = "d" }, { command = false }, { args = { "x" } }, { args = { "x", "", "y" } },
-      { args = { "", "x" } }, { args = false }, { env = { "L=W", "K=V" } }, { env = false }, { cwd = "/" }, { cwd = false },
+      { args = { "", "x" } }, { args = false }, { env = { "L=W", "K=V" } }, { env = false }, { inherit = "H*" }, { inherit = false },
+      { cwd = "/" }, { cwd = false },
       { url = "http://h/" }, { url = false }, { headers = { "A: c" } }, { headers = false }, { session = "LN_SHARING_CLIENT" },
       { session = "LN_SHARING_REQUEST" }, { transport = "LN_VIA_HTTP" }, { transport = "LN_VIA_SSE" } }
     for _, changes in ipairs(differ) do assert.is_false(same(whole, with(changes)), next(changes)) end
+  end)
+
+  it("makes a child's environment: of ours what it inherits, and its own over that", function()
+    for _, case in ipairs { { { name = "a" }, {} }, { { name = "a", inherit = "HOME" }, { "HOME=" .. os.getenv "HOME" } },
+      { { name = "a", env = { "HOME=x", "B=" } }, { "HOME=x", "B=" } },
+      { { name = "a", inherit = "HOM?\nNOT_*", env = { "HOMER=y" } }, { "HOME=" .. os.getenv "HOME", "HOMER=y" } },
+      { { name = "a", inherit = "HOME", env = { "HOME=x" } }, { "HOME=x" } } } do
+      local conf, keep = S.conf(case[1])
+      local env = lib.ln_conf_environ(conf)
+      assert.same(case[2], list(env))
+      lib.ln_conf_free_list(env)
+      assert.is_table(keep)
+    end
+    lib.ln_conf_free_list(nil)
   end)
 
   it("with an empty list is one without", function()
