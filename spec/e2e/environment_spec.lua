@@ -97,6 +97,17 @@ describe("a child", function()
     end
   end)
 
+  it("of a command line gets what env(1) is told, which names no server", function()
+    local result
+    local env = env_of(function(up)
+      result = lunette.cli({ "list", "--log-level", "debug", "--", "env", "SPEC_API_KEY=given", unpack(up:command()) }, { env = given })
+    end)
+    assert.equal(0, result.code, result.stderr)
+    assert.same(with "SPEC_API_KEY", names(env))
+    assert.equal("given", env.SPEC_API_KEY)
+    assert.is_nil((result.stdout .. result.stderr):find("SPEC_API_KEY", 1, true))
+  end)
+
   it("of an mcpServers file gets the usual few, as the official SDKs have it", function()
     local env = in_file("mcpServers", { GIVEN = "${SPEC_API_KEY}" })
     assert.same(with "GIVEN", names(env))

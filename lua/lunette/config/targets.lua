@@ -25,7 +25,9 @@ function M.command(command, args)
   local name = base_name(command)
   if runners[name] then
     for _, arg in ipairs(args) do
-      if not arg:find "^%-" and arg ~= "run" and arg ~= "dlx" and arg ~= "exec" then
+      -- NAME=value is env's, and may be a secret.
+      local other = arg:find "^%-" or arg:find "^[%a_][%w_]*="
+      if not other and arg ~= "run" and arg ~= "dlx" and arg ~= "exec" then
         name = base_name((arg:gsub("(.)@[^@/]*$", "%1")))
         break
       end
