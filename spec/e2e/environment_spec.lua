@@ -144,3 +144,17 @@ describe("a child", function()
     assert.same({ "secret" }, { env.SPEC_API_KEY, env.SPECS_PROFILE })
   end)
 end)
+
+describe("lunette check", function()
+  it("names the variables that a command line wants and won't get, at their server's line", function()
+    local path = lunette.policy [[
+
+      lunette.upstream("a", { command = "sh", args = { "-c", "exec srv --home $HOME --token $SPEC_API_KEY" } })]]
+    local result = lunette.cli({ "check", path }, { env = given })
+    assert.equal(0, result.code)
+    assert.equal(path .. ": ok (1 server; 1 warning)\n", result.stdout)
+    assert.truthy(result.stderr:find(path .. ':2: upstream "a": args[2] wants $SPEC_API_KEY, which the server won\'t get', 1, true),
+      result.stderr)
+    assert.is_nil(result.stderr:find("secret", 1, true))
+  end)
+end)

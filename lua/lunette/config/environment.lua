@@ -1,6 +1,9 @@
--- What a child finds in its environment: which of Lunette's variables it inherits.
+-- What a child finds in its environment: which of Lunette's variables it inherits, and a warning of those that its
+-- command line wants and will not get.
 local check = require "lunette.base.check"
+local core = require "lunette.core"
 local selector = require "lunette.rules.selector"
+local shell = require "lunette.config.shell"
 
 local M = {}
 
@@ -28,6 +31,61 @@ function M.inherited(what, value)
     globs[#globs + 1] = check_glob(("%s: inherit_env[%d]"):format(what, i), glob)
   end
   return table.concat(globs, "\n")
+end
+
+-- --- what is wanted ------------------------------------------------------------------------------------
+
+-- After these an argument is a program in itself, whose $ are its own.
+local code = { ["-e"] = true, ["-p"] = true, ["-c"] = true, ["--eval"] = true, ["--print"] = true }
+
+-- Names in an argument that is no script: only what can hardly mean anything else.
+local function in_word(text)
+  local list = {}
+  for name in text:gmatch "%${([%u_][%u%d_]+)}" do
+    list[#list + 1] = name
+  end
+  list[#list + 1] = text:match "^%$([%u_][%u%d_]+)$" or text:match "[=: ]%$([%u_][%u%d_]+)$"
+  return list
+end
+
+-- Values may be secrets: of them only one is read that is nothing but a name.
+local function in_value(text)
+  local name = text:match "^%$([%u_][%u%d_]+)$" or text:match "^%${([%u_][%u%d_]+)}$"
+  return { name }
+end
+
+--- Warns, at u.where, of variables that a server's command line or environment names and that it won't get.
+-- u: as declared, its env as "NAME=value".
+function M.warn(what, u)
+  local told = {}
+  local function tell(key, names)
+    for _, name in ipairs(names) do
+      if not told[name] and not core.glob(u.inherit, name) then
+        local text = "%s: %s wants $%s, which the server won't get: it inherits few variables; "
+          .. "add it to env or inherit_env"
+        check.warn(u.where, text:format(what, key, name))
+      end
+      told[name] = true
+    end
+  end
+  local args, env = u.args or {}, u.env or {}
+  for _, line in ipairs(env) do
+    told[line:match "^[^=]+"] = true
+  end
+  for i, arg in ipairs(args) do
+    local key = ("args[%d]"):format(i)
+    if shell.is_script(u.command, args, i) then
+      tell(key, shell.wanted(arg))
+    elseif not code[args[i - 1]] then
+      tell(key, in_word(arg))
+    end
+    -- What env(1) is told.
+    if u.command:match "[^/]*$" == "env" and arg:find "^[%a_][%w_]*=" then told[arg:match "^[^=]+"] = true end
+  end
+  for _, line in ipairs(env) do
+    local name, value = line:match "^([^=]+)=(.*)$"
+    tell("env." .. name, in_value(value))
+  end
 end
 
 return M

@@ -166,6 +166,7 @@ function M.declare(what, name, o)
     fail(what, "optional must be true or false, not %s", check.describe(o.optional))
   end
   u.optional = o.optional or false
+  if u.command then environment.warn(what, u) end
   state.upstreams[#state.upstreams + 1] = u
   return setmetatable({ name = name }, upstream_mt)
 end
