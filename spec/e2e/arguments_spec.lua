@@ -201,7 +201,7 @@ describe("an argument", function()
     end
   end)
 
-  describe("of which something is said that can't be applied withholds the tool, with file and line:", function()
+  describe("of which something is said that can't hold withholds the tool, with file and line:", function()
     for said, why in pairs {
       ["nonsense = { hide = true }"] = "it has no argument nonsense",
       ['aa = { name = "x" }'] = "it has no argument aa; did you mean a?",
@@ -365,7 +365,7 @@ describe("an argument", function()
       end)
     end
 
-    it("that is hidden can't be sent, and what can't be applied withholds the prompt", function()
+    it("that is hidden can't be sent, and what can't hold withholds the prompt", function()
       local client, up = prompts '{ path = { hide = true, default = "x" } }'
       assert.equal(-32602, client:failure("prompts/get", '{"name":"review","arguments":{"path":"y"}}').code)
       assert.equal(0, up:count "prompts/get")

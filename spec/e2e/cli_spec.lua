@@ -205,7 +205,7 @@ lunette.on("tools/call", "lod", print)]]
 Tools
   (policy)  now → P:3 add → now
   a         read → a_read → P:4 rename a_read -> load → P:5 transform arguments, description → load
-  a         write → a_write → hidden by P:6 (transform can't be applied: it has no argument path; it has none at all)
+  a         write → a_write → hidden by P:6 (transform can't hold: it has no argument path; it has none at all)
   b         read → b_read → P:8 rename b_read -> now → not shown: the now of P:3 comes first
   b         write → b_write → hidden by P:7 (filter failed: P:7: no idea)
 

@@ -266,7 +266,7 @@ describe("a policy", function()
     it("and raises why the old policy stays in force", function()
       local client = test.connect { text = policy 'lunette.tools.hide "a"', servers = { s = s } }
       assert.same({ "b" }, client:names "tools")
-      for text, why in pairs { ["x x"] = "policy:2: ", ['lunette.tools.transform("b", { arguments = { x = { hide = true } } })'] = "can't be applied" } do
+      for text, why in pairs { ["x x"] = "policy:2: ", ['lunette.tools.transform("b", { arguments = { x = { hide = true } } })'] = "can't hold" } do
         local ok, said = pcall(client.proxy.reload, client.proxy, { text = policy(text) })
         assert.is_false(ok)
         assert.truthy(tostring(said):find(why, 1, true), tostring(said))

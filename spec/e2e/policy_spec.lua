@@ -228,7 +228,7 @@ describe("a policy", function()
       assert.equal('{"path":"x"}', json.at(client:result("tools/call", '{"name":"open","arguments":{"what":"x"}}'), "got", "arguments"))
     end)
 
-    it("not what can't be applied: that tool is withheld and the log says why with file and line", function()
+    it("not what can't hold: that tool is withheld and the log says why with file and line", function()
       for problem, policy in pairs {
         ["unknown argument"] = 'lunette.tools.transform("read", { arguments = { nonsense = { description = "x" } } })',
         ["two arguments of one name"] = 'lunette.tools.transform("write", { arguments = { path = { name = "text" } } })',

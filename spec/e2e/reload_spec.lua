@@ -324,7 +324,7 @@ describe("a policy that can't be had leaves the old in force and says where", fu
     end)
   end
 
-  it("after a rule that can't be applied on what its servers offer, whoever has asked for it so far", function()
+  it("after a rule that can't hold on what its servers offer, whoever has asked for it so far", function()
     local up = server("up", '[{"name":"work","inputSchema":{"type":"object","properties":{"a":{}},"required":["a"]}}]')
     local bare = lunette.bare(up) .. "\n" .. says "old"
     local host = start(bare)
@@ -348,7 +348,7 @@ describe("a policy that can't be had leaves the old in force and says where", fu
     assert.equal("new", version(client))
   end)
 
-  it("after a rule that can't be applied on what servers were known to offer when the last client left", function()
+  it("after a rule that can't hold on what servers were known to offer when the last client left", function()
     local with_a = '[{"name":"work","inputSchema":{"type":"object","properties":{"a":{}},"required":["a"]}}]'
     for _, session in ipairs { "client", "shared" } do
       local one, two = server("one", with_a), server("two", with_a:gsub('"a"', '"b"'))

@@ -40,7 +40,7 @@ describe("random transforms of random schemas", function()
         local said = schemas.lua(schemas.transform(r, schema, names))
         if said ~= "{  }" then
           table.insert(made["t" .. i].said, said)
-          -- What can't be applied whatever the schema is refused when it is written.
+          -- What can't hold whatever the schema is refused when it is written.
           rules[#rules + 1] = ('pcall(lunette.tools.transform, "t%d", { arguments = %s })'):format(i, said)
         end
       end

@@ -80,7 +80,7 @@ local function native_renamed(item, rule)
   return before .. rule.native_name
 end
 
--- The arguments first: a transform that can't be applied changes nothing.
+-- The arguments first: a transform that can't hold changes nothing.
 local function transform_calls(rule, item, kind)
   local text, layer = transform.apply(rule, items.text(item, kind), kind.verb)
   item.text, item.value = text, nil

@@ -24,10 +24,10 @@ local function withhold(item, rule, kind, why, failures)
   local inapplicable = type(why) == "table" and rawget(why, "inapplicable") or nil
   local whole = inapplicable or core.whole_name(traceback.message(why))
   local short = whole:match "^[^\n]*"
-  items.hide(item, rule, inapplicable and "%s can't be applied: %s" or "%s failed: %s", rule.verb, short)
+  items.hide(item, rule, inapplicable and "%s can't hold: %s" or "%s failed: %s", rule.verb, short)
   local text = ("%s: %s failed, %s %s is withheld: "):format(rule.where, rule.verb, kind.thing, item.name)
   if inapplicable then
-    text = ("%s: the %s of %s can't be applied, so it is withheld: "):format(rule.where, rule.verb, item.name)
+    text = ("%s: the %s of %s can't hold, so it is withheld: "):format(rule.where, rule.verb, item.name)
   end
   item.failed = text .. short
   -- once: all the rule's failures so far are of the schema, which is the same for every client.

@@ -215,10 +215,10 @@ describe("a file's tools", function()
     assert.same({ _fastmcp = { tags = { "a" } } }, out.read._meta)
   end)
 
-  it("are withheld when what the file says can't be applied", function()
+  it("are withheld when what the file says can't hold", function()
     local out, log = presented '{"command":"x","tools":{"read":{"arguments":{"paht":{"name":"file"}}}}}'
     assert.is_false(out.read)
-    assert.truthy(log:find("mcp.json:1: the transform of read can't be applied, so it is withheld: it has no argument paht; "
+    assert.truthy(log:find("mcp.json:1: the transform of read can't hold, so it is withheld: it has no argument paht; "
       .. "did you mean path?", 1, true), log)
   end)
 

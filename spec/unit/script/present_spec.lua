@@ -112,7 +112,7 @@ describe("ln_present", function()
         "policy.lua:2: filter withholds 999 more tools for such an error; `lunette list --explain` shows which" },
       ["\nlunette.tools.transform('t[12]', function(t) error(t.name) end)"] = { "tool t1 is withheld: ",
         "policy.lua:2: transform withholds 1 more tool for such an error" },
-      ["\nlunette.tools.transform('*', { arguments = { a = { name = 'b' } } })"] = { "policy.lua:2: the transform of t1 can't be applied",
+      ["\nlunette.tools.transform('*', { arguments = { a = { name = 'b' } } })"] = { "policy.lua:2: the transform of t1 can't hold",
         "policy.lua:2: transform withholds 999 more tools" },
       ["\nlunette.tools.transform('*', function(t) t.f = print return t end)"] = { "policy.lua:2: t1 can't be presented and is withheld: ",
         "999 more of the tools can't be presented for such an error" },
