@@ -1,5 +1,5 @@
 -- A host with a policy's text, whose servers are tables and whose clients are numbers: the face of
--- host_driver.c for specs. What servers are asked is answered out of their tables until nobody asks any more:
+-- host_driver*.c for specs. What servers are asked is answered out of their tables until nobody asks any more:
 --
 --     local h = H.new("lunette.tools.hide 'a_x'", { { "a", tools = '{"name":"x"},{"name":"y"}' }, { "b" } })
 --     assert.equal('{"tools":[{"name":"a_y"}]}', h:page "tools")
@@ -16,7 +16,7 @@ local M = { ffi = ffi, str = T.tostring, text = T.str }
 local root = os.getenv "LUNETTE_ROOT" or "."
 local lib = T.include "proxy/lists/view_get.h"
 for _, header in ipairs { "proxy/lists/view_page.h", "proxy/lists/view_build.h", "proxy/lists/fetch.h", "proxy/lists/index.h",
-  "proxy/names/rewrite.h", "proxy/names/task.h", "proxy/names/elicitation.h" } do
+  "proxy/names/rewrite.h", "proxy/names/task.h", "proxy/names/elicitation.h", "proxy/entry/parse.h", "transport/fetch.h" } do
   T.include(header)
 end
 M.lib = lib
@@ -47,7 +47,11 @@ if not pcall(ffi.typeof, "struct pl_answer") then ffi.cdef [[
   bool pl_say(struct pl *r, uint64_t player, const char *text, size_t n);
   void pl_hang_up(struct pl *r, uint64_t player);
   void pl_deaf(struct pl *r, uint64_t player, bool deaf);
+  struct ln_session *pl_connect(struct pl *r);
   struct ln_session *pl_join(struct pl *r, struct ln_msg *init);
+  size_t pl_hear(struct ln_session *s, const char *text, size_t n);
+  void pl_count_up(void *n);
+  void pl_close(struct pl *r, int *closed);
   void pl_part(struct pl *r, struct ln_session *s);
   struct pl_answer *pl_listing(struct pl *r, struct ln_session *s, struct ln_server *server, enum ln_kind kind);
   struct pl_answer *pl_fetch_again(struct pl *r, struct ln_session *s, struct ln_server *server, enum ln_kind kind);
@@ -85,7 +89,7 @@ function M.setup()
   local library = os.getenv "LUNETTE_LIB" or (root .. "/build/liblunette_spec.so")
   local sanitize = (os.getenv "LD_PRELOAD" or ""):find("asan", 1, true) and "-fsanitize=address,undefined" or ""
   sh(("${CC:-cc} -std=gnu11 -shared -fPIC -g -O1 %s -Wall -Wextra -Werror -D_GNU_SOURCE -I%s/src "
-    .. "%s/spec/unit/proxy/host_driver.c -o %s/driver.so '%s' -Wl,-rpath,'%s'"):format(sanitize, root, root, directory,
+    .. "%s/spec/unit/proxy/host_driver*.c -o %s/driver.so '%s' -Wl,-rpath,'%s'"):format(sanitize, root, root, directory,
     library, library:match "^(.*)/[^/]*$" or "."))
   driver = ffi.load(directory .. "/driver.so")
   M.driver = driver
@@ -173,8 +177,13 @@ end
 --- Another policy takes over, with these servers.
 function Host:reload(rules, servers)
   for _, server in ipairs(servers) do self.by_name[server[1]] = server end
+  assert(self:try_reload(policy_text(rules, servers)))
+end
+
+--- The same of a whole policy's text, which may be wrong: true, or false and why.
+function Host:try_reload(text)
   local why = ffi.new "char[1024]"
-  assert(driver.pl_reload(self.rig, policy_text(rules, servers), why, 1024), ffi.string(why))
+  return driver.pl_reload(self.rig, text, why, 1024), ffi.string(why)
 end
 
 function Host:log()
@@ -336,6 +345,17 @@ function Host:join(capabilities)
     .. '"clientInfo":{"name":"c","version":"1"}}'):format(capabilities or "{}")), function(m)
     return driver.pl_join(self.rig, m)
   end)
+end
+
+--- A client's session that has said nothing yet.
+function Host:connect() return driver.pl_connect(self.rig) end
+
+--- The client says this. What it is told then, as texts ("given up" where no answer will come); how many responses
+-- an array of messages has.
+function Host:hear(text, session)
+  local n = driver.pl_hear(session or self:client(), text, #text)
+  self:run()
+  return self:heard(session or self:client()), tonumber(n)
 end
 
 function Host:part(session)

@@ -2,6 +2,8 @@
  * real sessions and links, and channels that go nowhere. What the host says to either side waits
  * here as events until the spec takes them; what is asked of it (a list, a view, who is meant) is
  * an answer by its number, once it is there. No Lua runs inside the loop but the policy's. */
+#include "host_driver.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -19,59 +21,9 @@
 #include "proxy/serve/reload.h"
 #include "script/watchdog.h"
 
-struct pl_event {
-  struct ln_list link;
-  const char
-      *kind;   /* "open" and "gone" of a channel, "server" and "client" for what is said to it */
-  uint64_t id; /* the channel's number, or the session's key */
-  struct ln_bytes *text;
-};
-
-struct player {
-  struct ln_channel channel;
-  struct ln_list link; /* in rig->players until closed */
-  struct pl *rig;
-  uint64_t id;
-  struct ln_task task;
-  struct ln_list lines; /* struct pl_event: said, not yet heard */
-  bool told, closing, lost;
-};
-
-struct client {
-  struct ln_sink sink;
-  struct ln_list link;
-  struct pl *rig;
-  struct ln_session *session; /* counted */
-};
-
-struct pl_answer {
-  bool there;
-  struct ln_view *view; /* counted, as is what follows */
-  struct ln_listing *listing;
-  struct ln_msg *msg;    /* a reply, a refusal, or a message as the client is to see it */
-  struct ln_exchange *x; /* what it was asked for, under way until the answer is dropped */
-  bool found, differs;
-  char why[512];
-  bool dropped; /* nothing is kept any more */
-};
-
-struct pl {
-  struct ln_loop *loop;
-  struct ln_log log;
-  int log_fd;
-  struct ln_host host;
-  struct ln_list players, clients, events;
-  struct pl_event current; /* the one taken last */
-  struct pl_answer *answers[4096];
-  int n_answers;
-  uint64_t last_player;
-  struct ln_task stop;
-  struct ln_timer timer;
-};
-
 /* --- events --- */
 
-static void push(struct ln_list *list, const char *kind, uint64_t id, struct ln_bytes *text) {
+void pl_push(struct ln_list *list, const char *kind, uint64_t id, struct ln_bytes *text) {
   struct pl_event *e = calloc(1, sizeof *e);
   *e = (struct pl_event){.kind = kind, .id = id, .text = text};
   ln_list_push(list, &e->link);
@@ -120,7 +72,7 @@ static void on_task(struct ln_task *t) {
   struct pl_event line;
   while (!p->closing && shift(&p->lines, &line)) events->message(p->channel.arg, line.text, 0);
   if (!p->closing && !p->lost) return;
-  push(&p->rig->events, "gone", p->id, NULL);
+  pl_push(&p->rig->events, "gone", p->id, NULL);
   events->closed(p->channel.arg, p->closing ? LN_OK : LN_ECLOSED, "it hung up");
   player_free(p);
 }
@@ -134,7 +86,7 @@ static int player_send(struct ln_channel *c, const struct ln_iov *parts, size_t 
   struct player *p = (struct player *)c;
   (void)note;
   if (p->closing || p->lost) return LN_ECLOSED;
-  push(&p->rig->events, "server", p->id, joined(parts, n));
+  pl_push(&p->rig->events, "server", p->id, joined(parts, n));
   return LN_OK;
 }
 
@@ -168,7 +120,7 @@ static struct ln_channel *dial(void *arg, const struct ln_server_conf *conf,
   ln_list_init(&p->lines);
   ln_list_push(&r->players, &p->link);
   ln_task_init(&p->task);
-  push(&r->events, "open", p->id, ln_bytes_copy(conf->name, strlen(conf->name)));
+  pl_push(&r->events, "open", p->id, ln_bytes_copy(conf->name, strlen(conf->name)));
   wake(p);
   return &p->channel;
 }
@@ -190,7 +142,7 @@ uint64_t pl_channel(const struct ln_link *link) {
 bool pl_say(struct pl *r, uint64_t player, const char *text, size_t n) {
   struct player *p = player_of(r, player);
   if (!p) return false;
-  push(&p->lines, NULL, 0, ln_bytes_copy(text, n));
+  pl_push(&p->lines, NULL, 0, ln_bytes_copy(text, n));
   wake(p);
   return true;
 }
@@ -213,7 +165,7 @@ void pl_deaf(struct pl *r, uint64_t player, bool deaf) {
 static int client_send(struct ln_sink *s, const struct ln_out *out, bool final) {
   struct client *c = LN_CONTAINER(s, struct client, sink);
   (void) final;
-  push(&c->rig->events, "client", c->session->key, joined(out->parts, out->n));
+  pl_push(&c->rig->events, "client", c->session->key, joined(out->parts, out->n));
   return LN_OK;
 }
 
@@ -221,17 +173,28 @@ static void client_free(struct ln_sink *s) {
   free(LN_CONTAINER(s, struct client, sink));
 }
 
-static const struct ln_sink_ops client_ops = {client_send, NULL, client_free};
+static void client_give_up(struct ln_sink *s) {
+  struct client *c = LN_CONTAINER(s, struct client, sink);
+  pl_push(&c->rig->events, "client", c->session->key, ln_bytes_copy("given up", 8));
+}
 
-/* A session whose client has said initialize (borrowed) and is ready. */
-struct ln_session *pl_join(struct pl *r, struct ln_msg *init) {
+static const struct ln_sink_ops client_ops = {client_send, client_give_up, client_free};
+
+/* A session whose client has said nothing yet. */
+struct ln_session *pl_connect(struct pl *r) {
   struct client *c = calloc(1, sizeof *c);
   *c = (struct client){.sink = {&client_ops, 1, true}, .rig = r};
-  struct ln_session *s = c->session = ln_session_new(&r->host, "stdio", "client");
+  c->session = ln_session_new(&r->host, "stdio", "client");
+  ln_outbox_set_general(&c->session->outbox, &c->sink);
+  ln_list_push(&r->clients, &c->link);
+  return c->session;
+}
+
+/* One whose client has said initialize (borrowed) and is ready. */
+struct ln_session *pl_join(struct pl *r, struct ln_msg *init) {
+  struct ln_session *s = pl_connect(r);
   LN_ASSERT(!ln_peer_read_init(&s->peer, init) && !ln_init_request_offer(s));
   ln_session_set_state(s, LN_SESSION_OPEN);
-  ln_outbox_set_general(&s->outbox, &c->sink);
-  ln_list_push(&r->clients, &c->link);
   return s;
 }
 
@@ -475,8 +438,10 @@ int pl_free(struct pl *r) {
   int bad = 0;
   pl_part(r, NULL);
   for (int i = 0; i < r->n_answers; i++) answer_drop(r->answers[i]);
-  ln_host_life_close(&r->host, closed, r);
-  ln_loop_run(r->loop);
+  if (!r->closing) {
+    ln_host_life_close(&r->host, closed, r);
+    ln_loop_run(r->loop);
+  }
   ln_host_deinit(&r->host);
   ln_timer_stop(&r->timer);
   ln_loop_run(r->loop); /* until nothing is left in it */
