@@ -28,6 +28,12 @@ void ln_out_replace_int(struct ln_out *o, struct ln_str at, int64_t with) {
   ln_out_replace(o, at, (struct ln_str){text, n});
 }
 
+struct ln_str ln_out_id(const struct ln_out *o) {
+  for (size_t i = 0; i < o->n_edits; i++)
+    if (o->edits[i].at.p == o->msg->id.p) return o->edits[i].with;
+  return o->msg->id;
+}
+
 static int flatten(struct ln_out *o) {
   struct ln_buf whole, flat;
   ln_buf_init(&whole, SIZE_MAX / 2);

@@ -24,6 +24,8 @@ void ln_out_init(struct ln_out *o, const struct ln_msg *m);
 /* Replaces a slice of the message (ignored when absent). In any order; at most LN_OUT_EDITS. */
 void ln_out_replace(struct ln_out *o, struct ln_str at, struct ln_str with);
 void ln_out_replace_int(struct ln_out *o, struct ln_str at, int64_t with);
+/* What the message goes out with as its id. */
+struct ln_str ln_out_id(const struct ln_out *o);
 /* Builds the parts. With one_line a message with raw line breaks is flattened (by a copy); else its
  * bytes go as they are. LN_ENOMEM. */
 int ln_out_finish(struct ln_out *o, bool one_line) LN_CHECK;

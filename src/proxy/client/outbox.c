@@ -96,17 +96,10 @@ void ln_outbox_drained(struct ln_outbox *o) {
     o->on_clogged(o, false);
 }
 
-/* What the message goes out with as its id. */
-static struct ln_str id_of(const struct ln_out *out) {
-  for (size_t i = 0; i < out->n_edits; i++)
-    if (out->edits[i].at.p == out->msg->id.p) return out->edits[i].with;
-  return out->msg->id;
-}
-
 static int send_now(struct ln_outbox *o, struct ln_sink *sink, struct ln_out *out, bool final) {
   int rc = ln_out_finish(out, sink->one_line);
   if (rc && final) {
-    ln_outbox_fail(o, sink, id_of(out));
+    ln_outbox_fail(o, sink, ln_out_id(out));
     return rc;
   }
   if (!rc) rc = sink->ops->send(sink, out, final);

@@ -12,7 +12,7 @@ enum { MAX_BATCH = 100 };
 struct batch {
   struct ln_sink sink;
   struct ln_sink *outer; /* counted */
-  struct ln_buf array;   /* "[response,response" */
+  struct ln_buf array;   /* "[response,response"; errors and the last "]" fit in any case */
   size_t left;
 };
 
@@ -21,12 +21,30 @@ static int batch_add(struct batch *b, const struct ln_iov *parts, size_t n) {
   ln_buf_append_c(&b->array, before ? "," : "[");
   for (size_t i = 0; i < n; i++) ln_buf_append(&b->array, parts[i].p, parts[i].n);
   int rc = ln_buf_error(&b->array);
-  if (rc) ln_buf_truncate(&b->array, before); /* the others go out without it */
+  if (rc) ln_buf_truncate(&b->array, before); /* the others go out all the same */
   return rc;
+}
+
+/* What must go out however long the others are. */
+static int batch_add_always(struct batch *b, const struct ln_iov *parts, size_t n) {
+  b->array.max++; /* the comma */
+  for (size_t i = 0; i < n; i++) b->array.max += parts[i].n;
+  return batch_add(b, parts, n);
+}
+
+/* In place of an answer: its request is answered all the same. */
+static int batch_no_room(struct batch *b, struct ln_str id) {
+  static const char head[] = "{\"jsonrpc\":\"2.0\",\"id\":";
+  static const char tail[] =
+      ",\"error\":{\"code\":-32603,\"message\":\"The answers to the batch are too long\"}}";
+  const struct ln_iov parts[] = {
+      {head, sizeof head - 1, NULL}, {id.p, id.n, NULL}, {tail, sizeof tail - 1, NULL}};
+  return batch_add_always(b, parts, LN_COUNT(parts));
 }
 
 static int batch_end(struct batch *b) {
   if (--b->left) return LN_OK;
+  b->array.max++;
   if (!b->array.len || ln_buf_append_c(&b->array, "]")) {
     if (b->outer->ops->give_up) b->outer->ops->give_up(b->outer);
     return LN_OK;
@@ -42,7 +60,9 @@ static int batch_end(struct batch *b) {
 static int batch_send(struct ln_sink *s, const struct ln_out *out, bool final) {
   struct batch *b = LN_CONTAINER(s, struct batch, sink);
   if (!final) return b->outer->ops->send(b->outer, out, false);
-  int rc = batch_add(b, out->parts, out->n), end = batch_end(b);
+  int rc = batch_add(b, out->parts, out->n);
+  if (rc == LN_ELIMIT) rc = batch_no_room(b, ln_out_id(out));
+  int end = batch_end(b);
   return rc ? rc : end;
 }
 
@@ -63,9 +83,9 @@ static const struct ln_sink_ops batch_ops = {batch_send, batch_give_up, batch_fr
 static void batch_fault(struct batch *b, struct ln_msg_fault *f) {
   struct ln_bytes *text = ln_parse_fault(f);
   int rc = LN_OK;
-  if (text) rc = batch_add(b, &(struct ln_iov){text->data, text->len, text}, 1);
+  if (text) rc = batch_add_always(b, &(struct ln_iov){text->data, text->len, text}, 1);
   ln_bytes_unref(text);
-  (void)rc; /* over the limit the array is sent without it */
+  (void)rc; /* without memory the array is sent without it */
 }
 
 /* NULL, or why this array is no batch: it has no other array in it, and no initialize. */

@@ -86,16 +86,45 @@ describe("an array of messages", function()
     assert.same({ "given up" }, (h:hear(cancelled:format(3), s)), "no answer is left")
   end)
 
-  it("goes out without an answer that doesn't fit", function()
-    local h, s = client(nil, "lunette.configure { max_message_bytes = 1024 }")
-    h:hear(array(call(1), call(2), ping(3)), s)
-    local big = ('"result":{"x":"%s"}'):format(("x"):rep(900))
-    for _, request in ipairs { unpack(h.held) } do h:answer(request, big) end
-    local fits = ('{"jsonrpc":"2.0","id":1,%s}'):format(big)
-    assert.same({ array(result(3), fits, fits:gsub('"id":1', '"id":2') .. "") }, h:heard(s), "two of them fit")
-    h:hear(array(call(1), call(2), call(4), ping(3)), s)
-    for i = 3, 5 do h:answer(h.held[i], big) end
-    assert.same({ array(result(3), fits, fits:gsub('"id":1', '"id":2') .. "") }, h:heard(s), "and three don't")
+  describe("whose answers take more than twice the longest message", function()
+    local rules = "lunette.configure { max_message_bytes = 1024 }"
+    local function big(n) return ('"result":{"x":"%s"}'):format(("x"):rep(n)) end
+    local function answer(id, members) return ('{"jsonrpc":"2.0","id":%s,%s}'):format(id, members) end
+    local lacking = '"error":{"code":-32603,"message":"The answers to the batch are too long"}'
+
+    it("has errors in place of those that don't fit, under whatever ids", function()
+      local h, s = client(nil, rules)
+      local long = '"' .. ("i"):rep(600) .. '"'
+      h:hear(array(call(1), call(2), call(3)), s)
+      h:hear(array(call(4), call(5), call(long), ping(6)), s)
+      for i = 1, 2 do h:answer(h.held[i], big(900)) end
+      assert.same({}, h:heard(s))
+      h:answer(h.held[3], '"result":{}')
+      assert.same({ array(answer(1, big(900)), answer(2, big(900)), result(3)) }, h:heard(s), "these fit")
+      for i = 4, 6 do h:answer(h.held[i], big(900)) end
+      assert.same({ array(result(6), answer(4, big(900)), answer(5, big(900)), answer(long, lacking)) }, h:heard(s))
+    end)
+
+    it("is sent when it is as long as it may be to a byte, and ends as an array", function()
+      local function of(id, bytes) return answer(id, big(bytes - #answer(id, big(0)))) end
+      for n = 2046, 2050 do -- the bytes before the last bracket
+        local h, s = client(nil, rules)
+        h:hear(array(call(1), call(2)), s)
+        local first, second = of(1, 1024), of(2, n - 1026)
+        h:answer(h.held[1], first:match '("result".*)}$')
+        h:answer(h.held[2], second:match '("result".*)}$')
+        assert.same({ array(first, n <= 2048 and second or answer(2, lacking)) }, h:heard(s), n)
+      end
+    end)
+
+    it("has all errors for members that are no messages", function()
+      local h, s = client(nil, rules)
+      local bad = {}
+      for i = 1, 100 do bad[i] = ("%d"):format(i) end
+      local told = h:hear(array(unpack(bad)), s)
+      local _, errors = told[1]:gsub('"error":', "")
+      assert.same({ 1, 100 }, { #told, errors })
+    end)
   end)
 
   -- What is no batch: its text, and why.
