@@ -3,10 +3,6 @@
 
 #include <stdlib.h>
 
-static bool shared(const struct ln_server *server) {
-  return server->conf->session == LN_SHARING_SHARED;
-}
-
 /* --- slots --- */
 
 struct ln_pool_slot *ln_pool_find(const struct ln_session *s, const struct ln_server *server) {
@@ -58,13 +54,13 @@ static struct ln_link *open_own(struct ln_session *s, struct ln_server *server,
 }
 
 struct ln_link *ln_pool_current(const struct ln_session *s, const struct ln_server *server) {
-  if (shared(server)) return server->shared;
+  if (ln_server_is_shared(server)) return server->shared;
   const struct ln_pool_slot *slot = ln_pool_find(s, server);
   return slot ? slot->link : NULL;
 }
 
 struct ln_link *ln_pool_link(struct ln_session *s, struct ln_server *server, const char **why) {
-  if (shared(server)) return ln_link_shared(server, why);
+  if (ln_server_is_shared(server)) return ln_link_shared(server, why);
   struct ln_pool_slot *slot = ln_pool_find(s, server);
   if (slot && slot->link) return slot->link;
   struct ln_link *link = open_own(s, server, LN_LINK_LASTING, why);
@@ -117,7 +113,7 @@ bool ln_pool_link_forgotten(struct ln_link *link, struct ln_call *call) {
   struct ln_session *s =
       link->owner ? link->owner : ln_session_by_key(link->server->host, call->client);
   const char *why;
-  bool by_all = shared(link->server);
+  bool by_all = ln_server_is_shared(link->server);
   if (!s && !by_all) return false;
   call->retried = true;
   ln_call_move(call, call->calls); /* out of the old link's table before that drains */

@@ -325,8 +325,7 @@ static struct ln_msg *finish(struct work *w, const struct ln_msg *m, int rc) {
 
 /* Ids can differ only with several servers or clients, or when there were before a reload. */
 static bool ids_matter(const struct ln_session *s, const struct ln_server *server) {
-  return s->gen->n_servers > 1 || server->conf->session == LN_SHARING_SHARED ||
-         !ln_list_empty(&s->tasks);
+  return s->gen->n_servers > 1 || ln_server_is_shared(server) || !ln_list_empty(&s->tasks);
 }
 
 /* Visits all names in a server's message. */

@@ -230,7 +230,7 @@ struct ln_server *ln_task_owner(const struct ln_session *s, struct ln_str shown,
     if (server) *id = (struct ln_str){colon + 1, shown.n - name.n - 1};
   }
   /* Of a shared link only tasks in the table are known to be this client's. */
-  return server && server->conf->session != LN_SHARING_SHARED ? server : NULL;
+  return server && !ln_server_is_shared(server) ? server : NULL;
 }
 
 /* --- ends --- */

@@ -160,15 +160,11 @@ static void cancelled_in(struct ln_link *link, struct ln_msg *msg) {
 
 /* --- notifications --- */
 
-static bool shared(const struct ln_link *link) {
-  return link->server->conf->session == LN_SHARING_SHARED;
-}
-
 /* True for a log message of a shared server below this client's log level: the server has the most
  * verbose level of all its clients. */
 static bool below_level(const struct ln_link *link, const struct ln_session *s,
                         const struct ln_msg *msg) {
-  int level = shared(link) && ln_str_is(msg->method, "notifications/message")
+  int level = ln_server_is_shared(link->server) && ln_str_is(msg->method, "notifications/message")
                   ? ln_level_of(msg->params)
                   : -1;
   return level >= 0 && level < s->peer.level;
@@ -178,7 +174,8 @@ static bool below_level(const struct ln_link *link, const struct ln_session *s,
  * only client that has used the link, or, before any has, to those that set a level. When several
  * clients have used it, it goes to none, as it may be about another client's call. */
 static void unattributed_in(struct ln_link *link, struct ln_msg *msg) {
-  bool log = shared(link) && ln_str_is(msg->method, "notifications/message"), told = false;
+  bool log = ln_server_is_shared(link->server) && ln_str_is(msg->method, "notifications/message"),
+       told = false;
   LN_LIST_EACH(l, &link->server->host->sessions) {
     struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
     bool wants = link->user ? link->user == s->key : s->peer.level >= 0;
@@ -204,7 +201,7 @@ static void one_updated(void *arg, struct ln_session *s) {
 
 /* resources/updated: of a shared server to the clients that have subscribed. */
 static void updated_in(struct ln_link *link, struct ln_msg *msg) {
-  if (!shared(link)) {
+  if (!ln_server_is_shared(link->server)) {
     ln_relay_to_all(link->server, link->owner, msg);
     return;
   }

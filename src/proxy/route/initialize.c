@@ -77,7 +77,7 @@ static void on_timeout(struct ln_timer *t) {
 static void ask_server(struct initialization *in, size_t i) {
   struct ln_server *server = in->x->gen->servers[i];
   struct ln_session *s = in->x->session;
-  bool shared = server->conf->session == LN_SHARING_SHARED;
+  bool shared = ln_server_is_shared(server);
   struct ln_index *known = shared ? NULL : ln_index_find(server, s->offered);
   if (known && ln_index_set(s, server, known) == LN_OK) return;
   /* Its client doesn't wait for the answer, and after a restart all sessions come back at once. */

@@ -73,7 +73,7 @@ void ln_level_request(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn don
   bool alone = x->gen->n_servers == 1;
   struct ln_server *only = alone ? x->gen->servers[0] : NULL;
   int level = ln_level_of(msg->params);
-  if (level < 0 && (!alone || only->conf->session == LN_SHARING_SHARED)) {
+  if (level < 0 && (!alone || ln_server_is_shared(only))) {
     ln_reply_error(done, arg, -32602, "Unknown log level");
     return;
   }

@@ -12,13 +12,10 @@
 #include "proxy/route/subscription.h"
 #include "proxy/server/receive.h"
 
-static bool shared(const struct ln_link *link) {
-  return link->server->conf->session == LN_SHARING_SHARED;
-}
-
 /* A new link gets the log level and subscriptions that its clients set before. */
 static void opened(struct ln_link *link) {
-  if (shared(link) && link->server->shared == link) ln_shared_state_ready(link);
+  if (ln_server_is_shared(link->server) && link->server->shared == link)
+    ln_shared_state_ready(link);
   if (!link->owner) return;
   ln_level_restore(link);
   bool single = link->use == LN_LINK_SINGLE || link->use == LN_LINK_SINGLE_TASK;
@@ -47,7 +44,7 @@ static void stalled(struct ln_link *link, bool now) {
 }
 
 static void detached(struct ln_link *link) {
-  if (shared(link)) ln_shared_state_lost(link);
+  if (ln_server_is_shared(link->server)) ln_shared_state_lost(link);
   ln_pool_link_detached(link);
 }
 

@@ -46,10 +46,6 @@ struct ln_shared_state {
   uint64_t knows; /* the serial of the link that `told` of the topics is true for; 0: none */
 };
 
-static bool shared(const struct ln_server *server) {
-  return server->conf->session == LN_SHARING_SHARED;
-}
-
 /* --- life --- */
 
 static void topic_init(struct ln_shared_topic *t, struct ln_server *server, int told) {
@@ -331,7 +327,7 @@ void ln_shared_state_level_changed(struct ln_host *h) {
 
 int ln_shared_state_listen(struct ln_subscription *sub, struct ln_server *server) {
   sub->server = server->serial;
-  if (!shared(server)) return LN_OK;
+  if (!ln_server_is_shared(server)) return LN_OK;
   struct ln_shared_topic *t = topic_of(server, sub->key);
   if (!t) return LN_ENOMEM;
   sub->topic = t;

@@ -86,7 +86,7 @@ static void subscribed(void *arg, struct ln_msg *reply) {
   struct ln_server *server = c->x->server;
   bool on = ln_str_is(c->msg->method, "resources/subscribe");
   int rc = reply->kind == LN_MSG_RESULT ? note(c->x->session, server, c->msg, on) : 0;
-  if (rc && server->conf->session == LN_SHARING_SHARED) {
+  if (rc && ln_server_is_shared(server)) {
     ln_msg_unref(reply);
     reply = ln_msg_error(-32603, rc == LN_ELIMIT ? "Too many subscriptions" : "Out of memory",
                          LN_STR_NONE);
@@ -107,7 +107,7 @@ void ln_subscription_request(struct ln_exchange *x, struct ln_server *server, st
   *c = (struct ln_chain){.x = x, .msg = ln_msg_ref(msg), .done = done, .arg = arg};
   ln_list_push(&x->chain, &c->link);
   ln_exchange_set_server(x, server);
-  if (server->conf->session == LN_SHARING_SHARED && msg->uri.p)
+  if (ln_server_is_shared(server) && msg->uri.p)
     ln_shared_state_request(server, x, msg, subscribed, c);
   else
     ln_forward(x, server, msg, LN_STR_NONE, NULL, subscribed, c);

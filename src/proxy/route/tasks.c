@@ -103,8 +103,7 @@ static void append_task(const struct ln_session *s, const struct ln_server *serv
   }
   struct ln_task_entry *t = of_client ? ln_task_by_shown(s, true, ln_bytes_str(key))
                                       : ln_task_by_native(s, server, ln_bytes_str(key));
-  bool ours =
-      of_client ? t && t->server == server : t || server->conf->session != LN_SHARING_SHARED;
+  bool ours = of_client ? t && t->server == server : t || !ln_server_is_shared(server);
   struct ln_bytes *name = ours && !of_client ? ln_task_name(s, server, ln_bytes_str(key)) : NULL;
   if (ours) {
     ln_buf_append_c(out, *comma);

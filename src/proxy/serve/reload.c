@@ -69,7 +69,7 @@ static const struct ln_index *index_of_same_client(const struct ln_server *serve
     last = LN_CONTAINER(l, struct ln_index, link);
     if (ln_index_same_offer(last, c)) return last;
   }
-  return server->conf->session == LN_SHARING_SHARED ? last : NULL;
+  return ln_server_is_shared(server) ? last : NULL;
 }
 
 /* Tries the rules on the lists that are indexed for the capabilities of c; c NULL: on the policy's

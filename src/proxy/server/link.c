@@ -116,7 +116,7 @@ void ln_link_probe(struct ln_server *server) {
   LN_LIST_EACH(l, &server->links) {
     if (LN_CONTAINER(l, struct ln_link, link)->state < LN_LINK_READY) return;
   }
-  if (server->conf->session == LN_SHARING_SHARED)
+  if (ln_server_is_shared(server))
     ln_link_shared(server, &why);
   else
     ln_link_open(server, NULL, LN_LINK_PROBE, &why);

@@ -52,6 +52,12 @@ struct ln_server *ln_server_new(struct ln_host *h, const struct ln_server_conf *
                                 size_t max_message, const char **why);
 struct ln_server *ln_server_ref(struct ln_server *server);
 void ln_server_unref(struct ln_server *server);
+#ifndef LN_FFI
+/* All clients use one link with it (session = "shared"). */
+static inline bool ln_server_is_shared(const struct ln_server *server) {
+  return server->conf->session == LN_SHARING_SHARED;
+}
+#endif
 
 /* A link with it was initialized. */
 void ln_server_works(struct ln_server *server);
