@@ -267,18 +267,21 @@ local function changes_names(rule)
   return rule.verb == "rename" or (rule.verb == "transform" and (rule.fn or rule.new_name or rule.native_name))
 end
 
+-- Warns of a handler that no name can select; false when one can.
+local function warn_unselected(names, hook)
+  local why = names:why_unselected(hook.selector.names)
+  if not why then return false end
+  warn_unmatched(names, hook.where, "lunette.on", hook.selector.names, why)
+  hook.selector.warned = true
+  return true
+end
+
 -- Handlers for what a later rule hides, as far as names stay the same in between.
 local function warn_hidden_later(names, unwarned, rule)
   if changes_names(rule) or not spend(#unwarned) then return {} end
   local still = {}
   for _, hook in ipairs(unwarned) do
-    local why = names:why_unselected(hook.selector.names)
-    if why then
-      warn_unmatched(names, hook.where, "lunette.on", hook.selector.names, why)
-      hook.selector.warned = true
-    else
-      still[#still + 1] = hook
-    end
+    if not warn_unselected(names, hook) then still[#still + 1] = hook end
   end
   return still
 end
@@ -288,13 +291,7 @@ local function check_kind(kind, hooks)
   local function check_hooks(position)
     while hooks[next_hook] and hooks[next_hook].position < position do
       local hook = hooks[next_hook]
-      local why = names:why_unselected(hook.selector.names)
-      if why then
-        warn_unmatched(names, hook.where, "lunette.on", hook.selector.names, why)
-        hook.selector.warned = true
-      else
-        unwarned[#unwarned + 1] = hook
-      end
+      if not warn_unselected(names, hook) then unwarned[#unwarned + 1] = hook end
       next_hook = next_hook + 1
     end
   end
