@@ -1,36 +1,14 @@
 -- Handlers of messages that do what makes no sense, and policies that keep all they can: an error to the request it
 -- was done for, with file:line in the log, and everybody else is served.
+local hostile = require "spec.support.hostile"
 local http = require "spec.support.http"
 local json = require "spec.support.json"
-local loop = require "spec.support.loop"
 local lunette = require "spec.support.lunette"
 local process = require "spec.support.process"
 local upstream = require "spec.support.upstream"
 
-local LIMITS = "lunette.configure { hook_timeout = 0.2, memory_limit = 48 * 1024 * 1024 }"
-local GOOD = "lunette.tools.add { name = 'good', inputSchema = { type = 'object' }, handler = function() return 'fine' end }"
-
-local function tool(name, body)
-  return ("lunette.tools.add { name = %q, inputSchema = { type = 'object' }, handler = function(args, ctx) %s end }")
-    :format(name, body)
-end
-
-local function call(name) return ('{"name":%q,"arguments":{}}'):format(name) end
-
-local function fine(client)
-  assert.equal("fine", json.value(client:result("tools/call", call "good"), "content", 1, "text"))
-end
-
--- The log's last line that says `what`, without the escapes of line breaks. It comes another way than what
--- clients are answered.
-local function logged(p, what)
-  loop.within(2000, function() return p.err:all():find(what, 1, true) end)
-  local found
-  for line in p.err:all():gmatch "[^\n]+" do
-    if line:find(what, 1, true) then found = line:gsub("\\n", "\n"):gsub("\\t", "\t") end
-  end
-  return found
-end
+local LIMITS, GOOD, tool, call, fine, logged = hostile.LIMITS, hostile.GOOD, hostile.tool, hostile.call, hostile.fine,
+  hostile.logged
 
 -- A server with the tool `work`, a client of it under a policy, and another client.
 local function under(policy, server)

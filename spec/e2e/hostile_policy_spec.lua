@@ -4,6 +4,7 @@
 --
 -- Every case is a tool of one policy, a line each, so that its line number is its place. Another client calls
 -- while it runs and after. (Out of reach, since they are the process itself: FFI, C modules.)
+local hostile = require "spec.support.hostile"
 local http = require "spec.support.http"
 local json = require "spec.support.json"
 local loop = require "spec.support.loop"
@@ -11,31 +12,9 @@ local lunette = require "spec.support.lunette"
 local process = require "spec.support.process"
 local upstream = require "spec.support.upstream"
 
-local LIMITS = "lunette.configure { hook_timeout = 0.2, memory_limit = 48 * 1024 * 1024 }"
+local LIMITS, GOOD, tool, call, fine, logged = hostile.LIMITS, hostile.GOOD, hostile.tool, hostile.call, hostile.fine,
+  hostile.logged
 local PATIENT = LIMITS:gsub("0.2", "20")
-local GOOD = "lunette.tools.add { name = 'good', inputSchema = { type = 'object' }, handler = function() return 'fine' end }"
-
-local function tool(name, body)
-  return ("lunette.tools.add { name = %q, inputSchema = { type = 'object' }, handler = function(args, ctx) %s end }")
-    :format(name, body)
-end
-
-local function call(name) return ('{"name":%q,"arguments":{}}'):format(name) end
-
-local function fine(client)
-  assert.equal("fine", json.value(client:result("tools/call", call "good"), "content", 1, "text"))
-end
-
--- The log's last line that says `what`, without the escapes of line breaks. It comes another way than what
--- clients are answered.
-local function logged(p, what)
-  loop.within(2000, function() return p.err:all():find(what, 1, true) end)
-  local found
-  for line in p.err:all():gmatch "[^\n]+" do
-    if line:find(what, 1, true) then found = line:gsub("\\n", "\n"):gsub("\\t", "\t") end
-  end
-  return found
-end
 
 local STOPPED, MEMORY, STACK = "ran for more than 0.2 s", "not enough memory (lunette.configure { memory_limit = … } is 50.3316 MB)",
   "stack overflow"

@@ -5,24 +5,7 @@ local support = require "spec.unit.transport.http_channel_support"
 local accepted, id, json, ping, reply, result = support.accepted, support.id, support.json, support.ping,
   support.reply, support.result
 
--- What every server does with what isn't the matter of a test.
-local function answer(request, conn)
-  if request.method == "DELETE" then
-    conn:send(reply(200))
-  elseif request.method == "GET" then
-    conn:send(reply(405))
-  elseif id(request.body) then
-    conn:send(json(result(id(request.body))))
-  else
-    conn:send(accepted())
-  end
-end
-
-local function start(server, options)
-  options = options or {}
-  options.url = options.url or (server.url .. "/mcp")
-  return support.start(options)
-end
+local answer, start = support.answer, support.start_at
 
 describe("the HTTP channel", function()
   setup(support.build)

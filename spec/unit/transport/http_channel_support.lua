@@ -204,4 +204,24 @@ function M.sum(text)
   return ("%.0f"):format(h)
 end
 
+--- What every server does with what isn't the matter of a test.
+function M.answer(request, conn)
+  if request.method == "DELETE" then
+    conn:send(M.reply(200))
+  elseif request.method == "GET" then
+    conn:send(M.reply(405))
+  elseif M.id(request.body) then
+    conn:send(M.json(M.result(M.id(request.body))))
+  else
+    conn:send(M.accepted())
+  end
+end
+
+--- A driver with a channel to this server.
+function M.start_at(server, options)
+  options = options or {}
+  options.url = options.url or (server.url .. "/mcp")
+  return M.start(options)
+end
+
 return M
