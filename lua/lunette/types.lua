@@ -470,8 +470,9 @@ function lunette.upstream(name, options) end
 
 ---Declares all servers of an mcpServers file.
 ---@param path string
+---@param options? lunette.UpstreamOptions for all of them; not what is of one server alone
 ---@return table<string, lunette.Upstream> by the file's names
-function lunette.upstreams(path) end
+function lunette.upstreams(path, options) end
 
 ---Passes messages of a method (or glob of methods) through a handler.
 ---@overload fun(method: string, handler: lunette.Handler)

@@ -65,7 +65,7 @@ function Part:at(byte)
 end
 
 --- The members of an object, in the order of the file: { { name =, part =, where = FILE:LINE } … }; of twins the
--- last counts.
+-- last counts, and knows where the one before it is: `before`.
 function Part:members()
   local list, seen = {}, {}
   if self.text:sub(1, 1) ~= "{" then return list end
@@ -75,7 +75,10 @@ function Part:members()
       part = part(self.file, self.text:sub(span.at, span.to), self.offset + span.at - 1),
       where = self:at(span.from),
     }
-    if seen[span.name] then list[seen[span.name]] = member end
+    if seen[span.name] then
+      member.before = list[seen[span.name]].where
+      list[seen[span.name]] = member
+    end
     if not seen[span.name] then
       list[#list + 1] = member
       seen[span.name] = #list
@@ -253,10 +256,18 @@ local function finish(entry)
     options.headers = options.headers or {}
     options.headers.Authorization = options.headers.Authorization or "Bearer " .. entry.bearer
   end
+  -- The policy has the last word: the file is its owner's, but mostly written for other programs.
+  for name, value in pairs(entry.file.options) do
+    if options.command or name ~= "inherit_env" then options[name] = value end
+  end
 end
 
-local function read_entry(file, where, name, text)
+local function read_entry(file, where, member)
+  local name, text = member.name, member.part
   local what = ("%s.%s"):format(where, name)
+  if member.before then
+    check.warn(member.where, ("%s: two servers of this name: the one at %s is passed over"):format(what, member.before))
+  end
   local values = text:value()
   if type(values) ~= "table" or text.text:sub(1, 1) ~= "{" then
     fail(what, "must be an object, not %s", check.describe(values))
@@ -266,12 +277,12 @@ local function read_entry(file, where, name, text)
     return check.warn(text:at(1), what .. ": only Zed can start its extension: passed over")
   end
   local entry = { file = file, what = what, values = values, options = {}, where = {} }
-  for _, member in ipairs(text:members()) do
-    local key, value = member.name, values[member.name]
-    entry.where[key] = member.where
+  for _, one in ipairs(text:members()) do
+    local key, value = one.name, values[one.name]
+    entry.where[key] = one.where
     local how = keys[key]
     if not how then
-      check.warn(member.where, ("%s: unknown key %s%s"):format(what, key, check.suggest(key, check.sorted(keys))))
+      check.warn(one.where, ("%s: unknown key %s%s"):format(what, key, check.suggest(key, check.sorted(keys))))
     elseif value ~= core.null then
       how(entry, key, value)
     end
@@ -309,36 +320,47 @@ local function malformed(path, text, why)
   check.fail("%s:%d: not JSON (a missing comma or quote?) at %s", path, line, rest)
 end
 
---- Declares every server of a file, in its order; gives them by the file's names.
-function M.read(path)
+-- The member that has the servers: the first that is there.
+local function servers_member(path, config)
+  for _, name in ipairs { "mcpServers", "servers", "context_servers" } do
+    local value = type(config) == "table" and config[name]
+    if value ~= nil and value ~= core.null and value ~= false then
+      if type(value) == "table" and getmetatable(value) ~= core.array_mt then return name end
+      local given = type(value) == "table" and "a list" or check.describe(value)
+      check.fail("%s: %s must be an object of servers by name, not %s", path, name, given)
+    end
+  end
+  local names = type(config) == "table" and check.sorted(config) or {}
+  local near = check.suggest("mcpServers", names):gsub("mean", "%0 mcpServers instead of")
+  check.fail("%s: no mcpServers (or servers) object in it%s", path, near)
+end
+
+--- Declares every server of a file, in its order; gives them by the file's names. options: for all of them, checked.
+function M.read(path, options)
   local text = plain_json(slurp(path):gsub("^\239\187\191", ""))
   local ok, config = pcall(core.decode, text)
   if not ok then malformed(path, text, (tostring(config):gsub("^.-:%d+: ", ""):gsub("^%?: ", ""))) end
-  local member
-  for _, candidate in ipairs { "mcpServers", "servers", "context_servers" } do
-    if type(config) == "table" and type(config[candidate]) == "table" then member = member or candidate end
-  end
-  if not member then
-    local names = type(config) == "table" and check.sorted(config) or {}
-    local near = check.suggest("mcpServers", names):gsub("mean", "%0 mcpServers instead of")
-    check.fail("%s: no mcpServers (or servers) object in it%s", path, near)
-  end
-  local file = { path = path, text = text, inputs = config.inputs, member = member }
+  local member = servers_member(path, config)
+  local file = { path = path, text = text, inputs = config.inputs, member = member, options = options or {} }
   local begin = text:find "%S"
   local servers = {}
   for _, top in ipairs(part(file, text:sub(begin), begin - 1):members()) do
+    if top.name == member and top.before then
+      check.warn(top.where, ("%s: there twice: the one at %s is passed over"):format(member, top.before))
+    end
     for _, one in ipairs(top.name == member and top.part:members() or {}) do
-      servers[one.name] = read_entry(file, ("%s: %s"):format(path, member), one.name, one.part)
+      servers[one.name] = read_entry(file, ("%s: %s"):format(path, member), one)
     end
   end
   return servers
 end
 
---- lunette.upstreams(path): ~ is the home directory; a relative path is looked for in the policy's folder, then
--- where Lunette was started.
-function M.upstreams(path)
+--- lunette.upstreams(path, options): ~ is the home directory; a relative path is looked for in the policy's folder,
+-- then where Lunette was started.
+function M.upstreams(path, options)
   check.loading "lunette.upstreams"
   check.text("lunette.upstreams: path", path)
+  options = upstreams.options_for_all("lunette.upstreams", options)
   path = upstreams.expand_home(path)
   local dir = core.where():match "^(.*/)[^/]*$"
   if dir and path:sub(1, 1) ~= "/" then
@@ -348,7 +370,7 @@ function M.upstreams(path)
       path = dir .. path
     end
   end
-  return M.read(path)
+  return M.read(path, options)
 end
 
 return M

@@ -21,6 +21,9 @@ local known = {
   optional = true,
 }
 
+-- Of these, what is of one server only; any other is an option for a whole file of servers, too.
+local of_one = { command = true, args = true, env = true, cwd = true, url = true, headers = true, transport = true }
+
 -- Complaints name what (`upstream "files"`, or a file and key) and go through this, so that a file's
 -- own can be raised with the file in front.
 local function fail(what, format, ...) check.fail("%s: %s", what, format:format(...)) end
@@ -125,6 +128,22 @@ local function check_prefix(what, o, u)
   end
 end
 
+-- What any server may have, however it is reached.
+local function check_common(what, o, u)
+  u.session = o.session == nil and "client" or one_of(what, "session", o.session, { "client", "shared", "request" })
+  check_prefix(what, o, u)
+  if o.timeout ~= nil then
+    if type(o.timeout) ~= "number" or not (o.timeout > 0 and o.timeout < 1e8) then
+      fail(what, "timeout must be a number of seconds, not %s", check.describe(o.timeout))
+    end
+    u.timeout = o.timeout
+  end
+  if o.optional ~= nil and type(o.optional) ~= "boolean" then
+    fail(what, "optional must be true or false, not %s", check.describe(o.optional))
+  end
+  u.optional = o.optional or false
+end
+
 local upstream_mt = { __name = "upstream" }
 local RULES = "; rules choose by server: lunette.%s.hide { upstream = %q }"
 upstream_mt.__index = check.closed("an upstream", {
@@ -154,18 +173,7 @@ function M.declare(what, name, o)
   else
     check_remote(what, o, u)
   end
-  u.session = o.session == nil and "client" or one_of(what, "session", o.session, { "client", "shared", "request" })
-  check_prefix(what, o, u)
-  if o.timeout ~= nil then
-    if type(o.timeout) ~= "number" or not (o.timeout > 0 and o.timeout < 1e8) then
-      fail(what, "timeout must be a number of seconds, not %s", check.describe(o.timeout))
-    end
-    u.timeout = o.timeout
-  end
-  if o.optional ~= nil and type(o.optional) ~= "boolean" then
-    fail(what, "optional must be true or false, not %s", check.describe(o.optional))
-  end
-  u.optional = o.optional or false
+  check_common(what, o, u)
   if u.command then environment.warn(what, u) end
   state.upstreams[#state.upstreams + 1] = u
   return setmetatable({ name = name }, upstream_mt)
@@ -182,6 +190,23 @@ function M.upstream(name, options)
   check.type(what .. ": options", options, "table")
   check.options(what, options, known)
   return M.declare(what, name, options)
+end
+
+--- Checks options for all servers of a file, and gives them; what: for complaints.
+function M.options_for_all(what, options)
+  check.type(what .. ": options", options, "table", true)
+  options = options or {}
+  local names = {}
+  for name in pairs(known) do
+    names[name] = not of_one[name] or nil
+  end
+  for _, name in ipairs(check.sorted(options)) do
+    if of_one[name] then fail(what, "%s is of one server, not for all of a file: the file has it", name) end
+  end
+  check.options(what, options, names)
+  check_common(what, options, {})
+  environment.inherited(what, options.inherit_env)
+  return options
 end
 
 --- A name made out of free text, not taken yet.

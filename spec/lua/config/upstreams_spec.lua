@@ -179,7 +179,11 @@ describe("lunette.upstreams", function()
       ['{"mcpServers":{"a":{"url":"ftp://x"}}}'] = "mcpServers.a: url must be http://…",
       ['{"mcpServers":{"a":{"type":"websocket","url":"http://x"}}}'] = 'mcpServers.a: type must be stdio, http or sse, not "websocket"',
       ['{"mcpServers":{"a":{"type":"sse","command":"x"}}}'] = 'mcpServers.a: type "sse" goes with url',
-      ['{"mcpServers":[]}'] = nil,
+      ['{"mcpServers":[]}'] = "mcp.json: mcpServers must be an object of servers by name, not a list",
+      ['{"servers":[]}'] = "mcp.json: servers must be an object of servers by name, not a list",
+      ['{"servers":[{"command":"x"}]}'] = "mcp.json: servers must be an object of servers by name, not a list",
+      ['{"context_servers":[]}'] = "mcp.json: context_servers must be an object of servers by name, not a list",
+      ['{"mcpServers":"x"}'] = 'mcp.json: mcpServers must be an object of servers by name, not "x"',
       ['{"mcp":{}}'] = "mcp.json: no mcpServers (or servers) object in it",
       ["[]"] = "mcp.json: no mcpServers (or servers) object in it",
       ['{"mcpServers":{"a":{"command":"x",,}}}'] = "mcp.json:1: not JSON (a missing comma or quote?) at }}}",
@@ -199,6 +203,59 @@ describe("lunette.upstreams", function()
     fails("\nlunette.upstreams '/nonexistent/mcp.json'", "policy.lua:2: /nonexistent/mcp.json can't be read: No such file")
     fails("\nlunette.upstreams '/'", "policy.lua:2: / can't be read")
     fails("\nlunette.upstreams()", "policy.lua:2: lunette.upstreams: path must be a string")
+  end)
+
+  it("takes an object without servers, and null for none", function()
+    assert.same({}, (read '{"mcpServers":{}}'))
+    assert.same({ { "a", "x" } }, (read '{"mcpServers":null,"servers":{"a":{"command":"x"}}}'))
+  end)
+
+  it("takes options for all of a file's servers, before what the file says", function()
+    support.write("mcp.json", [[{"servers":{"a":{"command":"x","timeout":7},"b":{"url":"http://h/mcp"}}}]])
+    local f = assert(support.load [[lunette.upstreams("mcp.json",
+      { session = "shared", prefix = "p", timeout = 5, optional = true, inherit_env = { "SPEC_*" } })]])
+    for i = 0, 1 do
+      local u = f.decls.servers[i]
+      assert.same({ 1, 2, "p", 5000, true }, { tonumber(u.session), tonumber(u.prefix_mode), str(u.prefix),
+        tonumber(u.timeout_ms), u.optional })
+    end
+    -- The file's kind lets its programs inherit everything; the policy has the last word.
+    assert.truthy(str(f.decls.servers[0].inherit):find "\nSPEC_%*$")
+    f:free()
+    f = assert(support.load 'lunette.upstreams("mcp.json", { prefix = false })')
+    assert.equal(1, tonumber(f.decls.servers[1].prefix_mode))
+    assert.equal(7000, tonumber(f.decls.servers[0].timeout_ms))
+    f:free()
+  end)
+
+  it("says which of its options are wrong, whatever the file has", function()
+    support.write("mcp.json", '{"mcpServers":{}}')
+    for options, expected in pairs {
+      ["5"] = "options must be a table, not 5",
+      ["{ sesion = 'shared' }"] = "unknown option sesion; did you mean session?",
+      ["{ session = 'all' }"] = 'session must be "client" or "shared" or "request", not "all"',
+      ["{ prefix = 'a b' }"] = "prefix must be made of letters",
+      ["{ timeout = 0 }"] = "timeout must be a number of seconds, not 0",
+      ["{ optional = 1 }"] = "optional must be true or false, not 1",
+      ["{ inherit_env = 'A' }"] = "inherit_env must be true, false or a list of globs",
+      ["{ command = 'x' }"] = "command is of one server, not for all of a file",
+      ["{ headers = {} }"] = "headers is of one server, not for all of a file",
+    } do
+      fails("\nlunette.upstreams('mcp.json', " .. options .. ")", "policy.lua:2: lunette.upstreams: " .. expected)
+    end
+  end)
+
+  it("tells of two servers of one name, of which the last counts", function()
+    support.write("mcp.json", '{"mcpServers":{},\n"mcpServers":{"a":{"command":"x"},\n"b":{"command":"y"},\n"\\u0061":{"command":"z"}}}')
+    local f = assert(support.load "lunette.upstreams 'mcp.json'")
+    assert.equal(2, tonumber(f.decls.n_servers))
+    assert.equal("z", str(f.decls.servers[0].command))
+    local log = f:log()
+    for _, text in ipairs { "mcp.json:4: ", "mcpServers.a: two servers of this name: the one at ", "mcp.json:2 is passed over\n",
+      "mcp.json:2: mcpServers: there twice: the one at ", "mcp.json:1 is passed over\n" } do
+      assert.truthy(log:find(text, 1, true), log .. "\nhas no\n" .. text)
+    end
+    f:free()
   end)
 
   it("gives the servers by the file's names", function()
