@@ -322,6 +322,8 @@ static void push_entry(lua_State *L, const struct ln_view *v, const struct ln_en
   lua_setfield(L, -2, "shadowed");
   if (e->shadowed_by) push_owner(L, v, e->shadowed_by, "first");
   push_owner(L, v, e, "owner");
+  lua_pushstring(L, e->withheld); /* nil where it is none */
+  lua_setfield(L, -2, "withheld");
   lua_pushboolean(L, e->uri_prefix > 0);
   lua_setfield(L, -2, "apart");
   if (e->json)

@@ -117,12 +117,16 @@ end
 
 local ARROW = " → "
 
+local function seen(entry) return not (entry.hidden or entry.shadowed or entry.withheld) end
+
 -- Why it is not shown under its name; the last step hid it.
 local function ending(entry, hider)
   if entry.hidden then
     return hider and ("hidden by %s (%s)"):format(hider.at, hider.what) or "hidden"
   elseif entry.shadowed then
     return ("not shown: the %s of %s comes first"):format(entry.key, entry.first)
+  elseif entry.withheld then
+    return ("withheld: names that begin with %s_ are those of the server with that prefix"):format(entry.withheld)
   elseif entry.apart then
     return ("%s (another server has that URI too)"):format(entry.key)
   end
@@ -141,7 +145,7 @@ local function way(entry, out)
   end
   local last = text.one_line(ending(entry, hider))
   if parts[#parts] ~= last then parts[#parts + 1] = last end
-  parts[#parts] = (entry.hidden or entry.shadowed) and out.dim(last) or out.bold(last)
+  parts[#parts] = seen(entry) and out.bold(last) or out.dim(last)
   return table.concat(parts, ARROW)
 end
 
@@ -197,16 +201,16 @@ local function explained_json(entry)
   for _, step in ipairs(steps_of(entry)) do
     add(step.at, step.what)
   end
-  local seen = not (entry.hidden or entry.shadowed)
   local members = {
     '"upstream":' .. (entry.upstream and json.quote(entry.upstream) or "null"),
     '"native":' .. json.quote(entry.native),
     '"before":' .. json.quote(entry.before or entry.native),
     '"rules":[' .. table.concat(rules, ",") .. "]",
-    '"presented":' .. (seen and json.quote(entry.key) or "null"),
+    '"presented":' .. (seen(entry) and json.quote(entry.key) or "null"),
     '"hidden":' .. tostring(entry.hidden),
     '"shadowed":' .. tostring(entry.shadowed),
     '"shadowed_by":' .. (entry.shadowed and json.quote(entry.first) or "null"),
+    '"withheld":' .. (entry.withheld and json.quote(entry.withheld) or "null"),
     '"item":' .. entry.json,
   }
   return "{" .. table.concat(members, ",") .. "}"

@@ -31,7 +31,9 @@ struct ln_entry {
   size_t uri_prefix;              /* bytes put before a URI that another server lists too */
   bool hidden;
   const struct ln_entry *shadowed_by; /* an earlier one of the same name: this one is not listed */
-  struct ln_entry *next_native;       /* another server's of the same URI, in by_native */
+  const char *withheld; /* the prefix of another server, under which its name before the rules is:
+                           it is not listed, and no rule sees it. Borrowed of gen */
+  struct ln_entry *next_native; /* another server's of the same URI, in by_native */
   struct ln_old_name *old;
   size_t n_old;
   struct ln_bytes *why;           /* explain only */
@@ -92,7 +94,7 @@ bool ln_view_is_hidden(const struct ln_view *v, struct ln_str key);
 struct ln_str ln_entry_definition(const struct ln_view *v, const struct ln_entry *e);
 /* True when it is in the lists that clients get. */
 static inline bool ln_entry_listed(const struct ln_entry *e) {
-  return !e->hidden && !e->shadowed_by;
+  return !e->hidden && !e->shadowed_by && !e->withheld;
 }
 
 /* The form of a URI that `form` makes (mcp/uri.h); NULL: the URI itself. One reference.

@@ -36,6 +36,19 @@ static bool too_costly(const struct ln_view *v, const struct ln_listing_item *it
           ln_template_expressions(ln_bytes_str(item->key)) > MAX_EXPRESSIONS);
 }
 
+/* The prefix of another server, when that is the longest one that fits the name: what a server
+ * lists can't take the place of what another has, or may have once it is there. Looked at before
+ * the rules, which may give any name to what they are meant for, and shall not touch the wrong one
+ * by it. */
+static const char *owner_of(const struct ln_view *v, const char *prefix,
+                            const struct ln_bytes *name) {
+  if (v->kind != LN_KIND_TOOL && v->kind != LN_KIND_PROMPT) return NULL;
+  size_t i = ln_generation_owner(v->gen, ln_bytes_str((struct ln_bytes *)name));
+  if (i == v->gen->n_servers) return NULL;
+  const char *owner = v->gen->prefixes[i];
+  return prefix && strcmp(prefix, owner) == 0 ? NULL : owner;
+}
+
 static int collect_listing(struct ln_view *v, const char *prefix, const struct ln_listing *list) {
   size_t kept = 0;
   for (size_t k = 0; k < list->n_items; k++) {
@@ -45,6 +58,7 @@ static int collect_listing(struct ln_view *v, const char *prefix, const struct l
     e->item = &list->items[k];
     e->before_rules = first_name(prefix, v->kind, e->item->key);
     if (!e->before_rules) return LN_ENOMEM;
+    e->withheld = owner_of(v, prefix, e->before_rules);
     kept++;
   }
   v->unmatched |= kept < list->n_items;
@@ -135,20 +149,21 @@ static bool complete(const struct ln_view *v) {
 }
 
 static int apply_rules(struct ln_view *v, struct ln_exchange *x, unsigned how) {
-  struct ln_present_item *items = calloc(v->n_entries + 1, sizeof *items);
+  struct ln_present_item *items = calloc(v->n_entries + 1, sizeof *items), untouched = {0};
   if (!items) return LN_ENOMEM;
+  size_t n = 0, taken = 0;
   for (size_t i = 0; i < v->n_entries; i++) {
     struct ln_entry *e = &v->entries[i];
-    items[i].server = e->server ? e->server->conf->name : NULL;
-    items[i].json = ln_entry_definition(v, e);
-    items[i].name = ln_bytes_str(e->before_rules);
+    if (e->withheld) continue;
+    items[n].server = e->server ? e->server->conf->name : NULL;
+    items[n].json = ln_entry_definition(v, e);
+    items[n++].name = ln_bytes_str(e->before_rules);
   }
   if (complete(v)) how |= LN_PRESENT_COMPLETE;
-  int rc = ln_present(v->gen->policy, v->kind, items, v->n_entries, x, how);
-  for (size_t i = 0; i < v->n_entries; i++) {
-    if (!rc) rc = take_result(v, &v->entries[i], &items[i]);
-    ln_present_item_deinit(&items[i]);
-  }
+  int rc = ln_present(v->gen->policy, v->kind, items, n, x, how);
+  for (size_t i = 0; i < v->n_entries && !rc; i++)
+    rc = take_result(v, &v->entries[i], v->entries[i].withheld ? &untouched : &items[taken++]);
+  for (size_t i = 0; i < n; i++) ln_present_item_deinit(&items[i]);
   free(items);
   return rc;
 }
@@ -207,23 +222,6 @@ static void warn_long_name(const struct ln_view *v, const struct ln_entry *e) {
       LN_STR_ARG(ln_bytes_str(e->key)), e->key->len, MODEL_API_NAME_MAX);
 }
 
-static void warn_shadowed(struct ln_view *v, const struct ln_entry *e,
-                          const struct ln_entry *first) {
-  const char *noun = ln_kind_rows[v->kind].noun;
-  struct ln_str key = ln_bytes_str(e->key);
-  if (e->server && e->server == first->server)
-    ln_generation_warn_once(
-        v->gen, e->server->conf->name,
-        "two of its %ss are called \"%.*s\": its \"%.*s\" is shown, its \"%.*s\" is not", noun,
-        LN_STR_ARG(key), LN_STR_ARG(ln_bytes_str(first->item->key)),
-        LN_STR_ARG(ln_bytes_str(e->item->key)));
-  else
-    ln_generation_warn_once(v->gen, e->server ? e->server->conf->name : "policy",
-                            "its %s \"%.*s\" is not shown: that of %s comes first", noun,
-                            LN_STR_ARG(key),
-                            first->server ? first->server->conf->name : "the policy");
-}
-
 static int index_native(struct ln_view *v, struct ln_entry *e) {
   struct ln_str key = ln_bytes_str(e->item->key);
   struct ln_entry *first = ln_map_get(&v->by_native, key), *other = first;
@@ -274,6 +272,7 @@ static const struct ln_entry *first_of(const struct ln_view *v, const struct ln_
 }
 
 static int index_entry(struct ln_view *v, struct ln_entry *e) {
+  if (e->withheld) return LN_OK;
   if (e->hidden) return index_hidden(v, e);
   const struct ln_entry *first = first_of(v, e);
   int rc = LN_OK;
@@ -281,7 +280,6 @@ static int index_entry(struct ln_view *v, struct ln_entry *e) {
   bool both = first && first->server && first->server != e->server && add_uri_prefix(v, e);
   if (first && !both) {
     e->shadowed_by = first;
-    warn_shadowed(v, e, first);
   } else {
     warn_long_name(v, e);
     /* Also of those that just got a prefix, which makes them unique. */
@@ -301,6 +299,55 @@ static int index_entries(struct ln_view *v) {
     v->renames |= v->entries[i].native_json != NULL;
   }
   return rc;
+}
+
+/* Why it is not listed, though no rule hid it. */
+static void warn_lost(const struct ln_view *v, const struct ln_entry *e, const char *topic) {
+  enum { SHOWN = 200 }; /* of a name, which may have megabytes */
+  const struct ln_entry *first = e->shadowed_by;
+  const char *noun = ln_kind_rows[v->kind].noun;
+  struct ln_str key = ln_bytes_str(e->key);
+  key.n = LN_MIN(key.n, SHOWN);
+  if (e->withheld) {
+    size_t owner = ln_generation_owner(v->gen, ln_bytes_str(e->key));
+    ln_generation_warn_once(
+        v->gen, topic,
+        "its %s \"%.*s\" is withheld: names that begin with \"%s_\" are those of server \"%s\"",
+        noun, LN_STR_ARG(key), e->withheld, v->gen->servers[owner]->conf->name);
+  } else if (e->server && e->server == first->server) {
+    struct ln_str its = ln_bytes_str(e->item->key), other = ln_bytes_str(first->item->key);
+    its.n = LN_MIN(its.n, SHOWN);
+    other.n = LN_MIN(other.n, SHOWN);
+    ln_generation_warn_once(
+        v->gen, topic,
+        "two of its %ss are called \"%.*s\": its \"%.*s\" is shown, its \"%.*s\" is not", noun,
+        LN_STR_ARG(key), LN_STR_ARG(other), LN_STR_ARG(its));
+  } else {
+    ln_generation_warn_once(v->gen, topic, "its %s \"%.*s\" is not shown: that of %s comes first",
+                            noun, LN_STR_ARG(key),
+                            first->server ? first->server->conf->name : "the policy");
+  }
+}
+
+/* Tells what is not listed though no rule hid it. Servers can list any number of such names: of
+ * each list some are told, and how many more there are. */
+static void warn_all_lost(const struct ln_view *v) {
+  enum { TOLD = 10 };
+  for (size_t i = 0, end; i < v->n_entries; i = end) {
+    const struct ln_server *server = v->entries[i].server;
+    const char *topic = server ? server->conf->name : "policy";
+    size_t n = 0;
+    for (end = i; end < v->n_entries && v->entries[end].server == server; end++) {
+      const struct ln_entry *e = &v->entries[end];
+      if (e->hidden || ln_entry_listed(e)) continue;
+      if (n++ < TOLD) warn_lost(v, e, topic);
+    }
+    if (n > TOLD)
+      ln_generation_warn_once(v->gen, topic,
+                              "%zu more of its %ss are not shown for such a reason; `lunette list "
+                              "--explain` shows which",
+                              n - TOLD, ln_kind_rows[v->kind].noun);
+  }
 }
 
 struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
@@ -329,6 +376,7 @@ struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
   if (!rc) rc = apply_rules(v, x, how);
   if (!rc) rc = index_entries(v);
   if (!rc) rc = index_uris(v);
+  if (!rc) warn_all_lost(v);
   if (rc) {
     LN_LOG(h->log, ERROR, "lists", "%s: %s", ln_kind_rows[kind].list_method, ln_err_text(rc));
     ln_view_unref(v);

@@ -20,6 +20,7 @@ void ln_generation_unref(struct ln_generation *g) {
   }
   free(g->servers);
   free(g->prefixes);
+  ln_map_deinit(&g->by_prefix);
   size_t i = 0;
   struct ln_map_slot *slot;
   while (ln_map_next(&g->warned, &i, &slot)) ln_bytes_unref(slot->value);
@@ -32,6 +33,23 @@ bool ln_generation_has(const struct ln_generation *g, const struct ln_server *se
   for (size_t i = 0; i < g->n_servers; i++)
     if (g->servers[i] == server) return true;
   return false;
+}
+
+size_t ln_generation_owner(const struct ln_generation *g, struct ln_str name) {
+  for (size_t n = LN_MIN(name.n, g->longest_prefix + 1); n-- > 0;) {
+    char *const *at =
+        name.p[n] == '_' ? ln_map_get(&g->by_prefix, (struct ln_str){name.p, n}) : NULL;
+    if (at) return (size_t)(at - g->prefixes);
+  }
+  return g->n_servers;
+}
+
+static int index_prefix(struct ln_generation *g, size_t i) {
+  if (!g->prefixes[i]) return LN_OK;
+  struct ln_str prefix = ln_str_c(g->prefixes[i]);
+  g->longest_prefix = LN_MAX(g->longest_prefix, prefix.n);
+  return ln_map_get(&g->by_prefix, prefix) ? LN_OK
+                                           : ln_map_put(&g->by_prefix, prefix, &g->prefixes[i]);
 }
 
 void ln_generation_warn_once(struct ln_generation *g, const char *topic, const char *fmt, ...) {
@@ -91,6 +109,7 @@ struct ln_generation *ln_generation_new(struct ln_host *h, struct ln_policy *pol
   g->policy = policy;
   g->decls = ln_policy_decls(policy);
   ln_map_init(&g->warned);
+  ln_map_init(&g->by_prefix);
   for (size_t i = 0; i < g->decls->n_components; i++)
     g->components[g->decls->components[i].kind] = true;
   size_t n = g->decls->n_servers;
@@ -106,6 +125,7 @@ struct ln_generation *ln_generation_new(struct ln_host *h, struct ln_policy *pol
     }
     g->n_servers++;
     g->prefixes[i] = prefix_of(conf, n, &ok);
+    ok = ok && index_prefix(g, i) == LN_OK;
   }
   if (ok) return g;
   ln_generation_unref(g);
