@@ -188,7 +188,7 @@ function Ctx:list_roots() end
 ---@field title? string|false
 ---@field description? string|false false removes
 ---@field hide? boolean not presented; what the server gets is the default
----@field default? lunette.Json|fun(ctx: lunette.Ctx): any when it is not given; with hide always
+---@field default? lunette.Json|fun(ctx: lunette.Ctx): any when it is not given; with hide always; not with required
 ---@field required? boolean
 
 ---@class lunette.ToolArgumentChanges : lunette.ArgumentChanges
@@ -201,10 +201,10 @@ function Ctx:list_roots() end
 ---@field title? string|false false removes
 ---@field description? string|false
 ---@field annotations? table|false put over those that are there; lunette.null removes one
----@field outputSchema? table|false a schema replaces, false removes
+---@field outputSchema? table|false an object's schema replaces, false removes
 ---@field icons? table[]|false
 ---@field _meta? table|false put over what is there
----@field enabled? boolean false hides
+---@field enabled? boolean false hides, true shows again what rules before it hid
 ---@field arguments? table<string, lunette.ToolArgumentChanges> by the names presented so far
 ---@field call? fun(args: table, forward: lunette.ForwardArguments, ctx: lunette.Ctx): any around each call
 

@@ -56,8 +56,6 @@ describe("an argument", function()
       "{}", '{"a":"c"}' },
     { 'a = { default = "c" }', nil, '{"a":"mine"}', '{"a":"mine"}' },
     { 'a = { default = "c", required = false }', nil, "{}", '{"a":"c"}' },
-    { 'a = { default = "c", required = true }', schema('"a":{"type":"string","title":"A","default":"c"},@b', '["a"]'),
-      '{"a":"1"}', '{"a":"1"}' },
     { "b = { required = true }", schema('@a,@b', '["a","b"]'),
       '{"a":"1","b":2}', '{"a":"1","b":2}' },
     { "b = { examples = { 1, 2 } }", schema('@a,"b":{"type":"integer","minimum":1.0,"examples":[1,2]}', '["a"]'),
@@ -68,11 +66,6 @@ describe("an argument", function()
       '{"b":"1","a":2}', '{"a":"1","b":2}' },
     { 'a = { name = "b" }, b = { hide = true, default = 9 }', schema('"b":{"type":"string","title":"A"}', '["b"]'),
       '{"b":"1"}', '{"a":"1","b":9}' },
-    { 'a = { hide = true, default = lunette.null }', schema('@b'),
-      "{}", '{"a":null}' },
-    { 'a = { hide = true, default = false }', nil, "{}", '{"a":false}' },
-    { 'a = { hide = true, default = { x = lunette.array {} } }', nil, "{}", '{"a":{"x":[]}}' },
-    { 'a = { hide = true, default = {} }', nil, "{}", '{"a":{}}' },
     { 'a = { hide = true, default = function(ctx) return ctx.session.client.name end }', nil, "{}", '{"a":"spec"}' },
     { 'b = { hide = true, default = function() return nil end }', nil, '{"a":"1"}', '{"a":"1"}' },
     { 'b = { default = function() return 7 end }', schema('@a,@b', '["a"]'),
@@ -88,6 +81,22 @@ describe("an argument", function()
       assert.equal(row[4], call(client, "t", row[3]))
     end)
   end
+
+  describe("of any type takes each default:", function()
+    for default, sent in pairs {
+      ["lunette.null"] = "null",
+      ["false"] = "false",
+      ["{ x = lunette.array {} }"] = '{"x":[]}',
+      ["{}"] = "{}",
+      ["{}, type = 'array'"] = "[]",
+      ["{}, schema = { type = 'array' }"] = "[]",
+    } do
+      it(default, function()
+        local client = tool('{"type":"object","properties":{"a":{}}}', "{ a = { hide = true, default = " .. default .. " } }")
+        assert.equal('{"a":' .. sent .. "}", call(client, "t", "{}"))
+      end)
+    end
+  end)
 
   it("keeps big numbers and bytes on the way", function()
     local client = tool(base, '{ a = { name = "x" } }')
@@ -184,9 +193,9 @@ describe("an argument", function()
 
   describe("that a client sends under a name that is not presented is refused:", function()
     for _, row in ipairs {
-      { "{ a = { hide = true, default = 1 } }", '{"a":2}' },
-      { "{ a = { hide = true, default = 1 } }", '{"\\u0061":2}' },
-      { "{ a = { hide = true, default = 1 } }", '{"A":2}' },
+      { '{ a = { hide = true, default = "1" } }', '{"a":2}' },
+      { '{ a = { hide = true, default = "1" } }', '{"\\u0061":2}' },
+      { '{ a = { hide = true, default = "1" } }', '{"A":2}' },
       { "{ b = { hide = true } }", '{"a":"1","b":2}' },
       { '{ a = { name = "x" } }', '{"a":"1"}' },
       { '{ a = { name = "x" } }', '{"x":"1","a":"2"}' },
@@ -208,6 +217,11 @@ describe("an argument", function()
       ['a = { name = "b" }'] = "two arguments would be called b",
       ["a = { hide = true }"] = "a is required and can't be hidden without a default",
       ["a = { required = false }"] = "can't be made optional without a default",
+      ["a = { default = 5 }"] = "the default of a doesn't fit its schema: it must be of type string, not 5",
+      ["a = { hide = true, default = lunette.null }"] = "the default of a doesn't fit its schema",
+      ["b = { default = 0 }"] = "the default of b doesn't fit its schema",
+      ['b = { name = "c", default = "1" }'] = "the default of b doesn't fit its schema",
+      ["b = { default = {} }"] = "the default of b doesn't fit its schema",
     } do
       it(said, function()
         local client = tool(base, "{ " .. said .. " }")
@@ -236,8 +250,8 @@ describe("an argument", function()
       end)
     end
 
-    it("but one that its own schema doesn't take is the policy's affair", function()
-      local client = tool("{" .. b .. "}", "{ a = { hide = true, default = 5 } }")
+    it("but one that another schema of the transform's own takes is the policy's affair", function()
+      local client = tool("{" .. b .. "}", '{ a = { default = 5, type = "integer" } }')
       assert.equal('{"a":5}', call(client, "t", "{}"))
     end)
   end)
@@ -252,6 +266,11 @@ describe("an argument", function()
       ["{ { name = 'x' } }"] = "must be a table by argument's name",
       ["{ a = { default = print, examples = { x = 1 } } }"] = "examples must be a list",
       ["{ a = { default = io.stdout } }"] = "a userdata can't be sent",
+      ["{ a = { default = 1, required = true } }"] = "a: an argument that is required is always sent and can't have a default",
+      ["{ a = { default = function() end, required = true } }"] = "can't have a default",
+      ["{ a = { default = 'x', type = 'integer' } }"] = "a.default doesn't fit the argument's type: it must be of type integer",
+      ["{ a = { hide = true, default = 'xyz', schema = { type = 'string', maxLength = 2 } } }"] = "a.default doesn't fit the argument's schema: ",
+      ["{ a = { default = {}, type = { 'string', 'null' } } }"] = "a.default doesn't fit the argument's type",
     } do
       it(said, function()
         local result = lunette.cli { "check", lunette.policy("\n\nlunette.tools.transform('t', { arguments = " .. said .. " })") }
@@ -313,6 +332,29 @@ describe("an argument", function()
       ['return lunette.deny "no"'] = "no",
     } do
       it(body, function() assert.equal(text, policy.says((called(body)), "read", '{"file":"p"}')) end)
+    end
+
+    -- { schema, transforms (a list of argument tables, outermost last), what is sent, what call sees }
+    for _, row in ipairs {
+      { '{"a":{},"b":{}}', { '{ a = { default = "c" } }' }, "{}", '{"a":"c"}' },
+      { '{"a":{},"b":{}}', { '{ a = { default = "c" } }' }, '{"a":null}', '{"a":null}' },
+      { '{"a":{},"b":{}}', { '{ a = { name = "x", default = "c" }, b = { hide = true, default = 1 } }' }, "{}", '{"x":"c"}' },
+      { '{"a":{},"b":{}}', { '{ b = { name = "c", default = function() return 7 end } }' }, '{"a":1}', '{"a":1,"c":7}' },
+      { '{"a":{},"b":{}}', { '{ b = { default = function() return nil end } }' }, '{"a":1}', '{"a":1}' },
+      { '{"a":{},"b":{}}', { '{ a = { name = "x", default = 1 } }', '{ x = { name = "y" } }' }, "{}", '{"y":1}' },
+      { '{"a":{},"b":{}}', { '{ a = { name = "x", default = 1 } }', '{ x = { default = 2 } }' }, "{}", '{"x":2}' },
+      { '{"a":{},"b":{}}', { '{ a = { default = 1 } }', '{ a = { hide = true }, b = { name = "a", default = 2 } }' }, "{}", '{"a":2}' },
+      { '{"a":{},"b":{}}', { '{ a = { default = 1 } }', "nil" }, "{}", '{"a":1}' },
+    } do
+      it("sees defaults filled in: " .. table.concat(row[2], " ") .. " " .. row[3], function()
+        local text = {}
+        for i, arguments in ipairs(row[2]) do
+          text[i] = ('lunette.tools.transform("t", { arguments = %s%s })'):format(arguments, i == #row[2] and [[,
+            call = function(args, forward) forward(args) return lunette.json.encode(args) end]] or "")
+        end
+        local client = with(table.concat(text, "\n"), { tools = '[{"name":"t","inputSchema":{"type":"object","properties":' .. row[1] .. "}}]" })
+        assert.equal(row[4], policy.says(client, "t", row[3]))
+      end)
     end
 
     it("that forwards args unchanged leaves the result to the byte", function()

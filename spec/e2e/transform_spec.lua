@@ -109,6 +109,48 @@ describe("a transform", function()
     assert.equal(0, up:count "tools/call" + up:count "prompts/get" + up:count "resources/read")
   end)
 
+  it("with enabled = true shows again what rules before it hid", function()
+    local client, up = with [[
+      lunette.tools.hide("*")
+      lunette.tools.rename { read = "load" }
+      lunette.tools.transform("load", { enabled = true, title = "L" })
+      lunette.tools.transform("write", { enabled = false })
+      lunette.resources.only "note:*"
+      lunette.resources.transform("file:///a.txt", { enabled = true })
+      lunette.prompts.transform("*", { enabled = true })
+      lunette.prompts.hide "plan"]]
+    assert.same({ "load" }, seen(client))
+    assert.equal('"L"', json.at(item(client, "load"), "title"))
+    assert.same({ "file:///a.txt", "note://c" }, seen(client, "resources"))
+    assert.same({ "review" }, seen(client, "prompts"))
+    client:result("tools/call", '{"name":"load","arguments":{"path":"x"}}')
+    assert.equal('"read"', up:wait("tools/call"):at "name")
+    assert.equal(-32602, client:failure("tools/call", '{"name":"write"}').code)
+    assert.equal(-32602, client:failure("tools/call", '{"name":"read"}').code)
+    assert.is_nil(client.process.err:all():find("can match no", 1, true))
+  end)
+
+  it("with enabled = true shows nothing that was withheld", function()
+    local client = with [[
+      lunette.tools.filter(function(tool) return tool.nothing.there end)
+      lunette.tools.transform("*", { enabled = true })]]
+    assert.same({}, seen(client))
+  end)
+
+  it("by a function that makes an outputSchema that is no object's withholds the tool", function()
+    local client = with [[lunette.tools.transform("read", function(tool) tool.outputSchema = { type = "array" } return tool end)
+      lunette.tools.transform("delete", function(tool) tool.outputSchema = { type = "object" } return tool end)]]
+    assert.same({ "write", "delete" }, seen(client))
+    local log = client.process.err:all()
+    assert.truthy(log:find "policy%d+%.lua:2: transform failed, tool read is withheld: the outputSchema must be the schema of an object", log)
+  end)
+
+  it("may have an empty table", function()
+    local client = with [[lunette.tools.transform("read", {}) lunette.tools.transform("read", { arguments = {} })]]
+    assert.same({ "read", "write", "delete" }, seen(client))
+    assert.equal(item((with ""), "read"), item(client, "read"))
+  end)
+
   it("gives a resource another URI, under which it is read", function()
     local client, up = with 'lunette.resources.transform("file:///a.txt", { uri = "doc://a", title = "A" })'
     assert.same({ "doc://a", "file:///b.txt", "note://c" }, seen(client, "resources"))
@@ -158,7 +200,7 @@ describe("a transform", function()
     it("that gives back nothing withholds the item and says where and what to do", function()
       local client = with '\nlunette.tools.transform("read", function(t) t.title = "x" end)'
       assert.same({ "write", "delete" }, seen(client))
-      assert.truthy(client.process.err:all():find "policy%d+%.lua:3: transform must return the tool, not nothing")
+      assert.truthy(client.process.err:all():find "withheld: transform must return the tool, not nothing")
       assert.equal(-32602, client:failure("tools/call", '{"name":"read"}').code)
     end)
 
@@ -242,7 +284,6 @@ describe("a transform", function()
   describe("is refused when it is written, with file and line:", function()
     for text, complaint in pairs {
       ['tools.transform("read", { descripton = "x" })'] = "descripton can't be transformed; did you mean description",
-      ['tools.transform("read", {})'] = "changes nothing",
       ['tools.transform("read")'] = "must be a table or a function",
       ['tools.transform("read", { name = "" })'] = "name must not be empty",
       ['tools.transform("read", { title = 5 })'] = "title must be a string",

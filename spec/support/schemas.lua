@@ -199,7 +199,7 @@ function M.transform(r, schema, names)
     if r:one_in(3) then a.name = r:pick(free) end
     if r:one_in(3) and properties[name] and #properties[name] == 1 then a.default = M.value(r, schema, properties[name][1]) end
     if r:one_in(3) then a.hide = true end
-    if r:one_in(4) and not a.hide then a.required = true end
+    if r:one_in(4) and not a.hide and a.default == nil then a.required = true end
     if r:one_in(4) then a.description = "D" end
     if next(a) then said[name] = a end
   end

@@ -287,6 +287,8 @@ local function warn_hidden_later(names, unwarned, rule)
 end
 
 local function check_kind(kind, hooks)
+  -- What one rule hides a later one may show again: then nothing is known.
+  if state.rules[kind.verb].last_enabling then return end
   local names, unwarned, next_hook = names_of(kind), {}, 1
   local function check_hooks(position)
     while hooks[next_hook] and hooks[next_hook].position < position do

@@ -37,12 +37,23 @@ function M.rename(rule, item, kind, ctx)
   if new ~= nil then items.set_name(item, kind, rule, new) end
 end
 
+-- Clients refuse a list with an outputSchema in it that is not an object's; one that its server gave stays its affair.
+local function check_output(rule, value, before)
+  local schema = value.outputSchema
+  if schema == nil or schema == before then return end
+  if type(schema) ~= "table" or schema.type ~= "object" then
+    error(("%s: the outputSchema must be the schema of an object: { type = \"object\", … }"):format(rule.where), 0)
+  end
+end
+
 local function transform_by_function(rule, item, kind, ctx)
-  local before = item.name
-  local value = rule.fn(items.value(item, kind), ctx)
+  local before, item_value = item.name, items.value(item, kind)
+  local schema_before = item_value.outputSchema
+  local value = rule.fn(item_value, ctx)
   if type(value) ~= "table" then
     error(("%s: transform must return the %s, not %s"):format(rule.where, kind.thing, check.describe(value)), 0)
   end
+  check_output(rule, value, schema_before)
   local name = value[kind.key]
   item.value = setmetatable(value, { __index = { upstream = item.upstream } })
   item.by, item.edited = rule.where, true
@@ -92,6 +103,7 @@ end
 
 local function transform_by_table(rule, item, kind)
   if rule.disabled then return items.hide(item, rule, "transform enabled = false") end
+  if rule.enabled and item.hidden then items.show(item, rule, "transform enabled = true") end
   if rule.arguments or rule.call then transform_calls(rule, item, kind) end
   if rule.new_name then items.set_name(item, kind, rule, rule.new_name) end
   if rule.native_name then items.set_name(item, kind, rule, native_renamed(item, rule)) end

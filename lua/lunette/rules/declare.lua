@@ -17,6 +17,7 @@ local function add(kind, verb, rule)
   rule.apply = apply[verb]
   local rules = state.rules[kind.verb]
   rules[#rules + 1] = rule
+  if rule.enabled then rules.last_enabling = #rules end
 end
 
 local function selectors(what, ...)
@@ -63,7 +64,10 @@ local takes = {}
 
 function takes.key(rule, what, value) rule.new_name = check.text(what, value) end
 
-function takes.flag(rule, what, value) rule.disabled = not check.type(what, value, "boolean") end
+function takes.flag(rule, what, value)
+  rule.enabled = check.type(what, value, "boolean")
+  rule.disabled = not value
+end
 
 function takes.call(rule, what, value) rule.call = check.callable(what, value) end
 
@@ -82,6 +86,7 @@ takes.merge = takes_edit(apply.edits.merge, function(what, value) check.type(wha
 takes.list = takes_edit(apply.edits.replace, check.list)
 takes.schema = takes_edit(apply.edits.replace, function(what, value)
   schema_lists.mark(check.type(what, value, "table"))
+  if value.type ~= "object" then check.fail("%s must be the schema of an object: { type = \"object\", … }", what) end
 end)
 
 local function transform_table(what, kind, changes)
@@ -97,7 +102,6 @@ local function transform_table(what, kind, changes)
     if how ~= "key" and how ~= "flag" then words[#words + 1] = key end
   end
   rule.summary = table.concat(words, ", ")
-  if next(changes) == nil then check.fail("%s: the table changes nothing", what) end
   return rule
 end
 
@@ -160,7 +164,7 @@ end
 -- (as transform's table).
 function M.transform_native(of)
   local kind = state.BY_VERB.tools
-  local rule = next(of.changes) and transform_table(of.what, kind, of.changes) or { edits = {}, summary = "" }
+  local rule = transform_table(of.what, kind, of.changes)
   rule.native_name = of.name and check.text(of.what .. ".name", of.name)
   if of.tags then
     rule.edits[#rule.edits + 1] = { key = "_meta", value = of.tags, fn = apply.edits.tags }

@@ -50,6 +50,11 @@ function M.hide(item, rule, format, ...)
   M.note(item, rule, format, ...)
 end
 
+function M.show(item, rule, format, ...)
+  item.hidden, item.by_rule = nil, nil
+  M.note(item, rule, format, ...)
+end
+
 function M.set_name(item, kind, rule, new)
   if type(new) ~= "string" or new == "" or new:find "%c" or not core.utf8(new) then
     local text = "%s: the new name of %s must be a text, not %s"

@@ -23,6 +23,8 @@ end
 local function withhold(item, rule, kind, why, failures)
   local inapplicable = type(why) == "table" and rawget(why, "inapplicable") or nil
   local whole = inapplicable or core.whole_name(traceback.message(why))
+  local place = rule.where .. ": "
+  if whole:sub(1, #place) == place then whole = whole:sub(#place + 1) end -- it is said in front
   local short = whole:match "^[^\n]*"
   items.hide(item, rule, inapplicable and "%s can't hold: %s" or "%s failed: %s", rule.verb, short)
   local text = ("%s: %s failed, %s %s is withheld: "):format(rule.where, rule.verb, kind.thing, item.name)
@@ -54,8 +56,9 @@ local function apply_all(rules, item, kind, ctx, failures)
     state.at = rule.where
     -- debug.traceback is C: it works even when the time is up and Lua code no longer runs.
     local ok, why = xpcall(rule.apply, debug.traceback, rule, item, kind, ctx)
-    if not ok then withhold(item, rule, kind, why, failures) end
-    if item.hidden then return end
+    if not ok then return withhold(item, rule, kind, why, failures) end
+    -- What is hidden goes on through the rules as long as one may be to come that shows it again.
+    if item.hidden and i >= (rules.last_enabling or 0) then return end
   end
 end
 
@@ -65,6 +68,7 @@ local function for_everybody(rules)
   for i, rule in ipairs(rules) do
     if rule.per_client then return some end
     some[i] = rule
+    if rule.enabled then some.last_enabling = i end
   end
   return rules
 end

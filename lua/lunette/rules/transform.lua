@@ -8,6 +8,7 @@ local json_text = require "lunette.base.json_text"
 local schema_edit = require "lunette.schema.edit"
 local schema_lists = require "lunette.schema.lists"
 local schema_read = require "lunette.schema.read"
+local schema_validate = require "lunette.schema.validate"
 
 local M = {}
 
@@ -59,6 +60,28 @@ local function examples_of(what, value)
   return encode(what, setmetatable(list, core.array_mt))
 end
 
+-- What is wrong with a default (JSON) under a schema, or under one within it; nil: nothing, or it can't be told.
+local function misfit(schema, default, inner)
+  local fits = schema_validate.new(schema, true)
+  local wrong = fits and fits(core.decode(default), "it", inner)
+  return wrong and wrong[1]
+end
+
+-- A default has to be one that a client could send.
+local function check_default(what, a)
+  if not a.default then return end
+  local schema, kind = a.schema and core.decode(a.schema), a.type and core.decode(a.type)
+  local is = kind or (json_text.is_map(schema) and schema.type)
+  if a.empty and is == "array" then
+    a.default, a.empty = "[]", nil
+  end
+  local of = { schema = schema, type = kind and { type = kind } }
+  for _, which in ipairs { "schema", "type" } do
+    local why = of[which] ~= nil and misfit(of[which], a.default)
+    if why then check.fail("%s.default doesn't fit the argument's %s: %s", what, which, why) end
+  end
+end
+
 local function argument(what, given, verb)
   check.type(what, given, "table")
   check.options(what, given, options[verb])
@@ -75,6 +98,10 @@ local function argument(what, given, verb)
   if given.type ~= nil then a.type = encode(what .. ".type", given.type) end
   if given.examples ~= nil then a.examples = examples_of(what .. ".examples", given.examples) end
   if a.hide and a.required then check.fail("%s: an argument can't be hidden and required", what) end
+  if a.required and given.default ~= nil then
+    check.fail("%s: an argument that is required is always sent and can't have a default", what)
+  end
+  check_default(what, a)
   return a
 end
 
@@ -158,6 +185,22 @@ local function check_required(rule, doc)
   end
 end
 
+-- {} may be an object or a list: the server's schema knows.
+local function default_for(a, native)
+  if a.empty and type(native) == "table" and native.type == "array" then return "[]" end
+  return a.default
+end
+
+-- A default is taken by the argument's own schema, unless the rule gives it another (then it was checked against that).
+local function check_defaults(rule, doc)
+  for _, name in ipairs(check.sorted(rule.arguments)) do
+    local a, native = rule.arguments[name], doc.arguments[name].schema
+    local default = not a.schema and not a.type and default_for(a, native)
+    local why = default and doc.root and misfit(doc.root, default, native)
+    if why then inapplicable("the default of %s doesn't fit its schema: %s", name, why) end
+  end
+end
+
 -- Arguments with defaults always arrive at the server: not more than it takes.
 local function check_max_properties(rule, doc)
   local sent = 0
@@ -176,13 +219,10 @@ local function plan_of(rule, doc)
   local plan = {}
   for name, a in pairs(rule.arguments) do
     local native = doc.arguments[name].schema
-    local default = a.default
-    -- {} may be an object or a list: the server's schema knows.
-    if a.empty and type(native) == "table" and native.type == "array" then default = "[]" end
+    local default = default_for(a, native)
     local p = { hide = a.hide, sent = is_sent(a), required = a.required, schema = a.schema, default = default }
     p.set = {}
     if a.name and a.name ~= name and not a.hide then p.new = a.name end
-    if a.required then p.sent = false end
     if default and p.sent then p.value = core.decode(default) end
     for _, key in ipairs { "title", "description", "type" } do
       if a[key] ~= nil then p.set[#p.set + 1] = { key, a[key] } end
@@ -269,6 +309,7 @@ function M.apply(rule, text, verb)
   local doc = shape.read(there)
   local native_of = check_names(rule, doc)
   check_required(rule, doc)
+  check_defaults(rule, doc)
   check_max_properties(rule, doc)
   local plan = plan_of(rule, doc)
   local edited = shape.edit(doc, plan)

@@ -20,10 +20,7 @@ end
 local function filled(layer, fill, ctx)
   if fill.text then return fill.text end
   local value = fill.compute(ctx)
-  if value == nil then
-    if not fill.required then return nil end
-    error(("%s: the default of %s gave nothing, and the server requires it"):format(layer.rule.where, fill.name), 0)
-  end
+  if value == nil then return nil end
   local ok, text = pcall(core.encode, value, "the default of " .. fill.name)
   if not ok then error(("%s: %s"):format(layer.rule.where, tostring(text)), 0) end
   return text
@@ -40,7 +37,12 @@ local function map(layer, text, ctx)
   for _, fill in ipairs(layer.fill) do
     if not there[fill.name] then
       local value = filled(layer, fill, ctx)
-      if value then added[#added + 1] = fill.key .. ":" .. value end
+      if value then
+        added[#added + 1] = fill.key .. ":" .. value
+      elseif fill.required then
+        local why = "%s: the default of %s gave nothing, and the server requires it"
+        error(why:format(layer.rule.where, fill.name), 0)
+      end
     end
   end
   return json_text.edit_items(text, function(name) return nil, layer.native[name] end, added)
@@ -96,6 +98,40 @@ function M.calling(chain, left)
   return chain[left], left
 end
 
+-- The names that a layer found, each with what it is called at the top; those that are hidden are left out. shown: the
+-- same of the layer above it, by the names that this one presents; nil: they are the top's own.
+local function names_below(layer, shown)
+  local names = {}
+  for presented in pairs(layer.presented) do
+    local name = presented
+    if shown then name = shown[presented] end
+    names[layer.native[presented] or presented] = name
+  end
+  return names
+end
+
+-- The arguments (text) as the layer at `top` presents them, with what it and those beneath fill in for the ones that
+-- its client has.
+local function with_defaults(chain, top, text, ctx)
+  local there, added, shown = {}, {}, nil
+  for _, span in ipairs(core.spans(text)) do
+    there[span.name] = true
+  end
+  for i = top, 1, -1 do
+    local layer = chain[i]
+    if layer.presented then shown = names_below(layer, shown) end
+    for _, fill in ipairs(layer.fill or {}) do
+      local name = shown[fill.name]
+      local value = name and not there[name] and filled(layer, fill, ctx)
+      if value then
+        there[name] = true
+        added[#added + 1] = { name, value }
+      end
+    end
+  end
+  return #added > 0 and json_text.edit_items(text, function() end, added) or text
+end
+
 --- One step of a call through a chain, of which `left` layers are still to be passed: down to the first `call`
 -- function. Gives what that is to be called with: its layer, args, forward. Nothing when there is none: then the
 -- call is forwarded, and the answer has come. Each such function has a run of its own, as handlers have.
@@ -118,6 +154,7 @@ function M.step(chain, left, ctx)
   for _, span in ipairs(core.spans(text)) do
     if layer.maps then check_sent(layer, span.name) end
   end
+  text = with_defaults(chain, at, text, ctx)
   local args = core.decode(text)
   local function forward(changed, how)
     contexts.own(ctx, "forward")
