@@ -1,8 +1,8 @@
 -- Everything at once: clients that call, cancel, answer, go silent, hang up, half-close, send rubbish;
 -- servers of all kinds that answer late, never, twice or not at all, ask, flood, crash and forget; and a
--- policy that waits and clears. Nothing is asserted of any single call but that nobody ever gets what is
--- another's. In the end nothing may be left: no request in flight, no session, no child, no complaint
--- (the sanitizers' build runs this too).
+-- policy that waits, clears and is reloaded, while children are killed. Nothing is asserted of any single call but that
+-- nobody ever gets what is another's: not in answers, nor in lists that a call of somebody's made longer. In the end
+-- nothing may be left: no request in flight, no session, no child, no complaint (the sanitizers' build runs this too).
 --
 -- The dice are loaded: LUNETTE_CHAOS=SEED replays a run's choices (not its timing), LUNETTE_CHAOS_STEPS makes
 -- it longer.
@@ -78,6 +78,13 @@ local acts = {
     req.session:notify "notifications/resources/list_changed"
     act.answer(req, token)
   end,
+  -- From now on this session lists something that is only its client's.
+  grow = function(req, token, act)
+    req.session.grown = token
+    req.session:notify "notifications/tools/list_changed"
+    req.session:notify "notifications/prompts/list_changed"
+    act.answer(req, token)
+  end,
   updated = function(req, token, act)
     req.session:notify("notifications/resources/updated", '{"uri":"x://1"}')
     act.answer(req, token)
@@ -118,6 +125,12 @@ local function server(name)
     local token, act = req:value("arguments", "token") or "?", req:value("arguments", "act")
     acts[acts[act] and act or "answer"](req, token, acts)
   end)
+  -- Of a server that all clients share a list is everybody's.
+  local function grown(req, more) return name ~= "pool" and req.session.grown and more:format(req.session.grown) or "" end
+  up:on("tools/list", function(req)
+    return ('{"tools":%s%s]}'):format(tools:sub(1, -2), grown(req, ',{"name":"grown-%s","inputSchema":{"type":"object"}}'))
+  end)
+  up:on("prompts/list", function(req) return ('{"prompts":[{"name":"p"}%s]}'):format(grown(req, ',{"name":"grown-%s"}')) end)
   up:on("resources/read", function() return '{"contents":[]}' end)
   up:on("prompts/get", function() return '{"messages":[]}' end)
   up:on("completion/complete", function() return '{"completion":{"values":[]}}' end)
@@ -146,6 +159,10 @@ function Client:hear(raw)
       and message.result.content[1].text
   if type(text) == "string" and text:find "^client%-" and text:sub(1, #self.name) ~= self.name then
     suspect("%s heard what is another's: %s", self.name, raw:sub(1, 200))
+  end
+  for whose in raw:gmatch "grown%-(client%-%d+%-)" do
+    if whose ~= self.name then suspect("%s saw what a call of %s made: %s", self.name, whose, raw:sub(1, 400)) end
+    self.grown = true
   end
   if not message.method and type(message.id) == "string" and message.id:sub(1, #self.name) ~= self.name then
     suspect("%s got an answer to another's request: %s", self.name, raw:sub(1, 200))
@@ -357,16 +374,32 @@ describe("chaos", function()
 
   local function run(seed)
     state, wrong = seed, {}
+    local reloads, kills, grown = 0, 0, 0
     local kid, net, pool, once = server "kid", server "net", server "pool", server "once"
     net:http()
-    local host = lunette.http { policy = ("kid = lunette.upstream('kid', %s)\nlunette.upstream('net', %s)\n"
+    local text = ("kid = lunette.upstream('kid', %s)\nlunette.upstream('net', %s)\n"
       .. "lunette.upstream('pool', %s)\nlunette.upstream('once', %s)\n"):format(kid:lua(), net:lua(), pool:lua "session = 'shared'",
-      once:lua "session = 'request'") .. rules }
+      once:lua "session = 'request'") .. rules
+    local path = lunette.policy(text)
+    local host = lunette.http { targets = { path }, flags = { "--no-watch" } }
     local clients = {}
     for i = 1, 8 do clients[i] = new_client(host, i) end
     for i = 1, steps do
       step(one_of(clients))
       if i % 10 == 0 then loop.sleep(dice(20)) end
+      -- Every other policy hides a server's tools, so that lists change.
+      if dice(40) == 1 then
+        reloads = reloads + 1
+        lunette.policy(text .. (reloads % 2 == 1 and "\nlunette.tools.hide 'pool_*'" or ""), path)
+        host.process:kill "sighup"
+      end
+      if dice(60) == 1 then
+        local children = process.children(host.process.pid)
+        if #children > 0 then
+          kills = kills + 1
+          loop.uv.kill(children[dice(#children)], "sigkill")
+        end
+      end
       if host.process.code then break end
     end
     assert.is_nil(host.process.code, host.process.err:all())
@@ -399,6 +432,9 @@ describe("chaos", function()
       end, "the servers to end", 10000)
     end
     assert.same({}, wrong)
+    for _, c in ipairs(clients) do grown = grown + (c.grown and 1 or 0) end
+    assert.is_true(reloads > 0 and kills > 0 and grown > 0, ("%d reloads, %d kills, %d clients saw what they made")
+      :format(reloads, kills, grown))
     host.process:kill "sigterm"
     host.process:wait_exit(15000)
     assert.equal(0, host.process.code, host.process.err:all())
