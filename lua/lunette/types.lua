@@ -346,6 +346,7 @@ function Prompts.get(name, args, ctx) end
 ---@field session_timeout? number seconds an HTTP session may be idle (1800)
 ---@field session_key_file? string holds the secret that lets HTTP sessions outlive a restart; read when Lunette starts
 ---@field hosts? string[] names and addresses, without ports, that HTTP clients may call Lunette by
+---@field origins? string[] origins of web pages that may be clients, as "https://app.example.com"; "*": all
 ---@field http_timeout? number seconds of a lunette.http that doesn't say (30)
 ---@field max_http_timeout? number seconds that one may say (600)
 ---@field max_http_bytes? integer of a body of lunette.http that is not streamed (16 MiB)

@@ -101,6 +101,13 @@ static int l_misc_host(lua_State *L) {
   return 1;
 }
 
+/* origin(s) -> whether it is one as browsers send it */
+static int l_misc_origin(lua_State *L) {
+  struct ln_http_origin origin;
+  lua_pushboolean(L, ln_http_origin_read(ln_bind_str(L, 1), &origin));
+  return 1;
+}
+
 /* template_split(template, uri) -> { expression, what it stands for, … }, or nil */
 static int l_misc_template_split(lua_State *L) {
   struct ln_template_parts parts;
@@ -133,5 +140,6 @@ const luaL_Reg ln_bind_misc[] = {{"glob", l_misc_glob},
                                  {"note_file", l_misc_note_file},
                                  {"uri", l_misc_uri},
                                  {"host", l_misc_host},
+                                 {"origin", l_misc_origin},
                                  {"modules", l_misc_modules},
                                  {NULL, NULL}};

@@ -192,6 +192,7 @@ static void read_settings(lua_State *L, struct ln_policy *p) {
   s->page_size = (unsigned)field_number(L, "page_size");
   s->session_key_file = field_text(L, p, "session_key_file");
   s->hosts = field_list(L, p, "hosts");
+  s->origins = field_list(L, p, "origins");
   lua_pop(L, 1);
 }
 

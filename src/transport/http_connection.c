@@ -207,6 +207,7 @@ static void finish(struct ln_http_connection *c) {
   struct ln_bytes *body = c->request.body;
   c->open = false;
   c->phase = LN_HTTP_IDLE;
+  ln_http_reply_forget(c);
   c->server->ops->done(c->server->arg, &c->request, false);
   ln_bytes_unref(body);
   if (c->phase != LN_HTTP_IDLE) return; /* closed from inside done */
@@ -270,6 +271,7 @@ static void on_closed(void *arg) {
     ln_bytes_unref(c->request.body);
   }
   give_parser(c, false);
+  ln_http_reply_forget(c);
   ln_bytes_unref(c->body);
   ln_buf_deinit(&c->chunks);
   ln_buf_deinit(&c->held);

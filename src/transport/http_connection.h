@@ -75,6 +75,7 @@ struct ln_http_connection {
   struct ln_timer timer;
   struct ln_task task;
   struct ln_http_request request;
+  char *lines;   /* of the open request's reply besides its own, or NULL */
   size_t queued; /* at the timer's last look: has the peer taken anything since? */
   enum ln_http_phase phase;
   uint8_t minor;    /* the request's HTTP/1.minor */
@@ -116,6 +117,8 @@ void ln_http_connection_cork(struct ln_http_connection *c);
 /* Answers what could not become a request. LN_OK or an error of the stream's. */
 int ln_http_reply_refusal(struct ln_http_connection *c, int status, const char *why) LN_CHECK;
 int ln_http_reply_continue(struct ln_http_connection *c) LN_CHECK;
+/* The open request's reply is over, and with it what was to go into its head. */
+void ln_http_reply_forget(struct ln_http_connection *c);
 /* Writes a corked SSE head, if there is one. */
 int ln_http_reply_uncork(struct ln_http_connection *c) LN_CHECK;
 

@@ -63,21 +63,28 @@ int ln_http_reply(struct ln_http_request *r, int status, const char *type, const
     put_c(&h, "\r\n");
   }
   put_connection(c, &h);
-  if (!headers) put_c(&h, "\r\n");
+  if (!headers && !c->lines) put_c(&h, "\r\n");
 
   struct parts w;
   int rc = parts_init(&w, n);
   if (rc) return rc;
   parts_add(&w, h.p, h.n, NULL);
-  if (headers) {
-    parts_add(&w, headers, strlen(headers), NULL);
-    parts_add(&w, "\r\n", 2, NULL);
-  }
+  if (c->lines) parts_add(&w, c->lines, strlen(c->lines), NULL);
+  if (headers) parts_add(&w, headers, strlen(headers), NULL);
+  if (headers || c->lines) parts_add(&w, "\r\n", 2, NULL);
   if (!bodyless && !c->head_only) parts_add_all(&w, parts, n);
   rc = parts_write(&w, c);
   if (rc && rc != LN_EFULL) return rc;
   ln_http_connection_complete(c, rc);
   return LN_OK;
+}
+
+int ln_http_reply_lines(struct ln_http_request *r, struct ln_str lines) {
+  struct ln_http_connection *c = connection_of(r);
+  if (!c) return LN_ECLOSED;
+  ln_http_reply_forget(c);
+  c->lines = strndup(lines.p, lines.n);
+  return c->lines ? LN_OK : LN_ENOMEM;
 }
 
 int ln_http_sse_start(struct ln_http_request *r, const char *headers) {
@@ -96,6 +103,7 @@ int ln_http_sse_start(struct ln_http_request *r, const char *headers) {
 
   /* The first event usually follows at once, and goes out in one write with the head. */
   ln_buf_append(&c->cork, h.p, h.n);
+  if (c->lines) ln_buf_append_c(&c->cork, c->lines);
   if (headers) ln_buf_append_c(&c->cork, headers);
   int rc = ln_buf_append(&c->cork, "\r\n", 2);
   if (rc) {
@@ -165,6 +173,11 @@ void ln_http_request_abort(struct ln_http_request *r) {
 }
 
 /* --- for http_connection.c --- */
+
+void ln_http_reply_forget(struct ln_http_connection *c) {
+  free(c->lines);
+  c->lines = NULL;
+}
 
 int ln_http_reply_uncork(struct ln_http_connection *c) {
   if (!c->cork.len) return LN_OK;

@@ -55,6 +55,8 @@ void ln_http_server_close(struct ln_http_server *s, void (*closed)(void *arg), v
  * Connection and Date are ours. type may be NULL when there is no body. The parts are the body. */
 int ln_http_reply(struct ln_http_request *r, int status, const char *type, const char *headers,
                   const struct ln_iov *parts, size_t n) LN_CHECK;
+/* Whole lines, already checked, that the reply will carry besides, whichever it becomes; copied. */
+int ln_http_reply_lines(struct ln_http_request *r, struct ln_str lines) LN_CHECK;
 /* Starts an SSE reply (chunked, no-cache, X-Accel-Buffering: no). */
 int ln_http_sse_start(struct ln_http_request *r, const char *headers) LN_CHECK;
 /* One event with the parts as its data (no raw CR or LF in them). id may be absent. LN_OK, LN_EFULL

@@ -90,6 +90,8 @@ struct ln_str ln_http_header(const struct ln_http_head *head, const char *name, 
  * whether a media type is acceptable, with wildcards and q=0 honoured; an absent or empty Accept
  * accepts nothing here, since MCP demands one. */
 bool ln_http_token(struct ln_str value, const char *token);
+/* Appends those elements of a comma-separated header that are tokens, ", " between them. */
+int ln_http_tokens_copy(struct ln_str value, struct ln_buf *out) LN_CHECK;
 bool ln_http_accepts(struct ln_str accept, const char *media_type);
 /* True when Accept would rather have the first of two media types: it weighs more, or as much and
  * is named first (RFC 9110, 12.5.1 leaves that to us). */

@@ -49,8 +49,11 @@ static bool split(struct ln_str authority, struct ln_http_host *host, bool *brac
   host->name = (struct ln_str){p + *bracketed, (size_t)(stop - p) - *bracketed};
   stop += *bracketed;
   host->has_port = stop < end;
-  return stop == end ||
-         (*stop == ':' && ln_http_is_port((struct ln_str){stop + 1, (size_t)(end - stop) - 1}));
+  if (!host->has_port) return true;
+  struct ln_str port = {stop + 1, (size_t)(end - stop) - 1};
+  if (*stop != ':' || !ln_http_is_port(port)) return false;
+  for (size_t i = 0; i < port.n; i++) host->port = (uint16_t)(host->port * 10 + (port.p[i] - '0'));
+  return true;
 }
 
 bool ln_http_host_read(struct ln_str authority, struct ln_http_host *host) {
@@ -104,4 +107,33 @@ bool ln_http_host_served(struct ln_str authority, const struct ln_http_hosts *se
   const char *dot = memchr(own.p, '.', own.n);
   if (dot) label.n = (size_t)(dot - own.p);
   return ln_str_ieq(host.name, own) || ln_str_ieq(host.name, label);
+}
+
+/* --- origins --- */
+
+bool ln_http_origin_read(struct ln_str text, struct ln_http_origin *o) {
+  size_t n = 0;
+  while (n < text.n && (ln_http_is(text.p[n], LN_HTTP_HOST) || text.p[n] == '+')) n++;
+  o->scheme = (struct ln_str){text.p, n};
+  o->authority = (struct ln_str){text.p + n, text.n - n};
+  if (!n || !ln_str_starts(o->authority, "://")) return false;
+  o->authority.p += 3, o->authority.n -= 3;
+  if (!ln_http_host_read(o->authority, &o->host)) return false;
+  if (!o->host.port && ln_str_iis(o->scheme, "http")) o->host.port = 80;
+  if (!o->host.port && ln_str_iis(o->scheme, "https")) o->host.port = 443;
+  return true;
+}
+
+bool ln_http_origin_listed(struct ln_str origin, const char *const *listed) {
+  struct ln_http_origin o, one;
+  bool none = ln_str_is(origin, "null");
+  if (!none && !ln_http_origin_read(origin, &o)) return false;
+  for (; *listed; listed++) {
+    struct ln_str text = ln_str_c(*listed);
+    if (ln_str_is(text, none ? "null" : "*")) return true;
+    if (!none && ln_http_origin_read(text, &one) && ln_str_ieq(o.scheme, one.scheme) &&
+        o.host.port == one.host.port && same(&o.host, &one.host))
+      return true;
+  }
+  return false;
 }

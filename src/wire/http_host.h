@@ -15,6 +15,7 @@ struct ln_http_host {
       name; /* without port, brackets, and the dot of the root; a slice of what was read */
   bool is_address;
   bool has_port;
+  uint16_t port; /* 0: none */
   unsigned char address[16];
 };
 
@@ -38,5 +39,17 @@ bool ln_http_address_is_loopback(const unsigned char address[16]);
  * list, and when listening beyond loopback, also every address, and the machine's name with and
  * without its domain. */
 bool ln_http_host_served(struct ln_str authority, const struct ln_http_hosts *served);
+
+struct ln_http_origin {
+  struct ln_str scheme;
+  struct ln_str authority;  /* as written */
+  struct ln_http_host host; /* its port is the scheme's where none is written */
+};
+/* Takes an origin apart as browsers send it (RFC 6454, 6.2): "scheme://host" or
+ * "scheme://host:port", nothing after it. False: it is none; "null" is none. */
+bool ln_http_origin_read(struct ln_str text, struct ln_http_origin *origin);
+/* Whether an origin is one of those listed: the same scheme, host and port, whose default is the
+ * scheme's. "*" lists every origin; "null" is listed by its name alone. */
+bool ln_http_origin_listed(struct ln_str origin, const char *const *listed);
 
 #endif

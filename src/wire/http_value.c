@@ -103,6 +103,19 @@ bool ln_http_token(struct ln_str value, const char *token) {
   return false;
 }
 
+int ln_http_tokens_copy(struct ln_str value, struct ln_buf *out) {
+  struct ln_str element;
+  int rc = LN_OK;
+  bool any = false;
+  while (!rc && next_part(&value, ',', &element)) {
+    if (!ln_http_all(element, LN_HTTP_TCHAR)) continue;
+    if (any) rc = ln_buf_append_c(out, ", ");
+    if (!rc) rc = ln_buf_append_str(out, element);
+    any = true;
+  }
+  return rc;
+}
+
 struct ln_str ln_http_media_type(struct ln_str content_type) {
   struct ln_str type = LN_STR_NONE;
   if (!next_part(&content_type, ';', &type)) return LN_STR_NONE;

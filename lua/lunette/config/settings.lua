@@ -8,7 +8,7 @@ local M = {}
 
 local YEAR = 366 * 86400
 
--- kind: "time", "count", "limit" (a count, or 0 for none), "flag", "file" or "hosts"; the bounds are inclusive.
+-- kind: "time", "count", "limit" (a count, or 0: none), "flag", "file", "hosts" or "origins"; the bounds are inclusive.
 local known = {
   start_timeout = { "time", 2, 0, YEAR },
   request_timeout = { "time", 60, 0.001, YEAR },
@@ -21,6 +21,7 @@ local known = {
   session_timeout = { "time", 1800, 0.001, YEAR },
   session_key_file = { "file" }, -- none: in the user's state folder
   hosts = { "hosts" }, -- none: addresses and the machine's name
+  origins = { "origins" }, -- none: on loopback, loopback's
   http_timeout = { "time", 30, 0.001, YEAR },
   max_http_timeout = { "time", 600, 0.001, 31 * 86400 },
   max_http_bytes = { "count", 16 * 1024 * 1024, 1024, 1024 * 1024 * 1024 },
@@ -54,6 +55,19 @@ local function check_hosts(what, list)
   return hosts
 end
 
+local function check_origins(what, list)
+  if #check.list(what, list) == 0 then check.fail("%s must name at least one", what) end
+  for i, origin in ipairs(list) do
+    local which = ("%s[%d]"):format(what, i)
+    check.type(which, origin, "string")
+    if origin ~= "*" and origin ~= "null" and not core.origin(origin) then
+      check.fail('%s must be an origin as "https://app.example.com", with a port where it has one and without a path; '
+        .. 'or "*" for all; not %q', which, origin)
+    end
+  end
+  return list
+end
+
 local function check_value(name, value)
   local kind, least, most = known[name][1], known[name][3], known[name][4]
   local what = "lunette.configure: " .. name
@@ -64,6 +78,7 @@ local function check_value(name, value)
     return upstreams.expand_home(value)
   end
   if kind == "hosts" then return check_hosts(what, value) end
+  if kind == "origins" then return check_origins(what, value) end
   check.type(what, value, "number")
   if kind == "limit" and value == 0 then return value end
   if not (value >= least and value <= most) then

@@ -116,3 +116,30 @@ describe("ln_http_host_served", function()
     assert.is_false(served({ listed = {} }, "10.0.0.1"))
   end)
 end)
+
+describe("ln_http_origin_listed", function()
+  local function listed(origin, ...)
+    local list = ffi.new("const char *[?]", select("#", ...) + 1)
+    for i = 1, select("#", ...) do list[i - 1] = (select(i, ...)) end
+    return (lend(origin, function(s) return lib.ln_http_origin_listed(s, list) end))
+  end
+
+  it("compares scheme, host and port, whatever their spelling", function()
+    for origin, expected in pairs { ["https://a.example"] = true, ["HTTPS://A.example.:443"] = true, ["https://a.example:0443"] = true,
+      ["http://a.example"] = false, ["https://a.example:80"] = false, ["https://a.example/"] = false, ["https://a.example:"] = false,
+      ["https://xa.example"] = false, ["https:/a.example"] = false, ["https//a.example"] = false, ["://a.example"] = false, [""] = false,
+      ["http://[::1]:8080"] = true, ["http://[0::1]:8080"] = true, ["http://[::1]"] = false, ["x+y-1.z://id"] = true, ["x+y-1.z://id:1"] = false,
+      ["null"] = false, ["*"] = false } do
+      assert.equal(expected, listed(origin, "https://a.example", "http://[::1]:8080", "x+y-1.z://id"), origin)
+    end
+    assert.is_false(listed "https://a.example")
+  end)
+
+  it("has every origin under *, and null under its name", function()
+    assert.is_true(listed("https://b.example:1", "https://a.example", "*"))
+    assert.is_false(listed("null", "*"))
+    assert.is_false(listed("b.example", "*"))
+    assert.is_true(listed("null", "null"))
+    assert.is_false(listed("https://null", "null"))
+  end)
+end)

@@ -16,8 +16,10 @@ void ln_check_hosts_init(struct ln_check_hosts *c, bool loopback) {
   c->hosts.own = c->own_name;
 }
 
-void ln_check_hosts_list(struct ln_check_hosts *c, const char *const *listed) {
+void ln_check_hosts_list(struct ln_check_hosts *c, const char *const *listed,
+                         const char *const *origins) {
   c->hosts.listed = listed;
+  c->origins = origins;
   c->last_n = 0;
 }
 
@@ -32,9 +34,14 @@ static bool serves(struct ln_check_hosts *c, struct ln_str host) {
   return true;
 }
 
-static bool names_loopback(struct ln_str authority) {
-  struct ln_http_host host;
-  return ln_http_host_read(authority, &host) && ln_http_host_is_loopback(&host);
+/* Whether a page of that origin may come in; served: the host that it asks, as Host has it. */
+static bool lets_in(const struct ln_check_hosts *c, struct ln_str text, struct ln_str served) {
+  struct ln_http_origin origin;
+  if (c->origins && ln_http_origin_listed(text, c->origins)) return true;
+  if (!ln_http_origin_read(text, &origin)) return false;
+  if (!ln_str_iis(origin.scheme, "http") && !ln_str_iis(origin.scheme, "https")) return false;
+  if (c->hosts.loopback && ln_http_host_is_loopback(&origin.host)) return true;
+  return served.p && ln_str_ieq(origin.authority, served);
 }
 
 struct ln_refusal ln_check_origin(struct ln_check_hosts *c, const struct ln_http_head *head) {
@@ -50,15 +57,7 @@ struct ln_refusal ln_check_origin(struct ln_check_hosts *c, const struct ln_http
   unsigned count;
   struct ln_str origin = ln_http_header(head, "origin", &count);
   if (!count) return pass;
-  struct ln_str host = origin;
-  if (ln_str_starts(host, "http://"))
-    host.p += 7, host.n -= 7;
-  else if (ln_str_starts(host, "https://"))
-    host.p += 8, host.n -= 8;
-  else
-    host.n = 0;
-  bool same = served.p && ln_str_ieq(host, served);
-  if (count == 1 && (names_loopback(host) || same)) return pass;
+  if (count == 1 && lets_in(c, origin, served)) return pass;
   return (struct ln_refusal){403, -32600, "This Origin is not allowed", NULL};
 }
 

@@ -11,6 +11,7 @@
 /* The hosts under which the server may be reached. */
 struct ln_check_hosts {
   struct ln_http_hosts hosts; /* `listed` is borrowed */
+  const char *const *origins; /* of other pages that may come in, borrowed; NULL: none */
   char own_name[256];         /* the machine's */
   char last[64];              /* the last host that was accepted: most requests have the same */
   size_t last_n;
@@ -18,11 +19,13 @@ struct ln_check_hosts {
 };
 /* loopback: the server listens on a loopback address. */
 void ln_check_hosts_init(struct ln_check_hosts *c, bool loopback);
-/* Sets the hosts listed by the policy in force (NULL: none). They must live until the next call.
- */
-void ln_check_hosts_list(struct ln_check_hosts *c, const char *const *listed);
-/* Origin and Host, against DNS rebinding (basic/transports, "Security Warning"). The refusal's why
- * is valid until the next call. */
+/* Sets the hosts and origins listed by the policy in force (NULL: none). They must live until the
+ * next call. */
+void ln_check_hosts_list(struct ln_check_hosts *c, const char *const *listed,
+                         const char *const *origins);
+/* Origin and Host, against DNS rebinding (basic/transports, "Security Warning"). Pages may come in
+ * from the hosts that they are served by, listed origins, and on loopback from loopback's. The
+ * refusal's why is valid until the next call. */
 struct ln_refusal ln_check_origin(struct ln_check_hosts *c, const struct ln_http_head *head);
 /* Whether Accept (its first line) prefers a stream to plain JSON. */
 bool ln_check_prefers_stream(const struct ln_http_head *head);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proxy/http/check.h"
+#include "proxy/http/cors.h"
 #include "proxy/http/pages.h"
 #include "proxy/http/respond.h"
 #include "proxy/http/sse.h"
@@ -52,18 +53,22 @@ static void serve_metrics(struct ln_http_front *f, struct ln_http_request *r) {
 static const struct {
   const char *path;
   void (*serve)(struct ln_http_front *f, struct ln_http_request *r);
-  bool read_only;
+  const char *methods; /* that pages may use; NULL: it is for reading alone */
 } paths[] = {
-    {"/mcp", serve_mcp, false},        {"/mcp/", serve_mcp, false},
-    {"/sse", serve_sse, false},        {"/messages", serve_messages, false},
-    {"/healthz", serve_health, true},  {"/readyz", serve_ready, true},
-    {"/metrics", serve_metrics, true},
+    {"/mcp", serve_mcp, "GET, POST, DELETE"},
+    {"/mcp/", serve_mcp, "GET, POST, DELETE"},
+    {"/sse", serve_sse, "GET"},
+    {"/messages", serve_messages, "POST"},
+    {"/healthz", serve_health, NULL},
+    {"/readyz", serve_ready, NULL},
+    {"/metrics", serve_metrics, NULL},
 };
 
-/* The list of hosts is that of the policy in force. */
+/* The lists of hosts and origins are those of the policy in force. */
 static struct ln_refusal check_origin(struct ln_http_front *f, const struct ln_http_head *head) {
   const struct ln_host *h = f->table.host;
-  if (f->hosts_under != h->reloads) ln_check_hosts_list(&f->hosts, h->settings.hosts);
+  if (f->hosts_under != h->reloads)
+    ln_check_hosts_list(&f->hosts, h->settings.hosts, h->settings.origins);
   f->hosts_under = h->reloads;
   return ln_check_origin(&f->hosts, head);
 }
@@ -72,14 +77,17 @@ static void on_request(void *arg, struct ln_http_request *r) {
   struct ln_http_front *f = arg;
   r->data = NULL;
   struct ln_refusal refusal = check_origin(f, r->head);
+  if (!refusal.status && !ln_cors_expose(r)) return;
   struct ln_str path = r->head->target;
   const char *query = path.p ? memchr(path.p, '?', path.n) : NULL;
   if (query) path.n = (size_t)(query - path.p);
   for (size_t i = 0; !refusal.status && i < LN_COUNT(paths); i++) {
     if (!ln_str_is(path, paths[i].path)) continue;
     bool reads = ln_str_is(r->head->method, "GET") || ln_str_is(r->head->method, "HEAD");
-    if (paths[i].read_only && !reads)
+    if (!paths[i].methods && !reads)
       refusal = (struct ln_refusal){405, -32600, "Only GET", "Allow: GET\r\n"};
+    else if (ln_cors_asks(r->head))
+      ln_cors_answer(r, paths[i].methods);
     else
       paths[i].serve(f, r);
     if (!refusal.status) return;
@@ -147,7 +155,7 @@ int ln_http_front_start(struct ln_host *h, const char *host, uint16_t port,
     return rc;
   }
   ln_check_hosts_init(&f->hosts, ln_http_server_on_loopback(f->server));
-  ln_check_hosts_list(&f->hosts, h->settings.hosts);
+  ln_check_hosts_list(&f->hosts, h->settings.hosts, h->settings.origins);
   f->hosts_under = h->reloads;
   ln_timer_start(h->loop, &f->tick, tick_ms(f), on_tick);
   *out = f;

@@ -135,7 +135,7 @@ describe("the check of Host and Origin", function()
     lib.ln_check_hosts_init(hosts, loopback)
     if select("#", ...) == 0 then return hosts end
     local listed = ffi.new("const char *[?]", select("#", ...) + 1, { ... })
-    lib.ln_check_hosts_list(hosts, listed)
+    lib.ln_check_hosts_list(hosts, listed, nil)
     return hosts, { listed, ... }
   end
 
@@ -155,7 +155,7 @@ describe("the check of Host and Origin", function()
   it("serves what the policy lists, and forgets it with the list", function()
     local hosts, keep = server(true, "mcp.example")
     assert.equal("ok", of("origin", "GET", { "Host: MCP.example:8080" }, hosts))
-    lib.ln_check_hosts_list(hosts, nil)
+    lib.ln_check_hosts_list(hosts, nil, nil)
     assert.equal(unknown "MCP.example:8080", of("origin", "GET", { "Host: MCP.example:8080" }, hosts))
     assert.truthy(keep)
   end)
