@@ -186,3 +186,20 @@ describe("the path of the endpoint", function()
     end
   end)
 end)
+
+describe("an address that others reach", function()
+  after_each(lunette.finish)
+
+  local warning = "whoever reaches this address can use every server: nothing asks for credentials. Listen on loopback instead (--http 127.0.0.1:"
+
+  for address, warned in pairs { ["0.0.0.0"] = 1, ["[::ffff:0.0.0.0]"] = 1, ["127.0.0.1"] = 0, ["127.0.0.2"] = 0, ["[::ffff:127.0.0.1]"] = 0 } do
+    with(address)(("is warned of, once: %s %d"):format(address, warned), function()
+      local self = serve(address, address:find "127.0.0.2" and address or "127.0.0.1")
+      all(self, 200, { "localhost" })
+      self.process:kill "sighup"
+      self.process:wait_stderr "a new policy is in force"
+      local _, count = self.process.err:all():gsub(warning:gsub("%p", "%%%0") .. self.port, "")
+      assert.equal(warned, count, self.process.err:all())
+    end)
+  end
+end)

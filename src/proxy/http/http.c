@@ -166,6 +166,10 @@ uint16_t ln_http_front_port(const struct ln_http_front *f) {
   return ln_http_server_port(f->server);
 }
 
+bool ln_http_front_on_loopback(const struct ln_http_front *f) {
+  return ln_http_server_on_loopback(f->server);
+}
+
 void ln_http_front_drain(struct ln_http_front *f) {
   ln_session_table_drain(&f->table);
   ln_http_server_drain(f->server);

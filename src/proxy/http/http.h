@@ -10,6 +10,8 @@ struct ln_http_front;
 int ln_http_front_start(struct ln_host *h, const char *host, uint16_t port,
                         struct ln_http_front **out, const char **why) LN_CHECK;
 uint16_t ln_http_front_port(const struct ln_http_front *f);
+/* Whether only this machine reaches it. While it listens. */
+bool ln_http_front_on_loopback(const struct ln_http_front *f);
 /* Accepts no more connections and sessions; those there are go on. */
 void ln_http_front_drain(struct ln_http_front *f);
 /* Ends the listening streams (GET), each in order. */

@@ -159,12 +159,22 @@ static void client_gone(void *arg) {
   close_all(s);
 }
 
+static void warn_of_reach(const struct serve *s) {
+  static const char text[] =
+      "whoever reaches this address can use every server: nothing asks for credentials. Listen on "
+      "loopback instead (--http 127.0.0.1:%u), or let only a proxy reach it that asks for them and "
+      "whose name lunette.configure { hosts = … } lists";
+  if (!ln_http_front_on_loopback(s->http))
+    LN_LOG(s->host->log, WARN, "serve", text, ln_http_front_port(s->http));
+}
+
 static int start_http(struct serve *s, const struct ln_serve_conf *conf, const char **why) {
   int rc = ln_http_front_start(s->host, conf->host, conf->port, &s->http, why);
   if (rc) return rc;
   bool v6 = strchr(conf->host, ':') != NULL;
   LN_LOG(s->host->log, INFO, "serve", "listening on http://%s%s%s:%u/mcp", v6 ? "[" : "",
          conf->host, v6 ? "]" : "", ln_http_front_port(s->http));
+  warn_of_reach(s);
   return LN_OK;
 }
 
