@@ -358,6 +358,7 @@ function Prompts.get(name, args, ctx) end
 ---@field max_in_flight? integer requests of one session at once (1024)
 ---@field max_connections? integer (10000)
 ---@field page_size? integer items a page of a list; 0: all in one (1000)
+---@field show_stderr? boolean errors quote the end of a server's stderr, and the body of an HTTP error (false)
 ---@field jit? boolean compile the policy: faster, but hook_timeout no longer works (false)
 
 ---@class lunette.Log

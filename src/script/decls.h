@@ -62,7 +62,8 @@ struct ln_settings {
   unsigned max_connections;        /* 10,000 */
   unsigned max_templates;          /* of resources, of one server: 1,000 */
   unsigned page_size;              /* items a list page; 0: everything in one. 1,000 */
-  const char *session_key_file;    /* NULL: in the user's state folder. The policy's memory */
+  bool show_stderr;             /* clients are told what servers say beside the protocol: false */
+  const char *session_key_file; /* NULL: in the user's state folder. The policy's memory */
   const char *const *hosts;   /* that clients may call us by, and a NULL; NULL: not set. As above */
   const char *const *origins; /* of pages that may be clients, likewise */
 };

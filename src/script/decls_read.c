@@ -190,6 +190,7 @@ static void read_settings(lua_State *L, struct ln_policy *p) {
   s->max_connections = (unsigned)field_number(L, "max_connections");
   s->max_templates = (unsigned)field_number(L, "max_templates");
   s->page_size = (unsigned)field_number(L, "page_size");
+  s->show_stderr = field_true(L, "show_stderr");
   s->session_key_file = field_text(L, p, "session_key_file");
   s->hosts = field_list(L, p, "hosts");
   s->origins = field_list(L, p, "origins");

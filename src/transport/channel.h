@@ -13,8 +13,8 @@
 
 struct ln_channel;
 
-/* The most bytes of a channel's `why`, its NUL included. Who copies one keeps them all: the end of
- * a child's stderr is at its end. */
+/* The most bytes of a channel's `why`, its NUL included. Who copies one keeps them all: what the
+ * server itself said is at its end. */
 enum { LN_WHY_MAX = 2048 };
 
 enum ln_note_kind { LN_NOTE_REQUEST, LN_NOTE_NOTIFICATION, LN_NOTE_RESPONSE };
@@ -48,8 +48,8 @@ struct ln_channel_events {
   /* The server can't answer any more (a child that closed a pipe, and takes its time to end): the
    * owner closes the channel, and gets `closed` when it is over. May be NULL. */
   void (*lost)(void *arg, const char *why);
-  /* The end, asked for (err 0) or not: why says what happened, with the tail of stderr for a child
-   * that died. Pending requests are the owner's to fail. */
+  /* The end, asked for (err 0) or not: why says what happened. Pending requests are the owner's to
+   * fail. */
   void (*closed)(void *arg, int err, const char *why);
 };
 
@@ -70,6 +70,10 @@ struct ln_channel {
   /* Messages come on streams of their own: related 0 says that one belongs to no request. Else (a
    * child, HTTP+SSE) it says nothing. May change until the first message. */
   bool streams;
+  /* During failed, lost and closed: how many bytes of why are ours. Those after are what the server
+   * itself said, unchecked: the end of a child's stderr, the beginning of an HTTP error's body.
+   * They may hold a secret of the server's, so they are for the log and not for clients. 0: all. */
+  size_t own;
   /* HTTP, once initialized: what belongs to no request can't reach us, for the server has no
    * session or no stream for it. */
   bool deaf;

@@ -85,8 +85,9 @@ static struct ln_str stderr_end(const struct child *c, size_t room) {
   return (struct ln_str){end.p + cut, end.n - cut};
 }
 
-/* The end of its stderr, and the NUL. */
+/* The end of its stderr, which is not ours, and the NUL. */
 static void append_stderr(struct child *c, struct ln_buf *why) {
+  c->channel.own = why->len;
   static const char lead[] = "; the end of its stderr:\n";
   struct ln_str text = stderr_end(c, LN_WHY_MAX - why->len - sizeof lead - 1);
   if (text.n) ln_buf_printf(why, "%s%.*s", lead, LN_STR_ARG(text));
@@ -172,6 +173,7 @@ static void tell_lost(struct child *c, int err) {
              c->conf->max_message);
   else
     snprintf(why, sizeof why, "a message of the server was dropped: %s", ln_err_text(err));
+  c->channel.own = 0;
   if (c->channel.events->failed) c->channel.events->failed(c->channel.arg, 0, err, 0, why);
 }
 

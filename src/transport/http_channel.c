@@ -419,10 +419,11 @@ static void close_step(struct ln_http_channel *c) {
   finish(c);
 }
 
-void ln_http_channel_fail(struct ln_http_channel *c, int err, const char *why) {
+void ln_http_channel_fail(struct ln_http_channel *c, int err, const char *why, size_t own) {
   if (c->closing) return;
   c->closing = true;
   c->end_err = err;
+  c->end_own = own;
   snprintf(c->end_why, sizeof c->end_why, "%s", why);
   finish(c);
 }
@@ -462,6 +463,7 @@ static void on_task(struct ln_task *t) {
   struct ln_http_pool *pool = c->pool;
   ln_http_channel_forget(c);
   ln_task_cancel(&c->task);
+  c->base.own = c->end_own;
   events->closed(c->base.arg, c->end_err, c->end_err ? c->end_why : "closed");
   if (c->endpoint) ln_url_deinit(c->endpoint);
   free(c->endpoint);

@@ -83,7 +83,8 @@ struct ln_http_post {
   struct ln_url *url;     /* after a redirect */
   struct ln_bytes *whole; /* LN_MODE_JSON with a length … */
   size_t got;
-  struct ln_buf text; /* … without one; LN_MODE_ERROR_TEXT; a reason */
+  struct ln_buf text; /* … without one; LN_MODE_ERROR_TEXT; a reason … */
+  size_t own;         /* … of which so many bytes are ours: what follows is the server's */
   struct ln_sse sse;
   struct ln_buf last_id; /* between two GETs */
   int64_t retry_ms;
@@ -91,6 +92,9 @@ struct ln_http_post {
   size_t n_parts;
   struct ln_iov parts[]; /* [0] a redirected request's line, [1] the head, [2] length, [3…] */
 };
+
+/* A sentence, and what of an error's body is quoted after it. */
+enum { LN_HTTP_WHY = 840 };
 
 struct ln_http_channel {
   struct ln_channel base;
@@ -121,8 +125,9 @@ struct ln_http_channel {
   struct ln_http_post *stream; /* … this */
   struct ln_url *endpoint;     /* where to POST; NULL: the URL */
   struct ln_http_post *undecided; /* the initialize that was refused, until we know */
-  int end_err;                    /* why it closed by itself */
-  char end_why[512];
+  int end_err;                    /* why it closed by itself … */
+  size_t end_own;                 /* … in this many bytes of ours, and the server's */
+  char end_why[LN_HTTP_WHY];
   struct ln_task task;
   struct ln_timer timer;
 };
@@ -152,8 +157,8 @@ void ln_http_channel_stale(struct ln_http_channel *c);
 const struct ln_url *ln_http_channel_url(const struct ln_http_channel *c);
 /* A refused POST goes once more, with a head made anew. */
 void ln_http_channel_resend(struct ln_http_post *p);
-/* The channel ends without having been closed. */
-void ln_http_channel_fail(struct ln_http_channel *c, int err, const char *why);
+/* The channel ends without having been closed. own as in ln_channel. */
+void ln_http_channel_fail(struct ln_http_channel *c, int err, const char *why, size_t own);
 
 /* --- http_channel_post.c --- */
 extern const struct ln_http_call_ops ln_http_post_ops;
@@ -165,6 +170,9 @@ void ln_http_post_skip_rest(struct ln_http_post *p);
 void ln_http_post_conclude(struct ln_http_post *p);
 /* err and a sentence for a response that was refused, whatever its status. */
 int ln_http_post_explain(const struct ln_http_post *p, char *why, size_t size);
+/* Writes to out why, which may lie in the post, and after it what the server said in an error's
+ * body; returns the length of why alone, as ln_channel has it in `own`. */
+size_t ln_http_post_quote(const struct ln_http_post *p, const char *why, char out[LN_HTTP_WHY]);
 
 /* --- http_channel_stream.c --- */
 /* Opens the listening stream, for which others wait. False: out of memory. */

@@ -30,18 +30,19 @@ void ln_http_post_fail(struct ln_http_post *p, int err, int status, const char *
   uint64_t tag = p->kind == LN_POST_REQUEST ? p->tag : 0;
   bool tell = is_message(p) && !p->abandoned && !p->dead;
   if (err == LN_ENOTFOUND && status == 404) c->lost = true;
-  char words[640];
-  snprintf(words, sizeof words, "%s", why); /* it may lie in the post */
+  char words[LN_HTTP_WHY];
+  size_t own = ln_http_post_quote(p, why, words);
   ln_http_post_done(p, false);
   if (err == LN_EPROTOCOL && status < 300) ln_http_pool_close_idle(c->pool);
+  c->base.own = own;
   if (tell && !c->closing) c->base.events->failed(c->base.arg, tag, err, status, words);
 }
 
 /* The beginning of an error's body, as far as it is fit to be shown. */
-static size_t quote(const struct ln_http_post *p, char *out, size_t size) {
+static void quote(const struct ln_http_post *p, char out[ERROR_TEXT_MAX + 1]) {
   size_t n = 0;
   bool space = true;
-  for (size_t i = 0; i < p->text.len && i < ERROR_TEXT_MAX && n + 1 < size; i++) {
+  for (size_t i = 0; i < p->text.len && i < ERROR_TEXT_MAX; i++) {
     char ch = p->text.data[i];
     bool blank = ch == ' ' || ch == '\t' || ch == '\r' || ch == '\n';
     if (blank && space) continue;
@@ -50,7 +51,18 @@ static size_t quote(const struct ln_http_post *p, char *out, size_t size) {
   }
   if (n && out[n - 1] == ' ') n--;
   out[n] = 0;
-  return n;
+}
+
+size_t ln_http_post_quote(const struct ln_http_post *p, const char *why, char out[LN_HTTP_WHY]) {
+  char body[ERROR_TEXT_MAX + 1] = "";
+  struct ln_str reason = ln_buf_str(&p->text);
+  if (p->mode == LN_MODE_ERROR_TEXT)
+    quote(p, body);
+  else if (p->outcome == LN_OUTCOME_FAILED && p->own < reason.n)
+    snprintf(body, sizeof body, "%.*s", (int)(reason.n - p->own), reason.p + p->own);
+  snprintf(out, LN_HTTP_WHY, "%.*s%s%s", LN_HTTP_WHY - ERROR_TEXT_MAX - 3, why, *body ? ": " : "",
+           body);
+  return strnlen(why, LN_HTTP_WHY - ERROR_TEXT_MAX - 3);
 }
 
 /* err and a sentence for p->status, which is no success. */
@@ -70,7 +82,6 @@ static int status_err(const struct ln_http_post *p, char *why, size_t size) {
       {503, LN_EBUSY, "the server is not available now (503)"},
       {504, LN_ETIMEOUT, "the server's gateway got no answer in time (504)"},
   };
-  char body[ERROR_TEXT_MAX + 1];
   int err = LN_EPROTOCOL, status = p->status;
   snprintf(why, size, "the server answered %d %s", status, ln_http_status_text(status));
   if (status == 404 && p->had_session) {
@@ -83,14 +94,12 @@ static int status_err(const struct ln_http_post *p, char *why, size_t size) {
       err = known[i].err;
     }
   }
-  size_t n = strlen(why);
-  if (quote(p, body, sizeof body)) snprintf(why + n, size - n, ": %s", body);
   return err;
 }
 
 int ln_http_post_explain(const struct ln_http_post *p, char *why, size_t size) {
   if (p->outcome != LN_OUTCOME_FAILED) return status_err(p, why, size);
-  snprintf(why, size, "%.*s", (int)p->text.len, ln_buf_str(&p->text).p);
+  snprintf(why, size, "%.*s", (int)p->own, ln_buf_str(&p->text).p);
   return LN_EPROTOCOL;
 }
 
@@ -118,8 +127,20 @@ static void build_redirected(struct ln_http_post *p) {
   ln_http_pool_submit(p->c->pool, &p->call);
 }
 
-/* The sentence why a redirect isn't followed, or NULL and p->url is where it leads. */
-static const char *follow(struct ln_http_post *p, const struct ln_http_head *head, char *why,
+/* Writes where a redirect leads, without the query, which may hold a credential. */
+static void tell_target(const struct ln_url *to, bool origin, char *out, size_t size) {
+  struct ln_buf text;
+  ln_buf_init(&text, size);
+  bool told = !origin || ln_url_origin(to, &text) == LN_OK;
+  size_t path = strcspn(to->target.p, "?");
+  snprintf(out, size, "%.*s%.*s", LN_STR_ARG(ln_buf_str(&text)), told ? (int)path : 0,
+           to->target.p);
+  ln_buf_deinit(&text);
+}
+
+/* The sentence why a redirect isn't followed, and in where the place that the server named; or NULL
+ * and p->url is where it leads. */
+static const char *follow(struct ln_http_post *p, const struct ln_http_head *head, char *where,
                           size_t size) {
   const struct ln_url *usual = p->getting ? &p->c->pool->route.url : ln_http_channel_url(p->c);
   const struct ln_url *base = p->url ? p->url : usual;
@@ -129,19 +150,15 @@ static const char *follow(struct ln_http_post *p, const struct ln_http_head *hea
   if (!location.p || ln_url_resolve(&to, base, location, &bad)) {
     return "the server redirects without saying where to";
   }
-  const char *result = why;
+  const char *result;
   if (!ln_url_same_origin(&to, base)) {
-    struct ln_buf origin;
-    ln_buf_init(&origin, size);
-    bool told = ln_url_origin(&to, &origin) == LN_OK;
-    snprintf(why, size, "the server redirects to another origin, which is not followed: %.*s%s",
-             LN_STR_ARG(ln_buf_str(&origin)), told ? to.target.p : "");
-    ln_buf_deinit(&origin);
+    result = "the server redirects to another origin, which is not followed";
+    tell_target(&to, true, where, size);
   } else if (!p->getting && p->status < 307) {
-    snprintf(why, size,
-             "the server redirects with %d, which would make a GET of the POST; its URL may "
-             "have to end in %s",
-             p->status, to.target.p);
+    result =
+        "the server redirects in a way that would make a GET of the POST; its URL may have to be "
+        "another";
+    tell_target(&to, false, where, size);
   } else if (p->redirects >= LN_CHANNEL_REDIRECTS) {
     result = "the server redirects again and again";
   } else {
@@ -249,11 +266,13 @@ static void on_end(struct ln_http_call *x, int err, const char *why) {
 /* --- a head --- */
 
 /* The response can't be used; its rest is read to keep the connection, if it is short. */
-static void refuse(struct ln_http_post *p, const char *why) {
+static void refuse(struct ln_http_post *p, const char *why, const char *where) {
   p->mode = LN_MODE_SKIP;
   p->outcome = LN_OUTCOME_FAILED;
   ln_buf_clear(&p->text);
   if (ln_buf_append_c(&p->text, why)) ln_buf_clear(&p->text);
+  p->own = p->text.len;
+  if (*where) ln_buf_append_c(&p->text, where);
 }
 
 static bool id_ok(struct ln_str id) {
@@ -311,20 +330,22 @@ static bool accept(struct ln_http_post *p, const struct ln_http_head *head) {
   const char *bad = p->initialize && !p->c->sse ? take_session(p->c, head) : NULL;
   bool empty = p->status == 202 || p->status == 204 || head->content_length == 0;
   if (bad) {
-    refuse(p, bad);
+    refuse(p, bad, "");
   } else if (!p->getting && (p->kind != LN_POST_REQUEST || p->c->sse)) {
     p->mode = LN_MODE_SKIP;
   } else if (empty) {
-    refuse(p, "the server took the request but gave no response");
+    refuse(p, "the server took the request but gave no response", "");
   } else if (is_coded(head)) {
-    refuse(p, "the server's response is compressed, which was not asked for");
+    refuse(p, "the server's response is compressed, which was not asked for", "");
   } else if (is_type(head, "text/event-stream")) {
     ln_http_stream_begin(p);
   } else if (!p->getting && is_type(head, "application/json")) {
     return expect_json(p, head);
   } else {
-    refuse(p, p->getting ? "the server's answer is not an event stream"
-                         : "the server's response is neither JSON nor an event stream");
+    refuse(p,
+           p->getting ? "the server's answer is not an event stream"
+                      : "the server's response is neither JSON nor an event stream",
+           "");
   }
   return true;
 }
@@ -348,15 +369,15 @@ static void drop_request(struct ln_http_post *p) {
 
 static void on_head(struct ln_http_call *x, const struct ln_http_head *head) {
   struct ln_http_post *p = of(x);
-  char why[512];
+  char where[256] = "";
   p->status = head->status;
   p->mode = LN_MODE_SKIP;
   p->outcome = LN_OUTCOME_FINE;
   if (p->abandoned) return;
   if (is_redirect(p->status) && p->kind != LN_POST_DELETE) {
-    const char *bad = follow(p, head, why, sizeof why);
+    const char *bad = follow(p, head, where, sizeof where);
     if (bad)
-      refuse(p, bad);
+      refuse(p, bad, where);
     else
       p->outcome = LN_OUTCOME_REDIRECT;
   } else if (p->kind != LN_POST_DELETE) {

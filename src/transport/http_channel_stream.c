@@ -200,18 +200,19 @@ static bool may_pass(int status) {
 
 /* The GET was answered with something else than a stream. */
 void ln_http_stream_refused(struct ln_http_post *p) {
-  char why[512];
+  char why[512], words[LN_HTTP_WHY];
   struct ln_http_channel *c = p->c;
   int status = p->status;
   bool listening = p->kind == LN_POST_LISTEN;
   int err = ln_http_post_explain(p, why, sizeof why);
+  size_t own = ln_http_post_quote(p, why, words);
   if (p->kind == LN_POST_STREAM) {
     ln_sse_lost(p, err, why);
     return;
   }
   bool again = may_pass(status) && (p->opened || status >= 500);
   if (again && listening) {
-    listening_over(p, why);
+    listening_over(p, words);
   } else if (again && p->tries < LN_CHANNEL_TRIES) {
     get_later(p);
   } else if (!listening) {
@@ -220,10 +221,11 @@ void ln_http_stream_refused(struct ln_http_post *p) {
     ln_http_post_fail(p, LN_ECLOSED, status, why);
   } else if (err == LN_ENOTFOUND && p->opened) {
     /* What was a stream and is unknown now: the session ended, and no request may tell. */
-    stop_listening(p, why);
+    stop_listening(p, words);
     c->lost = true;
-    if (!c->closing) c->base.events->failed(c->base.arg, 0, err, status, why);
+    c->base.own = own;
+    if (!c->closing) c->base.events->failed(c->base.arg, 0, err, status, words);
   } else {
-    stop_listening(p, why);
+    stop_listening(p, words);
   }
 }

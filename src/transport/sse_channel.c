@@ -20,7 +20,7 @@ static void on_late(struct ln_timer *t) {
 void ln_sse_open(struct ln_http_channel *c) {
   c->stream = ln_http_post_new(c, LN_POST_STREAM, 2, 0);
   if (!c->stream) {
-    ln_http_channel_fail(c, LN_ENOMEM, ln_err_text(LN_ENOMEM));
+    ln_http_channel_fail(c, LN_ENOMEM, ln_err_text(LN_ENOMEM), 0);
     return;
   }
   ln_timer_start(c->pool->loop, &c->timer, ENDPOINT_MS, on_late);
@@ -50,8 +50,8 @@ bool ln_sse_detect(struct ln_http_post *p) {
 void ln_sse_lost(struct ln_http_post *p, int err, const char *why) {
   struct ln_http_channel *c = p->c;
   struct ln_http_post *undecided = c->undecided;
-  char words[sizeof c->end_why];
-  snprintf(words, sizeof words, "%s", why); /* it may lie in the post */
+  char words[LN_HTTP_WHY];
+  size_t own = ln_http_post_quote(p, why, words);
   if (!c->closing) ln_timer_stop(&c->timer);
   bool was_there = c->sse;
   c->undecided = NULL;
@@ -60,7 +60,7 @@ void ln_sse_lost(struct ln_http_post *p, int err, const char *why) {
   if (undecided)
     ln_http_post_conclude(undecided);
   else if (was_there)
-    ln_http_channel_fail(c, err, words);
+    ln_http_channel_fail(c, err, words, own);
 }
 
 /* --- the stream --- */
@@ -106,7 +106,10 @@ static void bad_endpoint(struct ln_http_post *p, const char *why) {
   struct ln_http_post *undecided = p->c->undecided;
   p->c->undecided = NULL;
   ln_sse_lost(p, LN_EPROTOCOL, why);
-  if (undecided) ln_http_post_fail(undecided, LN_EPROTOCOL, 0, why);
+  if (undecided) {
+    ln_buf_clear(&undecided->text);
+    ln_http_post_fail(undecided, LN_EPROTOCOL, 0, why);
+  }
 }
 
 /* Nothing but the endpoint counts until that is there, and it is there once. */

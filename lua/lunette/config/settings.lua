@@ -33,6 +33,7 @@ local known = {
   max_connections = { "count", 10000, 1, 10000000 },
   max_templates = { "count", 1000, 1, 100000 },
   page_size = { "count", 1000, 0, 1000000 },
+  show_stderr = { "flag", false },
   jit = { "flag", false },
 }
 

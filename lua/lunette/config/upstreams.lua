@@ -104,7 +104,9 @@ end
 local function check_remote(what, o, u)
   u.url = check_string(what, "url", o.url)
   if not u.url:find "^[hH][tT][tT][pP][sS]?://[^/%s]+" or u.url:find "[%c%s]" then
-    fail(what, "url must be http://… or https://…, not %s", check.describe(o.url))
+    -- Neither credentials nor a query, which may hold a token, get into the log by this.
+    local shown = o.url:gsub("//[^/]*@", "//…@"):gsub("%?.*", "?…")
+    fail(what, "url must be http://… or https://…, not %s", check.describe(shown))
   end
   for _, key in ipairs { "args", "env", "cwd", "inherit_env" } do
     if o[key] ~= nil then fail(what, "%s goes with command, not url", key) end

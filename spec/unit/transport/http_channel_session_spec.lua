@@ -225,9 +225,9 @@ describe("the HTTP channel", function()
 
     for _, case in ipairs {
       { 307, "http://127.0.0.2:1/mcp", "another origin, which is not followed: http://127.0.0.2:1/mcp" },
-      { 307, "//example.com/x", "another origin, which is not followed: http://example.com/x" },
-      { 302, "/mcp/", "with 302, which would make a GET of the POST; its URL may have to end in /mcp/" },
-      { 301, "/m", "with 301, which would make a GET of the POST; its URL may have to end in /m" },
+      { 307, "//example.com/x?token=abc", "another origin, which is not followed: http://example.com/x" },
+      { 302, "/mcp/", "in a way that would make a GET of the POST; its URL may have to be another: /mcp/" },
+      { 301, "/m", "in a way that would make a GET of the POST; its URL may have to be another: /m" },
       { 308, "ftp://x/", "without saying where to" }, { 308, "http://u:p@h/", "without saying where to" },
     } do
       it(("not %d to %s"):format(case[1], case[2]), function()

@@ -30,12 +30,23 @@ static bool works_elsewhere(const struct ln_link *link) {
   return false;
 }
 
-static void note_failure(struct ln_link *link, const char *why) {
+/* Why a channel failed, as clients may have it: without what the server itself said, unless the
+ * policy wants that shown, or whoever asks is at the command line. out: LN_WHY_MAX. */
+static const char *for_clients(const struct ln_link *link, const char *why, char *out) {
+  const struct ln_host *h = link->server->host;
+  size_t own = link->calls.channel ? link->calls.channel->own : 0;
+  if (!own || h->asked_once || h->settings.show_stderr) return why;
+  snprintf(out, LN_WHY_MAX, "%.*s", (int)own, why);
+  return out;
+}
+
+/* why is for the log, told for all clients and for /readyz. */
+static void note_failure(struct ln_link *link, const char *why, const char *told) {
   struct ln_server *server = link->server;
   bool ready = ln_link_ready(link), elsewhere = works_elsewhere(link);
   uint64_t age = ln_loop_now(server->host->loop) - link->opened_at;
   ln_server_failed(server, &(struct ln_server_failure){
-                               .why = why,
+                               .why = told,
                                .worked = ready && (link->served || age > STEADY_MS || elsewhere),
                                .elsewhere = elsewhere,
                                .ready = ready,
@@ -91,7 +102,7 @@ struct ln_link *ln_link_open(struct ln_server *server, struct ln_session *owner,
   ln_list_init(&link->link);
   link->calls.channel = dial(link, why);
   if (!link->calls.channel) {
-    note_failure(link, *why);
+    note_failure(link, *why, *why);
     *why = server->last_error;
     link_free(link);
     return NULL;
@@ -162,7 +173,20 @@ static void call_watchers(struct ln_link *link, bool ready, const char *why) {
 
 /* It can't be initialized: counts as a failure of the server, and it is closed. */
 static void give_up(struct ln_link *link, const char *why) {
-  note_failure(link, why);
+  note_failure(link, why, why);
+  ln_link_close(link, why);
+}
+
+/* What it says is for whom it was asked: other clients of the server hear only that it refuses. */
+static void refused(struct ln_link *link, struct ln_msg *reply) {
+  char words[400], why[512], told[64];
+  struct ln_json_item code;
+  bool has = ln_json_get(reply->error, "code", &code);
+  ln_msg_error_words(reply, words, sizeof words);
+  snprintf(why, sizeof why, "refused initialize: %s", words);
+  snprintf(told, sizeof told, "refused initialize (error %.*s)", has ? (int)code.value.n : 1,
+           has ? code.value.p : "?");
+  note_failure(link, why, link->server->host->asked_once ? why : told);
   ln_link_close(link, why);
 }
 
@@ -232,10 +256,7 @@ static void on_init_reply(void *arg, struct ln_msg *reply) {
   if (link->state != LN_LINK_INITIALIZING) {
     /* it is closing */
   } else if (reply->kind == LN_MSG_ERROR) {
-    char words[400], why[512];
-    ln_msg_error_words(reply, words, sizeof words);
-    snprintf(why, sizeof why, "refused initialize: %s", words);
-    give_up(link, why);
+    refused(link, reply);
   } else {
     ready(link, reply);
   }
@@ -256,10 +277,14 @@ static void channel_ready(void *arg) {
     ln_link_close(link, "out of memory");
 }
 
-/* For initialize: the link can't be used. */
+/* It is initialize, so that the link can't be used without an answer to it. */
+static bool is_initialize(const struct ln_link *link, const struct ln_call *call) {
+  return call == link->init_call && link->state == LN_LINK_INITIALIZING;
+}
+
 static bool call_failing(struct ln_call *call, const char *why) {
   struct ln_link *link = ln_link_of(call->calls);
-  if (call != link->init_call || link->state != LN_LINK_INITIALIZING) return false;
+  if (!is_initialize(link, call)) return false;
   give_up(link, why);
   return true;
 }
@@ -444,19 +469,23 @@ void ln_link_retire_all(struct ln_server *server) {
 
 static void channel_lost(void *arg, const char *why) {
   struct ln_link *link = arg;
+  char buffer[LN_WHY_MAX];
   if (link->state == LN_LINK_CLOSING) return;
-  note_failure(link, why);
+  const char *told = for_clients(link, why, buffer);
+  note_failure(link, why, told);
   note_lost(link);
-  ln_link_close(link, why);
+  ln_link_close(link, told);
 }
 
 static void channel_closed(void *arg, int err, const char *why) {
   struct ln_link *link = arg;
   struct ln_host *h = link->server->host;
   if (link->state != LN_LINK_CLOSING) {
-    if (err) note_failure(link, why);
+    char buffer[LN_WHY_MAX];
+    const char *told = why ? for_clients(link, why, buffer) : "the connection was closed";
+    if (err) note_failure(link, why ? why : told, told);
     note_lost(link);
-    end(link, why ? why : "the connection was closed");
+    end(link, told);
   }
   ln_list_remove(&link->link);
   events(link)->freed(link);
@@ -467,14 +496,23 @@ static void channel_closed(void *arg, int err, const char *why) {
 static void channel_failed(void *arg, uint64_t tag, int err, int status, const char *why) {
   struct ln_link *link = arg;
   struct ln_call *call = tag ? ln_calls_find(&link->calls, (int64_t)tag) : NULL;
+  char buffer[LN_WHY_MAX];
+  const char *told = for_clients(link, why, buffer);
+  if (call && is_initialize(link, call)) {
+    note_failure(link, why, told);
+    ln_link_close(link, told);
+    return;
+  }
+  if (!call || told == buffer)
+    LN_LOG_RATIONED(link->server->host->log, &link->ration, ln_loop_now(link->server->host->loop),
+                    WARN, link->server->topic, "%s", why);
   if (!call) {
-    LN_LOG(link->server->host->log, WARN, link->server->topic, "%s", why);
-    if (err == LN_ELIMIT || err == LN_ENOMEM) events(link)->dropped(link, why);
+    if (err == LN_ELIMIT || err == LN_ENOMEM) events(link)->dropped(link, told);
     return;
   }
   bool forgotten = err == LN_ENOTFOUND && status == 404 && !call->retried && ln_link_ready(link);
   if (forgotten && events(link)->forgotten(link, call)) return;
-  ln_call_fail(call, "%s", why);
+  ln_call_fail(call, "%s", told);
 }
 
 static void channel_parted(void *arg, uint64_t tag, uint64_t retry_ms) {
