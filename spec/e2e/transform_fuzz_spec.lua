@@ -57,6 +57,8 @@ describe("random transforms of random schemas", function()
       for i, raw in ipairs(policy.items(client)) do
         local schema = json.at(raw, "inputSchema")
         shown[i] = json.value(raw, "name")
+        assert.same({}, schemas.dangling(json.decode(schema)),
+          ("%s\nunder %s\nis presented as %s"):format(made[shown[i]].schema, table.concat(made[shown[i]].said, "\nand "), schema))
         cases[i] = { schema = schema, values = {} }
         for k = 1, TRIES do cases[i].values[k] = schemas.encode(schemas.arguments(r, json.decode(schema))) end
       end

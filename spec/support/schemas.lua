@@ -65,7 +65,24 @@ local leaves = {
   function() return { type = "array", items = { ["$ref"] = "#/$defs/short" } } end,
   function() return { type = "object", properties = { a = { type = "string" } }, required = { "a" } } end,
   function() return { anyOf = { { type = "integer" }, { const = "ab" } } } end,
+  function() return { ["$ref"] = "#/$defs/node" } end,
+  function() return { ["$ref"] = "#word" } end,
+  function() return { ["$ref"] = "#either" } end,
+  function() return { type = "array", items = { ["$ref"] = "#/definitions/few/items" } } end,
+  function() return { type = "object", properties = { a = { ["$ref"] = "#word" }, b = { ["$ref"] = "#" } } } end,
 }
+
+-- What references of the leaves mean, whether or not there are any.
+local function definitions(s)
+  s["$defs"] = {
+    short = { type = "string", maxLength = 3 },
+    node = { type = "object", properties = { a = { ["$ref"] = "#/$defs/short" }, next = { ["$ref"] = "#/$defs/node" } } },
+    word = { ["$anchor"] = "word", enum = words },
+    either = { ["$dynamicAnchor"] = "either", anyOf = { { ["$ref"] = "#word" }, { ["$ref"] = "#/$defs/short" } } },
+  }
+  s.definitions = { few = { type = "array", items = { ["$ref"] = "#/$defs/either" } } }
+  return s
+end
 
 -- One name, or two that differ.
 local function one_or_two(r, first, names)
@@ -111,11 +128,16 @@ local clauses = {
   function(_, s) s.propertyNames = { maxLength = 20 } end,
   function(r, s) s.additionalProperties = r:one_in(2) and { type = "string" } or false end,
   function(_, s) s.unevaluatedProperties = false end,
+  function(r, s, names) s.properties.z = { ["$ref"] = "#/properties/" .. r:pick(names) } end,
+  function(r, s, names)
+    s.properties[r:pick(names)] = { ["$defs"] = { mine = { type = "string" } }, anyOf = { { ["$ref"] = "#/$defs/node" }, { minLength = 1 } } }
+    s.properties.z = { ["$ref"] = "#/properties/" .. r:pick(names) .. "/$defs/mine" }
+  end,
 }
 
 --- A schema of a tool's arguments, and their names.
 function M.schema(r)
-  local names, s = {}, { type = "object", properties = {}, ["$defs"] = { short = { type = "string", maxLength = 3 } } }
+  local names, s = {}, definitions { type = "object", properties = {} }
   for i = 1, 1 + r:int(3) do
     local name = ("pqrst"):sub(i, i) .. (r:one_in(5) and "-x" or "")
     names[i] = name
@@ -131,16 +153,54 @@ function M.schema(r)
     s["$defs"].arguments = inner
     s["$ref"] = "#/$defs/arguments"
   end
+  -- What leads nowhere in the server's own schema stays so.
+  local properties = s.properties or s["$defs"].arguments.properties
+  if #M.dangling(s) > 0 then properties.z = nil end
   return s, names
 end
 
 -- --- values --------------------------------------------------------------------------------------------
 
+local function anchored(value, name)
+  if type(value) ~= "table" then return nil end
+  if value["$anchor"] == name or value["$dynamicAnchor"] == name then return value end
+  for _, sub in pairs(value) do
+    local found = anchored(sub, name)
+    if found then return found end
+  end
+end
+
+--- What a reference in a schema means, or nil. Of those by fragment only.
+function M.target(root, ref)
+  local fragment = ref:match "^#(.*)$"
+  if fragment ~= "" and fragment:sub(1, 1) ~= "/" then return anchored(root, fragment) end
+  local at = root
+  for token in fragment:gmatch "/([^/]*)" do
+    token = token:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end):gsub("~1", "/"):gsub("~0", "~")
+    if type(at) ~= "table" then return nil end
+    if at[token] ~= nil then at = at[token] else at = at[(tonumber(token) or -1) + 1] end
+  end
+  return at
+end
+
+--- The references in a schema that lead nowhere.
+function M.dangling(root, value, found)
+  found = found or {}
+  for key, sub in pairs(value or root) do
+    if (key == "$ref" or key == "$dynamicRef") and type(sub) == "string" then
+      if M.target(root, sub) == nil then found[#found + 1] = sub end
+    elseif type(sub) == "table" then
+      M.dangling(root, sub, found)
+    end
+  end
+  return found
+end
+
 local function resolve(root, schema)
   for _ = 1, 5 do
-    local name = type(schema) == "table" and schema["$ref"] and schema["$ref"]:match "^#/%$defs/(.*)$"
-    if not name then return schema end
-    schema = root["$defs"][name]
+    local ref = type(schema) == "table" and (schema["$ref"] or schema["$dynamicRef"])
+    if not ref then return schema end
+    schema = M.target(root, ref)
   end
   return {}
 end
@@ -189,11 +249,28 @@ end
 
 -- --- transforms ----------------------------------------------------------------------------------------
 
+-- An argument's own schema, said anew as a document of its own: by a definition that may have the name of one of the
+-- tool's.
+local function said_anew(r, own)
+  local holder, name = r:pick { "$defs", "definitions" }, r:pick { "mine", "node", "few", "other" }
+  if M.encode(own):find("/" .. name, 1, true) or M.encode(own):find('"#"', 1, true) then name = "other" end
+  local anew = { [holder] = { [name] = own } }
+  local how = r:int(3)
+  if how == 1 then
+    anew["$ref"] = ("#/%s/%s"):format(holder, name)
+  elseif how == 2 then
+    anew["$ref"], anew[holder][name] = "#mine", { ["$anchor"] = "mine", allOf = { own } }
+  else
+    anew.allOf = { { ["$ref"] = "#/allOf/1" }, own }
+  end
+  return anew
+end
+
 --- What a transform may say of these arguments of a schema: { name = { … } … } with values that their own schema
 -- takes.
 function M.transform(r, schema, names)
   local said, free = {}, { "u", "v", "w", names[1], names[#names] }
-  local properties = properties_of(schema, schema, {}, 0)
+  local properties, s = properties_of(schema, schema, {}, 0), schema.properties and schema
   for _, name in ipairs(names) do
     local a = {}
     if r:one_in(3) then a.name = r:pick(free) end
@@ -201,6 +278,9 @@ function M.transform(r, schema, names)
     if r:one_in(3) then a.hide = true end
     if r:one_in(4) and not a.hide and a.default == nil then a.required = true end
     if r:one_in(4) then a.description = "D" end
+    local own = s and s.properties[name]
+    local is_plain = own and #(properties[name] or {}) == 1 and not M.encode(own):find('"#', 1, true)
+    if is_plain and r:one_in(3) then a.schema = said_anew(r, own) end
     if next(a) then said[name] = a end
   end
   return said

@@ -14,6 +14,7 @@
 local core = require "lunette.core"
 local check = require "lunette.base.check"
 local json_text = require "lunette.base.json_text"
+local schema_defs = require "lunette.schema.defs"
 local schema_names = require "lunette.schema.names"
 local schema_read = require "lunette.schema.read"
 
@@ -167,10 +168,20 @@ function E:rewrite_ref(value, in_place, copying)
     now = self:copy_of(pointer)
   elseif now == pointer then
     return nil
-  elseif not ref:find "^#/" then
+  elseif ref:find "#[^/]" then
     return nil -- an anchor moves along
   end
   return quote("#" .. schema_read.escape_uri(now))
+end
+
+-- Where a reference out of an argument's new schema leads, which is none in that.
+function E:outer_ref(name, ref, value)
+  if not schema_read.resolve(self.doc, ref) then
+    if ref:find "^https?://json%-schema%.org/" then return nil end
+    local why = "the schema of %s refers to %s, which is neither in it nor in the tool's"
+    error({ inapplicable = why:format(name, ref) }, 0)
+  end
+  return self:rewrite_ref(value)
 end
 
 function E:names(value)
@@ -207,7 +218,7 @@ function E:by_name(key, value, place, pointer)
       if p and p.hide then return false end
       left = left + 1
       local text = self:schema(sub, sub_pointer)
-      if p and place.pointer == self.doc.arguments[name].pointer then text = self:describe(text, p) end
+      if p and place.pointer == self.doc.arguments[name].pointer then text = self:describe(text, name, place) end
       return text, p and p.new
     end
     local new = self:dependents(sub, sub_pointer)
@@ -230,10 +241,16 @@ function E:by_name(key, value, place, pointer)
 end
 
 -- An argument's own schema with the transform's changes.
-function E:describe(text, p) -- luacheck: no self
+function E:describe(text, name, place)
+  local p = self.plan[name]
   if p.schema then
     local header = is_object(text) and member(text, "x-mcp-header")
-    text = p.schema
+    local at = ("%s/properties/%s"):format(self:moved(place.pointer) or place.pointer, escape(p.new or name))
+    local defs
+    text, defs = schema_defs.hoist(p.schema, at, self.taken, function(...) return self:outer_ref(name, ...) end)
+    for _, def in ipairs(defs) do
+      table.insert(self.added, def)
+    end
     if header and is_object(text) and not member(text, "x-mcp-header") then
       text = set_member(text, "x-mcp-header", header)
     end
@@ -295,8 +312,6 @@ function E:count(place, key, value)
   return tostring(math.max(0, n - hidden - (key == "maxProperties" and #shown or 0)))
 end
 
-local REFS = { ["$ref"] = true, ["$dynamicRef"] = true, ["$recursiveRef"] = true }
-
 local BY_NAME = { properties = true, dependentRequired = true, dependentSchemas = true, dependencies = true }
 
 function E:place_member(place, key, value, pointer)
@@ -315,13 +330,14 @@ function E:place_member(place, key, value, pointer)
   elseif key == "minProperties" or key == "maxProperties" then
     return self:count(place, key, value)
   end
-  return self:plain_member(place, key, value, pointer)
+  return self:plain_member(place, key, value, pointer, false, place.schema)
 end
 
-function E:plain_member(place, key, value, pointer, copying)
-  if REFS[key] then
+function E:plain_member(place, key, value, pointer, copying, schema)
+  if schema_defs.REFS[key] then
     if self.foreign then return nil end
-    return self:rewrite_ref(value, place ~= nil, copying)
+    local new = self:rewrite_ref(value, place ~= nil, copying)
+    return new, new and not schema["$ref"] and "$ref" or nil -- only $ref takes a place
   end
   local shape = schema_read.inside[key]
   if not shape then return nil end
@@ -333,8 +349,6 @@ function E:plain_member(place, key, value, pointer, copying)
     return self:schema(value, pointer, copying)
   end
 end
-
-local ANCHORS = { ["$anchor"] = true, ["$dynamicAnchor"] = true, ["$recursiveAnchor"] = true }
 
 -- `required` with the old ones renamed or gone and the wanted ones added; nil: none.
 function E:required(place, value)
@@ -387,27 +401,41 @@ function E:schema(text, pointer, copying)
   if not is_object(text) then return text end
   local place, foreign = not copying and self.doc.places[pointer] or nil, self.foreign
   if place and place.unsatisfiable then return "false" end
-  self.foreign = foreign or schema_read.is_foreign(schema_read.at_pointer(self.doc.root, pointer), pointer)
+  local schema = schema_read.at_pointer(self.doc.root, pointer)
+  self.foreign = foreign or schema_read.is_foreign(schema, pointer)
   if place then
     text = self:edit_place(place, text)
   else
     text = edit_items(text, function(key, value)
-      if copying and ANCHORS[key] then return false end
-      return self:plain_member(nil, key, value, pointer .. "/" .. escape(key), copying)
+      if copying and schema_defs.is_name(key, value) then return false end
+      return self:plain_member(nil, key, value, pointer .. "/" .. escape(key), copying, schema)
     end)
   end
   self.foreign = foreign
   return text
 end
 
+-- The copies that references now lead to, as they were.
+function E:add_copies()
+  local done = 0
+  while done < #self.queue do
+    done = done + 1
+    local pointer = self.queue[done]
+    local text = schema_read.text_at(self.doc.text, pointer)
+    table.insert(self.added, { self.copies[pointer], self:schema(text, pointer, true) })
+  end
+end
+
 --- The schema's text under a plan (see E); doc as schema_read.read gave it.
 function M.edit(doc, plan)
   local self = { doc = doc, plan = plan, copies = {}, queue = {}, wanted = {}, always = {}, listed = {}, taken = {} }
-  self.said = schema_names.new(doc)
+  self.said, self.added = schema_names.new(doc), {}
   setmetatable(self, E)
+  local takes_away = false
   for _, p in pairs(plan) do
     self.renames = self.renames or p.new or p.hide
     self.structural = self.structural or p.new or p.hide or p.sent or p.required ~= nil
+    takes_away = takes_away or p.hide or p.sent or p.schema ~= nil
   end
   for name in pairs(is_map(doc.root["$defs"]) and doc.root["$defs"] or {}) do
     self.taken[name] = true
@@ -417,15 +445,12 @@ function M.edit(doc, plan)
     place.unsatisfiable = self:is_unsatisfiable(place)
   end
   local text = self:schema(doc.text, "")
-  local done, added = 0, {}
-  while done < #self.queue do
-    done = done + 1
-    local pointer = self.queue[done]
-    added[done] = { self.copies[pointer], self:schema(schema_read.text_at(doc.text, pointer), pointer, true) }
+  self:add_copies()
+  if #self.added > 0 then
+    local defs = member(text, "$defs")
+    text = set_member(text, "$defs", edit_items(defs and is_object(defs) and defs or "{}", function() end, self.added))
   end
-  if #added == 0 then return text end
-  local defs = member(text, "$defs")
-  return set_member(text, "$defs", edit_items(defs and is_object(defs) and defs or "{}", function() end, added))
+  return takes_away and schema_defs.prune(doc.root, text) or text
 end
 
 return M

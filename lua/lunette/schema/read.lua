@@ -34,7 +34,11 @@ end
 
 -- A local reference's pointer in the document, or nil when it leads elsewhere or nowhere.
 function M.resolve(doc, ref)
-  if type(ref) ~= "string" or ref:sub(1, 1) ~= "#" then return nil end
+  if type(ref) ~= "string" then return nil end
+  local id = doc.root["$id"]
+  id = type(id) == "string" and id:match "^[^#]+"
+  if id and (ref == id or ref:sub(1, #id + 1) == id .. "#") then ref = "#" .. ref:sub(#id + 2) end
+  if ref:sub(1, 1) ~= "#" then return nil end
   local fragment = unescape_uri(ref:sub(2))
   if fragment == "" then return "" end
   if fragment:sub(1, 1) ~= "/" then return doc.anchors[fragment] end
@@ -142,13 +146,19 @@ local function add_place(doc, pointer, must)
   end
 end
 
+--- A schema as a document in which references can be resolved.
+function M.document(root)
+  local doc = { root = root, anchors = {} }
+  note_anchors(doc, root, "")
+  return doc
+end
+
 --- What a schema (its text) says of its arguments:
 -- { text =, root =, places =, order =, names = { in order }, arguments = { name = { pointer =, schema = } },
 --   required = { name = true } }
 function M.read(text)
-  local doc = { text = text, root = core.decode(text), anchors = {}, places = {}, order = {}, names = {},
-    arguments = {}, required = {} }
-  note_anchors(doc, doc.root, "")
+  local doc = M.document(core.decode(text))
+  doc.text, doc.places, doc.order, doc.names, doc.arguments, doc.required = text, {}, {}, {}, {}, {}
   add_place(doc, "", true)
   for _, place in ipairs(doc.order) do
     if is_map(place.schema.properties) then
