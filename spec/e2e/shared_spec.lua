@@ -34,7 +34,7 @@ for _, kind in ipairs { "stdio", "http" } do
       up = upstream.new { name = "up", tools = tools, resources = '[{"uri":"x://1","name":"1"},{"uri":"x://2","name":"2"}]' }
       up:on("tools/call", function() return '{"content":[]}' end)
       if kind == "http" then up:http() end
-      host = lunette.http { policy = ("lunette.upstream('up', %s)\n"):format(up:lua(extra or "session = 'shared'")) .. (policy or "") }
+      host = lunette.http { policy = ("local up = lunette.upstream('up', %s)\n"):format(up:lua(extra or "session = 'shared'")) .. (policy or "") }
     end
 
     local function client()
@@ -70,6 +70,32 @@ for _, kind in ipairs { "stdio", "http" } do
       c.inbox = {}
       return list
     end
+
+    it("get a new session when a policy clears it, after the calls that are under way", function()
+      start("session = 'shared'", 'lunette.tools.add { name = "anew", handler = function() up:clear() return "ok" end }')
+      local a, b = client(), client()
+      level(a, "warning")
+      listen(b, "x://1")
+      local first = up.sessions[#up.sessions]
+      up:on("tools/call", function() end)
+      local slow = a:start("tools/call", work)
+      local held = up:wait "tools/call"
+      assert.truthy(b:result("tools/call", '{"name":"anew"}'):find("ok", 1, true))
+      assert.falsy(slow:done(0))
+      up:on("tools/call", function() return '{"content":[{"type":"text","text":"from the new one"}]}' end)
+      assert.truthy(b:result("tools/call", work):find("from the new one", 1, true))
+      local second = up.sessions[#up.sessions]
+      assert.not_equal(first, second)
+      held:reply '{"content":[{"type":"text","text":"held"}]}'
+      assert.truthy(slow:wait():find("held", 1, true))
+      loop.wait(function() return first.gone or first.deleted end, "the end of the cleared session")
+      stream_upstream()
+      updated "x://1"
+      assert.same({ "x://1" }, heard(b, 1))
+      assert.same({ "warning", "warning" }, levels(up))
+      assert.truthy(a:result("tools/call", work):find("from the new one", 1, true))
+      assert.equal(second, up.sessions[#up.sessions])
+    end)
 
     it("have the server log at the most verbose of their levels, told when that changes", function()
       start()

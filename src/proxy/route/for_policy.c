@@ -206,10 +206,19 @@ static void notify_changed(void *host, enum ln_kind kind) {
   }
 }
 
+/* The session that all clients share ends after the calls that are under way in it, which may be of
+ * clients who have nothing to do with who clears it. */
+static void clear_shared(struct ln_link *link) {
+  if (!link || !ln_link_ready(link)) return;
+  ln_link_drain(link);
+  ln_link_close_if_idle(link);
+}
+
 static void server_clear(void *host, const char *name) {
   const struct ln_generation *g = ((struct ln_host *)host)->gen;
   for (size_t i = 0; g && i < g->n_servers; i++) {
     if (strcmp(g->servers[i]->conf->name, name) != 0) continue;
+    clear_shared(g->servers[i]->shared);
     LN_LIST_EACH(l, &g->servers[i]->links) {
       struct ln_link *link = LN_CONTAINER(l, struct ln_link, link);
       if (link->owner) ln_link_close(link, "cleared by the policy");
