@@ -43,7 +43,7 @@ tables.src = {
     { "proxy/serve", [[base mcp net transport script/policy.h
       script/watchdog.h proxy/core proxy/server proxy/client proxy/lists proxy/exchange proxy/route proxy/entry
       proxy/http]] },
-    { "bind", [[base json/json.h wire/http_host.h rpc mcp net script transport proxy/core
+    { "bind", [[base json/json.h wire/http_host.h wire/forwarded.h rpc mcp net script transport proxy/core
       proxy/server proxy/client proxy/lists proxy/route proxy/entry proxy/serve]] },
     { "main.c", "bind" },
   },

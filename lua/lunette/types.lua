@@ -355,6 +355,9 @@ function Prompts.get(name, args, ctx) end
 ---@field max_templates? integer resource templates of one server (1000)
 ---@field max_depth? integer of JSON (128)
 ---@field max_sessions? integer (10000)
+---@field max_sessions_per_peer? integer of one address that clients come from (1000)
+---@field unused_session_timeout? number seconds after which one that has asked nothing may be replaced (60)
+---@field trusted_proxies? string[] addresses and networks of proxies whose X-Forwarded-For or Forwarded is believed
 ---@field max_in_flight? integer requests of one session at once (1024)
 ---@field max_connections? integer (10000)
 ---@field page_size? integer items a page of a list; 0: all in one (1000)

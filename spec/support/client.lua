@@ -192,10 +192,10 @@ end
 local Http = {}
 
 --- A client of http://127.0.0.1:port/mcp. options: path, headers (list of lines for every request),
---- step.
+--- step, from (the address it comes from).
 function M.http(port, options)
   options = options or {}
-  return base { class = Http, port = port, path = options.path or "/mcp", extra = options.headers or {},
+  return base { class = Http, port = port, path = options.path or "/mcp", extra = options.headers or {}, from = options.from,
     step = options.step, idle = {} }
 end
 
@@ -288,7 +288,7 @@ function Http:connection()
     local conn = table.remove(self.idle)
     if not conn.bytes.ended then return conn end
   end
-  return http.connect(self.port)
+  return http.connect(self.port, self.from and { from = self.from })
 end
 
 function Http:send(raw, call)
@@ -307,7 +307,7 @@ end
 
 --- Opens the GET stream; its messages go to the inbox. Returns the head.
 function Http:listen()
-  local conn = http.connect(self.port)
+  local conn = http.connect(self.port, self.from and { from = self.from })
   conn:send(http.format { method = "GET", path = self.path, headers = self:headers "GET" })
   local head = conn:head()
   if head.status ~= 200 then return head end

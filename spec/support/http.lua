@@ -19,9 +19,11 @@ local function wrap(tcp)
   return self
 end
 
---- Connects to 127.0.0.1:port (or options.host).
+--- Connects to 127.0.0.1:port (or options.host); options.from: the address it comes from (127.0.0.2 and so on are
+--- others' for who counts by address).
 function M.connect(port, options)
   local tcp, done, failed = uv.new_tcp(), false, nil
+  if options and options.from then assert(tcp:bind(options.from, 0)) end
   tcp:connect(options and options.host or "127.0.0.1", port, loop.guard(function(err) done, failed = true, err end))
   loop.wait(function() return done end, "a connection to port " .. port)
   if failed then
@@ -290,7 +292,7 @@ function M.format(options)
 end
 
 function M.request(options)
-  local conn = M.connect(options.port)
+  local conn = M.connect(options.port, options)
   conn:send(M.format(options), options.step)
   local response = conn:response(options.timeout, options.method)
   if not options.keep then conn:close() end

@@ -7,6 +7,7 @@
 #include "mcp/uri.h"
 #include "script/glob.h"
 #include "script/modules.h"
+#include "wire/forwarded.h"
 #include "wire/http_host.h"
 
 static int l_misc_glob(lua_State *L) {
@@ -94,6 +95,13 @@ static int l_misc_uri(lua_State *L) {
   return 1;
 }
 
+/* network(s) -> whether it is an address or a network */
+static int l_misc_network(lua_State *L) {
+  struct ln_network network;
+  lua_pushboolean(L, ln_network_read(ln_bind_str(L, 1), &network));
+  return 1;
+}
+
 /* host(s) -> whether it is a name or an address as Host has them, without a port */
 static int l_misc_host(lua_State *L) {
   struct ln_http_host host;
@@ -141,5 +149,6 @@ const luaL_Reg ln_bind_misc[] = {{"glob", l_misc_glob},
                                  {"uri", l_misc_uri},
                                  {"host", l_misc_host},
                                  {"origin", l_misc_origin},
+                                 {"network", l_misc_network},
                                  {"modules", l_misc_modules},
                                  {NULL, NULL}};

@@ -320,7 +320,7 @@ static int l_join(struct ln_test_harness *th, lua_State *L, int at) {
   }
   char name[32];
   snprintf(name, sizeof name, "test-%u", ++th->last_id);
-  c->session = ln_session_new(th->host, transport, name);
+  c->session = ln_session_new(th->host, transport, name, NULL);
   if (!c->session) {
     ln_bytes_unref(c->headers);
     free(c);

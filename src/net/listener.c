@@ -36,16 +36,21 @@ union address {
   struct sockaddr_in6 v6;
 };
 
+/* An IPv4 address as its mapped IPv6 address. */
+static void address_bytes(const union address *a, unsigned char out[16]) {
+  static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+  if (a->any.sa_family == AF_INET) {
+    memcpy(out, mapped, sizeof mapped);
+    memcpy(out + sizeof mapped, &a->v4.sin_addr, 4);
+  } else {
+    memcpy(out, &a->v6.sin6_addr, 16);
+  }
+}
+
 /* What the socket is bound to. */
 static void note_bound(struct ln_listener *n, const union address *got) {
-  if (got->any.sa_family == AF_INET) {
-    n->port = ntohs(got->v4.sin_port);
-    n->address[10] = n->address[11] = 0xff;
-    memcpy(n->address + 12, &got->v4.sin_addr, 4);
-  } else {
-    n->port = ntohs(got->v6.sin6_port);
-    memcpy(n->address, &got->v6.sin6_addr, sizeof n->address);
-  }
+  n->port = ntohs(got->any.sa_family == AF_INET ? got->v4.sin_port : got->v6.sin6_port);
+  address_bytes(got, n->address);
 }
 
 /* The socket, listening; or a negative libuv error. */
@@ -126,8 +131,10 @@ static void pause_accepting(struct ln_listener *n, int err) {
   ln_timer_start(n->loop, &n->resume, PAUSE_MS, on_resume);
 }
 
-static void hand_over(struct ln_listener *n, int fd) {
-  struct ln_stream *s = ln_stream_accepted(n->loop, fd);
+static void hand_over(struct ln_listener *n, int fd, const union address *peer) {
+  unsigned char address[16];
+  address_bytes(peer, address);
+  struct ln_stream *s = ln_stream_accepted(n->loop, fd, address);
   if (!s) {
     close(fd);
     return;
@@ -142,10 +149,12 @@ static void on_readable(uv_poll_t *h, int status, int events) {
   (void)events;
   (void)status; /* an error on the socket shows in accept4 */
   for (int i = 0; i < BURST && !n->closing; i++) {
-    int fd = accept4(n->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    union address peer = {.v6 = {0}};
+    socklen_t len = sizeof peer;
+    int fd = accept4(n->fd, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       n->paused = false;
-      hand_over(n, fd);
+      hand_over(n, fd, &peer);
       continue;
     }
     switch (errno) {

@@ -55,9 +55,10 @@ int ln_stream_uv_err(int uverr) {
 
 /* --- opening --- */
 
-struct ln_stream *ln_stream_accepted(struct ln_loop *l, int fd) {
+struct ln_stream *ln_stream_accepted(struct ln_loop *l, int fd, const unsigned char address[16]) {
   struct ln_stream *s = ln_stream_new(l, LN_STREAM_TCP);
   if (!s) return NULL;
+  memcpy(s->address, address, sizeof s->address);
   uv_tcp_init(&l->uv, &s->h.tcp);
   s->h.handle.data = s;
   s->open = s->up = true;
@@ -221,6 +222,10 @@ void ln_stream_report_end(struct ln_stream *s, int err) {
     return;
   }
   if (first && s->ops->on_end) s->ops->on_end(s->arg, err);
+}
+
+const unsigned char *ln_stream_address(const struct ln_stream *s) {
+  return s->address;
 }
 
 /* --- closing --- */

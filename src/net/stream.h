@@ -60,6 +60,8 @@ struct ln_stream *ln_stream_open(struct ln_loop *l, int fd, const struct ln_stre
 /* Reading stops and starts as often as wanted: the back-pressure valve. */
 void ln_stream_read_start(struct ln_stream *s);
 void ln_stream_read_stop(struct ln_stream *s);
+/* 16 bytes: the peer of a stream that was accepted; an IPv4 address as its mapped IPv6 address. */
+const unsigned char *ln_stream_address(const struct ln_stream *s);
 
 /* Writes the parts, in order. LN_OK: written or queued whole. LN_EFULL: queued whole too, and the
  * queue is now above its high-water mark: stop the source until on_drain. LN_ECLOSED, LN_ENOMEM,

@@ -47,7 +47,8 @@ struct ln_stream {
   struct ln_tls *tls;
   struct ln_file *file; /* kind FILE */
 
-  int stdio;       /* 0, 1 or 2 when it stands for that descriptor; else -1 */
+  unsigned char address[16]; /* of an accepted one: its peer's; IPv4 is mapped */
+  int stdio;                 /* 0, 1 or 2 when it stands for that descriptor; else -1 */
   int saved_flags; /* of a file description shared with other processes; -1: nothing to restore */
   enum ln_stream_kind kind;
   bool fifo; /* a pipe(2), not a socket: has no shutdown */
@@ -69,8 +70,8 @@ struct ln_stream {
 
 /* stream.c */
 struct ln_stream *ln_stream_new(struct ln_loop *l, enum ln_stream_kind kind);
-/* Takes over a connected, non-blocking TCP socket; NULL leaves it the caller's. */
-struct ln_stream *ln_stream_accepted(struct ln_loop *l, int fd);
+/* Takes over a connected, non-blocking TCP socket of that peer; NULL leaves it the caller's. */
+struct ln_stream *ln_stream_accepted(struct ln_loop *l, int fd, const unsigned char address[16]);
 /* Starts or stops libuv's reading by what is wanted now. */
 void ln_stream_sync_reading(struct ln_stream *s);
 /* Closes the libuv handle, not the stream. */

@@ -57,7 +57,9 @@ struct ln_settings {
   size_t max_message_bytes;        /* 4 MiB */
   size_t max_uri_bytes;            /* 8 KiB */
   unsigned max_depth;              /* 128 */
-  unsigned max_sessions;           /* 10,000 */
+  unsigned max_sessions;           /* 10,000 … */
+  unsigned max_sessions_per_peer;  /* … of which one peer of HTTP has 1,000 */
+  uint64_t unused_session_ms;      /* until one that has asked nothing may be replaced: 60,000 */
   unsigned max_in_flight;          /* requests of one session at once: 1,024 */
   unsigned max_connections;        /* 10,000 */
   unsigned max_templates;          /* of resources, of one server: 1,000 */
@@ -66,6 +68,7 @@ struct ln_settings {
   const char *session_key_file; /* NULL: in the user's state folder. The policy's memory */
   const char *const *hosts;   /* that clients may call us by, and a NULL; NULL: not set. As above */
   const char *const *origins; /* of pages that may be clients, likewise */
+  const char *const *trusted_proxies; /* networks, likewise */
 };
 
 struct ln_policy_decls {

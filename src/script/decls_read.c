@@ -186,6 +186,8 @@ static void read_settings(lua_State *L, struct ln_policy *p) {
   s->max_uri_bytes = (size_t)field_number(L, "max_uri_bytes");
   s->max_depth = (unsigned)field_number(L, "max_depth");
   s->max_sessions = (unsigned)field_number(L, "max_sessions");
+  s->max_sessions_per_peer = (unsigned)field_number(L, "max_sessions_per_peer");
+  s->unused_session_ms = field_ms(L, "unused_session_timeout");
   s->max_in_flight = (unsigned)field_number(L, "max_in_flight");
   s->max_connections = (unsigned)field_number(L, "max_connections");
   s->max_templates = (unsigned)field_number(L, "max_templates");
@@ -194,6 +196,7 @@ static void read_settings(lua_State *L, struct ln_policy *p) {
   s->session_key_file = field_text(L, p, "session_key_file");
   s->hosts = field_list(L, p, "hosts");
   s->origins = field_list(L, p, "origins");
+  s->trusted_proxies = field_list(L, p, "trusted_proxies");
   lua_pop(L, 1);
 }
 

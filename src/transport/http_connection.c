@@ -21,11 +21,19 @@ static void settle(struct ln_http_connection *c);
 static const struct ln_stream_ops stream_ops = {
     .on_read = on_read, .on_end = on_end, .on_drain = on_drain, .on_closed = on_closed};
 
+static struct ln_account *account_of(const struct ln_http_connection *c,
+                                     const struct ln_http_head *head) {
+  const struct ln_http_server_ops *ops = c->server->ops;
+  if (!ops->account) return NULL;
+  return ops->account(c->server->arg, ln_stream_address(c->stream), head);
+}
+
 int ln_http_connection_new(struct ln_http_server *s, struct ln_stream *stream) {
   struct ln_http_connection *c = calloc(1, sizeof *c);
   if (!c) return LN_ENOMEM;
   c->server = s;
   c->stream = stream;
+  c->account = account_of(c, NULL);
   ln_buf_init(&c->chunks, s->conf.max_body);
   ln_buf_init(&c->held, LN_HTTP_HOLD_MAX);
   ln_buf_init(&c->cork, LN_HTTP_HOLD_MAX);
@@ -100,6 +108,9 @@ static bool begin(struct ln_http_connection *c) {
 
 static void receive_head(struct ln_http_connection *c, bool more_here) {
   const struct ln_http_head *head = &c->parser->http.head;
+  ln_account_unref(c->payer);
+  c->payer = account_of(c, head);
+  if (!c->payer) c->payer = ln_account_ref(c->account);
   if (head->content_length > 0 && (uint64_t)head->content_length > c->server->conf.max_body) {
     refuse(c, 413, "the body is too large");
     return;
@@ -143,7 +154,7 @@ static void receive_end(struct ln_http_connection *c) {
   struct ln_bytes *body = head->chunked ? ln_buf_take(&c->chunks) : c->body;
   LN_DEBUG_ASSERT(!body || head->chunked || c->body_len == body->len);
   c->body = NULL;
-  c->request = (struct ln_http_request){.head = head, .body = body};
+  c->request = (struct ln_http_request){.head = head, .body = body, .account = c->payer};
   c->phase = LN_HTTP_OPEN;
   c->open = true;
   c->minor = (uint8_t)head->minor;
@@ -277,6 +288,8 @@ static void on_closed(void *arg) {
   ln_buf_deinit(&c->held);
   ln_buf_deinit(&c->cork);
   ln_list_remove(&c->link);
+  ln_account_unref(c->payer);
+  ln_account_unref(c->account);
   free(c);
   s->n_connections--;
   ln_http_server_lost(s);

@@ -65,6 +65,8 @@ struct ln_http_connection {
   struct ln_list link;
   struct ln_http_server *server;
   struct ln_stream *stream;
+  struct ln_account *account;    /* of who connected; counted, or NULL */
+  struct ln_account *payer;      /* of the request's peer, from its head on; counted, or NULL */
   struct ln_http_parser *parser; /* while receiving */
   struct ln_bytes *body;         /* while receiving, of a known length */
   size_t body_len;               /* how much of it is here */

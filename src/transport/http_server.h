@@ -7,6 +7,7 @@
 #ifndef LN_TRANSPORT_HTTP_SERVER_H
 #define LN_TRANSPORT_HTTP_SERVER_H
 
+#include "base/account.h"
 #include "base/buf.h"
 #include "net/stream.h"
 #include "wire/http.h"
@@ -17,9 +18,14 @@ struct ln_http_request {
   const struct ln_http_head *head; /* valid inside on_request only; copy what is needed later */
   struct ln_bytes *body;           /* NULL when empty; the request's reference, valid until done */
   void *data;                      /* the owner's */
+  struct ln_account *account;      /* its peer's, valid until done; NULL: nobody counts */
 };
 
 struct ln_http_server_ops {
+  /* Whose a connection from that address is (head NULL), and whose a request that came by it, whose
+   * body is still to come; counted. NULL: the connection's, or nobody counts. May be NULL. */
+  struct ln_account *(*account)(void *arg, const unsigned char address[16],
+                                const struct ln_http_head *head);
   /* A whole request has arrived. */
   void (*on_request)(void *arg, struct ln_http_request *r);
   /* Its SSE queue drained after ln_http_sse_send said LN_EFULL. */

@@ -8,7 +8,7 @@ local M = {}
 
 local YEAR = 366 * 86400
 
--- kind: "time", "count", "limit" (a count, or 0: none), "flag", "file", "hosts" or "origins"; the bounds are inclusive.
+-- kind: "time", "count", "limit" (a count, or 0: none), "flag", "file", or a list by its name; bounds are inclusive.
 local known = {
   start_timeout = { "time", 2, 0, YEAR },
   request_timeout = { "time", 60, 0.001, YEAR },
@@ -22,6 +22,7 @@ local known = {
   session_key_file = { "file" }, -- none: in the user's state folder
   hosts = { "hosts" }, -- none: addresses and the machine's name
   origins = { "origins" }, -- none: on loopback, loopback's
+  trusted_proxies = { "networks" }, -- none
   http_timeout = { "time", 30, 0.001, YEAR },
   max_http_timeout = { "time", 600, 0.001, 31 * 86400 },
   max_http_bytes = { "count", 16 * 1024 * 1024, 1024, 1024 * 1024 * 1024 },
@@ -29,6 +30,8 @@ local known = {
   max_uri_bytes = { "count", 8192, 64, 16384 },
   max_depth = { "count", 128, 4, 190 },
   max_sessions = { "count", 10000, 1, 10000000 },
+  max_sessions_per_peer = { "count", 1000, 1, 10000000 },
+  unused_session_timeout = { "time", 60, 0, YEAR },
   max_in_flight = { "count", 1024, 1, 1000000 },
   max_connections = { "count", 10000, 1, 10000000 },
   max_templates = { "count", 1000, 1, 100000 },
@@ -69,6 +72,18 @@ local function check_origins(what, list)
   return list
 end
 
+local function check_networks(what, list)
+  for i, network in ipairs(check.list(what, list)) do
+    local which = ("%s[%d]"):format(what, i)
+    check.type(which, network, "string")
+    if not core.network(network) then
+      check.fail("%s must be an IP address or a network such as 10.0.0.0/8, whose bits past its length are 0, not %q",
+        which, network)
+    end
+  end
+  return list
+end
+
 local function check_value(name, value)
   local kind, least, most = known[name][1], known[name][3], known[name][4]
   local what = "lunette.configure: " .. name
@@ -80,6 +95,7 @@ local function check_value(name, value)
   end
   if kind == "hosts" then return check_hosts(what, value) end
   if kind == "origins" then return check_origins(what, value) end
+  if kind == "networks" then return check_networks(what, value) end
   check.type(what, value, "number")
   if kind == "limit" and value == 0 then return value end
   if not (value >= least and value <= most) then

@@ -184,7 +184,7 @@ static const struct ln_sink_ops client_ops = {client_send, client_give_up, clien
 struct ln_session *pl_connect(struct pl *r) {
   struct client *c = calloc(1, sizeof *c);
   *c = (struct client){.sink = {&client_ops, 1, true}, .rig = r};
-  c->session = ln_session_new(&r->host, "stdio", "client");
+  c->session = ln_session_new(&r->host, "stdio", "client", NULL);
   ln_outbox_set_general(&c->session->outbox, &c->sink);
   ln_list_push(&r->clients, &c->link);
   return c->session;

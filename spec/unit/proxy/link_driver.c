@@ -102,7 +102,7 @@ static void on_end(struct ln_session *s, void *front) {
 
 /* NULL: the host has enough. */
 struct ln_session *rig_session(struct rig *r, const char *id) {
-  struct ln_session *s = ln_session_new(&r->host, "stdio", id);
+  struct ln_session *s = ln_session_new(&r->host, "stdio", id, NULL);
   if (!s) return NULL;
   s->on_stall = on_stall;
   s->on_end = on_end;

@@ -53,7 +53,8 @@ static void on_request(void *arg, struct ln_http_request *r);
 static void on_drain(void *arg, struct ln_http_request *r);
 static void on_done(void *arg, struct ln_http_request *r, bool gone);
 
-static const struct ln_http_server_ops ops = {on_request, on_drain, on_done};
+static const struct ln_http_server_ops ops = {
+    .on_request = on_request, .on_drain = on_drain, .done = on_done};
 
 static void say(struct driver *d, const char *fmt, ...) {
   va_list ap;

@@ -15,10 +15,63 @@ static void on_clogged(struct ln_outbox *o, bool clogged) {
   }
 }
 
-struct ln_session *ln_session_new(struct ln_host *h, const char *transport, const char *id) {
-  if (h->closing || h->n_sessions >= h->settings.max_sessions) return NULL;
+/* --- making room --- */
+
+static void on_leave(struct ln_task *t) {
+  struct ln_session *s = LN_CONTAINER(t, struct ln_session, leave);
+  s->host->end_session(s);
+}
+
+static bool is_at(const struct ln_session *s, enum ln_urgency urgency) {
+  uint64_t age = ln_loop_now(s->host->loop) - s->last_used;
+  switch (urgency) {
+    case LN_URGENCY_STALE: return !s->used && age >= s->host->settings.unused_session_ms;
+    case LN_URGENCY_UNUSED: return !s->used;
+    case LN_URGENCY_IDLE: return s->in_flight == 0;
+    default: return true;
+  }
+}
+
+/* It counts no more from here on, and ends when nobody is at work with any session. */
+static bool go(struct ln_holding *holding, enum ln_short what, enum ln_urgency urgency) {
+  struct ln_session *s = LN_CONTAINER(holding, struct ln_session, holding);
+  if (what != LN_SHORT_SESSIONS || s->leaving || !is_at(s, urgency)) return false;
+  LN_LOG(s->host->log, WARN, "sessions", "ending one of %s, %s, to make room: %s", s->account->name,
+         s->used ? "the longest unused" : "which has asked nothing", s->id);
+  s->leaving = true;
+  ln_session_uncount(s);
+  ln_task_post(s->host->loop, &s->leave, on_leave);
+  return true;
+}
+
+void ln_session_uncount(struct ln_session *s) {
+  ln_task_cancel(&s->leave);
+  ln_holding_deinit(&s->holding);
+  if (!s->account || s->uncounted) return;
+  ln_account_give(s->account, LN_SHORT_SESSIONS, 1);
+  s->uncounted = true;
+}
+
+/* Those that are alone in their transport have no account, and are let in always. */
+static bool admit(struct ln_host *h, struct ln_account *account) {
+  if (h->closing) return false;
+  return account ? ln_account_take(account, LN_SHORT_SESSIONS, 1)
+                 : h->n_sessions < h->settings.max_sessions;
+}
+
+/* --- life --- */
+
+struct ln_session *ln_session_new(struct ln_host *h, const char *transport, const char *id,
+                                  struct ln_account *account) {
+  if (!admit(h, account)) return NULL;
   struct ln_session *s = calloc(1, sizeof *s);
-  if (!s) return NULL;
+  if (!s) {
+    ln_account_give(account, LN_SHORT_SESSIONS, 1);
+    return NULL;
+  }
+  s->account = ln_account_ref(account);
+  ln_holding_init(&s->holding, account, go);
+  ln_task_init(&s->leave);
   s->refs = 1;
   s->host = h;
   s->key = ++h->next_serial;
@@ -52,6 +105,7 @@ void ln_session_unref(struct ln_session *s) {
   ln_msg_unref(s->server_init_request);
   ln_bytes_unref(s->offered);
   ln_bytes_unref(s->headers);
+  ln_account_unref(s->account);
   free(s->slots);
   free(s);
 }
@@ -87,6 +141,12 @@ void ln_session_set_headers(struct ln_session *s, struct ln_bytes *headers) {
   if (headers) ln_bytes_ref(headers);
   ln_bytes_unref(s->headers);
   s->headers = headers;
+}
+
+void ln_session_touch(struct ln_session *s, bool asked) {
+  s->last_used = ln_loop_now(s->host->loop);
+  s->used |= asked;
+  ln_holding_touch(&s->holding, s->account);
 }
 
 void ln_session_begin_request(struct ln_session *s) {

@@ -30,10 +30,17 @@ struct ln_session {
   struct ln_generation *gen; /* counted: new exchanges begin under it */
   struct ln_peer peer;
   struct ln_outbox outbox;
-  struct ln_bytes *headers; /* of its last HTTP request; counted, or NULL */
-  size_t in_flight;         /* requests of the client under way */
-  unsigned stalled;         /* its links whose servers don't keep up */
-  uint64_t last_used;       /* loop time */
+  struct ln_bytes *headers;   /* of its last HTTP request; counted, or NULL */
+  size_t in_flight;           /* requests of the client under way */
+  unsigned stalled;           /* its links whose servers don't keep up */
+  uint64_t last_used;         /* loop time */
+  bool used;                  /* it has asked for more than initialize and ping */
+  struct ln_account *account; /* of its peer; counted. NULL: nobody else can be its peer, and it is
+                                 never told to go */
+  struct ln_holding holding;
+  bool leaving;   /* it was told to go, to make room, and ends soon */
+  bool uncounted; /* its peer's account counts it no more */
+  struct ln_task leave;
 
   /* Set by its transport. */
   void *front;
@@ -64,9 +71,11 @@ struct ln_session {
   struct ln_list elicitations; /* names/elicitation.c: struct ln_elicitation */
 };
 
-/* One reference, the transport's. transport: a constant; id is copied. NULL: out of memory,
- * shutting down, or the host has max_sessions. */
-struct ln_session *ln_session_new(struct ln_host *h, const char *transport, const char *id);
+/* One reference, the transport's. transport: a constant; id is copied; account: of its peer, or
+ * NULL. NULL: out of memory, shutting down, or there is no room: the host has max_sessions, and no
+ * other peer holds more of them, or the peer has max_sessions_per_peer. */
+struct ln_session *ln_session_new(struct ln_host *h, const char *transport, const char *id,
+                                  struct ln_account *account);
 struct ln_session *ln_session_ref(struct ln_session *s);
 void ln_session_unref(struct ln_session *s); /* NULL is fine */
 /* The session with this key, or NULL. Walks through all. */
@@ -80,6 +89,10 @@ void ln_session_set_generation(struct ln_session *s, struct ln_generation *g);
 void ln_session_set_level(struct ln_session *s, int level);
 /* Keeps the headers of its last request, for lists that are made without one. NULL: none. */
 void ln_session_set_headers(struct ln_session *s, struct ln_bytes *headers);
+/* A message of its client came; asked: it asks for something, which is use. */
+void ln_session_touch(struct ln_session *s, bool asked);
+/* Out of its peer's account. */
+void ln_session_uncount(struct ln_session *s);
 /* One more request of the client is under way, or one less. */
 void ln_session_begin_request(struct ln_session *s);
 void ln_session_end_request(struct ln_session *s);

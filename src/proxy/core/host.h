@@ -4,6 +4,7 @@
 #ifndef LN_PROXY_CORE_HOST_H
 #define LN_PROXY_CORE_HOST_H
 
+#include "base/account.h"
 #include "base/list.h"
 #include "mcp/method.h"
 #include "net/loop.h"
@@ -33,6 +34,7 @@ struct ln_host {
 
   struct ln_list sessions; /* struct ln_session */
   size_t n_sessions;
+  struct ln_ledger ledger;  /* what each peer of HTTP holds of what is short */
   uint64_t next_serial;     /* the last that a session, server or link got; none is given twice */
   size_t levels[LN_LEVELS]; /* sessions that have set each level of the log */
   size_t in_flight;         /* requests under way for clients */
@@ -47,6 +49,9 @@ struct ln_host {
   /* A server's list of this kind has changed, and the session got no notification from it, since it
    * has no link with it now. */
   void (*list_changed)(struct ln_session *s, struct ln_server *server, enum ln_kind kind);
+
+  /* Ends a session. Not from inside a sink. */
+  void (*end_session)(struct ln_session *s);
 
   /* For `lunette test` (bind/test_harness.h): makes the channel to a server, as ln_channel_child
    * does, in place of the declared transport. NULL: the declared one. */
@@ -63,6 +68,8 @@ struct ln_host {
 
 /* A host without a policy: ln_host_life_start (serve/host_life.h) gives it one. */
 void ln_host_init(struct ln_host *h, struct ln_loop *loop, struct ln_log *log);
+/* Its policy's settings take effect. */
+void ln_host_set_settings(struct ln_host *h, const struct ln_settings *settings);
 /* After closed. */
 void ln_host_deinit(struct ln_host *h);
 /* Called when a session, a server or the fetcher is gone: calls closed when the host is closing and

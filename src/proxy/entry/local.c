@@ -70,7 +70,7 @@ struct ln_local *ln_local_new(struct ln_host *h) {
   if (!c) return NULL;
   c->sink = (struct ln_sink){&sink_ops, 1, true};
   c->loop = h->loop;
-  c->session = ln_session_new(h, "internal", "lunette");
+  c->session = ln_session_new(h, "internal", "lunette", NULL);
   if (!c->session) {
     free(c);
     return NULL;

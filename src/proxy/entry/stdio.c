@@ -212,7 +212,7 @@ struct ln_stdio_front *ln_stdio_front_start(struct ln_host *h, int in, int out,
   f->ended_arg = arg;
   ln_timer_init(&f->poll);
   ln_line_init(&f->line, h->settings.max_message_bytes);
-  f->session = ln_session_new(h, "stdio", "stdio");
+  f->session = ln_session_new(h, "stdio", "stdio", NULL);
   f->in = f->session ? ln_stream_open(h->loop, in, &in_ops, f) : NULL;
   f->out = f->in ? ln_stream_open(h->loop, out, &out_ops, f) : NULL;
   if (!f->out) {

@@ -9,6 +9,7 @@
 #include "proxy/http/respond.h"
 #include "proxy/http/sse.h"
 #include "proxy/http/streamable.h"
+#include "wire/forwarded.h"
 
 enum { TICK_MS = 15000 };
 
@@ -110,7 +111,21 @@ static void on_done(void *arg, struct ln_http_request *r, bool gone) {
   if (holder) (*holder)->done(holder, r);
 }
 
-static const struct ln_http_server_ops server_ops = {on_request, on_drain, on_done};
+/* A connection is its address's. A request is its connection's, unless a proxy that is trusted made
+ * it for another: what is shared is counted by whom it is for. */
+static struct ln_account *account_of(void *arg, const unsigned char address[16],
+                                     const struct ln_http_head *head) {
+  struct ln_host *h = ((struct ln_http_front *)arg)->table.host;
+  char name[LN_PEER_NAME];
+  unsigned char peer[16];
+  memcpy(peer, address, sizeof peer);
+  if (head) ln_forwarded_peer(head, h->settings.trusted_proxies, peer);
+  if (head && memcmp(peer, address, sizeof peer) == 0) return NULL;
+  return ln_ledger_account(&h->ledger, ln_peer_name(peer, name));
+}
+
+static const struct ln_http_server_ops server_ops = {
+    .account = account_of, .on_request = on_request, .on_drain = on_drain, .done = on_done};
 
 /* --- life --- */
 

@@ -239,7 +239,7 @@ static struct ln_http_session *begin(struct ln_restorer *rs, struct ln_http_requ
                                      struct ln_refusal *refusal) {
   struct ln_host *h = rs->table->host;
   struct ln_http_session *hs =
-      ln_session_table_add(rs->table, LN_HTTP_SESSION_STREAMABLE, id, NULL, refusal);
+      ln_session_table_add(rs->table, r, LN_HTTP_SESSION_STREAMABLE, id, NULL, refusal);
   if (!hs) return NULL;
   struct ln_restore *re = calloc(1, sizeof *re);
   if (!re) {

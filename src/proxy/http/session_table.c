@@ -80,15 +80,15 @@ static void on_disconnected(struct ln_session *s, struct ln_sink *sink, uint64_t
 }
 
 /* The whole id is a secret of the client: logs and policies get only its beginning. */
-static struct ln_http_session *entry_new(struct ln_session_table *t, enum ln_http_session_kind kind,
-                                         struct ln_str id) {
+static struct ln_http_session *entry_new(struct ln_session_table *t, struct ln_account *account,
+                                         enum ln_http_session_kind kind, struct ln_str id) {
   if (ln_map_get(&t->by_name, ln_session_id_name(id))) return NULL; /* taken, by chance */
   char name[40];
   int n = id.n < sizeof name ? (int)id.n : LN_SESSION_ID_NAME;
   snprintf(name, sizeof name, "%.*s", n, id.p);
   const char *transport = kind == LN_HTTP_SESSION_SSE ? "sse" : "http";
   struct ln_http_session *hs = calloc(1, sizeof *hs + id.n);
-  struct ln_session *s = hs ? ln_session_new(t->host, transport, name) : NULL;
+  struct ln_session *s = hs ? ln_session_new(t->host, transport, name, account) : NULL;
   if (!s) {
     free(hs);
     return NULL;
@@ -109,6 +109,7 @@ static struct ln_http_session *entry_new(struct ln_session_table *t, enum ln_htt
 }
 
 struct ln_http_session *ln_session_table_add(struct ln_session_table *t,
+                                             const struct ln_http_request *r,
                                              enum ln_http_session_kind kind, struct ln_str id,
                                              const struct ln_msg *init_request,
                                              struct ln_refusal *refusal) {
@@ -119,7 +120,8 @@ struct ln_http_session *ln_session_table_add(struct ln_session_table *t,
   struct ln_buf fresh;
   ln_buf_init(&fresh, LN_SESSION_ID_MAX);
   int rc = id.p ? LN_OK : new_id(t, init_request, &fresh);
-  struct ln_http_session *hs = rc ? NULL : entry_new(t, kind, id.p ? id : ln_buf_str(&fresh));
+  struct ln_http_session *hs =
+      rc ? NULL : entry_new(t, r->account, kind, id.p ? id : ln_buf_str(&fresh));
   ln_buf_deinit(&fresh);
   if (!hs)
     *refusal = (struct ln_refusal){503, -32603, "Too many sessions; try again later",

@@ -49,9 +49,11 @@ struct ln_session_table {
  * LN_ESYSTEM: no random numbers. deinit is due in either case. */
 int ln_session_table_init(struct ln_session_table *t, struct ln_host *h) LN_CHECK;
 void ln_session_table_deinit(struct ln_session_table *t);
-/* id: of a session to restore, or absent: a new one, for this initialize request (NULL for
- * HTTP+SSE). NULL with refusal set: shutting down, too many, or no memory. */
+/* A session of the request's peer. id: of a session to restore, or absent: a new one, for this
+ * initialize request (NULL for HTTP+SSE). NULL with refusal set: shutting down, too many, or no
+ * memory. */
 struct ln_http_session *ln_session_table_add(struct ln_session_table *t,
+                                             const struct ln_http_request *r,
                                              enum ln_http_session_kind kind, struct ln_str id,
                                              const struct ln_msg *init_request,
                                              struct ln_refusal *refusal);

@@ -41,7 +41,7 @@ void ln_sse_front_open(struct ln_session_table *t, struct ln_http_request *r) {
   struct ln_refusal refusal = ln_check_sse(r->head);
   struct ln_http_session *hs = NULL;
   if (!refusal.status)
-    hs = ln_session_table_add(t, LN_HTTP_SESSION_SSE, LN_STR_NONE, NULL, &refusal);
+    hs = ln_session_table_add(t, r, LN_HTTP_SESSION_SSE, LN_STR_NONE, NULL, &refusal);
   if (refusal.status) {
     ln_respond_refusal(t->host->log, r, refusal);
     return;

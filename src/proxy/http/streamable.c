@@ -94,7 +94,7 @@ static void post_message(struct ln_restorer *rs, struct ln_http_request *r, stru
   if (!refusal.status && has_id)
     refusal = (struct ln_refusal){400, -32600, "The session is initialized already", NULL};
   else if (!refusal.status && init_request)
-    hs = ln_session_table_add(rs->table, LN_HTTP_SESSION_STREAMABLE, LN_STR_NONE, m, &refusal);
+    hs = ln_session_table_add(rs->table, r, LN_HTTP_SESSION_STREAMABLE, LN_STR_NONE, m, &refusal);
   else if (!refusal.status)
     hs = session_of(rs, r, &refusal);
   if (!refusal.status) refusal = ln_incoming_check_id(hs->session, m);

@@ -231,10 +231,16 @@ static void notification_in(struct ln_session *s, struct ln_msg *msg, struct ln_
   ln_hooks_run(x, 0, msg, notification_native, notified, x);
 }
 
+/* Whether a session that has got this message is of use to its client. */
+static bool asks(const struct ln_msg *msg) {
+  return msg->kind == LN_MSG_REQUEST && !ln_str_is(msg->method, "initialize") &&
+         !ln_str_is(msg->method, "ping");
+}
+
 void ln_from_client(struct ln_session *s, struct ln_msg *msg, struct ln_sink *sink,
                     struct ln_bytes *headers) {
   if (s->state == LN_SESSION_GONE) return;
-  s->last_used = ln_loop_now(s->host->loop);
+  ln_session_touch(s, asks(msg));
   ln_loop_doing(s->host->loop, s->id,
                 msg->method.p ? msg->method : LN_STR_LIT("a reply to a server"));
   ln_session_ref(s); /* it may end by this */

@@ -33,6 +33,7 @@ void ln_session_end(struct ln_session *s) {
   ln_policy_session_end(s->gen->policy, s->key);
   ln_list_remove(&s->link);
   s->host->n_sessions--;
+  ln_session_uncount(s);
   if (s->on_end) s->on_end(s, s->front);
   ln_host_check_closed(s->host);
   ln_session_unref(s);

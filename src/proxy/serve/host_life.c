@@ -9,7 +9,8 @@
 #include "transport/fetch.h"
 
 int ln_host_life_start(struct ln_host *h, struct ln_policy *policy, const char **why) {
-  h->settings = ln_policy_decls(policy)->settings;
+  ln_host_set_settings(h, &ln_policy_decls(policy)->settings);
+  h->end_session = ln_session_end;
   h->link_events = &ln_link_events;
   h->list_changed = ln_list_changed_notify;
   h->gen = ln_generation_new(h, policy, why);

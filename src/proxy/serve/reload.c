@@ -257,7 +257,7 @@ int ln_reload(struct ln_host *h, struct ln_policy *policy, char *why, size_t max
     return rc;
   }
   h->gen = g;
-  h->settings = g->decls->settings;
+  ln_host_set_settings(h, &g->decls->settings);
   h->reloads++;
   adopt_declarations(g);
   warn_prefixes(g, old);
