@@ -4,6 +4,7 @@
 local http = require "spec.support.http"
 local json = require "spec.support.json"
 local lunette = require "spec.support.lunette"
+local sse = require "spec.support.sse"
 local upstream = require "spec.support.upstream"
 
 local MARK = "SECRET-xyz"
@@ -158,5 +159,61 @@ describe("what a server says beside the protocol stays in the log", function()
     assert.equal('Server "up": refused initialize: no key for spec', json.value(reply, "error", "message"))
     local ready = http.request({ port = host.port, method = "GET", path = "/readyz" }).body
     assert.equal("refused initialize (error -32000)", json.value(ready, "servers", "up", "error"), ready)
+  end)
+end)
+
+describe("the id of a session over HTTP", function()
+  after_each(lunette.finish)
+
+  local policy = [[lunette.configure { max_in_flight = 1 }
+    lunette.tools.add { name = "who", inputSchema = { type = "object" }, handler = function(_, ctx)
+      lunette.log.info("here is " .. ctx.session.id)
+      return ctx.session.id end }
+    lunette.on("notifications/x", function() lunette.error(1, "no") end)]]
+  local text = '{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"%s","version":"1"}}'
+  local ping = '{"jsonrpc":"2.0","id":1,"method":"ping"}'
+
+  local function log_of(host) return host.process.err:all() end
+  local function status(host, path, headers)
+    return http.request({ port = host.port, method = "POST", path = path, body = ping, headers = { "Content-Type: application/json",
+      "Accept: application/json, text/event-stream", headers } }).status
+  end
+
+  -- Of a client that says more of itself than fits into an id there is none that outlives the process.
+  for name, said in pairs { ["that says little"] = "x", ["that says much"] = ("x"):rep(5000) } do
+    it("of a client " .. name .. " is in no log and no ctx; the name there opens nothing", function()
+      local host = lunette.http { policy = policy, flags = { "--log-level", "debug" } }
+      local client, other = host.client(), host.client()
+      for _, c in ipairs { client, other } do
+        c:request("initialize", text:format(said))
+        c:notify "notifications/initialized"
+      end
+      local shown = json.value(client:result("tools/call", '{"name":"who"}'), "content", 1, "text")
+      assert.matches("^%x+$", shown)
+      assert.is_true(#shown <= 20)
+      assert.equal(shown, json.value(client:result("tools/call", '{"name":"who"}'), "content", 1, "text"))
+      assert.not_equal(shown, json.value(other:result("tools/call", '{"name":"who"}'), "content", 1, "text"))
+      client:notify "notifications/x"
+      assert.is_nil(client.session:find(shown, 1, true))
+      host.process:wait_stderr("here is " .. shown)
+      assert.is_nil(log_of(host):find(client.session:sub(1, 16), 1, true), log_of(host))
+      assert.equal(404, status(host, "/mcp", "Mcp-Session-Id: " .. shown))
+      assert.equal(200, status(host, "/mcp", "Mcp-Session-Id: " .. client.session))
+    end)
+  end
+
+  it("of HTTP+SSE neither", function()
+    local host = lunette.http { policy = policy, flags = { "--log-level", "debug" } }
+    local client = sse.open(host.port)
+    client:result("initialize", text:format "x")
+    client:notify "notifications/initialized"
+    local shown = json.value(client:result("tools/call", '{"name":"who"}'), "content", 1, "text")
+    local id = client.endpoint.data:match "sessionId=(%w+)"
+    assert.matches("^%x+$", shown)
+    assert.is_nil(id:find(shown, 1, true))
+    host.process:wait_stderr("here is " .. shown)
+    assert.is_nil(log_of(host):find(id:sub(1, 16), 1, true), log_of(host))
+    assert.equal(404, status(host, "/messages?sessionId=" .. shown))
+    assert.equal(202, status(host, "/messages?sessionId=" .. id))
   end)
 end)

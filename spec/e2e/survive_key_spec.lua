@@ -33,7 +33,7 @@ describe("many sessions", function()
       clients[i].idle = {}
     end
     host = restart(host, policy, "sigkill")
-    local calls = {}
+    local calls, names = {}, {}
     for round = 1, 2 do
       for i = 1, n do
         calls[#calls + 1] = { i, clients[i]:start("tools/call", '{"name":"who"}') }
@@ -51,7 +51,9 @@ describe("many sessions", function()
     for _, made in ipairs(calls) do
       local i, started = unpack(made)
       local said = json.value(started:wait(20000), "result", "content", 1, "text")
-      assert.equal(clients[i].session:sub(1, 16), json.value(said, 1))
+      names[i] = names[i] or json.value(said, 1)
+      assert.equal(names[i], json.value(said, 1))
+      assert.is_nil(clients[i].session:find(names[i], 1, true))
       assert.equal("client" .. i, json.value(said, 2))
       assert.equal(i, json.value(said, 3, "experimental", "n", "is"))
       assert.equal(i % 3 == 0 and "2025-06-18" or "2025-11-25", json.value(said, 4))

@@ -29,7 +29,7 @@ describe("a session", function()
       local client = open(host, { version = "2025-06-18", capabilities = '{"sampling":{},"roots":{"listChanged":true}}',
         info = '{"name":"caller","version":"1.0","title":"A caller"}' })
       local before = call(client, "who")
-      assert.equal(('["%s","caller",{"roots":{"listChanged":true},"sampling":{}},"2025-06-18","http",1]'):format(client.session:sub(1, 16)), before)
+      assert.matches('^%["%x+","caller",{"roots":{"listChanged":true},"sampling":{}},"2025%-06%-18","http",1%]$', before)
       for _ = 1, 3 do
         host = restart(host, who, signal)
         assert.equal(before, call(client, "who"))

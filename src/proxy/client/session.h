@@ -24,9 +24,9 @@ struct ln_session {
   struct ln_host *host;
   uint64_t key; /* never used again */
   enum ln_session_state state;
-  const char *transport;     /* "stdio", "http", "sse", "internal" */
-  char id[40];               /* for logs and ctx; of a Streamable HTTP id only the beginning */
-  bool restored;             /* its client sent initialize to another process (http/restore.h) */
+  const char *transport; /* "stdio", "http", "sse", "internal" */
+  char id[40];           /* for logs and ctx; over HTTP made of the client's id, which is secret */
+  bool restored;         /* its client sent initialize to another process (http/restore.h) */
   struct ln_generation *gen; /* counted: new exchanges begin under it */
   struct ln_peer peer;
   struct ln_outbox outbox;

@@ -20,7 +20,7 @@ enum {
   LN_SESSION_ID_MAX = 2816,
   LN_SESSION_ID_DAYS = 30, /* after which it is not valid any more */
   LN_SESSION_ID_NAME =
-      LN_SEAL_NAME /* characters at its beginning, which are unique: used in logs */
+      LN_SEAL_NAME /* characters at its beginning, which are unique: tables go by them */
 };
 
 struct ln_session_id {

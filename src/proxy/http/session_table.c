@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "net/digest.h"
 #include "net/secret.h"
 #include "proxy/http/session_id.h"
 #include "proxy/route/session_end.h"
@@ -79,13 +80,27 @@ static void on_disconnected(struct ln_session *s, struct ln_sink *sink, uint64_t
   ln_client_stream_disconnect(sink, retry_ms);
 }
 
-/* The whole id is a secret of the client: logs and policies get only its beginning. */
+/* By what logs and policies know the session: the id is a secret of its client. The same after a
+ * restart, for the key is; of no use to find the id, or one of the tables' names. */
+static bool public_name(const struct ln_session_table *t, struct ln_str id, char name[17]) {
+  static const char about[] = "the name of a session: ";
+  unsigned char digest[LN_DIGEST_BYTES];
+  struct ln_buf text;
+  ln_buf_init(&text, sizeof about + LN_SESSION_ID_MAX);
+  ln_buf_append_c(&text, about);
+  ln_buf_append_str(&text, id);
+  const struct ln_str key = {(const char *)t->key, sizeof t->key};
+  bool could = !ln_buf_error(&text) && ln_digest_hmac_sha256(key, ln_buf_str(&text), digest);
+  ln_buf_deinit(&text);
+  for (size_t i = 0; could && i < 8; i++) snprintf(name + 2 * i, 3, "%02x", digest[i]);
+  return could;
+}
+
 static struct ln_http_session *entry_new(struct ln_session_table *t, struct ln_account *account,
                                          enum ln_http_session_kind kind, struct ln_str id) {
   if (ln_map_get(&t->by_name, ln_session_id_name(id))) return NULL; /* taken, by chance */
-  char name[40];
-  int n = id.n < sizeof name ? (int)id.n : LN_SESSION_ID_NAME;
-  snprintf(name, sizeof name, "%.*s", n, id.p);
+  char name[17];
+  if (!public_name(t, id, name)) return NULL;
   const char *transport = kind == LN_HTTP_SESSION_SSE ? "sse" : "http";
   struct ln_http_session *hs = calloc(1, sizeof *hs + id.n);
   struct ln_session *s = hs ? ln_session_new(t->host, transport, name, account) : NULL;

@@ -29,10 +29,11 @@ static struct ln_str mount_of(const struct ln_http_head *head) {
 }
 
 /* A path without a host: the client knows under which host it reaches us. */
-static int send_endpoint(struct ln_client_stream *st, const struct ln_http_head *head) {
+static int send_endpoint(struct ln_client_stream *st, const struct ln_http_head *head,
+                         struct ln_str id) {
   char data[PREFIX_MAX + 80];
-  int n = snprintf(data, sizeof data, "%.*s/messages?sessionId=%s", LN_STR_ARG(mount_of(head)),
-                   st->session->id);
+  int n = snprintf(data, sizeof data, "%.*s/messages?sessionId=%.*s", LN_STR_ARG(mount_of(head)),
+                   LN_STR_ARG(id));
   struct ln_iov part = {data, (size_t)n, NULL};
   return ln_http_sse_event(st->request, LN_STR_LIT("endpoint"), LN_STR_NONE, &part, 1);
 }
@@ -48,7 +49,7 @@ void ln_sse_front_open(struct ln_session_table *t, struct ln_http_request *r) {
   }
   struct ln_session *s = hs->session;
   struct ln_client_stream *st = ln_client_stream_new(&hs->streams, r, LN_CLIENT_STREAM_SSE);
-  if (!st || ln_client_stream_begin(st) || send_endpoint(st, r->head)) {
+  if (!st || ln_client_stream_begin(st) || send_endpoint(st, r->head, hs->id)) {
     ln_http_request_abort(r); /* if there is a stream, its end ends the session */
     if (!st) ln_session_end(s);
     return;
