@@ -207,7 +207,7 @@ Tools
   a         read → a_read → P:4 rename a_read -> load → P:5 transform arguments, description → load
   a         write → a_write → hidden by P:6 (transform can't hold: it has no argument path; it has none at all)
   b         read → b_read → P:8 rename b_read -> now → not shown: the now of P:3 comes first
-  b         write → b_write → hidden by P:7 (filter failed: P:7: no idea)
+  b         write → b_write → hidden by P:7 (filter failed: no idea)
 
 Resources
   a  test://a → P:9 transform → hidden by P:9 (can't be sent: item.title: a function can't be sent)
