@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bind/core.h"
+#include "bind/shield.h"
 #include "bind/targets.h"
 #include "bind/test_harness.h"
 #include "proxy/entry/local.h"
@@ -90,7 +91,9 @@ static struct ln_policy *load_policy(lua_State *L, struct app *a) {
   struct ln_policy_host for_policy = ln_for_policy(&a->host);
   for_policy.open = ln_core_open;
   char *why = NULL;
+  struct ln_shield shield = ln_shield_up();
   struct ln_policy *p = ln_policy_load(&for_policy, a->targets.list, a->targets.n, &why, NULL);
+  ln_shield_down(&shield);
   if (p) return p;
   lua_pushnil(L);
   lua_pushstring(L, why ? why : "out of memory");
@@ -226,7 +229,10 @@ static int l_app_serve(lua_State *L) {
   lua_getfield(L, 2, "port");
   conf.port = (uint16_t)luaL_optinteger(L, -1, 0);
   const char *why = "";
+  /* Served over stdio, the streams are shielded by themselves (ln_stream_shield_stdio). */
+  struct ln_shield shield = conf.stdio ? (struct ln_shield){-1, -1} : ln_shield_up();
   int code = ln_serve(&a->host, &conf, &why);
+  ln_shield_down(&shield);
   if (code) LN_LOG(&a->log, ERROR, "serve", "%s", why);
   lua_pushinteger(L, code);
   return 1;
@@ -253,6 +259,14 @@ static int push_reply(lua_State *L, struct ln_msg *reply) {
   return n;
 }
 
+/* A request of ours; the caller lets go of the reply. */
+static struct ln_msg *request(struct app *a, const char *method, struct ln_str params) {
+  struct ln_shield shield = ln_shield_up();
+  struct ln_msg *reply = ln_local_request(a->local, method, params);
+  ln_shield_down(&shield);
+  return reply;
+}
+
 static int l_app_connect(lua_State *L) {
   struct app *a = check_app(L);
   if (!a->started || a->local) return luaL_error(L, "nothing is loaded, or connected already");
@@ -262,8 +276,8 @@ static int l_app_connect(lua_State *L) {
   a->host.asked_once = true;
   a->local = ln_local_new(&a->host);
   if (!a->local) return fail(L, "out of memory");
-  struct ln_msg *reply = ln_local_request(a->local, "initialize",
-                                          (struct ln_str){init_params, sizeof init_params - 1});
+  struct ln_msg *reply =
+      request(a, "initialize", (struct ln_str){init_params, sizeof init_params - 1});
   struct ln_json_item it;
   if (reply && reply->kind == LN_MSG_ERROR && ln_json_get(reply->error, "message", &it) &&
       it.type == LN_JSON_STRING) {
@@ -285,7 +299,7 @@ static int l_app_request(lua_State *L) {
   size_t n = 0;
   const char *params = luaL_optlstring(L, 3, NULL, &n);
   if (!a->local) return luaL_error(L, "not connected");
-  return push_reply(L, ln_local_request(a->local, method, (struct ln_str){params, n}));
+  return push_reply(L, request(a, method, (struct ln_str){params, n}));
 }
 
 static void set_bytes(lua_State *L, const char *name, const struct ln_bytes *b) {
@@ -340,7 +354,9 @@ static int l_app_explain(lua_State *L) {
   lua_Integer kind = luaL_checkinteger(L, 2);
   if (!a->local || kind < 0 || kind >= LN_KINDS) return luaL_error(L, "not connected");
   const char *why;
+  struct ln_shield shield = ln_shield_up();
   struct ln_view *v = ln_local_explain(a->local, (enum ln_kind)kind, &why);
+  ln_shield_down(&shield);
   if (!v) return fail(L, why);
   lua_createtable(L, (int)v->n_entries, 0);
   for (size_t i = 0; i < v->n_entries; i++) {
@@ -381,6 +397,7 @@ static void stop(void *arg) {
 static void app_close(struct app *a) {
   if (a->closed) return;
   a->closed = true;
+  struct ln_shield shield = ln_shield_up(); /* finalizers are the policy's code, too */
   if (a->local) ln_local_free(a->local);
   if (a->harness) ln_test_harness_leave(a->harness);
   if (!a->host.closing) {
@@ -391,6 +408,7 @@ static void app_close(struct app *a) {
   ln_targets_free(&a->targets);
   ln_loop_run(a->loop); /* until nothing is left in it */
   ln_test_harness_free(a->harness);
+  ln_shield_down(&shield);
   if (ln_loop_free(a->loop))
     LN_LOG(&a->log, ERROR, "close", "%zu handle(s) were left open", ln_loop_handles(a->loop));
 }
