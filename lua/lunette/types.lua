@@ -34,6 +34,7 @@
 ---@field prefix? string|false of presented names; none with one server, its name with several; false: never
 ---@field timeout? number seconds a request
 ---@field optional? boolean a server that may be missing
+---@field unlisted? boolean names that no list shows are passed to it
 
 ---@class lunette.Upstream
 ---@field name string

@@ -37,13 +37,13 @@ describe("a handler", function()
         local client, up = with(([[
           lunette.on("%s", function(request, forward) lunette.shared.incr "exact"; return forward(request) end)
           lunette.on("%s*", function(request, forward) lunette.shared.incr "glob"; return forward(request) end)
-          lunette.on("tools/call", "told", function() return lunette.json.encode {
+          lunette.on("tools/call", "delete", function() return lunette.json.encode {
             lunette.shared.get "exact" or 0, lunette.shared.get "glob" or 0 } end)]]):format(method, family), { server = everything })
         if row[3] then up:on(method, function(req) req:reply(row[3]) end) end
         local through = json.at(client:request(method, row[2]), "result")
         assert.truthy(through)
         if row[3] then assert.equal(row[3], through) end
-        local told = json.decode(says(client, "told"))
+        local told = json.decode(says(client, "delete"))
         -- The call that asks may be one of them.
         local own = method == "tools/call" and 1 or 0
         assert.same({ 1 + own, 1 + (family == "tools" and 1 or 0) }, told)

@@ -101,13 +101,13 @@ describe("through Lunette", function()
 
   it("is as direct, with handlers and rules that change nothing", function()
     local up = server()
-    compare(up, lunette.stdio { policy = lunette.bare(up) .. pass })
+    compare(up, lunette.stdio { policy = ("lunette.upstream('up', %s)"):format(up:lua "unlisted = true") .. pass })
   end)
 
   it("is as direct, through four in a row", function()
     local up = server()
     local host = lunette.http { policy = lunette.bare(up) }
-    for _ = 1, 2 do host = lunette.http { policy = ("lunette.upstream('next', { url = %q })"):format(host.url) .. pass } end
+    for _ = 1, 2 do host = lunette.http { policy = ("lunette.upstream('next', { url = %q, unlisted = true })"):format(host.url) .. pass } end
     compare(up, lunette.stdio { policy = ("lunette.upstream('next', { url = %q })"):format(host.url) })
   end)
 

@@ -39,6 +39,8 @@ describe("what a policy hides", function()
     "file:///srv/secret#x", "file:///srv/secret?x", " file:///srv/secret", "file:///srv/secret\n", "fi\tle:///srv/secret", "file:////srv/secret",
     "file:///srv/x//../secret", "file:///srv%5Csecret" }
 
+  local any_file = '[{"uriTemplate":"file:///{+path}","name":"any"}]'
+
   it("85: is reached by no spelling when it is listed", function()
     local client, up = behind("lunette.resources.hide 'file:///srv/secret'",
       { resources = '[{"uri":"file:///srv/secret","name":"s"},{"uri":"file:///srv/open","name":"o"}]' })
@@ -50,14 +52,14 @@ describe("what a policy hides", function()
   end)
 
   it("85: is reached by no spelling when it is not listed", function()
-    local client, up = behind("lunette.resources.hide 'file:///srv/secret*'", { resources = '[{"uri":"file:///srv/open","name":"o"}]' })
+    local client, up = behind("lunette.resources.hide 'file:///srv/secret*'", { resources = '[{"uri":"file:///srv/open","name":"o"}]', templates = any_file })
     for _, uri in ipairs(spellings) do is_refused(client, uri) end
     assert.equal(0, up:count "resources/read")
     is_read(client, "file:///srv/other")
   end)
 
   it("85: is not reached by what only looks allowed", function()
-    local client, up = behind("lunette.resources.only 'file:///pub/*'", { resources = '[{"uri":"file:///pub/a","name":"a"}]' })
+    local client, up = behind("lunette.resources.only 'file:///pub/*'", { resources = '[{"uri":"file:///pub/a","name":"a"}]', templates = any_file })
     for _, uri in ipairs { "file:///pub/../srv/secret", "file:///pub/..%2Fsrv/secret", "file:///pub/%2e%2e/srv", "file:///pub\\..\\srv" } do
       is_refused(client, uri)
     end
@@ -101,7 +103,7 @@ describe("what a policy hides", function()
 
   it("85: handlers see", function()
     local client, up = behind("lunette.on('resources/read', 'file:///srv/secret*', function() return lunette.deny 'no' end)",
-      { resources = '[{"uri":"file:///srv/secret","name":"s"}]' })
+      { resources = '[{"uri":"file:///srv/secret","name":"s"}]', templates = any_file })
     for _, uri in ipairs(spellings) do assert.truthy(json.value(read(client, uri), "error", "code"), uri) end
     assert.equal(0, up:count "resources/read")
     is_read(client, "file:///srv/open")
@@ -109,7 +111,7 @@ describe("what a policy hides", function()
 
   it("85: handlers see though they name it in another spelling than servers and clients", function()
     local client, up = behind("lunette.on('resources/read', 'http://Example.com:80/x', function() return lunette.deny 'no' end)",
-      { resources = '[{"uri":"http://example.com/y","name":"y"}]' })
+      { resources = '[{"uri":"http://example.com/y","name":"y"}]', templates = '[{"uriTemplate":"http://{+all}","name":"t"}]' })
     for _, uri in ipairs { "http://Example.com:80/x", "http://example.com/x", "HTTP://EXAMPLE.com/./x" } do
       assert.truthy(read(client, uri):find('"message":"no"', 1, true), uri)
     end

@@ -26,6 +26,7 @@ struct ln_server_conf {
   const char *prefix;  /* LN_PREFIX_GIVEN */
   uint64_t timeout_ms; /* per request; 0: settings.request_timeout */
   bool optional;
+  bool unlisted; /* names that no list shows are passed to it */
 };
 
 struct ln_hook {

@@ -124,6 +124,7 @@ static void read_server(lua_State *L, struct ln_policy *p, void *at) {
   u->prefix = field_text(L, p, "prefix");
   u->timeout_ms = field_ms(L, "timeout");
   u->optional = field_true(L, "optional");
+  u->unlisted = field_true(L, "unlisted");
 }
 
 static void read_hook(lua_State *L, struct ln_policy *p, void *at) {
@@ -206,6 +207,7 @@ static void read_kinds(lua_State *L, struct ln_policy *p) {
     lua_getfield(L, -1, ln_policy_kind_name((enum ln_kind)k));
     p->has_rules[k] = field_true(L, "has_rules");
     p->per_client[k] = field_true(L, "per_client");
+    p->strict[k] = field_true(L, "strict");
     p->on_calls[k] = field_true(L, "on_calls");
     p->watched[k] = field_true(L, "watched");
     lua_pop(L, 1);

@@ -32,6 +32,10 @@ bool ln_policy_has_rules(const struct ln_policy *p, enum ln_kind kind) {
   return p->has_rules[kind];
 }
 
+bool ln_policy_strict(const struct ln_policy *p, enum ln_kind kind) {
+  return p->strict[kind];
+}
+
 const char *ln_policy_kind_name(enum ln_kind kind) {
   static const char *const names[LN_KINDS] = {"tools", "resources", "resource_templates",
                                               "prompts"};

@@ -52,7 +52,7 @@ struct ln_policy {
   struct ln_policy_decls decls;
   struct ln_list blocks; /* what decls points into */
   int entries[LN_ENTRIES];
-  bool has_rules[LN_KINDS], per_client[LN_KINDS], on_calls[LN_KINDS];
+  bool has_rules[LN_KINDS], per_client[LN_KINDS], strict[LN_KINDS], on_calls[LN_KINDS];
   bool watched[LN_KINDS];     /* there are rules, or handlers that name components */
   struct ln_bytes *unmatched; /* result of ln_present_unmatched, during the call */
   struct ln_list runs, idle, timers;

@@ -11,9 +11,10 @@ local M = {
   settings = {},
   at = "?", -- FILE:LINE of the rule that is or was applied last
   warnings = 0, -- logged so far
+  ready = false, -- while a ready policy declares
   unused = {}, -- ready policies that were required and are not called yet: name → FILE:LINE
   n_rules = 0, -- for C: of all kinds, when loaded
-  kinds = {}, -- for C: { tools = { has_rules =, per_client =, on_calls =, … } … }
+  kinds = {}, -- for C: { tools = { has_rules =, per_client =, on_calls =, strict =, … } … }
 }
 
 --- The kinds in the order of the C side's enum, with what differs between them.

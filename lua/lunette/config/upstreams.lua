@@ -19,6 +19,7 @@ local known = {
   prefix = true,
   timeout = true,
   optional = true,
+  unlisted = true,
 }
 
 -- Of these, what is of one server only; any other is an option for a whole file of servers, too.
@@ -140,10 +141,12 @@ local function check_common(what, o, u)
     end
     u.timeout = o.timeout
   end
-  if o.optional ~= nil and type(o.optional) ~= "boolean" then
-    fail(what, "optional must be true or false, not %s", check.describe(o.optional))
+  for _, key in ipairs { "optional", "unlisted" } do
+    if o[key] ~= nil and type(o[key]) ~= "boolean" then
+      fail(what, "%s must be true or false, not %s", key, check.describe(o[key]))
+    end
+    u[key] = o[key] or false
   end
-  u.optional = o.optional or false
 end
 
 local upstream_mt = { __name = "upstream" }

@@ -22,6 +22,23 @@ local function is_looked_at(verb)
   return false
 end
 
+-- Whether the policy says anything of single components of a kind: by rules, by handlers with a selector, by ready
+-- policies. What no list shows is refused then, as servers may take for the same what neither names nor globs do
+-- ("wipe " for "wipe").
+local function is_strict(kind, rules)
+  if #rules > 0 then return true end
+  for _, component in ipairs(state.components) do
+    if component.ready and component.kind == kind.kind then return true end
+  end
+  for _, hook in ipairs(state.hooks) do
+    if hook.ready and core.glob(hook.method, kind.list) then return true end
+    for _, method in ipairs((hook.ready or next(hook.selector)) and subjects[kind.verb] or {}) do
+      if core.glob(hook.method, method) then return true end
+    end
+  end
+  return false
+end
+
 --- Called by C when every target has loaded: nothing can be declared from here on.
 function M.finish()
   state.closed = true
@@ -35,6 +52,7 @@ function M.finish()
     state.kinds[kind.verb] = {
       has_rules = #rules > 0 or is_looked_at(kind.verb),
       per_client = per_client,
+      strict = is_strict(kind, rules),
       on_calls = on_calls,
       watched = #rules > 0 or lint_rules.names_any(kind.verb),
     }

@@ -43,7 +43,11 @@ function M.policy(name, known, declare)
     for _, key in ipairs(check.sorted(known)) do
       taken[key] = known[key](what .. ": " .. key, options[key])
     end
-    return declare(taken, what)
+    local outer = state.ready
+    state.ready = true
+    local result = declare(taken, what)
+    state.ready = outer
+    return result
   end
 end
 

@@ -133,6 +133,7 @@ function M.add(kind, definition)
     key = key,
     definition = own,
     fn = definition[handler],
+    ready = state.ready,
   }
 end
 

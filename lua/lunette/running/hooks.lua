@@ -141,6 +141,7 @@ function M.handle(method, which, fn, offer)
     fn = fn,
     test = test_of(s, position),
     selector = s,
+    ready = state.ready,
   }
 end
 

@@ -392,22 +392,69 @@ static bool hears_changes(const struct ln_index *index, enum ln_kind kind) {
   return false;
 }
 
-bool ln_fetch_again(struct ln_session *s, struct ln_server *server, enum ln_kind kind,
-                    ln_fetched_fn done, void *arg) {
+struct joiner {
+  struct ln_list link;
+  ln_fetched_fn done;
+  void *arg;
+};
+
+static bool join(struct ln_index *index, enum ln_kind kind, ln_fetched_fn done, void *arg) {
+  struct joiner *j = malloc(sizeof *j);
+  if (!j) return false;
+  *j = (struct joiner){.done = done, .arg = arg};
+  ln_list_init(&j->link);
+  ln_list_push(&index->joined[kind], &j->link);
+  return true;
+}
+
+static void on_asked_again(struct fetch *f, struct ln_listing *listing, const char *why) {
+  struct ln_index *index = f->index;
+  struct ln_list list, *l;
+  index->asking[f->kind] = false;
+  ln_list_init(&list);
+  ln_list_move(&list, &index->joined[f->kind]);
+  on_fetched_again(f, listing, why);
+  while ((l = ln_list_shift(&list))) {
+    struct joiner *j = LN_CONTAINER(l, struct joiner, link);
+    j->done(j->arg, false); /* who began it has heard of changes */
+    free(j);
+  }
+}
+
+/* True when what is indexed of a server that runs is older than list_max_age. */
+static bool is_old(const struct ln_index *index, enum ln_kind kind) {
+  return index && index->listings[kind] && index->listings[kind]->n_pages &&
+         !index->fetching[kind] &&
+         now_of(index) - index->asked_at[kind] >= index->server->host->settings.list_max_age_ms &&
+         !ln_server_in_backoff(index->server);
+}
+
+static bool fetch_again(struct ln_session *s, struct ln_server *server, enum ln_kind kind,
+                        ln_fetched_fn done, void *arg) {
   struct ln_index *index = ln_index_of(s, server);
-  if (!server->pool || !index || !index->listings[kind] || !index->listings[kind]->n_pages ||
-      index->fetching[kind] ||
-      now_of(index) - index->asked_at[kind] < server->host->settings.list_max_age_ms ||
-      hears_changes(index, kind) || ln_server_in_backoff(server))
-    return false;
   const char *why;
   struct ln_link *link = ln_pool_link(s, server, &why);
-  struct fetch *f = link ? fetch_new(index, kind, link, on_fetched_again) : NULL;
+  struct fetch *f = link ? fetch_new(index, kind, link, on_asked_again) : NULL;
   if (!f) return false;
-  f->asker = s->key;
+  index->asking[kind] = true;
+  f->asker = server->pool ? s->key : 0; /* what a child lists for one client is that one's alone */
   f->changed = done;
   f->arg = arg;
   index->asked_at[kind] = now_of(index);
   fetch_page(f, link, LN_STR_NONE);
   return true;
+}
+
+bool ln_fetch_again(struct ln_session *s, struct ln_server *server, enum ln_kind kind,
+                    ln_fetched_fn done, void *arg) {
+  const struct ln_index *index = ln_index_of(s, server);
+  return server->pool && is_old(index, kind) && !hears_changes(index, kind) &&
+         fetch_again(s, server, kind, done, arg);
+}
+
+bool ln_fetch_older(struct ln_session *s, struct ln_server *server, enum ln_kind kind,
+                    ln_fetched_fn done, void *arg) {
+  struct ln_index *index = ln_index_of(s, server);
+  if (index && index->asking[kind]) return join(index, kind, done, arg);
+  return is_old(index, kind) && fetch_again(s, server, kind, done, arg);
 }

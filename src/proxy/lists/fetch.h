@@ -22,5 +22,9 @@ void ln_fetch_changed(struct ln_link *link, enum ln_kind kind, ln_fetched_fn don
  */
 bool ln_fetch_again(struct ln_session *s, struct ln_server *server, enum ln_kind kind,
                     ln_fetched_fn done, void *arg);
+/* The same of any server, whether it would announce changes or not. While such a fetch is under way
+ * done waits for its end. */
+bool ln_fetch_older(struct ln_session *s, struct ln_server *server, enum ln_kind kind,
+                    ln_fetched_fn done, void *arg);
 
 #endif

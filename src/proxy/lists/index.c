@@ -29,7 +29,10 @@ static struct ln_index *index_alloc(struct ln_server *server, struct ln_bytes *o
   index->offered = ln_bytes_ref(offered);
   index->init_reply = ln_msg_ref(init_reply);
   index->capabilities = capabilities;
-  for (int k = 0; k < LN_KINDS; k++) ln_list_init(&index->fetches[k]);
+  for (int k = 0; k < LN_KINDS; k++) {
+    ln_list_init(&index->fetches[k]);
+    ln_list_init(&index->joined[k]);
+  }
   ln_list_init(&index->link);
   return index;
 }

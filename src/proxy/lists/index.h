@@ -36,6 +36,8 @@ struct ln_index {
   uint64_t asked_at[LN_KINDS];      /* loop time of the last fetch that began … */
   uint64_t backoff_until[LN_KINDS]; /* … and, after it failed, until which calls do without it */
   bool stale[LN_KINDS];             /* changed while it was being fetched */
+  bool asking[LN_KINDS];            /* what is indexed is being fetched again … */
+  struct ln_list joined[LN_KINDS];  /* … and who waits for that besides who began it */
 };
 
 /* The shared one for these capabilities, or NULL. Not counted. */

@@ -7,6 +7,7 @@
 #include "mcp/subject.h"
 #include "mcp/template_set.h"
 #include "mcp/uri.h"
+#include "proxy/lists/refresh.h"
 #include "proxy/lists/view_get.h"
 
 /* One call of ln_resolve. */
@@ -16,11 +17,16 @@ struct resolve {
   enum ln_kind kind;
   unsigned called_off;  /* x's, at the start */
   bool ref;             /* it is the ref of a completion, to a template or a resource */
+  bool asked;           /* lists that might have been out of date were asked for again */
   struct ln_bytes *key; /* unescaped */
   void (*found)(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg);
   ln_reply_fn done;
   void *arg;
 };
+
+static bool is_uri(enum ln_kind kind) {
+  return kind == LN_KIND_RESOURCE || kind == LN_KIND_TEMPLATE;
+}
 
 /* A server that is down may have what was asked for. Told with every unknown name, so that the
  * error doesn't show whether a rule hides it. Servers that there is no room for are left out. */
@@ -39,7 +45,7 @@ static struct ln_msg *unknown(const struct resolve *r, enum ln_kind kind) {
   ln_buf_init(&text, key.n + 8 * LN_WHY_MAX);
   ln_buf_init(&data, key.n * 6 + 64);
   struct ln_msg *m = NULL;
-  bool uri = kind == LN_KIND_RESOURCE || kind == LN_KIND_TEMPLATE;
+  bool uri = is_uri(kind);
   ln_buf_printf(&text, "Unknown %s: %.*s", ln_kind_rows[kind].noun, LN_STR_ARG(key));
   append_down_servers(r->x->gen, &text);
   ln_buf_append(&text, "", 1);
@@ -72,7 +78,7 @@ static bool may_hide(const struct resolve *r, enum ln_kind kind) {
   static int (*const forms[])(struct ln_str, struct ln_buf *) = {ln_uri_normal, ln_uri_loose};
   const struct ln_policy *p = r->x->gen->policy;
   bool hide = ln_present_may_hide(p, kind, ln_bytes_str(r->key));
-  if (kind != LN_KIND_RESOURCE && kind != LN_KIND_TEMPLATE) return hide;
+  if (!is_uri(kind)) return hide;
   for (size_t i = 0; i < LN_COUNT(forms) && !hide && ln_policy_has_rules(p, kind); i++) {
     struct ln_buf other;
     ln_buf_init(&other, LN_URI_ROOM(r->key->len));
@@ -83,18 +89,87 @@ static bool may_hide(const struct resolve *r, enum ln_kind kind) {
   return hide;
 }
 
-/* No list has it. It may go to an only server, which may have more than it lists, unless a rule
- * could hide it or names have a prefix. */
-static void resolve_unlisted(struct resolve *r) {
+/* The policy says something of single components of this kind. */
+static bool is_strict(const struct ln_generation *g, enum ln_kind kind) {
+  if (!is_uri(kind)) return ln_policy_strict(g->policy, kind);
+  return ln_policy_strict(g->policy, LN_KIND_RESOURCE) ||
+         ln_policy_strict(g->policy, LN_KIND_TEMPLATE);
+}
+
+/* The prefix that says whose a name is; NULL: none does. */
+static const char *owning_prefix(const struct resolve *r) {
   const struct ln_generation *g = r->x->gen;
-  bool uri = r->kind == LN_KIND_RESOURCE;
-  bool may = g->n_servers == 1 && (uri || !g->prefixes[0]) && !may_hide(r, r->kind) &&
-             !(r->ref && may_hide(r, LN_KIND_TEMPLATE));
-  if (may) {
-    ln_exchange_set_entry(r->x, NULL, NULL);
-    ln_exchange_set_server(r->x, g->servers[0]);
+  size_t i = is_uri(r->kind) ? g->n_servers : ln_generation_owner(g, ln_bytes_str(r->key));
+  return i < g->n_servers ? g->prefixes[i] : NULL;
+}
+
+/* The only server, which may have more than it lists, when there is nothing that the policy could
+ * have meant by it; else NULL. */
+static struct ln_server *only_taker(const struct resolve *r) {
+  const struct ln_generation *g = r->x->gen;
+  bool apart = !is_uri(r->kind) && g->n_servers && g->prefixes[0];
+  return g->n_servers == 1 && !apart && !is_strict(g, r->kind) ? g->servers[0] : NULL;
+}
+
+/* A server of which the policy says that it gets what no list has; else NULL. What rules would do
+ * with it still holds, as far as its name tells. */
+static struct ln_server *declared_taker(const struct resolve *r) {
+  const struct ln_generation *g = r->x->gen;
+  bool named = !is_uri(r->kind);
+  if (may_hide(r, r->kind) || (r->ref && may_hide(r, LN_KIND_TEMPLATE))) return NULL;
+  const char *prefix = owning_prefix(r);
+  for (size_t i = 0; i < g->n_servers; i++) {
+    const char *its = named ? g->prefixes[i] : NULL;
+    bool same = prefix ? its && strcmp(its, prefix) == 0 : !its;
+    if (same && g->decls->servers[i].unlisted) return g->servers[i];
   }
-  resolve_end(r, may ? NULL : unknown(r, r->kind));
+  return NULL;
+}
+
+static void resolve_view(void *arg, struct ln_view *v, const char *why);
+
+static void look_in(struct resolve *r, enum ln_kind kind, ln_view_fn fn) {
+  struct ln_exchange *x = r->x;
+  ln_view_get(&(struct ln_view_request){x->session, x->gen, x, kind, LN_VIEW_USE}, fn, r);
+}
+
+static void look_again(void *arg) {
+  struct resolve *r = arg;
+  look_in(r, r->kind, resolve_view);
+}
+
+/* No list has it, or a rule hides it, which takes as long: true when lists that are old are asked
+ * for again, after which it begins anew. */
+static bool asks_again(struct resolve *r) {
+  static const enum ln_kind uris[] = {LN_KIND_RESOURCE, LN_KIND_TEMPLATE};
+  struct ln_generation *g = r->x->gen;
+  if (r->asked) return false;
+  r->asked = true;
+  const struct ln_server *owner =
+      owning_prefix(r) ? g->servers[ln_generation_owner(g, ln_bytes_str(r->key))] : NULL;
+  enum ln_kind kind = r->kind;
+  bool uri = is_uri(kind);
+  if (uri) r->kind = r->ref ? LN_KIND_TEMPLATE : LN_KIND_RESOURCE;
+  if (ln_refresh_unknown(r->x->session, g, uri ? uris : &kind, uri ? 2 : 1, owner, look_again, r))
+    return true;
+  r->kind = kind;
+  return false;
+}
+
+static void refuse(struct resolve *r) {
+  if (!asks_again(r)) resolve_end(r, unknown(r, r->kind));
+}
+
+/* No list has it. */
+static void resolve_unlisted(struct resolve *r) {
+  struct ln_server *server = only_taker(r);
+  if (!server && asks_again(r)) return;
+  if (!server) server = declared_taker(r);
+  if (server) {
+    ln_exchange_set_entry(r->x, NULL, NULL);
+    ln_exchange_set_server(r->x, server);
+  }
+  resolve_end(r, server ? NULL : unknown(r, r->kind));
 }
 
 /* A client's URI in the forms that are matched against templates. */
@@ -186,11 +261,6 @@ static void refuse_costly(struct resolve *r, int rc) {
   resolve_end(r, ln_msg_error(-32603, text, LN_STR_NONE));
 }
 
-static void look_in(struct resolve *r, enum ln_kind kind, ln_view_fn fn) {
-  struct ln_exchange *x = r->x;
-  ln_view_get(&(struct ln_view_request){x->session, x->gen, x, kind, LN_VIEW_USE}, fn, r);
-}
-
 static void resolve_template(void *arg, struct ln_view *v, const char *why) {
   struct resolve *r = arg;
   if (ended_early(r, v, why)) return;
@@ -209,7 +279,7 @@ static void resolve_template(void *arg, struct ln_view *v, const char *why) {
   }
   /* A rule on resources applies to a URI of a template, too. */
   if (visible ? native || may_hide(r, LN_KIND_RESOURCE) : gone || unseen) {
-    resolve_end(r, unknown(r, LN_KIND_RESOURCE));
+    refuse(r);
   } else if (visible) {
     ln_exchange_set_entry(r->x, v, visible);
     resolve_end(r, NULL);
@@ -226,7 +296,7 @@ static void resolve_view(void *arg, struct ln_view *v, const char *why) {
     ln_exchange_set_entry(r->x, v, e);
     resolve_end(r, NULL);
   } else if (ln_view_is_hidden(v, ln_bytes_str(r->key))) {
-    resolve_end(r, unknown(r, r->kind));
+    refuse(r);
   } else if (r->kind == LN_KIND_TEMPLATE) {
     r->kind = LN_KIND_RESOURCE;
     look_in(r, LN_KIND_RESOURCE, resolve_view);
@@ -238,14 +308,15 @@ static void resolve_view(void *arg, struct ln_view *v, const char *why) {
 }
 
 static bool list_needed(const struct ln_generation *g, enum ln_kind kind) {
-  if (kind != LN_KIND_RESOURCE && kind != LN_KIND_TEMPLATE) return ln_view_needed(g, kind);
+  if (is_strict(g, kind)) return true;
+  if (!is_uri(kind)) return ln_view_needed(g, kind);
   return ln_view_needed(g, LN_KIND_RESOURCE) || ln_view_needed(g, LN_KIND_TEMPLATE);
 }
 
 /* The length of a URI that is longer than max_uri_bytes; else 0. */
 static size_t too_long(const struct ln_exchange *x, struct ln_subject s) {
   size_t max = x->session->host->settings.max_uri_bytes;
-  if ((s.kind != LN_KIND_RESOURCE && s.kind != LN_KIND_TEMPLATE) || s.value.n <= max + 2) return 0;
+  if (s.kind == LN_KINDS || !is_uri(s.kind) || s.value.n <= max + 2) return 0;
   struct ln_bytes *uri = ln_json_text(s.value);
   size_t n = uri ? uri->len : 0;
   ln_bytes_unref(uri);

@@ -5,9 +5,9 @@
 
 #include "proxy/exchange/exchange.h"
 
-/* Finds the component that msg names, after fetching lists if needed, sets it in x and calls found;
- * or calls done with an error. With one server and no rules only x->server is set, without a look
- * into lists. */
+/* Finds the component that msg names, after fetching lists if needed (again where they are old,
+ * before it is refused), sets it in x and calls found; or calls done with an error. With one server
+ * and no rules only x->server is set, without a look into lists. */
 void ln_resolve(struct ln_exchange *x, struct ln_msg *msg,
                 void (*found)(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done,
                               void *arg),

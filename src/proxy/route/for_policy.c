@@ -20,7 +20,8 @@ static struct ln_str native_name(struct ln_exchange *x, struct ln_buf *scratch) 
   if (x->entry && x->entry->server) return ln_bytes_str(x->entry->item->key);
   struct ln_str raw = ln_json_inside(x->msg->name.p ? x->msg->name : x->msg->uri);
   if (!raw.p || ln_json_unescape(raw, true, scratch)) return LN_STR_NONE;
-  return ln_buf_str(scratch);
+  return x->msg->name.p && x->server ? ln_generation_native(x->gen, x->server, ln_buf_str(scratch))
+                                     : ln_buf_str(scratch);
 }
 
 static struct ln_str deadline(struct ln_exchange *x, struct ln_buf *scratch) {

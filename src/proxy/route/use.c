@@ -83,12 +83,33 @@ static void use_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn do
   ln_bytes_unref(with);
 }
 
+/* What no list shows: a name loses the server's prefix. */
+static void use_unlisted(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  struct ln_subject s = ln_subject_of(x->method, msg);
+  bool named = s.kind == LN_KIND_TOOL || s.kind == LN_KIND_PROMPT;
+  struct ln_bytes *key = named ? ln_json_text(s.value) : NULL, *with = NULL;
+  struct ln_str native =
+      key ? ln_generation_native(x->gen, x->server, ln_bytes_str(key)) : LN_STR_NONE;
+  if (key && native.n < key->len) {
+    struct ln_buf quoted;
+    ln_buf_init(&quoted, SIZE_MAX / 2);
+    ln_json_quote(&quoted, native);
+    with = ln_buf_finish(&quoted);
+  }
+  if (with)
+    ln_forward(x, x->server, msg, s.value, with, done, arg);
+  else
+    to_server(x, x->server, msg, done, arg);
+  ln_bytes_unref(with);
+  ln_bytes_unref(key);
+}
+
 /* After the transform. */
 static void use_resolved(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   if (!x->entry && !x->server)
     ln_reply_error(done, arg, -32602, "The request doesn't say what it is about");
   else if (!x->entry)
-    to_server(x, x->server, msg, done, arg);
+    use_unlisted(x, msg, done, arg);
   else if (!x->entry->server)
     use_own(x, msg, done, arg);
   else

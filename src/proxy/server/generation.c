@@ -44,6 +44,17 @@ size_t ln_generation_owner(const struct ln_generation *g, struct ln_str name) {
   return g->n_servers;
 }
 
+struct ln_str ln_generation_native(const struct ln_generation *g, const struct ln_server *server,
+                                   struct ln_str name) {
+  for (size_t i = 0; i < g->n_servers; i++) {
+    if (g->servers[i] != server || !g->prefixes[i]) continue;
+    size_t n = strlen(g->prefixes[i]);
+    bool has = name.n > n && memcmp(name.p, g->prefixes[i], n) == 0 && name.p[n] == '_';
+    if (has) return (struct ln_str){name.p + n + 1, name.n - n - 1};
+  }
+  return name;
+}
+
 static int index_prefix(struct ln_generation *g, size_t i) {
   if (!g->prefixes[i]) return LN_OK;
   struct ln_str prefix = ln_str_c(g->prefixes[i]);

@@ -31,6 +31,9 @@ bool ln_generation_has(const struct ln_generation *g, const struct ln_server *se
 /* Whose a presented name is by its beginning, wherever it comes from: the first server of the
  * longest prefix that fits it. An index into servers; n_servers: nobody's. */
 size_t ln_generation_owner(const struct ln_generation *g, struct ln_str name);
+/* A presented name without the prefix of this server, if it has that. */
+struct ln_str ln_generation_native(const struct ln_generation *g, const struct ln_server *server,
+                                   struct ln_str name);
 /* Logs a warning once while this policy is in force: for what is found each time a list is made. */
 void ln_generation_warn_once(struct ln_generation *g, const char *topic, const char *fmt, ...)
     LN_PRINTF(3, 4);

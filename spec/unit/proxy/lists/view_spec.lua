@@ -77,16 +77,16 @@ describe("a view", function()
       assert.equal("a-b_c_t", seen("a-b.c", nil, true))
     end)
 
-    it("knows a name by nothing but itself", function()
+    it("has a name from the one whose prefix fits it best, and from nobody else", function()
       local h = H.new("", { { "a", tools = tools "b_t t" }, { "a_b", tools = tools "t u" } })
       local view = h:view "tools"
-      assert.equal("a_b_t a_t a_b_u", keys(h, "tools"))
-      assert.same({ "a", "a_b_t" }, { find(view, "a_b_t") })
+      assert.equal("a_t a_b_t a_b_u", keys(h, "tools"))
+      assert.same({ "a_b", "a_b_t" }, { find(view, "a_b_t") })
       assert.same({ "a_b", "a_b_u" }, { find(view, "a_b_u") })
       for _, name in ipairs { "t", "u", "b_t", "b_u", "a_b_T", "a_b_t ", "a_b_t\0", "", "A_t", "a__t" } do
         assert.is_nil(find(view, name), name)
       end
-      assert.equal(1, h:logged 'its tool "a_b_t" is not shown: that of a comes first')
+      assert.equal(1, h:logged 'its tool "a_b_t" is withheld: names that begin with "a_b_" are those of server "a_b"')
     end)
 
     it("of one name has the first, and says so once", function()

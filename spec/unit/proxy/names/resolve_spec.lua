@@ -124,7 +124,7 @@ describe("who is meant", function()
         { "b", on = { initialize = function() return '"error":{"code":1,"message":"go away"}' end } } })
       local _, hidden = call(h, "a_hidden")
       local _, none = call(h, "a_none")
-      assert.equal('{"code":-32602,"message":"Unknown tool: a_hidden; server \\"b\\" is down: refused initialize: go away"}', hidden)
+      assert.equal('{"code":-32602,"message":"Unknown tool: a_hidden; server \\"b\\" is down: refused initialize (error 1)"}', hidden)
       assert.equal((hidden:gsub("hidden", "none")), none)
     end)
 
@@ -138,20 +138,30 @@ describe("who is meant", function()
 
   describe("of one server, by a name that no list has,", function()
     local servers = { { "a", tools = '{"name":"x"}', resources = '{"uri":"x:1"}' } }
+    local willing = { { "a", tools = '{"name":"x"}', options = "unlisted = true" } }
 
-    it("is the server, as long as no rule could be about it", function()
+    it("is the server where the policy says nothing of such components, or that it is; but for what a rule could hide", function()
+      -- { with nothing else said, with unlisted = true }
       for rules, passes in pairs {
-        ["lunette.tools.hide 'x'"] = true, ["lunette.tools.hide 'sec*'"] = false, ["lunette.tools.only 'x'"] = false,
-        ["lunette.tools.only '*ret'"] = true, ["lunette.tools.filter(function() return true end)"] = false,
-        ["lunette.tools.rename { x = 'y' }"] = true, ["lunette.tools.hide { where = function() end }"] = false,
-        ["lunette.tools.hide { upstream = 'a' }"] = false, ["lunette.tools.hide { upstream = 'b' }"] = false,
-        ["lunette.tools.add { name = 'z', inputSchema = { type = 'object' }, handler = function() end }"] = true,
+        [""] = { true, true }, ["lunette.prompts.hide 'x'"] = { true, true },
+        ["lunette.on('tools/call', function(r, f) return f(r) end)"] = { true, true },
+        ["lunette.on('tools/call', 'x', function(r, f) return f(r) end)"] = { false, true },
+        ["lunette.on('tools/*', { upstream = 'b' }, function(r, f) return f(r) end)"] = { false, true },
+        ["lunette.on('prompts/get', 'x', function(r, f) return f(r) end)"] = { true, true },
+        ["lunette.tools.hide 'x'"] = { false, true }, ["lunette.tools.hide 'sec*'"] = { false, false },
+        ["lunette.tools.only 'x'"] = { false, false }, ["lunette.tools.only '*ret'"] = { false, true },
+        ["lunette.tools.filter(function() return true end)"] = { false, false },
+        ["lunette.tools.rename { x = 'y' }"] = { false, true }, ["lunette.tools.hide { where = function() end }"] = { false, false },
+        ["lunette.tools.hide { upstream = 'a' }"] = { false, false }, ["lunette.tools.hide { upstream = 'b' }"] = { false, false },
+        ["lunette.tools.add { name = 'z', inputSchema = { type = 'object' }, handler = function() end }"] = { true, true },
       } do
-        local h = H.new(rules, servers)
-        local server, key = call(h, "secret")
-        assert.equal(passes and "a" or nil, server, rules)
-        assert.equal(not passes and unknown("tool", "secret") or nil, key, rules)
-        assert.equal(1, h:count("a", "tools/list"), rules)
+        for i, declared in ipairs { servers, willing } do
+          local h = H.new(rules, declared)
+          local server, key = call(h, "secret")
+          assert.equal(passes[i] and "a" or nil, server, rules)
+          assert.equal(not passes[i] and unknown("tool", "secret") or nil, key, rules)
+          assert.is_true(h:count("a", "tools/list") <= 1, rules)
+        end
       end
     end)
 
@@ -169,11 +179,11 @@ describe("who is meant", function()
       assert.same({ "a", "x:1" }, { read(h, "y:1") })
       is_refused(h, "x:1")
       is_refused(h, "X:1")
-      assert.equal("a", (read(h, "x:2")))
+      is_refused(h, "x:2")
     end)
 
     it("is asked about by every spelling of a URI", function()
-      local h = H.new("lunette.resources.hide 'file:///srv/secret*'", servers)
+      local h = H.new("lunette.resources.hide 'file:///srv/secret*'", { { "a", resources = '{"uri":"x:1"}', options = "unlisted = true" } })
       for _, uri in ipairs { "file:///srv/secret", "file:///srv/./secret", "FILE:///srv/secret", "file://localhost/srv/secret",
         "file:///srv/%73ecret", "file:///srv/x/../secret/y", "file:\\\\\\\\\\\\srv/secret", "file:///srv//secret", "file:///srv/x%2f..%2fsecret",
         "file:/srv/secret", "\\tfile:///srv/se\\ncret" } do
@@ -211,7 +221,7 @@ describe("who is meant", function()
       for _, uri in ipairs { "t:1", "T:1", "u:1", "U:%31" } do is_refused(h, uri) end
       assert.same({ "a", "u:{i}" }, { read(h, "v:1") })
       assert.same({ "a", "w:{i}" }, { read(h, "w:1") })
-      assert.equal("a", (read(h, "x:1")), "which is of none of them")
+      is_refused(h, "x:1")
     end)
 
     it("in another form is still nobody whose own URI a rule hides", function()
