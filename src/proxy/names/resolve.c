@@ -40,6 +40,9 @@ static void append_down_servers(const struct ln_generation *g, struct ln_buf *te
 }
 
 static struct ln_msg *unknown(const struct resolve *r, enum ln_kind kind) {
+  /* A ref that names no template is looked for among resources: one that a rule hides is told
+   * alike. */
+  if (kind == LN_KIND_TEMPLATE) kind = LN_KIND_RESOURCE;
   struct ln_str key = ln_bytes_str(r->key);
   struct ln_buf text, data;
   ln_buf_init(&text, key.n + 8 * LN_WHY_MAX);

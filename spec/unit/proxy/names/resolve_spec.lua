@@ -96,6 +96,14 @@ describe("who is meant", function()
       for _, method in ipairs { "resources/list", "resources/templates/list" } do assert.equal(1, h:count("a", method), method) end
     end)
 
+    it("is not told for completions when a rule hides it, as if no server had it", function()
+      local h = H.new("lunette.resource_templates.hide 's:{i}'", { { "a", templates = '{"uriTemplate":"s:{i}","name":"s"}' } })
+      for _, uri in ipairs { "s:{i}", "n:{i}" } do
+        assert.same({ nil, unknown("resource", uri, true) },
+          { h:resolve("completion/complete", '{"ref":{"type":"ref/resource","uri":"' .. uri .. '"},"argument":{}}') })
+      end
+    end)
+
     it("is found for completions by prompts, templates and resources alike", function()
       local h = H.new("", servers)
       local function complete(ref) return h:resolve("completion/complete", '{"ref":' .. ref .. ',"argument":{}}') end
