@@ -36,7 +36,8 @@ local function may(ctx, name)
   return false
 end
 
--- Each client has a list of its own, since these take ctx. What they hide can't be called either.
+-- These take ctx, so they are asked for each client, and again for each request with another role: the role is good for
+-- that request alone. What they hide can't be called either.
 lunette.tools.filter(function(tool, ctx) return may(ctx, tool.name) end)
 lunette.prompts.filter(function(prompt, ctx) return may(ctx, prompt.name) end)
 

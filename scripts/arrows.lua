@@ -27,10 +27,10 @@ tables.src = {
     { "script", "base json/json.h wire rpc mcp/kind.h net/loop.h net/orphans.h transport/fetch.h" },
     { "proxy/core", "base mcp net transport script/policy.h script/shared.h script/watchdog.h" },
     { "proxy/server", "base json/json.h rpc mcp net transport script/policy.h script/glob.h proxy/core" },
-    { "proxy/client", "base json/json.h rpc mcp net script/policy.h proxy/core proxy/server" },
+    { "proxy/client", "base json/json.h wire rpc mcp net script/policy.h proxy/core proxy/server" },
     { "proxy/lists", [[base json/json.h rpc mcp net transport script/policy.h proxy/core
       proxy/server proxy/client]] },
-    { "proxy/exchange", [[base json/json.h wire rpc mcp net script/policy.h
+    { "proxy/exchange", [[base json/json.h rpc mcp net script/policy.h
       proxy/server proxy/client proxy/lists]] },
     { "proxy/names", [[base json/json.h rpc mcp net transport script/policy.h proxy/server proxy/client
       proxy/lists proxy/exchange]] },

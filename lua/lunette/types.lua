@@ -15,7 +15,7 @@
 ---@class lunette.SelectorTable
 ---@field name? lunette.Glob|lunette.Glob[] on the presented name
 ---@field upstream? lunette.Glob|lunette.Glob[]|lunette.Upstream on the server's name
----@field where? fun(item: table, ctx: lunette.Ctx): any true chooses; with ctx the rule is asked per client
+---@field where? fun(item: table, ctx: lunette.Ctx): any true chooses; with ctx: per client and headers that it read
 
 ---@alias lunette.Selector lunette.Glob|lunette.Glob[]|lunette.SelectorTable
 

@@ -164,7 +164,7 @@ describe("the example", function()
       writer = { "notes_search_notes", "notes_add_note", "press_headline" },
       admin = { "notes_search_notes", "notes_add_note", "notes_delete_note", "notes_wipe", "press_headline" },
     } do
-      local client = client_of { "X-Role: " .. role }
+      local client = client_of { role == "none" and "X-Other: 1" or "X-Role: " .. role }
       assert.same(expected, json.names(json.at(client:result("tools/list", "{}"), "tools")), role)
       if role == "reader" then
         assert.equal(-32602, client:failure("tools/call", '{"name":"notes_wipe"}').code)
@@ -172,6 +172,19 @@ describe("the example", function()
       elseif role == "admin" then
         local _, failed = says(client, "notes_wipe")
         assert.is_true(failed)
+      end
+    end
+    -- The role is the request's, whichever the session began with.
+    for first, second in pairs { reader = "admin", admin = "reader" } do
+      local client = client_of { "X-Role: " .. first }
+      for _, role in ipairs { first, second, first, second } do
+        client.extra = { "X-Role: " .. role }
+        local names = json.names(json.at(client:result("tools/list", "{}"), "tools"))
+        assert.equal(role == "admin" and 5 or 2, #names, first .. " as " .. role)
+        local raw = client:request("tools/call", '{"name":"notes_add_note","arguments":{"title":"t","text":"x"}}')
+        assert.equal(role == "admin", json.at(raw, "result") ~= nil, raw)
+        client.extra = {}
+        assert.equal(-32602, client:failure("resources/read", '{"uri":"note://moon"}').code)
       end
     end
     assert.is_nil(host.process.err:all():find("matches no", 1, true))

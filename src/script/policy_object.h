@@ -12,7 +12,8 @@ struct ln_policy *ln_policy_ref(struct ln_policy *p);
 void ln_policy_unref(struct ln_policy *p);
 const struct ln_policy_decls *ln_policy_decls(const struct ln_policy *p);
 uint64_t ln_policy_limit(const struct ln_policy *p); /* hook_timeout in ns, 0: none */
-/* True when some rule for this kind takes ctx, so that each client needs a view of its own. */
+/* True when some rule for this kind takes ctx, so that each client needs a view of its own, or more
+ * (ln_reads). */
 bool ln_policy_per_client(const struct ln_policy *p, enum ln_kind kind);
 /* False when no function of this policy gets a request's ctx: then headers needn't be kept.
  */

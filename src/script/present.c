@@ -17,6 +17,7 @@ struct present {
   enum ln_kind kind;
   struct ln_exchange *x;
   unsigned how;
+  struct ln_reads *reads;
   size_t unsent; /* items that can't be made into JSON after the rules */
 };
 
@@ -26,6 +27,11 @@ static void clear(struct ln_present_item *item) {
   item->transform = NULL;
   item->old = NULL;
   item->n_old = 0;
+}
+
+void ln_reads_deinit(struct ln_reads *r) {
+  ln_bytes_unref(r->names);
+  *r = (struct ln_reads){0};
 }
 
 void ln_present_item_deinit(struct ln_present_item *item) {
@@ -204,6 +210,17 @@ static void take_item(lua_State *L, struct present *job, struct ln_present_item 
   if (!item->hidden) take_transform(L, job->policy, item);
 }
 
+/* What the Lua side says was read, popped. */
+static void take_reads(lua_State *L, struct ln_reads *reads) {
+  reads->all = lua_type(L, -1) == LUA_TBOOLEAN;
+  if (lua_type(L, -1) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    return;
+  }
+  reads->names = take(L);
+  if (!reads->names) luaL_error(L, "not enough memory");
+}
+
 static void job_present(lua_State *L, void *arg) {
   struct present *job = arg;
   struct ln_policy *p = job->policy;
@@ -216,7 +233,8 @@ static void job_present(lua_State *L, void *arg) {
   lua_pushboolean(L, (job->how & LN_PRESENT_EXPLAIN) != 0);
   lua_pushboolean(L, (job->how & LN_PRESENT_COMPLETE) != 0);
   lua_pushboolean(L, (job->how & LN_PRESENT_TRIAL) != 0);
-  lua_call(L, 6, 0);
+  lua_call(L, 6, 1);
+  take_reads(L, job->reads);
   for (size_t i = 0; i < p->n_items; i++) {
     lua_rawgeti(L, -1, (int)i + 1);
     take_item(L, job, &p->items[i]);
@@ -230,13 +248,14 @@ static void job_present(lua_State *L, void *arg) {
 }
 
 int ln_present(struct ln_policy *p, enum ln_kind kind, struct ln_present_item *items, size_t n,
-               struct ln_exchange *x, unsigned how) {
+               struct ln_exchange *x, unsigned how, struct ln_reads *reads) {
+  *reads = (struct ln_reads){0};
   for (size_t i = 0; i < n; i++) {
     clear(&items[i]);
   }
   if (!p->watched[kind]) return LN_OK;
   if (p->items) return LN_EBUSY; /* a rule asked for a list while one is made */
-  struct present job = {p, kind, x, how, 0};
+  struct present job = {p, kind, x, how, reads, 0};
   char *why;
   p->items = items;
   p->n_items = n;
@@ -251,6 +270,7 @@ int ln_present(struct ln_policy *p, enum ln_kind kind, struct ln_present_item *i
     LN_LOG(p->host.log, ERROR, "policy", "the list of %s: %s", ln_policy_kind_name(kind),
            why ? why : "");
     for (size_t i = 0; i < n; i++) ln_present_item_deinit(&items[i]);
+    ln_reads_deinit(reads);
   }
   free(why);
   return rc;

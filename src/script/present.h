@@ -44,11 +44,20 @@ enum {
                               with EXPLAIN) */
   LN_PRESENT_TRIAL = 4     /* for no client: only as far as the first rule that takes ctx */
 };
+/* Which headers of their request the rules of a list read: what they made of it holds for all
+ * requests where these are the same. */
+struct ln_reads {
+  bool all;               /* names is NULL */
+  struct ln_bytes *names; /* each with a NUL behind it, as they were asked for; one reference, or
+                             NULL: none */
+};
+void ln_reads_deinit(struct ln_reads *r);
 /* Applies the rules of a kind to items, in their order. x: whose ctx rules get (NULL: of no
- * client). A rule that fails (an error in a filter, an impossible transform) hides the item and
- * logs file:line. how: of the above. LN_ESCRIPT only when Lunette's own Lua code failed. */
+ * client). reads: set to what the rules read, the caller's. A rule that fails (an error in a
+ * filter, an impossible transform) hides the item and logs file:line. how: of the above. LN_ESCRIPT
+ * only when Lunette's own Lua code failed. */
 int ln_present(struct ln_policy *p, enum ln_kind kind, struct ln_present_item *items, size_t n,
-               struct ln_exchange *x, unsigned how) LN_CHECK;
+               struct ln_exchange *x, unsigned how, struct ln_reads *reads) LN_CHECK;
 /* Rules and handlers that have chosen nothing so far, as logged: "FILE:LINE\ttext" lines. One
  * reference, the caller's; NULL: out of memory. */
 struct ln_bytes *ln_present_unmatched(struct ln_policy *p);

@@ -3,6 +3,7 @@
 -- order of members.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
+local reads = require "lunette.base.reads"
 
 local M = { json = { null = core.null }, null = core.null }
 
@@ -10,7 +11,7 @@ local M = { json = { null = core.null }, null = core.null }
 function M.json.encode(value)
   check.dotted("lunette.json.encode", value)
   if value == nil then check.fail "lunette.json.encode: nothing to encode (use lunette.null for null)" end
-  return core.encode(value, "value")
+  return core.encode(reads.whole(value), "value")
 end
 
 --- Value of a text. Arrays keep being arrays, also empty ones.

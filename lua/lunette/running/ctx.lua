@@ -2,6 +2,7 @@
 -- they are first looked at; a ctx is good until its handler ends.
 local core = require "lunette.core"
 local check = require "lunette.base.check"
+local reads = require "lunette.base.reads"
 local presented = require "lunette.rules.present"
 
 local M = {}
@@ -84,6 +85,13 @@ local ctx_mt = {
 }
 
 function M.new(exchange) return setmetatable({ [EXCHANGE] = exchange }, ctx_mt) end
+
+--- The ctx of rules, while a list is made: what they read of the request is noted.
+-- (Whatever else of a request is to decide about lists, such as its principal, is to be noted there, too.)
+function M.of_list(exchange)
+  local headers = reads.begin(function() return facts.headers(exchange) end)
+  return setmetatable({ [EXCHANGE] = exchange, headers = headers }, ctx_mt)
+end
 
 function M.is_ctx(value) return type(value) == "table" and getmetatable(value) == ctx_mt end
 

@@ -2,6 +2,7 @@
 -- src/script/run.c (main, failed) and present.c (present, may_hide).
 local core = require "lunette.core"
 local check = require "lunette.base.check"
+local reads = require "lunette.base.reads"
 local state = require "lunette.base.state"
 local traceback = require "lunette.base.traceback"
 local globals = require "lunette.loading.globals"
@@ -19,9 +20,11 @@ local M = {
 }
 
 --- Called by C for a list: see src/script/present.c. complete: all that there is of the kind. trial: without a client.
+-- Returns which headers the rules read: see base/reads.lua.
 function M.present(verb, items, exchange, explain, complete, trial)
-  local all = presented.present(verb, items, contexts.new(exchange), explain, trial)
+  local all = presented.present(verb, items, contexts.of_list(exchange), explain, trial)
   if complete and all then unmatched.check(verb, items, explain) end
+  return reads.finish()
 end
 
 -- --- what handlers return ----------------------------------------------------------------------

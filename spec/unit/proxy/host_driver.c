@@ -294,7 +294,8 @@ struct pl_answer *pl_view(struct pl *r, struct ln_session *s, enum ln_kind kind,
   struct ln_exchange *x = ln_exchange_stand_in(s, s->gen, ln_kind_rows[kind].list_method);
   ln_exchange_ref(x);
   struct pl_answer *a = answer_new(r, x);
-  ln_view_get(&(struct ln_view_request){s, x->gen, x, kind, use}, on_view, a);
+  struct ln_view_request request = ln_exchange_views(x, kind, use);
+  ln_view_get(&request, on_view, a);
   return a;
 }
 
@@ -303,8 +304,8 @@ struct pl_answer *pl_view_again(struct pl *r, const struct pl_answer *before) {
   struct ln_exchange *x = before->x;
   ln_exchange_ref(x);
   struct pl_answer *a = answer_new(r, x);
-  ln_view_get(&(struct ln_view_request){x->session, x->gen, x, x->method->kind, LN_VIEW_LIST},
-              on_view, a);
+  struct ln_view_request request = ln_exchange_views(x, x->method->kind, LN_VIEW_LIST);
+  ln_view_get(&request, on_view, a);
   return a;
 }
 

@@ -182,6 +182,42 @@ lunette.tools.filter(function() return false end)]], { explain = true })
     assert.is_true(f:present("tools", items, { for_client = true })[1].hidden)
   end)
 
+  it("tells which headers the rules read", function()
+    for policy, read in pairs {
+      ["lunette.tools.filter(function(t) return true end)"] = false,
+      ["lunette.tools.filter(function(t, ctx) return ctx.headers and ctx.session.id == 'a' end)"] = false,
+      ["lunette.tools.filter(function(t, ctx) return ctx.headers['x-role'] == 'admin' end)"] = "x-role\0",
+      ["lunette.tools.filter(function(t, ctx) return ctx.headers['x-role'] == 'x' or ctx.headers.none or ctx.headers.b end)"] = "b\0none\0x-role\0",
+      ["lunette.tools.filter(function(t, ctx) return t.name == 'read' or ctx.headers[1] or ctx.headers['a\\0'] or ctx.headers.b end)"] = "b\0",
+      ["lunette.tools.filter(function(t, ctx) local n = 0 for k, v in pairs(ctx.headers) do n = n + 1 end return n == 2 end)"] = "all",
+      ["lunette.tools.filter(function(t, ctx) return next(ctx.headers) ~= nil end)"] = "all",
+      ["lunette.tools.filter(function(t, ctx) local n = 0 for k, v in next, ctx.headers do n = n + 1 end return n == 2 end)"] = "all",
+      ["lunette.tools.filter(function(t, ctx) return rawget(ctx.headers, 'b') end)"] = "b\0",
+      ["lunette.tools.filter(function(t, ctx) return lunette.json.encode(ctx.headers):find 'admin' end)"] = "all",
+      ["lunette.tools.filter(function(t, ctx) ctx.headers.c = 'd' return ctx.headers.c == 'd' end)"] = "c\0",
+      ["lunette.tools.filter(function(t, ctx) for i = 1, 100 do local _ = ctx.headers['h' .. i] end return true end)"] = "all",
+      ["lunette.tools.hide { where = function(t, ctx) return ctx.headers.no end }"] = "no\0",
+      ["local pairs = pairs lunette.tools.rename(function(n, t, ctx) for _ in pairs(ctx.headers) do end end)"] = "all",
+    } do
+      f = assert(support.load(policy))
+      f:fact("headers", '{"x-role":"admin","b":"1"}')
+      local rows = assert(f:present("tools", items, { for_client = true }))
+      assert.equal(read or nil, rows.read, policy)
+      assert.equal(read == false and policy:find "session" ~= nil, rows[1].hidden, policy .. f:log())
+      f:free()
+      f = nil
+    end
+  end)
+
+  it("keeps no headers for another list", function()
+    f = assert(support.load [[local kept
+      lunette.tools.filter(function(t, ctx) kept = kept or ctx.headers return kept.a ~= 'x' end)]])
+    f:fact("headers", '{"a":"1"}')
+    assert.is_false(assert(f:present("tools", items, { for_client = true }))[1].hidden)
+    assert.is_true(assert(f:present("tools", items, { for_client = true }))[1].hidden)
+    assert.truthy(f:log():find("ctx.headers belongs to a request that is over", 1, true), f:log())
+  end)
+
   it("forgets a ctx when the list is done", function()
     f = assert(support.load [[lunette.tools.filter(function(t, ctx) kept = kept or ctx return true end)
       lunette.on("x", function() return { id = kept.session.id } end)]])

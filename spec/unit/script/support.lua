@@ -162,14 +162,14 @@ local function bytes(b) return b ~= nil and ffi.string(b.data, b.len) or nil end
 function Fake:present(kind, items, options)
   options = options or {}
   local n = #items
-  local view, keep = ffi.new("struct ln_present_item[?]", n), {}
+  local view, keep, reads = ffi.new("struct ln_present_item[?]", n), {}, ffi.new "struct ln_reads"
   for i, item in ipairs(items) do
     view[i - 1].server = item.upstream
     view[i - 1].json, keep[#keep + 1] = c.str(item.json)
     view[i - 1].name, keep[#keep + 1] = c.str(item.name)
   end
   local rc = c.lib.ln_present(self.policy, component_kinds[kind], view, n,
-    options.for_client and driver.fake_exchange(self.f) or nil, (options.explain and 1 or 0) + (options.complete and 2 or 0))
+    options.for_client and driver.fake_exchange(self.f) or nil, (options.explain and 1 or 0) + (options.complete and 2 or 0), reads)
   if rc ~= 0 then return nil, rc end
   local out = {}
   for i = 1, n do
@@ -182,6 +182,8 @@ function Fake:present(kind, items, options)
     out[i] = row
     c.lib.ln_present_item_deinit(view + (i - 1))
   end
+  out.read = reads.all and "all" or bytes(reads.names)
+  c.lib.ln_reads_deinit(reads)
   return out, keep
 end
 

@@ -86,6 +86,7 @@ struct ln_session *ln_session_new(struct ln_host *h, const char *transport, cons
   ln_list_init(&s->exchanges);
   ln_list_init(&s->tasks);
   ln_list_init(&s->elicitations);
+  for (int k = 0; k < LN_KINDS; k++) ln_list_init(&s->variants[k]);
   ln_list_push(&h->sessions, &s->link);
   h->n_sessions++;
   h->count.sessions++;

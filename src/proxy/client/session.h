@@ -62,9 +62,10 @@ struct ln_session {
   struct ln_list links;               /* client/pool.c: its own, by owner_link … */
   struct ln_pool_slot *slots;         /* … and a slot for each server that it uses */
   size_t n_slots;
-  struct ln_view *views[LN_KINDS]; /* lists/view.c: counted, or NULL */
-  struct ln_list exchanges;        /* exchange/: under way, the client's and servers', also of
-                                      notifications */
+  struct ln_view *views[LN_KINDS]; /* lists/view.c: counted, or NULL; what it was shown last … */
+  struct ln_list variants[LN_KINDS]; /* … and for requests with other headers, struct ln_view */
+  struct ln_list exchanges;          /* exchange/: under way, the client's and servers', also of
+                                        notifications */
   size_t n_exchanges;
   struct ln_list tasks; /* names/task.c: struct ln_task_entry, the client's and servers' */
   size_t n_tasks;

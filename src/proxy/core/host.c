@@ -10,6 +10,7 @@ void ln_host_init(struct ln_host *h, struct ln_loop *loop, struct ln_log *log) {
   ln_list_init(&h->sessions);
   ln_ledger_init(&h->ledger);
   ln_list_init(&h->views);
+  ln_list_init(&h->variants);
   ln_list_init(&h->servers);
   ln_list_init(&h->policies);
   h->fetcher = ln_fetcher_new(loop);
@@ -33,7 +34,7 @@ void ln_host_check_closed(struct ln_host *h) {
 }
 
 void ln_host_deinit(struct ln_host *h) {
-  LN_ASSERT(ln_list_empty(&h->servers) && ln_list_empty(&h->views));
+  LN_ASSERT(ln_list_empty(&h->servers) && ln_list_empty(&h->views) && ln_list_empty(&h->variants));
   ln_ledger_deinit(&h->ledger);
   ln_shared_unref(h->shared);
   ln_watchdog_free(h->watchdog);

@@ -38,7 +38,9 @@ struct ln_host {
   uint64_t next_serial;     /* the last that a session, server or link got; none is given twice */
   size_t levels[LN_LEVELS]; /* sessions that have set each level of the log */
   size_t in_flight;         /* requests under way for clients */
-  struct ln_list views;     /* struct ln_view: those that several sessions may share */
+  struct ln_list views;     /* struct ln_view: those that several sessions may share … */
+  struct ln_list variants; /* … and those that a session isn't shown just now, the oldest first … */
+  size_t kept_entries;     /* … with so many entries; lists/view.c */
 
   struct { /* for /metrics */
     uint64_t requests, server_requests, notifications, errors, sessions;

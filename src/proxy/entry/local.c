@@ -138,7 +138,8 @@ struct ln_view *ln_local_explain(struct ln_local *c, enum ln_kind kind, const ch
   *why = "out of memory";
   if (!x) return NULL;
   c->answered = false;
-  ln_view_get(&(struct ln_view_request){c->session, x->gen, x, kind, LN_VIEW_EXPLAIN}, on_view, c);
+  struct ln_view_request request = ln_exchange_views(x, kind, LN_VIEW_EXPLAIN);
+  ln_view_get(&request, on_view, c);
   wait(c);
   ln_exchange_close(x);
   struct ln_view *view = c->view;

@@ -8,7 +8,7 @@
 #define LN_PROXY_EXCHANGE_EXCHANGE_H
 
 #include "proxy/client/session.h"
-#include "proxy/lists/view.h"
+#include "proxy/lists/view_get.h"
 #include "proxy/server/link.h"
 
 enum ln_exchange_state {
@@ -109,6 +109,11 @@ void ln_exchange_set_entry(struct ln_exchange *x, struct ln_view *v, const struc
 void ln_exchange_set_server(struct ln_exchange *x, struct ln_server *server);
 /* Sets the exchange that it is related to, or was made for (counted by the call; NULL: none). */
 void ln_exchange_set_cause(struct ln_exchange *x, struct ln_exchange *cause);
+/* What it asks for when it needs a view. */
+static inline struct ln_view_request ln_exchange_views(struct ln_exchange *x, enum ln_kind kind,
+                                                       enum ln_view_use use) {
+  return (struct ln_view_request){x->session, x->gen, x->headers, x, kind, use};
+}
 void ln_exchange_set_headers(struct ln_exchange *x, struct ln_bytes *headers); /* NULL is fine */
 /* Counts it in session->in_flight until it ends. */
 void ln_exchange_count(struct ln_exchange *x);

@@ -1,9 +1,9 @@
 /* Reading requests; see incoming.h. */
 #include "proxy/http/incoming.h"
 
+#include "proxy/client/headers.h"
 #include "proxy/entry/parse.h"
 #include "proxy/exchange/exchange.h"
-#include "proxy/exchange/headers.h"
 #include "proxy/http/respond.h"
 #include "proxy/server/generation.h"
 

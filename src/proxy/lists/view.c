@@ -4,6 +4,11 @@
 #include <stdlib.h>
 
 #include "mcp/uri.h"
+#include "proxy/client/headers.h"
+
+/* How many views a session has of one kind, for requests with different headers; and how many
+ * entries those together have that sessions were not shown last. */
+enum { MAX_VARIANTS = 8, MAX_KEPT_ENTRIES = 1 << 18 };
 
 struct ln_view *ln_view_ref(struct ln_view *v) {
   v->refs++;
@@ -20,6 +25,8 @@ void ln_view_drop_pages(struct ln_view *v) {
 void ln_view_unref(struct ln_view *v) {
   if (!v || --v->refs) return;
   ln_list_remove(&v->link);
+  ln_reads_deinit(&v->reads);
+  ln_bytes_unref(v->headers);
   for (size_t i = 0; i < v->n_entries; i++) {
     struct ln_entry *e = &v->entries[i];
     ln_bytes_unref(e->key);
@@ -51,9 +58,83 @@ void ln_view_unref(struct ln_view *v) {
   free(v);
 }
 
+/* --- a session's --- */
+
+static bool holds(const struct ln_view *v, const struct ln_bytes *headers) {
+  if (v->headers == headers) return true;
+  if (v->reads.all)
+    return v->headers && headers && ln_str_eq(ln_bytes_str(v->headers), ln_bytes_str(headers));
+  const char *at = v->reads.names->data, *end = at + v->reads.names->len;
+  for (; at < end; at += strlen(at) + 1)
+    if (!ln_headers_agree(v->headers, headers, ln_str_c(at))) return false;
+  return true;
+}
+
+/* It is no longer a variant; its reference is the caller's. */
+static void take_out(struct ln_view *v) {
+  ln_list_remove(&v->link);
+  ln_list_remove(&v->by_age);
+  v->host->kept_entries -= v->n_entries;
+}
+
+static void drop(struct ln_view *v) {
+  take_out(v);
+  ln_view_unref(v);
+}
+
+/* Keeps v, whose reference is taken. The oldest go: the session's own, and anybody's. */
+static void keep(struct ln_session *s, enum ln_kind kind, struct ln_view *v) {
+  struct ln_host *h = s->host;
+  size_t n = 1;
+  ln_list_push(&s->variants[kind], &v->link);
+  ln_list_push(&h->variants, &v->by_age);
+  h->kept_entries += v->n_entries;
+  LN_LIST_EACH(l, &s->variants[kind]) n++;
+  if (n > MAX_VARIANTS) drop(LN_CONTAINER(s->variants[kind].next, struct ln_view, link));
+  while (h->kept_entries > MAX_KEPT_ENTRIES)
+    drop(LN_CONTAINER(h->variants.next, struct ln_view, by_age));
+}
+
+/* True when both are made of the same lists by the same rules, and differ only by whom for. */
+static bool are_variants(const struct ln_view *a, const struct ln_view *b) {
+  if (!a->per_request || !b->per_request || a->gen != b->gen) return false;
+  for (size_t i = 0; i < a->n_listings; i++)
+    if (a->listings[i] != b->listings[i]) return false;
+  return true;
+}
+
 void ln_view_set(struct ln_session *s, enum ln_kind kind, struct ln_view *v) {
-  ln_view_unref(s->views[kind]);
+  struct ln_view *old = s->views[kind];
   s->views[kind] = v;
+  if (old && v && are_variants(old, v)) {
+    keep(s, kind, old);
+    return;
+  }
+  LN_LIST_EACH(l, &s->variants[kind]) drop(LN_CONTAINER(l, struct ln_view, link));
+  ln_view_unref(old);
+}
+
+struct ln_view *ln_view_for(struct ln_session *s, enum ln_kind kind, struct ln_bytes *headers) {
+  struct ln_view *v = s->views[kind];
+  if (!v || !v->per_request) return v;
+  if (!holds(v, headers)) {
+    v = NULL;
+    LN_LIST_EACH(l, &s->variants[kind]) {
+      struct ln_view *other = LN_CONTAINER(l, struct ln_view, link);
+      if (holds(other, headers)) v = other;
+    }
+    if (!v) return NULL;
+    take_out(v);
+    ln_view_set(s, kind, v);
+  }
+  ln_view_made_for(v, headers);
+  return v;
+}
+
+void ln_view_made_for(struct ln_view *v, struct ln_bytes *headers) {
+  if (headers) ln_bytes_ref(headers);
+  ln_bytes_unref(v->headers);
+  v->headers = headers;
 }
 
 void ln_view_forget(struct ln_session *s) {

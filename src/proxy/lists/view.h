@@ -3,7 +3,8 @@
  * kinds differ only by their rows in mcp/method.c.
  *
  * Immutable; shared by all sessions with the same lists under the same policy, unless a rule takes
- * ctx. */
+ * ctx. Then it is one session's alone, and where the rules read headers it holds for those requests
+ * of it that have the same: the session has a view for each of the last few that differed. */
 #ifndef LN_PROXY_LISTS_VIEW_H
 #define LN_PROXY_LISTS_VIEW_H
 
@@ -41,13 +42,18 @@ struct ln_entry {
 };
 
 struct ln_view {
-  struct ln_list link; /* in host->views when shared */
+  struct ln_list
+      link; /* in host->views when shared; in session->variants when that shows another */
+  struct ln_list by_age; /* then also in host->variants */
   uint32_t refs;
   struct ln_host *host;
   enum ln_kind kind;
   bool has_ui;    /* some tool names a resource that displays it (_meta.ui) */
   bool renames;   /* some entry of a server is presented by another key */
   bool unmatched; /* templates that rules may hide are in no set of match: too many, or too long */
+  bool per_request;             /* the rules read headers … */
+  struct ln_reads reads;        /* … namely these, … */
+  struct ln_bytes *headers;     /* … which it had: the last request that it held for; counted */
   struct ln_generation *gen;    /* counted: whose rules */
   struct ln_listing **listings; /* one per server, counted; NULL where the server has none */
   size_t n_listings;
@@ -69,13 +75,19 @@ struct ln_view {
   } last;
   struct ln_msg **pages; /* the replies to the list request, made when first asked for */
   size_t n_pages;
+  uint64_t names_hash; /* view_page.c: in cursors of a view that is per_request */
 };
 
 struct ln_view *ln_view_ref(struct ln_view *v);
 void ln_view_unref(struct ln_view *v); /* NULL is fine */
 /* Sets what a session was last shown of a kind: v, whose reference is taken, or NULL when that is
- * out of date. */
+ * out of date, for whatever headers. What it was shown before is kept where only headers differ. */
 void ln_view_set(struct ln_session *s, enum ln_kind kind, struct ln_view *v);
+/* What the session was shown of a kind for a request with these headers (NULL: none), which becomes
+ * what it was last shown; NULL: nothing yet, or it is forgotten. Not counted. */
+struct ln_view *ln_view_for(struct ln_session *s, enum ln_kind kind, struct ln_bytes *headers);
+/* It was made for a request with these headers (NULL: none), or holds for it. */
+void ln_view_made_for(struct ln_view *v, struct ln_bytes *headers);
 /* Sets NULL for all kinds. */
 void ln_view_forget(struct ln_session *s);
 /* Frees the pages made of it so far. */

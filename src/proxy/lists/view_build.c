@@ -160,7 +160,8 @@ static int apply_rules(struct ln_view *v, struct ln_exchange *x, unsigned how) {
     items[n++].name = ln_bytes_str(e->before_rules);
   }
   if (complete(v)) how |= LN_PRESENT_COMPLETE;
-  int rc = ln_present(v->gen->policy, v->kind, items, n, x, how);
+  int rc = ln_present(v->gen->policy, v->kind, items, n, x, how, &v->reads);
+  v->per_request = v->reads.all || v->reads.names;
   for (size_t i = 0; i < v->n_entries && !rc; i++)
     rc = take_result(v, &v->entries[i], v->entries[i].withheld ? &untouched : &items[taken++]);
   for (size_t i = 0; i < n; i++) ln_present_item_deinit(&items[i]);
@@ -368,6 +369,7 @@ struct ln_view *ln_view_build(struct ln_generation *gen, enum ln_kind kind,
   ln_templates_init(&v->match.gone);
   ln_templates_init(&v->match.native);
   ln_list_init(&v->link);
+  ln_list_init(&v->by_age);
   v->listings = calloc(gen->n_servers + 1, sizeof(struct ln_listing *));
   if (!v->listings) v->n_listings = 0;
   for (size_t i = 0; i < v->n_listings; i++)

@@ -29,11 +29,15 @@ static bool same_listings(const struct ln_view *v, struct ln_listing *const *lis
   return true;
 }
 
-/* The session's view if it is made of these lists, or another session's that is. */
-static struct ln_view *existing(struct ln_session *s, struct ln_generation *gen, enum ln_kind kind,
+/* The session's view for this request if it is made of these lists, or another session's that is.
+ */
+static struct ln_view *existing(const struct ln_view_request *r,
                                 struct ln_listing *const *listings) {
-  struct ln_view *v = s->views[kind];
-  if (v && v->gen == gen && same_listings(v, listings)) return v;
+  struct ln_generation *gen = r->gen;
+  enum ln_kind kind = r->kind;
+  struct ln_view *v = r->session->views[kind];
+  if (v && v->gen == gen && same_listings(v, listings))
+    return ln_view_for(r->session, kind, r->headers);
   if (ln_policy_per_client(gen->policy, kind)) return NULL;
   LN_LIST_EACH(l, &gen->host->views) {
     v = LN_CONTAINER(l, struct ln_view, link);
@@ -44,9 +48,10 @@ static struct ln_view *existing(struct ln_session *s, struct ln_generation *gen,
 
 /* One reference. */
 static struct ln_view *make(const struct ln_view_request *r, struct ln_listing *const *listings) {
-  struct ln_view *v = existing(r->session, r->gen, r->kind, listings);
+  struct ln_view *v = existing(r, listings);
   if (v) return ln_view_ref(v);
   v = ln_view_build(r->gen, r->kind, listings, r->x, 0);
+  if (v && v->per_request) ln_view_made_for(v, r->headers);
   if (v && !ln_policy_per_client(r->gen->policy, r->kind))
     ln_list_push(&r->gen->host->views, &v->link);
   return v;
@@ -149,7 +154,8 @@ static void get(const struct ln_view_request *r, ln_view_fn fn, void *arg) {
   getter_unref(g);
 }
 
-/* The session's view, when the session's lists are still those that it was made of. */
+/* The session's view for this request, when the session's lists are still those that it was made
+ * of. */
 static struct ln_view *current(const struct ln_view_request *r) {
   struct ln_view *v = r->session->views[r->kind];
   if (!v || v->gen != r->gen) return NULL;
@@ -158,7 +164,7 @@ static struct ln_view *current(const struct ln_view_request *r) {
     if (!index || !index->listings[r->kind] || index->listings[r->kind] != v->listings[i])
       return NULL;
   }
-  return v;
+  return ln_view_for(r->session, r->kind, r->headers);
 }
 
 void ln_view_get(const struct ln_view_request *request, ln_view_fn fn, void *arg) {

@@ -11,10 +11,12 @@ enum ln_view_use {
   LN_VIEW_EXPLAIN /* a new one that tells for each entry what rules did */
 };
 
-/* Whose view. x, which rules that take ctx get, is borrowed and must live until the answer. */
+/* Whose view (ln_exchange_views). x, which rules that take ctx get, is borrowed with its headers
+ * and must live until the answer. */
 struct ln_view_request {
   struct ln_session *session;
   struct ln_generation *gen;
+  struct ln_bytes *headers; /* of x; NULL: none */
   struct ln_exchange *x;
   enum ln_kind kind;
   enum ln_view_use use;

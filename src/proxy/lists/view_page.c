@@ -1,6 +1,7 @@
 /* A view as the replies to list requests; see view_page.h. */
 #include "proxy/lists/view_page.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "mcp/method.h"
@@ -32,6 +33,24 @@ static int append_array(const struct ln_view *v, size_t *i, size_t max, struct l
   return ln_buf_append_c(out, "]");
 }
 
+/* Of the names listed, in their order: where pages begin. FNV-1a. */
+static uint64_t names_hash(const struct ln_view *v) {
+  uint64_t hash = 14695981039346656037u;
+  for (size_t i = 0; i < v->n_entries; i++) {
+    const struct ln_bytes *key = v->entries[i].key;
+    if (!ln_entry_listed(&v->entries[i])) continue;
+    for (size_t k = 0; k <= key->len; k++)
+      hash = (hash ^ (unsigned char)(k < key->len ? key->data[k] : 0)) * 1099511628211u;
+  }
+  return hash;
+}
+
+/* What a cursor of this view ends with. Requests with other headers may see another list: their
+ * cursors are good for it only when it has the same names. */
+static void put_tag(const struct ln_view *v, struct ln_buf *out) {
+  if (v->per_request) ln_buf_printf(out, "-%016" PRIx64, v->names_hash);
+}
+
 /* The reply with this array: when there is one server with one page, its result with the array
  * replaced, so that other members are kept. */
 static struct ln_msg *page_message(const struct ln_view *v, struct ln_str array, size_t next) {
@@ -46,7 +65,11 @@ static struct ln_msg *page_message(const struct ln_view *v, struct ln_str array,
   ln_buf_init(&b, SIZE_MAX / 2);
   ln_buf_printf(&b, "{\"%s\":", name);
   ln_buf_append_str(&b, array);
-  if (next) ln_buf_printf(&b, ",\"nextCursor\":\"from-%zu\"", next);
+  if (next) {
+    ln_buf_printf(&b, ",\"nextCursor\":\"from-%zu", next);
+    put_tag(v, &b);
+    ln_buf_append_c(&b, "\"");
+  }
   ln_buf_append_c(&b, "}");
   struct ln_msg *m = ln_buf_error(&b) ? NULL : ln_msg_result(ln_buf_str(&b));
   ln_buf_deinit(&b);
@@ -58,6 +81,7 @@ static int make_pages(struct ln_view *v) {
   size_t max = size ? v->n_entries / size + 2 : 1;
   v->pages = calloc(max, sizeof(struct ln_msg *));
   if (!v->pages) return LN_ENOMEM;
+  if (v->per_request && size) v->names_hash = names_hash(v);
   if ((!size || v->n_entries <= size) && untouched(v)) {
     v->pages[v->n_pages++] = ln_msg_ref(v->listings[0]->pages[0]);
     return LN_OK;
@@ -78,16 +102,28 @@ static int make_pages(struct ln_view *v) {
   return LN_OK;
 }
 
+/* The page that a cursor (raw, without quotes) of this view stands for; 0: none. */
+static size_t page_at(const struct ln_view *v, struct ln_str raw) {
+  int64_t n = 0;
+  struct ln_buf tag;
+  ln_buf_init(&tag, 32);
+  put_tag(v, &tag);
+  struct ln_str end = ln_buf_str(&tag);
+  bool ours = raw.p && ln_str_starts(raw, "from-") && raw.n >= 5 + end.n &&
+              ln_str_eq((struct ln_str){raw.p + raw.n - end.n, end.n}, end) &&
+              ln_json_int((struct ln_str){raw.p + 5, raw.n - 5 - end.n}, &n) && n > 0 &&
+              (size_t)n < v->n_pages;
+  ln_buf_deinit(&tag);
+  return ours ? (size_t)n : 0;
+}
+
 struct ln_msg *ln_view_page(struct ln_view *v, struct ln_str cursor, size_t *first) {
   if (!v->pages && make_pages(v)) return NULL;
   size_t page = 0;
   struct ln_str raw = ln_json_inside(cursor);
   if (cursor.p && !(raw.p && !raw.n)) { /* an empty one means the first page */
-    int64_t n = 0;
-    if (!raw.p || !ln_str_starts(raw, "from-") ||
-        !ln_json_int((struct ln_str){raw.p + 5, raw.n - 5}, &n) || n < 1 || (size_t)n >= v->n_pages)
-      return ln_msg_error(-32602, "Unknown cursor: start again without one", LN_STR_NONE);
-    page = (size_t)n;
+    page = page_at(v, raw);
+    if (!page) return ln_msg_error(-32602, "Unknown cursor: start again without one", LN_STR_NONE);
   }
   *first = page * v->gen->decls->settings.page_size;
   return ln_msg_ref(v->pages[page]);

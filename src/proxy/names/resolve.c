@@ -133,7 +133,8 @@ static void resolve_view(void *arg, struct ln_view *v, const char *why);
 
 static void look_in(struct resolve *r, enum ln_kind kind, ln_view_fn fn) {
   struct ln_exchange *x = r->x;
-  ln_view_get(&(struct ln_view_request){x->session, x->gen, x, kind, LN_VIEW_USE}, fn, r);
+  struct ln_view_request request = ln_exchange_views(x, kind, LN_VIEW_USE);
+  ln_view_get(&request, fn, r);
 }
 
 static void look_again(void *arg) {

@@ -353,14 +353,27 @@ struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_server *server
 
 /* --- getting views first --- */
 
+/* The exchange as whose client a message is named: a server's own request is about one, or else
+ * about nobody's. */
+static struct ln_exchange *named_for(struct ln_exchange *x) {
+  return x->from_server ? x->cause : x;
+}
+
+/* True when the session has the view that the message is to be named by, which is the one it was
+ * shown last from now on. */
+static bool has_view(struct ln_exchange *x, enum ln_kind kind) {
+  const struct ln_exchange *of = named_for(x);
+  return of ? ln_view_for(x->session, kind, of->headers) : x->session->views[kind];
+}
+
 /* A kind whose view could give the server's URIs other names, and that the session has no view of
  * yet. LN_KINDS: none. */
-static enum ln_kind missing_view(const struct ln_exchange *x, const struct ln_server *server) {
+static enum ln_kind missing_view(struct ln_exchange *x, const struct ln_server *server) {
   static const enum ln_kind kinds[] = {LN_KIND_RESOURCE, LN_KIND_TEMPLATE};
   const struct ln_index *c = ln_index_of(x->session, server);
   if (c && !ln_index_offers(c, LN_KIND_RESOURCE)) return LN_KINDS;
   for (size_t i = 0; i < LN_COUNT(kinds); i++)
-    if (!x->session->views[kinds[i]] && ln_view_needed(x->gen, kinds[i])) return kinds[i];
+    if (!has_view(x, kinds[i]) && ln_view_needed(x->gen, kinds[i])) return kinds[i];
   return LN_KINDS;
 }
 
@@ -384,8 +397,9 @@ static void prepare_next(struct prepare *p) {
   enum ln_kind kind = ln_exchange_ended(p->x) ? LN_KINDS : missing_view(p->x, p->server);
   if (kind != LN_KINDS && !p->tried[kind]) {
     p->tried[kind] = true;
-    ln_view_get(&(struct ln_view_request){p->x->session, p->x->gen, p->x, kind, LN_VIEW_USE},
-                on_view, p);
+    struct ln_exchange *of = named_for(p->x);
+    struct ln_view_request request = ln_exchange_views(of ? of : p->x, kind, LN_VIEW_USE);
+    ln_view_get(&request, on_view, p);
     return;
   }
   if (!ln_exchange_ended(p->x))

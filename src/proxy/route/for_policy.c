@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include "mcp/progress.h"
+#include "proxy/client/headers.h"
 #include "proxy/exchange/exchange.h"
-#include "proxy/exchange/headers.h"
 #include "proxy/lists/index.h"
 #include "proxy/lists/view.h"
 #include "proxy/route/from_client.h"

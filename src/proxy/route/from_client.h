@@ -8,7 +8,7 @@
 struct ln_exchange;
 
 /* A message from a client (borrowed). sink: for the reply and related messages (counted when
- * needed; NULL: the session's general one). headers: of the HTTP request (exchange/headers.h,
+ * needed; NULL: the session's general one). headers: of the HTTP request (client/headers.h,
  * borrowed), or NULL. */
 void ln_from_client(struct ln_session *s, struct ln_msg *msg, struct ln_sink *sink,
                     struct ln_bytes *headers);

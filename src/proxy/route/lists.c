@@ -54,8 +54,8 @@ static void list_end(struct listing *l) {
 }
 
 static void get_view(struct listing *l, enum ln_kind kind, ln_view_fn fn) {
-  struct ln_exchange *x = l->x;
-  ln_view_get(&(struct ln_view_request){x->session, x->gen, x, kind, LN_VIEW_LIST}, fn, l);
+  struct ln_view_request request = ln_exchange_views(l->x, kind, LN_VIEW_LIST);
+  ln_view_get(&request, fn, l);
 }
 
 static void list_resources(void *arg, struct ln_view *v, const char *why) {

@@ -18,7 +18,7 @@ struct plan {
   struct ln_list link;
   struct ln_session *session;      /* counted; NULL: there is no session, see try_known */
   struct ln_view *views[LN_KINDS]; /* counted; NULL where the session has none … */
-  struct ln_view *tried[LN_KINDS]; /* … then one made only to see whether the rules work */
+  struct ln_view *tried[LN_KINDS]; /* … or one made only to see what the rules make */
   bool differs[LN_KINDS];
 };
 
@@ -33,19 +33,33 @@ static bool same_list(struct ln_view *a, struct ln_view *b) {
   return same;
 }
 
+/* Makes in *made what takes the place of old, which may be NULL. */
+static int plan_view(struct plan *p, struct ln_generation *g, enum ln_kind kind,
+                     struct ln_view *old, struct ln_view **made) {
+  struct ln_exchange *x = ln_exchange_stand_in(p->session, g, ln_kind_rows[kind].list_method);
+  if (!x) return LN_ENOMEM;
+  if (old && old->per_request) ln_exchange_set_headers(x, old->headers);
+  struct ln_view_request request = ln_exchange_views(x, kind, LN_VIEW_LIST);
+  *made = ln_view_get_now(&request);
+  ln_exchange_close(x);
+  if (!*made) return LN_ESCRIPT;
+  if ((*made)->failed) return LN_EINVALID;
+  p->differs[kind] |= old && !same_list(old, *made);
+  return LN_OK;
+}
+
 static int plan_kind(struct plan *p, struct ln_generation *g, enum ln_kind kind) {
   struct ln_view *old = p->session->views[kind];
   if (!old && !ln_policy_has_rules(g->policy, kind)) return LN_OK;
-  struct ln_exchange *x = ln_exchange_stand_in(p->session, g, ln_kind_rows[kind].list_method);
-  if (!x) return LN_ENOMEM;
-  struct ln_view *v =
-      ln_view_get_now(&(struct ln_view_request){p->session, g, x, kind, LN_VIEW_LIST});
-  ln_exchange_close(x);
-  *(old ? &p->views[kind] : &p->tried[kind]) = v;
-  if (!v) return LN_ESCRIPT;
-  if (v->failed) return LN_EINVALID;
-  p->differs[kind] = old && !same_list(old, v);
-  return LN_OK;
+  int rc = plan_view(p, g, kind, old, old ? &p->views[kind] : &p->tried[kind]);
+  /* What it saw with other headers counts, too; those are made again when they come. */
+  LN_LIST_EACH(l, &p->session->variants[kind]) {
+    if (rc || p->differs[kind]) break;
+    ln_view_unref(p->tried[kind]);
+    p->tried[kind] = NULL;
+    rc = plan_view(p, g, kind, LN_CONTAINER(l, struct ln_view, link), &p->tried[kind]);
+  }
+  return rc;
 }
 
 static void plans_free(struct ln_list *plans) {
@@ -229,8 +243,8 @@ static const struct ln_bytes *rule_error(struct ln_list *plans) {
   LN_LIST_EACH(l, plans) {
     const struct plan *p = LN_CONTAINER(l, struct plan, link);
     for (int k = 0; k < LN_KINDS; k++) {
-      const struct ln_view *v = p->views[k] ? p->views[k] : p->tried[k];
-      if (v && v->failed) return v->failed;
+      if (p->views[k] && p->views[k]->failed) return p->views[k]->failed;
+      if (p->tried[k] && p->tried[k]->failed) return p->tried[k]->failed;
     }
   }
   return NULL;

@@ -86,6 +86,85 @@ describe("the view of a session", function()
     end)
   end)
 
+  describe("where a rule reads headers", function()
+    local rule = "lunette.tools.filter(function(t, ctx) return t.name ~= 'x' or ctx.headers.a == '1' end)"
+    local servers = { { "a", tools = '{"name":"x"},{"name":"y"}' } }
+
+    -- The view for a request with this value of the header a, and another that no rule reads.
+    local function of(h, session, value)
+      local text = (value and "a\0" .. value .. "\0" or "") .. "b\0" .. math.random(1e6) .. "\0"
+      local bytes = lib.ln_bytes_copy(text, #text)
+      lib.ln_session_set_headers(session, bytes)
+      lib.ln_bytes_unref(bytes)
+      return h:view("tools", session)
+    end
+    local function variants(list) return tonumber(H.driver.pl_count(list)) end
+
+    it("is made for each value, and kept for the last few", function()
+      local h = H.new(rule, servers)
+      local s = h:join()
+      local views = {}
+      for i = 1, 8 do views[i] = of(h, s, tostring(i)) end
+      assert.equal('{"tools":[{"name":"x"},{"name":"y"}]}', (H.page_of(views[1])))
+      assert.equal('{"tools":[{"name":"y"}]}', (H.page_of(views[2])))
+      for i = 1, 8 do assert.is_true(of(h, s, tostring(i)) == views[i], i) end
+      assert.equal(7, variants(s.variants[0]))
+      assert.is_true(of(h, s, "1") == views[1])
+      assert.is_false(of(h, s, nil) == views[1], "of a request without it")
+      assert.equal(7, variants(s.variants[0]))
+      assert.equal(7, variants(h.host.variants))
+      for i = 3, 8 do assert.is_true(of(h, s, tostring(i)) == views[i], i) end
+      assert.is_true(of(h, s, "1") == views[1])
+      assert.is_false(of(h, s, "2") == views[2], "which had not been asked for the longest")
+      h:part(s)
+      assert.equal(0, variants(h.host.variants))
+      assert.equal(0, tonumber(h.host.kept_entries))
+    end)
+
+    it("is nobody else's", function()
+      local h = H.new(rule, servers)
+      local one, two = h:join(), h:join()
+      local view = of(h, one, "1")
+      assert.is_false(of(h, two, "1") == view)
+      of(h, one, "2")
+      assert.is_true(of(h, one, "1") == view)
+      assert.equal(0, variants(h.host.views))
+    end)
+
+    it("is one for all requests where none was read for this client", function()
+      local h = H.new("lunette.tools.filter(function(t, ctx) return not ctx.headers or t.name ~= ctx.session.client.name end)", servers)
+      local s = h:join()
+      assert.is_true(of(h, s, "1") == of(h, s, "2"))
+      assert.equal(0, variants(s.variants[0]))
+    end)
+
+    it("goes with the lists that it was made of", function()
+      local h = H.new(rule, servers)
+      local s = h:join()
+      of(h, s, "1")
+      of(h, s, "2")
+      h.by_name.a.tools = '{"name":"x"},{"name":"z"}'
+      h:say("a", '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}', h:channel("a", s))
+      h:run()
+      assert.equal('{"tools":[{"name":"x"},{"name":"z"}]}', (H.page_of(of(h, s, "1"))))
+      assert.equal(0, variants(s.variants[0]))
+      assert.equal('{"tools":[{"name":"z"}]}', (H.page_of(of(h, s, "2"))))
+    end)
+
+    it("is kept for other requests only while all that are kept have not too many entries", function()
+      local items = {}
+      for i = 1, 100000 do items[i] = ('{"name":"t%d"}'):format(i) end
+      local h = H.new("lunette.tools.rename(function(name, _, ctx) return ctx.headers.a .. name end) "
+        .. "lunette.configure { max_message_bytes = 8000000, hook_timeout = 30 }", { { "a", tools = table.concat(items, ",") } })
+      local one, two = h:join(), h:join()
+      for i = 1, 2 do of(h, one, tostring(i)) of(h, two, tostring(i)) end
+      assert.equal(2, variants(h.host.variants))
+      of(h, one, "3")
+      assert.equal(2, variants(h.host.variants), "the oldest went")
+      assert.equal(200000, tonumber(h.host.kept_entries))
+    end)
+  end)
+
   it("waits for all lists, and is told once", function()
     local h = H.new("", { { "a", on = { ["tools/list"] = held } }, { "b", on = { ["tools/list"] = held } } })
     local a, b = begin(h), begin(h)
@@ -150,7 +229,7 @@ describe("the view of a session", function()
   it("can be had of what is known, without waiting", function()
     local h = H.new("", { { "a", tools = '{"name":"x"}' }, { "b", tools = '{"name":"y"}' } })
     h:listing("a", "tools")
-    local request = ffi.new("struct ln_view_request", h:client(), h.host.gen, nil, 0, 1)
+    local request = ffi.new("struct ln_view_request", h:client(), h.host.gen, nil, nil, 0, 1)
     local view = lib.ln_view_get_now(request)
     assert.equal('{"tools":[{"name":"a_x"}]}', (H.page_of(view)))
     assert.is_nil(h:index "b")

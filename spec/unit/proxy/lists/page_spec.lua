@@ -1,5 +1,6 @@
 -- src/proxy/lists/view_page.c: what a client that lists is answered.
 local H = require "spec.unit.proxy.host"
+local lib = H.lib
 
 describe("pages of a list", function()
   setup(H.setup)
@@ -130,6 +131,30 @@ describe("pages of a list", function()
     local result, why = H.page_of(view, '"x"')
     assert.is_nil(result)
     assert.equal('{"code":-32602,"message":"Unknown cursor: start again without one"}', why)
+  end)
+
+  it("are found by cursors of the same names alone where requests may see different ones", function()
+    local h = H.new(sized(2) .. "lunette.tools.filter(function(t, ctx) return ctx.headers.a or t.name ~= 'a' end)"
+      .. "lunette.tools.transform('*', function(t, ctx) t.title = ctx.headers.b return t end)", { { "a", tools = tools "a b c d e" } })
+    local s = h:join()
+    local function of(text)
+      local bytes = lib.ln_bytes_copy(text, #text)
+      lib.ln_session_set_headers(s, bytes)
+      lib.ln_bytes_unref(bytes)
+      return h:view("tools", s)
+    end
+    local function at(view, cursor) return (H.page_of(view, cursor) or "refused"):match '"name":"(.)"' or "refused" end
+    local all, some, titled = of "a\0001\0", of "", of "b\0x\0"
+    local function next_of(view) return '"' .. (H.page_of(view)):match '"nextCursor":"([^"]*)"' .. '"' end
+    local cursor = next_of(some)
+    assert.equal("d", at(some, cursor))
+    assert.equal("d", at(titled, cursor))
+    assert.equal("refused", at(all, cursor))
+    assert.equal("c", at(all, next_of(all)))
+    for _, other in ipairs { '"from-1"', '"from-1-"', cursor:gsub("from%-1", "from-2"), cursor:gsub("from%-1", "from-"),
+      cursor:gsub("from%-", "from--"), cursor:sub(1, -3) .. '"' } do
+      assert.equal("refused", at(some, other), other)
+    end
   end)
 
   it("of one page have no cursor but the beginning's", function()

@@ -1,6 +1,6 @@
 /* The headers of a request, for policies: kept as "name\0value\0" for each, and made into JSON only
  * when a handler asks. */
-#include "proxy/exchange/headers.h"
+#include "proxy/client/headers.h"
 
 #include <ctype.h>
 
@@ -70,4 +70,22 @@ int ln_headers_json(const struct ln_bytes *b, struct ln_buf *out) {
     comma = ",";
   }
   return ln_buf_append_c(out, "}");
+}
+
+/* The next value of this name; absent at the end. */
+static struct ln_str next_value(const struct ln_bytes *b, size_t *at, struct ln_str name) {
+  struct ln_str other, value;
+  while (b && next_pair(b, at, &other, &value))
+    if (ln_str_eq(other, name)) return value;
+  return LN_STR_NONE;
+}
+
+bool ln_headers_agree(const struct ln_bytes *a, const struct ln_bytes *b, struct ln_str name) {
+  struct ln_str x, y;
+  size_t in_a = 0, in_b = 0;
+  do {
+    x = next_value(a, &in_a, name);
+    y = next_value(b, &in_b, name);
+  } while (x.p && y.p && ln_str_eq(x, y));
+  return !x.p && !y.p;
 }

@@ -1,6 +1,7 @@
--- src/proxy/exchange/headers.c: what a policy is told of a request's headers.
+-- src/proxy/client/headers.c: what a policy is told of a request's headers.
+local ffi = require "ffi"
 local S = require "spec.unit.proxy.support"
-local lib = S.include "proxy/exchange/headers.h"
+local lib = S.include "proxy/client/headers.h"
 
 -- The JSON of these header lines, kept as a copy that must not need the request any more.
 local function json(...)
@@ -38,6 +39,24 @@ describe("the headers of a request", function()
     assert.equal(0, lib.ln_headers_json(none, out))
     lib.ln_bytes_unref(none)
     assert.equal("{}", S.take(out))
+  end)
+
+  it("agree on a name when both have the same values for it in the same order", function()
+    local function agree(name, a, b)
+      local list = { a and lib.ln_bytes_copy(a, #a), b and lib.ln_bytes_copy(b, #b) }
+      local yes = lib.ln_headers_agree(list[1], list[2], ffi.new("struct ln_str", name, #name))
+      for i = 1, 2 do if list[i] then lib.ln_bytes_unref(list[i]) end end
+      return yes
+    end
+    for _, case in ipairs {
+      { true, "a", nil, nil }, { true, "a", nil, "" }, { true, "a", "b\0001\0", nil }, { false, "a", "a\0001\0", nil },
+      { false, "a", nil, "a\0\0" }, { true, "a", "a\0001\0b\0x\0", "b\0y\0a\0001\0" }, { false, "a", "a\0001\0", "a\0002\0" },
+      { false, "a", "a\0001\0a\0002\0", "a\0001\0" }, { true, "a", "a\0001\0b\0\0a\0002\0", "a\0001\0a\0002\0" },
+      { false, "a", "a\0001\0a\0002\0", "a\0002\0a\0001\0" }, { true, "ab", "a\0001\0", "abc\0001\0" },
+      { true, "1", "a\0001\0", "b\0001\0" },
+    } do
+      assert.equal(case[1], agree(case[2], case[3], case[4]), case[2] .. " " .. tostring(case[3]):gsub("%z", "|"))
+    end
   end)
 
   it("don't fit where there is no room", function()

@@ -1,6 +1,6 @@
 /* The headers of the HTTP request that a message came by, kept for policies. No I/O. */
-#ifndef LN_PROXY_EXCHANGE_HEADERS_H
-#define LN_PROXY_EXCHANGE_HEADERS_H
+#ifndef LN_PROXY_CLIENT_HEADERS_H
+#define LN_PROXY_CLIENT_HEADERS_H
 
 #include "base/buf.h"
 #include "wire/http.h"
@@ -10,5 +10,7 @@ struct ln_bytes *ln_headers_copy(const struct ln_http_head *head);
 /* Appends a copy as a JSON object: lower-case names, the values of one name joined by ", ";
  * bytes that are no UTF-8 become U+FFFD. */
 int ln_headers_json(const struct ln_bytes *headers, struct ln_buf *out) LN_CHECK;
+/* True when both have the same values, or none, for this lower-case name. NULL: no headers. */
+bool ln_headers_agree(const struct ln_bytes *a, const struct ln_bytes *b, struct ln_str name);
 
 #endif

@@ -1,0 +1,305 @@
+-- Rules that read the headers of a request: they hold for that request and no other of its session.
+local json = require "spec.support.json"
+local loop = require "spec.support.loop"
+local lunette = require "spec.support.lunette"
+local policy = require "spec.support.policy"
+local reload = require "spec.support.reload"
+local sse = require "spec.support.sse"
+local upstream = require "spec.support.upstream"
+
+local ADMIN, NOBODY = { "X-Role: admin" }, {}
+
+-- `kind` "secret…" is for admins.
+local function only_admins(kind, key)
+  return ([[
+    lunette.%s.filter(function(item, ctx)
+      return not item.%s:find "secret" or ctx.headers["x-role"] == "admin" end)]]):format(kind, key)
+end
+
+describe("a rule that reads headers", function()
+  after_each(lunette.finish)
+
+  local function open(text, options)
+    options = options or {}
+    local up = options.up or policy.server { tools = '[{"name":"open","inputSchema":{"type":"object"}},'
+      .. '{"name":"secret","inputSchema":{"type":"object"}}]' }
+    local host = lunette.http { policy = lunette.bare(up) .. "\n" .. text, flags = options.flags }
+    local client = host.client { headers = options.headers or NOBODY }
+    client:initialize()
+    return client, up, host
+  end
+
+  -- The same as what follows, for one request with these headers.
+  local function as(client, headers)
+    client.extra = headers
+    return client
+  end
+
+  local function may(client, headers, name)
+    local raw = as(client, headers):request("tools/call", ('{"name":"%s"}'):format(name))
+    if json.at(raw, "result") then return true end
+    assert.equal("Unknown tool: " .. name, json.value(raw, "error", "message"))
+    assert.equal(-32602, json.value(raw, "error", "code"))
+    return false
+  end
+
+  for first, headers in pairs { admin = ADMIN, nobody = NOBODY } do
+    it("is asked for each request, whoever began: " .. first, function()
+      local client = open(only_admins("tools", "name"), { headers = headers })
+      for _ = 1, 2 do
+        assert.same({ "open", "secret" }, policy.seen(as(client, ADMIN)))
+        assert.same({ "open" }, policy.seen(as(client, NOBODY)))
+        assert.is_true(may(client, ADMIN, "secret"))
+        assert.is_false(may(client, NOBODY, "secret"))
+        assert.is_false(may(client, { "X-Role: writer" }, "secret"))
+        assert.is_true(may(client, { "X-Other: 1", "X-ROLE: admin" }, "secret"))
+        assert.is_false(may(client, { "X-Role: admin", "X-Role: writer" }, "secret"))
+        assert.is_true(may(client, NOBODY, "open"))
+      end
+    end)
+  end
+
+  it("is asked before any list, by a call alone", function()
+    local client = open(only_admins("tools", "name"))
+    assert.is_true(may(client, ADMIN, "secret"))
+    assert.is_false(may(client, NOBODY, "secret"))
+    lunette.finish()
+    client = open(only_admins("tools", "name"), { headers = ADMIN })
+    assert.is_false(may(client, NOBODY, "secret"))
+    assert.is_true(may(client, ADMIN, "secret"))
+  end)
+
+  it("is asked anew only when what it read differs", function()
+    local client = open([[
+      local asked = 0
+      lunette.tools.filter(function(tool, ctx)
+        if tool.name == "open" then asked = asked + 1 end
+        return ctx.headers["x-team"] ~= "red" or ctx.headers["x-role"] == "admin" end)
+      lunette.on("tools/call", "open", function() return tostring(asked) end)]])
+    local function asked(...) return tonumber(policy.says(as(client, { ... }), "open")) end
+    assert.equal(1, asked())
+    assert.equal(1, asked("X-Trace: 2"))
+    assert.equal(1, asked("X-Role: admin"), "which is read of the red team alone")
+    assert.equal(2, asked("X-Team: blue"))
+    assert.equal(3, asked("X-Team: red", "X-Role: admin"))
+    assert.equal(3, asked("X-Role: admin", "X-Trace: 3", "X-Team: red"))
+    assert.equal(3, asked("X-Team: blue"), "which is known still")
+    assert.equal(3, asked())
+    for i = 1, 20 do asked("X-Team: " .. i) end
+    assert.equal(23, asked("X-Team: 20"))
+    assert.equal(24, asked("X-Team: blue"), "which was forgotten meanwhile: one session has not more than a few")
+  end)
+
+  it("is asked anew for what it reads by going through all headers", function()
+    for _, how in ipairs { "for name, value in pairs(ctx.headers) do", "for name, value in next, ctx.headers do" } do
+      local client = open([[
+        lunette.tools.filter(function(tool, ctx)
+          local role
+          ]] .. how .. [[ if name:find "^x%-role" then role = value end end
+          return tool.name ~= "secret" or role == "admin" end)]])
+      assert.is_false(may(client, NOBODY, "secret"))
+      assert.is_true(may(client, { "X-Role-Is: admin" }, "secret"))
+      assert.is_false(may(client, NOBODY, "secret"))
+      lunette.finish()
+    end
+  end)
+
+  it("may not keep the headers of one request for another", function()
+    local client, _, host = open [[
+      local kept
+      lunette.tools.filter(function(tool, ctx)
+        kept = kept or ctx.headers
+        return tool.name ~= "secret" or kept["x-role"] == "admin" or ctx.headers["x-role"] == "x" end)]]
+    assert.is_true(may(client, ADMIN, "secret"))
+    assert.is_false(may(client, NOBODY, "secret"))
+    loop.wait(function()
+      return host.process.err:all():find("ctx.headers belongs to a request that is over", 1, true)
+    end, "the complaint")
+  end)
+
+  it("may be a `where`, a rename or a transform", function()
+    local client = open([[
+      lunette.tools.hide { name = "secret", where = function(_, ctx) return ctx.headers["x-role"] ~= "admin" end }
+      lunette.tools.rename(function(name, _, ctx) if ctx.headers["x-short"] then return name:sub(1, 1) end end)
+      lunette.tools.transform("*", function(tool, ctx) tool.description = ctx.headers["x-role"] return tool end)
+      lunette.tools.transform("o*", { arguments = { path = { hide = true, default = function(ctx) return ctx.headers["x-role"] end } },
+        call = function(args, forward, ctx)
+          local result = forward(args)
+          result.role = ctx.headers["x-role"]
+          return result end })]],
+      { up = policy.server { tools = '[{"name":"open","inputSchema":{"type":"object","properties":{"path":{}}}},'
+        .. '{"name":"secret","inputSchema":{"type":"object"}}]' } })
+    assert.same({ "open", "secret" }, policy.seen(as(client, ADMIN)))
+    assert.same({ "o" }, policy.seen(as(client, { "X-Short: 1" })))
+    assert.equal("admin", json.value(policy.item(as(client, ADMIN), "open"), "description"))
+    assert.is_nil(json.value(policy.item(as(client, NOBODY), "open"), "description"))
+    assert.is_true(may(client, { "X-Short: 1" }, "o"))
+    assert.is_false(may(client, NOBODY, "o"))
+    assert.is_false(may(client, { "X-Short: 1" }, "open"))
+    local result = as(client, ADMIN):result("tools/call", '{"name":"open"}')
+    assert.equal("admin", json.value(result, "role"))
+    assert.equal("admin", json.value(result, "got", "arguments", "path"))
+    assert.equal("x", json.value(as(client, { "X-Role: x" }):result("tools/call", '{"name":"open"}'), "got", "arguments", "path"))
+  end)
+
+  it("holds for prompts, resources and templates, whatever is done with them", function()
+    local up = policy.server {
+      prompts = '[{"name":"open"},{"name":"secret"}]',
+      resources = '[{"uri":"file:///open","name":"o"},{"uri":"file:///secret","name":"s"}]',
+      templates = '[{"uriTemplate":"note://{id}","name":"o"},{"uriTemplate":"secret://{id}","name":"s"}]',
+      server = '{"tools":{},"prompts":{},"resources":{"subscribe":true},"completions":{}}',
+    }
+    up:on("resources/subscribe", function(req) req:reply "{}" end)
+    up:on("completion/complete", function(req) req:reply '{"completion":{"values":["x"]}}' end)
+    local client = open(only_admins("prompts", "name") .. only_admins("resources", "uri")
+      .. only_admins("resource_templates", "uriTemplate"), { up = up, headers = ADMIN })
+    for _ = 1, 2 do
+      for _, headers in ipairs { ADMIN, NOBODY } do
+        local admin = headers == ADMIN
+        as(client, headers)
+        for _, kind in ipairs { "prompts", "resources", "resource_templates" } do
+          assert.equal(admin and 2 or 1, #policy.seen(client, kind), kind)
+        end
+        for _, case in ipairs {
+          { "prompts/get", '{"name":"secret"}', "Unknown prompt: secret" },
+          { "resources/read", '{"uri":"file:///secret"}', "Unknown resource: file:///secret" },
+          { "resources/subscribe", '{"uri":"file:///secret"}', "Unknown resource: file:///secret" },
+          { "completion/complete", '{"ref":{"type":"ref/prompt","name":"secret"},"argument":{"name":"a","value":""}}',
+            "Unknown prompt: secret" },
+          { "completion/complete", '{"ref":{"type":"ref/resource","uri":"secret://{id}"},"argument":{"name":"id","value":""}}',
+            "Unknown resource: secret://{id}" },
+        } do
+          local raw = client:request(case[1], case[2])
+          assert.equal(admin, json.at(raw, "result") ~= nil, raw)
+          if not admin then assert.equal(case[3], json.value(raw, "error", "message")) end
+        end
+      end
+    end
+  end)
+
+  it("holds for the URIs of a template", function()
+    local client = open(only_admins("resource_templates", "uriTemplate"), {
+      up = policy.server { templates = '[{"uriTemplate":"note://{id}","name":"o"},{"uriTemplate":"secret://{id}","name":"s"}]' } })
+    for _ = 1, 2 do
+      assert.equal("Unknown resource: secret://1", as(client, NOBODY):failure("resources/read", '{"uri":"secret://1"}').message)
+      as(client, ADMIN):result("resources/read", '{"uri":"secret://1"}')
+      as(client, NOBODY):result("resources/read", '{"uri":"note://1"}')
+    end
+  end)
+
+  it("holds for what handlers ask in the request's name, and for whether they run", function()
+    local client = open(only_admins("tools", "name") .. [[
+      lunette.on("tools/call", { name = "open", where = function(_, ctx) return ctx.headers["x-where"] end },
+        function() return "chosen" end)
+      lunette.tools.add { name = "all", handler = function(_, ctx)
+        local names = {}
+        for i, tool in ipairs(lunette.tools.list(ctx)) do names[i] = tool.name end
+        local fine = pcall(ctx.call_tool, ctx, "secret")
+        return table.concat(names, " ") .. " " .. tostring(fine) end }]])
+    for _ = 1, 2 do
+      assert.equal("all open secret true", policy.says(as(client, ADMIN), "all"))
+      assert.equal("all open false", policy.says(as(client, NOBODY), "all"))
+      assert.equal("chosen", policy.says(as(client, { "X-Where: 1" }), "open"))
+      assert.is_nil(policy.says(as(client, NOBODY), "open"))
+    end
+  end)
+
+  it("holds for each of several requests that are under way at once", function()
+    local up = upstream.new { name = "files", capabilities = '{"tools":{}}' }
+    local held
+    up:on("tools/list", function(req) held = req end)
+    up:on("tools/call", function(req) req:reply '{"content":[]}' end)
+    local client = open(only_admins("tools", "name"), { up = up })
+    local calls = {}
+    for i = 1, 6 do
+      calls[i] = as(client, i % 2 == 0 and ADMIN or NOBODY):start("tools/call", '{"name":"secret"}')
+    end
+    loop.wait(function() return held end, "the list")
+    held:reply '{"tools":[{"name":"secret","inputSchema":{"type":"object"}}]}'
+    for i = 1, 6 do
+      assert.equal(i % 2 == 0, json.at(calls[i]:wait(), "result") ~= nil, i)
+    end
+  end)
+
+  it("holds for a batch's members and over HTTP+SSE by the headers of the POST", function()
+    local client, _, host = open(only_admins("tools", "name"), { headers = ADMIN })
+    local c = sse.open(host.port, { headers = { "X-Role: admin" } }):initialize()
+    c:result("tools/call", '{"name":"secret"}')
+    c.headers = {}
+    c:start("tools/call", '{"name":"secret"}')
+    assert.equal("Unknown tool: secret", json.value(c:next(10000), "error", "message"))
+    c.headers = { "X-Role: admin" }
+    c:result("tools/call", '{"name":"secret"}')
+    client:close()
+    client = host.client { headers = ADMIN }
+    client:initialize { version = "2025-03-26" }
+    local batch = '[{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"secret"}},'
+      .. '{"jsonrpc":"2.0","id":"b","method":"tools/list"}]'
+    for _, case in ipairs { { ADMIN, true }, { NOBODY, false } } do
+      local response = as(client, case[1]):post(batch)
+      assert.equal(case[2], response.body:find("Unknown tool: secret", 1, true) == nil, response.body)
+      assert.equal(case[2], response.body:find('"name":"secret"', 1, true) ~= nil, response.body)
+    end
+  end)
+
+  it("gives cursors that are good for a list of the same names alone", function()
+    local names = {}
+    for i = 1, 6 do names[i] = ('{"name":"%s%d","inputSchema":{"type":"object"}}'):format(i % 2 == 0 and "secret" or "open", i) end
+    local client = open("lunette.configure { page_size = 2 }" .. only_admins("tools", "name"),
+      { up = policy.server { tools = "[" .. table.concat(names, ",") .. "]" } })
+    local function page(headers, cursor)
+      return json.value(as(client, headers):request("tools/list", cursor and ('{"cursor":"%s"}'):format(cursor) or "{}"), "result")
+    end
+    local mine, theirs = page(ADMIN), page(NOBODY)
+    assert.equal("secret2", mine.tools[2].name)
+    assert.equal("open3", theirs.tools[2].name)
+    assert.is_nil(page(NOBODY, mine.nextCursor), "of another list")
+    assert.is_nil(page(ADMIN, theirs.nextCursor))
+    assert.equal("secret4", page(ADMIN, mine.nextCursor).tools[2].name)
+    assert.equal("open5", page(NOBODY, theirs.nextCursor).tools[1].name)
+    assert.equal("open5", page({ "X-Role: x" }, theirs.nextCursor).tools[1].name, "which is the same list")
+    assert.is_nil(page(NOBODY, "from-1"))
+  end)
+
+  it("holds after a reload, of which is told who saw a list that is another now", function()
+    local up = upstream.new { name = "files", tools = '[{"name":"open","inputSchema":{"type":"object"}},'
+      .. '{"name":"secret","inputSchema":{"type":"object"}}]' }
+    up:on("tools/call", function(req) req:reply '{"content":[]}' end)
+    local function rule(role)
+      return lunette.bare(up) .. ([[
+
+        lunette.tools.filter(function(tool, ctx)
+          return tool.name ~= "secret" or ctx.headers["x-role"] == %q end)]]):format(role)
+    end
+    local host = reload.start(rule "admin")
+    local client, plain = host:client { headers = ADMIN }, host:client { headers = NOBODY }
+    for _, c in ipairs { client, plain } do c:listen() end
+    assert.same({ "open", "secret" }, policy.seen(client))
+    assert.same({ "open" }, policy.seen(as(client, NOBODY)))
+    assert.same({ "open" }, policy.seen(plain))
+    host:reload(rule "root")
+    client:expect(reload.changed.tools)
+    assert.is_false(may(client, ADMIN, "secret"))
+    assert.is_true(may(client, { "X-Role: root" }, "secret"))
+    assert.is_false(may(client, NOBODY, "secret"))
+    assert.is_nil(plain:maybe(reload.changed.tools, 100), "who sees what it saw")
+  end)
+
+  it("is asked anew after lunette.notify_changed, whatever the headers", function()
+    local client = open([[
+      lunette.tools.filter(function(tool, ctx)
+        return tool.name ~= "secret" or lunette.shared.get(ctx.headers["x-team"] or "none") end)
+      lunette.on("tools/call", "open", function(_, _, ctx)
+        lunette.shared.set(ctx.headers["x-team"] or "none", true)
+        lunette.notify_changed "tools"
+        return "done" end)]])
+    local red = { "X-Team: red" }
+    assert.is_false(may(client, red, "secret"))
+    assert.is_false(may(client, NOBODY, "secret"))
+    policy.says(as(client, red), "open")
+    assert.is_false(may(client, NOBODY, "secret"))
+    assert.is_true(may(client, red, "secret"))
+    policy.says(as(client, NOBODY), "open")
+    assert.is_true(may(client, NOBODY, "secret"))
+  end)
+end)
