@@ -99,6 +99,34 @@ describe("lunette", function()
       end)
     end
 
+    -- { what a transform of an argument says, the name that is meant, or false }
+    for _, row in ipairs { { "nme", "name" }, { "descripton", "description" }, { "desc", "description" }, { "hdie", "hide" },
+      { "titel", "title" }, { "x", false }, { "nam_of", false }, { "resource", false } } do
+      it("asks whether another was meant only when it is near: " .. row[1], function()
+        local result = lunette.cli { "check", lunette.policy(('lunette.tools.transform("t", { arguments = { a = { %s = 1 } } })'):format(row[1])) }
+        assert.equal(1, result.code)
+        assert.equal(row[2] or nil, result.stderr:match "did you mean (.-)%?")
+      end)
+    end
+
+    -- { command, more options, what would be right }
+    for _, row in ipairs { { "npx -y server", "", 'command = "npx", args = { "-y", "server" }' },
+      { "npx -y", ', args = { "server" }', 'command = "npx", args = { "-y", … }' }, { "./run.sh --all", "", 'args = { "--all" }' } } do
+      it("says where the arguments in a command go: " .. row[1], function()
+        local path = lunette.policy(('\nlunette.upstream("a", { command = %q%s })'):format(row[1], row[2]))
+        local result = lunette.cli { "check", path }
+        assert.equal(0, result.code)
+        assert.truthy(result.stderr:find(path .. ':2: upstream "a": command is a program', 1, true), result.stderr)
+        assert.truthy(result.stderr:find(row[3], 1, true), result.stderr)
+      end)
+    end
+
+    it("lets a program have blanks in its name", function()
+      local path = loop.write_file(loop.tempdir() .. "/a program", "#!/bin/sh\n")
+      local result = lunette.cli { "check", lunette.policy(('lunette.upstream("a", { command = %q })'):format(path)) }
+      assert.equal("", result.stderr)
+    end)
+
     it("counts what is declared, and warns of what can't do anything, with exit 0", function()
       local path = lunette.policy [[lunette.upstream("a", { command = "x" })
         lunette.tools.hide("x_*")
@@ -124,6 +152,22 @@ describe("lunette", function()
       assert.equal(1, lunette.cli({ "check", lunette.policy "", lunette.policy "error 'x'" }).code)
       assert.equal(0, lunette.cli({ "check", lunette.policy "", lunette.policy "" }).code)
     end)
+  end)
+
+  describe("a server of the command line is called after what it runs:", function()
+    for words, name in pairs {
+      ["sh|-c|exit 3"] = "sh", ["bash|-lc|cd /srv/secret && exit 4"] = "bash", ["env|A=b|sh|-c|exit 3"] = "sh",
+      ["python3|-c|raise SystemExit(2)"] = "python3", ["sh|/nowhere/my-server.sh"] = "my-server", ["false"] = "false",
+      ["env|-u|HOME|false"] = "false",
+    } do
+      it(words, function()
+        local args = { "list", "--" }
+        for word in words:gmatch "[^|]+" do args[#args + 1] = word end
+        local result = lunette.cli(args)
+        assert.equal(1, result.code)
+        assert.equal(name, result.stderr:match 'Server "([^"]*)"', result.stderr)
+      end)
+    end
   end)
 
   describe("list", function()

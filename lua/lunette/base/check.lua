@@ -52,7 +52,7 @@ end
 
 -- Whether word may be short for name, as "cmd" and "desc" are.
 local function shortens(word, name)
-  if #word < 3 or #word >= #name or word:sub(1, 1) ~= name:sub(1, 1) then return false end
+  if #word < 3 or #word >= #name or #name > 3 * #word or word:sub(1, 1) ~= name:sub(1, 1) then return false end
   local at = 0
   for c in word:gmatch "." do
     at = name:find(c, at + 1, true)
@@ -63,13 +63,16 @@ end
 
 --- ", did you mean …?" for the nearest of the names, or "" when none is near.
 function M.suggest(word, names)
-  local best, best_distance = nil, math.max(1, math.floor(#word / 3)) + 1
+  -- One error in a short word, two in a longer one: what differs in more is another word. Of two letters one is half.
+  local best, best_distance = nil, math.min(2, math.max(1, math.floor(#word / 3))) + 1
   for _, name in ipairs(names) do
     if #word <= 4 and shortens(word:lower(), name:lower()) then return ("; did you mean %s?"):format(name) end
   end
   for _, name in ipairs(names) do
-    local d = distance(word:lower(), name:lower())
-    if d < best_distance then
+    local a, b = word:lower(), name:lower()
+    local d = math.abs(#a - #b) < best_distance and distance(a, b) or best_distance
+    local short = math.min(#a, #b) < 3 and d > 0 and a:sub(1, 1) ~= b:sub(1, 1)
+    if d < best_distance and not short then
       best, best_distance = name, d
     end
   end

@@ -88,10 +88,24 @@ local function check_map(what, key, value, pattern, between, forbidden)
   return list
 end
 
+-- A whole command line where a program's name belongs.
+local function warn_of_words(what, command, args)
+  local file = io.open(command, "rb")
+  if file then return file:close() end
+  local words = {}
+  for word in command:gmatch "%S+" do
+    words[#words + 1] = ("%q"):format(word)
+  end
+  if type(args) == "table" and args[1] then words[#words + 1] = "…" end
+  local right = ("command = %s, args = { %s }"):format(words[1] or '""', table.concat(words, ", ", 2))
+  check.warn(check.where(), ("%s: command is a program's name, with no arguments in it: %s"):format(what, right))
+end
+
 local function check_process(what, o, u)
   u.transport = "stdio"
   u.command = M.expand_home(check_string(what, "command", o.command))
   if u.command == "" then fail(what, "command must not be empty") end
+  if u.command:find "%s" then warn_of_words(what, u.command, o.args) end
   if o.transport ~= nil and o.transport ~= "stdio" then
     fail(what, "transport %s goes with url, not command", check.describe(o.transport))
   end
