@@ -15,6 +15,25 @@ local tool_names = reload.tool_names
 local replace = reload.replace
 local start = reload.start
 
+describe("a reload that fails", function()
+  after_each(lunette.finish)
+
+  for text, said in pairs {
+    ["\nlunette.tools.hidee 'x'"] = ":2: lunette.tools has no hidee; did you mean hide%?$",
+    ["\nlocal x = = 1"] = ":2: unexpected symbol near '='$",
+    ["\nlocal x = nil + 1"] = ":2: attempt to perform arithmetic on a nil value$",
+    ["\nlocal function f() local x = nil + 1 end\nf()"] = ":2: attempt to perform arithmetic on a nil value ← /[^ ]*:3: in main chunk$",
+  } do
+    it("is told in a line with each place once: " .. text:sub(2), function()
+      local host = start(says "one")
+      host:reload(text, kept_text)
+      local line = host:complaint()
+      assert.truthy(line:find(said), line)
+      assert.is_nil(line:find("traceback", 1, true), line)
+    end)
+  end
+end)
+
 describe("a reload comes when", function()
   after_each(lunette.finish)
 

@@ -34,6 +34,8 @@ struct app {
   struct ln_local *local;
   struct ln_test_harness *harness; /* NULL: servers are real */
   struct ln_targets targets;       /* a reload loads them anew */
+  lua_State *serving;              /* the command line's state, while it serves, and in it */
+  int in_a_line;                   /* traceback.line, by its place in the registry */
 };
 
 static struct app *check_app(lua_State *L) {
@@ -207,12 +209,34 @@ static int l_app_servers(lua_State *L) {
 /* Clients are not served while a policy loads, so a reload has less time than the first load. */
 enum { RELOAD_MS = 1000 };
 
+struct line {
+  struct app *a;
+  char **why;
+};
+
+static int l_app_in_a_line(lua_State *L) {
+  struct line *line = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, line->a->in_a_line);
+  lua_pushnil(L);
+  lua_pushstring(L, *line->why);
+  lua_call(L, 2, 1);
+  char *text = strdup(luaL_checkstring(L, -1));
+  if (!text) return 0;
+  free(*line->why);
+  *line->why = text;
+  return 0;
+}
+
 static struct ln_policy *load_again(void *arg, char **why, struct ln_sources *read) {
   struct app *a = arg;
   struct ln_policy_host for_policy = ln_for_policy(&a->host);
   for_policy.open = ln_core_open;
   for_policy.load_ms = RELOAD_MS;
-  return ln_policy_load(&for_policy, a->targets.list, a->targets.n, why, read);
+  struct ln_policy *p = ln_policy_load(&for_policy, a->targets.list, a->targets.n, why, read);
+  struct line line = {a, why};
+  /* The reason with its traceback becomes a line for the log; if it can't, it stays as it is. */
+  if (!p && *why && lua_cpcall(a->serving, l_app_in_a_line, &line)) lua_pop(a->serving, 1);
+  return p;
 }
 
 static int l_app_serve(lua_State *L) {
@@ -231,8 +255,13 @@ static int l_app_serve(lua_State *L) {
   const char *why = "";
   /* Served over stdio, the streams are shielded by themselves (ln_stream_shield_stdio). */
   struct ln_shield shield = conf.stdio ? (struct ln_shield){-1, -1} : ln_shield_up();
+  lua_getfield(L, 2, "in_a_line");
+  luaL_checktype(L, -1, LUA_TFUNCTION);
+  a->serving = L;
+  a->in_a_line = luaL_ref(L, LUA_REGISTRYINDEX);
   int code = ln_serve(&a->host, &conf, &why);
   ln_shield_down(&shield);
+  luaL_unref(L, LUA_REGISTRYINDEX, a->in_a_line);
   if (code) LN_LOG(&a->log, ERROR, "serve", "%s", why);
   lua_pushinteger(L, code);
   return 1;

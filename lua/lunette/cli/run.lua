@@ -1,4 +1,5 @@
 -- lunette run: serves clients until it is told to end.
+local traceback = require "lunette.base.traceback"
 local address = require "lunette.cli.address"
 local shared = require "lunette.cli.options"
 local session = require "lunette.cli.session"
@@ -38,6 +39,7 @@ function M.run(options, words, command)
   local http = options.http
   local how = http and { host = http.host, port = http.port } or { stdio = true }
   how.watch = not options.no_watch
+  how.in_a_line = traceback.line
   local code = app:serve(how)
   app:close()
   return code

@@ -337,7 +337,10 @@ function M.failed(err, stack)
     if ok then return end
     err = why
   end
-  core.log("error", "policy", traceback.line(("%s: %s"):format(describe(kind, index), explain(err)), stack))
+  local who, what = describe(kind, index), explain(err)
+  local place = who:match " at (.*)$" .. ": "
+  if what:sub(1, #place) == place then what = what:sub(#place + 1) end -- it is said in front
+  core.log("error", "policy", traceback.line(("%s: %s"):format(who, what), stack))
   if not wants then return core.finish_reply() end
   core.finish_error { code = -32603, message = "policy error" }
 end
