@@ -169,7 +169,8 @@ static const struct ln_channel_ops child_ops = {child_send,  child_initialized, 
 static void tell_lost(struct child *c, int err) {
   char why[160];
   if (err == LN_ELIMIT)
-    snprintf(why, sizeof why, "the server sent a message of more than %zu bytes; it was dropped",
+    snprintf(why, sizeof why,
+             "the server sent a message of more than %zu bytes (max_message_bytes); it was dropped",
              c->conf->max_message);
   else
     snprintf(why, sizeof why, "a message of the server was dropped: %s", ln_err_text(err));

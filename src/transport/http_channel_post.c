@@ -307,7 +307,8 @@ static bool is_coded(const struct ln_http_head *head) {
 
 static void too_large(struct ln_http_post *p) {
   char why[96];
-  snprintf(why, sizeof why, "the response is larger than %zu bytes", max_message(p));
+  snprintf(why, sizeof why, "the response is larger than %zu bytes (max_message_bytes)",
+           max_message(p));
   ln_http_post_fail(p, LN_ELIMIT, p->status, why);
 }
 

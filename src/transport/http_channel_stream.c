@@ -113,7 +113,7 @@ static void deliver(struct ln_http_post *p, struct ln_bytes *text) {
 /* The parser gave up: an event over the limit. */
 static void broken(struct ln_http_post *p, int err) {
   char why[96];
-  snprintf(why, sizeof why, "an event of the server's is larger than %zu bytes",
+  snprintf(why, sizeof why, "an event of the server's is larger than %zu bytes (max_message_bytes)",
            p->c->pool->max_message);
   if (err != LN_ELIMIT) snprintf(why, sizeof why, "%s", ln_err_text(err));
   if (p->kind != LN_POST_LISTEN) {

@@ -140,7 +140,8 @@ void ln_sse_data(struct ln_http_post *p, struct ln_str data) {
     ln_http_post_done(p, false);
   } else if (rc != LN_OK && rc != LN_EAGAIN) {
     char why[96];
-    snprintf(why, sizeof why, "an event of the server's is larger than %zu bytes",
+    snprintf(why, sizeof why,
+             "an event of the server's is larger than %zu bytes (max_message_bytes)",
              c->pool->max_message);
     ln_sse_lost(p, rc, rc == LN_ELIMIT ? why : ln_err_text(rc));
   }

@@ -62,7 +62,7 @@ describe("transport/child", function()
 
   it("drops a message that is too long and goes on", function()
     local r = run [[head -c 1001 /dev/zero | tr '\0' x; echo; head -c 1000 /dev/zero | tr '\0' y; echo; echo z]]
-    assert.equal("ELIMIT the server sent a message of more than 1000 bytes; it was dropped", r.failed)
+    assert.equal("ELIMIT the server sent a message of more than 1000 bytes (max_message_bytes); it was dropped", r.failed)
     assert.equal(("y"):rep(1000) .. "|z|", r.text:match "text ([^\n]*)")
     counts(r, 1, 2, 1)
   end)

@@ -288,7 +288,7 @@ describe("the HTTP channel", function()
 
     it("nothing larger than the limit, announced or not", function()
       local body = '{"id":3,"result":"' .. ("x"):rep(2000) .. '"}'
-      local why = "failed 0 3 ELIMIT 200 the response is larger than 1000 bytes"
+      local why = "failed 0 3 ELIMIT 200 the response is larger than 1000 bytes (max_message_bytes)"
       exchange(json(body), why, { max_message = 1000 })
       exchange("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99999999999999\r\n\r\n", why,
         { max_message = 1000 })

@@ -207,7 +207,8 @@ describe("HTTP+SSE", function()
     local ends = {
       { function(s) s:send(last_chunk) end, "ECLOSED", "the server ended its event stream" },
       { function(s) s:close() end, "ECLOSED", "the server closed the connection before the end of its response" },
-      { function(s) s:send(chunk("data: " .. ("x"):rep(70000) .. "\n\n")) end, "ELIMIT", "an event of the server's is larger than 65536 bytes" },
+      { function(s) s:send(chunk("data: " .. ("x"):rep(70000) .. "\n\n")) end, "ELIMIT",
+        "an event of the server's is larger than 65536 bytes (max_message_bytes)" },
     }
     for _, case in ipairs(ends) do
       local server = sse_server()
