@@ -390,7 +390,7 @@ describe("an argument", function()
   describe("call", function()
     local function called(body)
       return with('lunette.tools.transform("read", { arguments = { path = { name = "file" } },'
-        .. ' call = function(args, forward, ctx) ' .. body .. " end })")
+        .. ' call = function(args, forward, ctx) ' .. body .. " end })", { tools = policy.plain })
     end
 
     for body, text in pairs {

@@ -10,6 +10,8 @@ describe("ctx", function()
 
   describe("knows", function()
     local function tell(expression, options)
+      options = options or {}
+      options.tools = policy.plain
       return with("lunette.on('tools/call', 'read', function(request, forward, ctx) local s = ctx.session return lunette.json.encode { "
         .. expression .. " } end)", options)
     end
@@ -43,7 +45,8 @@ describe("ctx", function()
         lunette.configure { request_timeout = 30 }
         lunette.on("tools/call", function(request, forward, ctx)
           local left = ctx.deadline - lunette.now()
-          return lunette.json.encode { ctx.upstream, ctx.native_name, request.params.name, ctx.request_id, left > 20 and left <= 30 } end)]])
+          return lunette.json.encode { ctx.upstream, ctx.native_name, request.params.name, ctx.request_id, left > 20 and left <= 30 } end)]],
+        { tools = policy.plain })
       local raw = client:request("tools/call", '{"name":"load"}', '"r-1"')
       assert.same({ "files", "read", "load", "r-1", true }, json.decode(json.value(raw, "result", "content", 1, "text")))
     end)
@@ -149,7 +152,7 @@ describe("ctx", function()
 
   for name, place in pairs(places) do
     it("in " .. name .. " can call, read, get, sample, ask, and tell", function()
-      local client, up = with((place.before or "") .. work .. place[1], { capabilities = '{"sampling":{},"elicitation":{},"roots":{}}' })
+      local client, up = with((place.before or "") .. work .. place[1], { tools = policy.plain, capabilities = '{"sampling":{},"elicitation":{},"roots":{}}' })
       local params = place.params or '{"name":"read","arguments":{}}'
       local call = client:start(place.method or "tools/call", (params:gsub("}$", (params == "{}" and "" or ",") .. '"_meta":{"progressToken":"tok"}}')))
       assert.equal('{"a":[]}', json.at(client:expect("notifications/message").params, "data"))

@@ -232,7 +232,7 @@ describe("a handler", function()
     end)
 
     it("the outer one sees what the inner one made of it: results, refusals, errors", function()
-      local client = with [[
+      local client = with([[
         lunette.on("tools/call", function(request, forward)
           local ok, result = pcall(forward, request)
           if not ok then return "error " .. result.code end
@@ -240,7 +240,7 @@ describe("a handler", function()
         end)
         lunette.on("tools/call", "read", function() return lunette.deny "no" end)
         lunette.on("tools/call", "write", function() lunette.error(-32001, "x") end)
-        lunette.on("tools/call", "delete", function() return "gone" end)]]
+        lunette.on("tools/call", "delete", function() return "gone" end)]], { tools = policy.plain })
       assert.equal("refused no", says(client, "read"))
       assert.equal("error -32001", says(client, "write"))
       assert.equal("text gone", says(client, "delete"))

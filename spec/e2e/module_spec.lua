@@ -131,7 +131,7 @@ describe("the module's", function()
       lunette.on("tools/call", function()
         lunette.shared.set("open", true)
         lunette.notify_changed "tools"
-        return "open" end)]], { server = '{"tools":{"listChanged":true},"resources":{},"prompts":{}}' })
+        return "open" end)]], { tools = policy.plain, server = '{"tools":{"listChanged":true},"resources":{},"prompts":{}}' })
     assert.same({ "read", "write" }, policy.seen(client))
     says(client, "read")
     client:expect "notifications/tools/list_changed"

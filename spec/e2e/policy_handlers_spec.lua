@@ -362,10 +362,10 @@ describe("a policy", function()
     end)
 
     it("every tool, before the rules and after", function()
-      local client = with [[
+      local client = with([[
         lunette.tools.hide("write", "delete")
         lunette.on("tools/call", function(request, forward, ctx)
-          return lunette.text(#lunette.tools.inventory() .. " " .. #lunette.tools.list(ctx)) end)]]
+          return lunette.text(#lunette.tools.inventory() .. " " .. #lunette.tools.list(ctx)) end)]], { tools = policies.plain })
       assert.equal("3 1", json.value(client:result("tools/call", '{"name":"read"}'), "content", 1, "text"))
     end)
 

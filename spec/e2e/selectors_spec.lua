@@ -43,7 +43,7 @@ describe("a selector", function()
       local _, n = row[2]:gsub("%S+", "")
       assert.equal(n, up:count "tools/call")
       lunette.finish()
-      client = with(declared .. ('lunette.on("tools/call", %s, function() return "mine" end)'):format(row[1]))
+      client = with(declared .. ('lunette.on("tools/call", %s, function() return "mine" end)'):format(row[1]), { tools = policy.plain })
       for _, name in ipairs { "read", "write", "delete" } do
         local there = (" " .. row[2] .. " "):find(" " .. name .. " ", 1, true)
         assert.equal(there and "mine" or nil, says(client, name))
@@ -56,7 +56,7 @@ describe("a selector", function()
   end)
 
   it("is about the presented name, with the server's in front when there are several", function()
-    local a, b = policy.server(), policy.server()
+    local a, b = policy.server { tools = policy.plain }, policy.server { tools = policy.plain }
     a.name, b.name = "a", "b"
     local client = lunette.stdio { policy = lunette.bare(a, b) .. [[
       lunette.tools.hide("a_*e", "delete", "read")
@@ -85,10 +85,10 @@ describe("a selector", function()
       local tell = [[lunette.on("tools/call", { where = function(t)
         return t.name == "%s" and t.description == "%s" and t.inputSchema.properties.%s end }, function() return "seen" end)]]
       local change = [[lunette.tools.transform("read", { name = "load", description = "Loads", arguments = { path = { name = "file" } } })]]
-      local client = with(change .. "\n" .. tell:format("load", "Loads", "file"))
+      local client = with(change .. "\n" .. tell:format("load", "Loads", "file"), { tools = policy.plain })
       assert.equal("seen", says(client, "load", '{"file":"x"}'))
       lunette.finish()
-      client = with(tell:format("read", "Reads a file", "path") .. "\n" .. change)
+      client = with(tell:format("read", "Reads a file", "path") .. "\n" .. change, { tools = policy.plain })
       assert.equal("seen", says(client, "load", '{"file":"x"}'))
     end)
 

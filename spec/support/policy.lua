@@ -22,6 +22,8 @@ M.tools = one_line [=[
 "inputSchema":{"type":"object","properties":{"path":{"type":"string"},"text":{"type":"string"}},"required":["path","text"]},
 "annotations":{"destructiveHint":true}},
 {"name":"delete","inputSchema":{"type":"object"},"annotations":{"destructiveHint":true,"title":"Delete"}}]]=]
+--- The same without an outputSchema, so that a policy may answer by a text.
+M.plain = M.tools:gsub('"outputSchema":{.-}},"required":%["text"%]},', "")
 M.resources = one_line [=[
 [{"uri":"file:///a.txt","name":"a"},{"uri":"file:///b.txt","name":"b","title":"B","mimeType":"text/plain","size":12345678901234567890},
 {"uri":"note://c","name":"c"}]]=]

@@ -283,11 +283,12 @@ static const char untouched;
 /* answer() -> as take(true), for a hook's forward. When the handler ends with `return forward(…)`,
  * its code never sees the result: then it is not decoded, and core.untouched is returned in its
  * place. Such a tail call is recognized by there being no frame between this function's and the
- * coroutine's first. */
+ * coroutine's first but the caller's, when it says that it has one: answer(1). */
 static int l_run_answer(lua_State *L) {
   struct ln_run *run = check_run(L);
   lua_Debug frame;
-  if (!run->reply || run->reply->kind != LN_MSG_RESULT || lua_getstack(L, 2, &frame)) {
+  int own = (int)luaL_optinteger(L, 1, 0);
+  if (!run->reply || run->reply->kind != LN_MSG_RESULT || lua_getstack(L, 2 + own, &frame)) {
     lua_settop(L, 0);
     lua_pushboolean(L, true);
     return l_run_take(L);
@@ -322,6 +323,25 @@ static int l_run_finish(lua_State *L) {
   if (!reply) return ln_bind_error(L, "not enough memory");
   ln_run_end(run, reply);
   return 0;
+}
+
+/* half_edited() -> the content that a tool's result had, and its structured content, both JSON,
+ * when finish changed the former and left the latter; else nothing */
+static int l_run_half_edited(lua_State *L) {
+  const struct ln_run *run = check_run(L);
+  const struct ln_msg *base = run->base, *final = run->final;
+  struct ln_json_item was, is, half;
+  if (!base || !final || base == final || !base->result.p || !final->result.p) return 0;
+  if (!ln_json_get(base->result, "structuredContent", &was) ||
+      !ln_json_get(final->result, "structuredContent", &is) || !ln_str_eq(was.value, is.value))
+    return 0;
+  half = was;
+  if (!ln_json_get(base->result, "content", &was) || !ln_json_get(final->result, "content", &is) ||
+      ln_str_eq(was.value, is.value))
+    return 0;
+  lua_pushlstring(L, was.value.p, was.value.n);
+  lua_pushlstring(L, half.value.p, half.value.n);
+  return 2;
 }
 
 /* finish_error(table): merged into the error of the last forward, if there is one */
@@ -381,5 +401,6 @@ const luaL_Reg ln_bind_run[] = {{"run", l_run_run},
                                 {"keep", l_run_keep},
                                 {"finish", l_run_finish},
                                 {"finish_error", l_run_finish_error},
+                                {"half_edited", l_run_half_edited},
                                 {"finish_reply", l_run_finish_reply},
                                 {NULL, NULL}};

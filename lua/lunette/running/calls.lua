@@ -7,6 +7,7 @@ local json_text = require "lunette.base.json_text"
 local transform = require "lunette.rules.transform"
 local contexts = require "lunette.running.ctx"
 local errors = require "lunette.running.errors"
+local structured = require "lunette.running.structured"
 
 local M = {}
 
@@ -155,15 +156,15 @@ function M.step(chain, left, ctx)
     if layer.maps then check_sent(layer, span.name) end
   end
   text = with_defaults(chain, at, text, ctx)
-  local args = core.decode(text)
+  local args, forwarded = core.decode(text), {}
   local function forward(changed, how)
     contexts.own(ctx, "forward")
     local seconds = check.forward_options(how)
     local mapped, rest = descend(map(layer, core.merge(text, check_args(changed or args)), ctx), at - 1)
     send(mapped, rest, seconds)
-    return core.answer()
+    return structured.note(forwarded, core.answer(1))
   end
-  return layer, args, forward
+  return layer, args, forward, forwarded
 end
 
 return M

@@ -12,6 +12,7 @@ local template = require "lunette.rules.template"
 local calls = require "lunette.running.calls"
 local contexts = require "lunette.running.ctx"
 local errors = require "lunette.running.errors"
+local structured = require "lunette.running.structured"
 
 local M = {
   may_hide = presented.may_hide,
@@ -159,15 +160,19 @@ local function result_of(value, who, method, params, forwarded, definition)
   return mark_lists(value)
 end
 
--- Ends the run with what the handler returned. Errors raised here get the handler's place in front.
+-- Ends the run with what the handler returned. Errors raised here get the handler's place in front. forwarded: what
+-- servers answered (structured.note); nil: nothing was forwarded.
 local function finish(value, who, method, params, forwarded, definition)
   if errors.is_denial(value) then return errors.finish_denial(value, method) end
   value = result_of(value, who, method, params, forwarded, definition)
   if definition then check_component(value, who, method) end
+  local of_tool = method == "tools/call"
+  if of_tool then structured.check(value, who, core.exchange(), forwarded) end
   local ok, why = pcall(core.finish, value)
   if not ok then
     error(("%s: what the handler of %s returned can't be sent: %s"):format(who.where, method, tostring(why)), 0)
   end
+  if of_tool and forwarded then structured.warn(value, who) end
 end
 
 -- --- bodies ------------------------------------------------------------------------------------
@@ -210,12 +215,12 @@ local function run_hook(index, wants)
     core.keep()
     return core.finish_reply()
   end
-  local forwarded = false
+  local forwarded
   local function forward(changed, options)
     contexts.own(ctx, "forward")
     core.forward(check_request(changed or request, method), check.forward_options(options))
-    forwarded = true
-    if wants then return core.answer() end
+    forwarded = forwarded or {}
+    if wants then return structured.note(forwarded, core.answer(1)) end
   end
   local value = hook.fn(request, forward, ctx)
   if not wants or value == untouched then return core.finish_reply() end
@@ -269,14 +274,14 @@ local function run_transform(left)
     return core.finish_reply()
   end
   local ctx = contexts.new(core.exchange())
-  local layer, args, forward = calls.step(chain, left, ctx)
+  local layer, args, forward, forwarded = calls.step(chain, left, ctx)
   if not layer then
     core.keep()
     return core.finish_reply()
   end
   local value = layer.rule.call(args, forward, ctx)
   if value == untouched then return core.finish_reply() end
-  finish(value, layer.rule, method, nil, true)
+  finish(value, layer.rule, method, nil, forwarded)
 end
 
 function M.main()

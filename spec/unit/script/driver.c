@@ -18,7 +18,7 @@
 #include "script/policy.h"
 #include "script/shared.h"
 
-enum { QUESTIONS = 256, FACTS = LN_FACT_DEADLINE + 1 };
+enum { QUESTIONS = 256, FACTS = LN_FACT_STRUCTURED + 1 };
 
 struct ln_exchange {
   int refs;

@@ -32,6 +32,24 @@ static struct ln_str deadline(struct ln_exchange *x, struct ln_buf *scratch) {
   return int_text(scratch, r->deadline.due > now ? r->deadline.due - now : 0);
 }
 
+/* By the name that the client gave: that is what it knows a schema of, whoever answers in the end.
+ */
+static struct ln_str structured(struct ln_exchange *x, struct ln_buf *scratch) {
+  const struct ln_view *v =
+      x->view && x->view->kind == LN_KIND_TOOL ? x->view : x->session->views[LN_KIND_TOOL];
+  if (!v || x->method->route != LN_ROUTE_USE || !x->msg->name.p) return LN_STR_NONE;
+  struct ln_bytes *key = ln_json_text(x->msg->name);
+  const struct ln_entry *e = key ? ln_view_find(v, ln_bytes_str(key)) : NULL;
+  struct ln_str json = e && e->json ? ln_bytes_str(e->json)
+                       : e          ? ln_entry_definition(v, e)
+                                    : LN_STR_NONE;
+  struct ln_json_item schema;
+  bool has = json.p && ln_json_get(json, "outputSchema", &schema) && schema.type == LN_JSON_OBJECT;
+  if (has) ln_buf_append_str(scratch, ln_bytes_str(key));
+  ln_bytes_unref(key);
+  return has ? ln_buf_str(scratch) : LN_STR_NONE;
+}
+
 static struct ln_str fact(struct ln_exchange *x, enum ln_fact which, struct ln_buf *scratch) {
   struct ln_session *s = x->session;
   ln_buf_clear(scratch);
@@ -49,6 +67,7 @@ static struct ln_str fact(struct ln_exchange *x, enum ln_fact which, struct ln_b
     case LN_FACT_NATIVE_NAME: return native_name(x, scratch);
     case LN_FACT_REQUEST_ID: return x->msg->id;
     case LN_FACT_DEADLINE: return deadline(x, scratch);
+    case LN_FACT_STRUCTURED: return structured(x, scratch);
   }
   return LN_STR_NONE;
 }
