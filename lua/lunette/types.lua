@@ -352,6 +352,8 @@ function Prompts.get(name, args, ctx) end
 ---@field max_http_timeout? number seconds that one may say (600)
 ---@field max_http_bytes? integer of a body of lunette.http that is not streamed (16 MiB)
 ---@field max_message_bytes? integer (4 MiB)
+---@field max_buffered_bytes? integer that are kept for all HTTP clients together (256 MiB)
+---@field max_initialize_bytes? integer of an initialize request (64 KiB)
 ---@field max_uri_bytes? integer of a URI that is asked for or renamed (8 KiB)
 ---@field max_templates? integer resource templates of one server (1000)
 ---@field max_depth? integer of JSON (128)

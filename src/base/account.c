@@ -3,6 +3,10 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
+
+#define GOING_NS 200000000ull
+
 static struct ln_account *account_of(struct ln_list *l) {
   return LN_CONTAINER(l, struct ln_account, link);
 }
@@ -36,6 +40,17 @@ struct ln_account *ln_ledger_account(struct ln_ledger *l, struct ln_str name) {
   return a;
 }
 
+struct ln_account *ln_account_part(struct ln_account *of) {
+  struct ln_account *a = of ? calloc(1, sizeof *a) : NULL;
+  if (!a) return NULL;
+  a->of = ln_account_ref(of);
+  a->ledger = of->ledger;
+  a->refs = 1;
+  ln_list_init(&a->link);
+  ln_list_init(&a->holdings);
+  return a;
+}
+
 struct ln_account *ln_account_ref(struct ln_account *a) {
   if (a) a->refs++;
   return a;
@@ -45,9 +60,14 @@ void ln_account_unref(struct ln_account *a) {
   if (!a || --a->refs) return;
   for (size_t i = 0; i < LN_SHORTS; i++) LN_DEBUG_ASSERT(a->held[i] == 0);
   LN_DEBUG_ASSERT(ln_list_empty(&a->holdings));
-  ln_map_remove(&a->ledger->by_name, ln_str_c(a->name));
+  if (!a->of) ln_map_remove(&a->ledger->by_name, ln_str_c(a->name));
+  ln_account_unref(a->of);
   ln_list_remove(&a->link);
   free(a);
+}
+
+size_t ln_ledger_accounts(const struct ln_ledger *l) {
+  return l->by_name.len;
 }
 
 struct ln_account *ln_ledger_heaviest(struct ln_ledger *l, enum ln_short what,
@@ -62,56 +82,79 @@ struct ln_account *ln_ledger_heaviest(struct ln_ledger *l, enum ln_short what,
   return most;
 }
 
-bool ln_account_yield(struct ln_account *a, enum ln_short what, enum ln_urgency most) {
+static size_t tell(struct ln_account *a, enum ln_short what, enum ln_urgency most) {
   for (enum ln_urgency u = LN_URGENCY_STALE; u <= most; u++) {
     LN_LIST_EACH(it, &a->holdings) {
       struct ln_holding *h = LN_CONTAINER(it, struct ln_holding, link);
-      if (!h->go(h, what, u)) continue;
-      a->ledger->given_way++;
-      return true;
+      size_t n = h->go(h, what, u);
+      if (n) return n;
     }
   }
-  return false;
+  return 0;
+}
+
+bool ln_account_yield(struct ln_account *a, enum ln_short what, enum ln_urgency most) {
+  struct ln_ledger *l = a->ledger;
+  uint64_t now = ln_clock_ns();
+  size_t before = l->held[what], goes = tell(a, what, most), gone = before - l->held[what];
+  if (!goes) return false;
+  if (now - l->going_since > GOING_NS) memset(l->going, 0, sizeof l->going);
+  l->going_since = now;
+  if (goes > gone) l->going[what] += goes - gone;
+  l->given_way++;
+  return true;
 }
 
 static bool fits(size_t held, size_t n, size_t limit) {
   return !limit || (held <= limit && n <= limit - held);
 }
 
-/* What goes may take a moment to be gone, so that for so long there may be a bit more than the
- * limit: else who asks would be refused, or more would have to go than need be. */
-static bool nearly_fits(size_t held, size_t n, size_t limit) {
-  return fits(held, n, limit + limit / 8);
+/* What was told to go may take a moment until it is gone: it is no reason to refuse others, or to
+ * tell more than need be. */
+static bool all_fit(const struct ln_ledger *l, enum ln_short what, size_t n) {
+  size_t limit = l->limits[what].all, held = l->held[what];
+  if (fits(held, n, limit)) return true;
+  if (!l->going[what] || ln_clock_ns() - l->going_since > GOING_NS) return false;
+  return fits(held - LN_MIN(held, l->going[what]), n, limit) &&
+         fits(held, n, limit + LN_MAX(limit / 4, n));
+}
+
+static void change(struct ln_account *a, enum ln_short what, size_t n) {
+  a->ledger->held[what] += n;
+  for (; a; a = a->of) a->held[what] += n;
+}
+
+/* Makes room for n more of the peer's; false: nobody gives way. */
+static bool make_room(struct ln_account *peer, enum ln_short what, size_t n) {
+  struct ln_ledger *l = peer->ledger;
+  if (!fits(peer->held[what], n, l->limits[what].each))
+    return ln_account_yield(peer, what, LN_URGENCY_STALE);
+  struct ln_account *most = ln_ledger_heaviest(l, what, peer);
+  /* Nobody gets room from who holds no more than itself would then. */
+  bool own = !most || most == peer || most->held[what] <= peer->held[what] + n;
+  return own ? ln_account_yield(peer, what, LN_URGENCY_STALE)
+             : ln_account_yield(most, what, LN_URGENCY_ANY);
 }
 
 bool ln_account_take(struct ln_account *a, enum ln_short what, size_t n) {
   if (!a) return true;
-  struct ln_ledger *l = a->ledger;
-  const struct ln_limits max = l->limits[what];
-  bool own = !fits(a->held[what], n, max.each);
-  struct ln_account *most = a;
-  if (!own && !fits(l->held[what], n, max.all)) {
-    most = ln_ledger_heaviest(l, what, a);
-    /* Nobody gets room from who holds no more than itself would then. */
-    own = !most || most == a || most->held[what] <= a->held[what] + n;
+  struct ln_account *peer = a->of ? a->of : a;
+  struct ln_ledger *l = peer->ledger;
+  size_t each = l->limits[what].each;
+  while (!fits(peer->held[what], n, each) || !all_fit(l, what, n)) {
+    if (make_room(peer, what, n)) continue;
+    l->refused++;
+    return false;
   }
-  if (own && !ln_account_yield(a, what, LN_URGENCY_STALE)) goto refused;
-  if (!own && most != a && !ln_account_yield(most, what, LN_URGENCY_ANY)) goto refused;
-  if (!fits(a->held[what], n, max.each) || !nearly_fits(l->held[what], n, max.all)) goto refused;
-  a->held[what] += n;
-  l->held[what] += n;
+  change(a, what, n);
   return true;
-refused:
-  l->refused++;
-  return false;
 }
 
 void ln_account_add(struct ln_account *a, enum ln_short what, size_t n) {
-  if (!a) return;
+  if (!a || !n) return;
   struct ln_ledger *l = a->ledger;
-  a->held[what] += n;
-  l->held[what] += n;
-  if (fits(l->held[what], 0, l->limits[what].all)) return;
+  change(a, what, n);
+  if (all_fit(l, what, 0)) return;
   struct ln_account *most = ln_ledger_heaviest(l, what, a);
   if (most) ln_account_yield(most, what, LN_URGENCY_ANY);
 }
@@ -119,12 +162,12 @@ void ln_account_add(struct ln_account *a, enum ln_short what, size_t n) {
 void ln_account_give(struct ln_account *a, enum ln_short what, size_t n) {
   if (!a) return;
   LN_DEBUG_ASSERT(a->held[what] >= n);
-  a->held[what] -= n;
   a->ledger->held[what] -= n;
+  for (; a; a = a->of) a->held[what] -= n;
 }
 
 void ln_holding_init(struct ln_holding *h, struct ln_account *a,
-                     bool (*go)(struct ln_holding *, enum ln_short, enum ln_urgency)) {
+                     size_t (*go)(struct ln_holding *, enum ln_short, enum ln_urgency)) {
   h->go = go;
   ln_list_init(&h->link);
   if (a) ln_list_push(&a->holdings, &h->link);

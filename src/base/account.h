@@ -12,8 +12,14 @@
 #include "base/list.h"
 #include "base/map.h"
 
-enum ln_short { LN_SHORT_SESSIONS, LN_SHORT_CHILDREN, LN_SHORT_CONNECTIONS, LN_SHORT_BYTES };
-enum { LN_SHORTS = LN_SHORT_BYTES + 1, LN_ACCOUNT_NAME = 64 };
+enum ln_short {
+  LN_SHORT_SESSIONS,
+  LN_SHORT_CHILDREN,
+  LN_SHORT_CONNECTIONS,
+  LN_SHORT_BYTES, /* that are kept for a peer: bodies, queues, replays, subscriptions */
+  LN_SHORT_REPLAY /* of these, what streams have sent and keep */
+};
+enum { LN_SHORTS = LN_SHORT_REPLAY + 1, LN_ACCOUNT_NAME = 64 };
 
 /* 0: no limit. */
 struct ln_limits {
@@ -25,12 +31,16 @@ struct ln_ledger {
   struct ln_list accounts;
   size_t held[LN_SHORTS];
   struct ln_limits limits[LN_SHORTS];
-  uint64_t given_way; /* things that were told to go, for /metrics */
+  size_t going[LN_SHORTS]; /* of held: what was told to go lately and is not given back yet … */
+  uint64_t going_since; /* … as of this time, in ns: what takes too long to go is there still */
+  uint64_t given_way;   /* things that were told to go, for /metrics */
   uint64_t refused;
 };
 
 struct ln_account {
   struct ln_list link;
+  struct ln_account
+      *of; /* counted: what this holds is held by that one, a peer's; NULL: it is one */
   struct ln_ledger *ledger;
   uint32_t refs;
   size_t held[LN_SHORTS];
@@ -50,9 +60,9 @@ enum ln_urgency {
 /* A thing of an account that may be told to go. Embedded in it. */
 struct ln_holding {
   struct ln_list link;
-  /* True: it goes, and holds nothing of that any more, or soon will not. Never frees it at once,
-   * and takes nothing: whoever is on the stack may be at work with another holding. */
-  bool (*go)(struct ln_holding *h, enum ln_short what, enum ln_urgency urgency);
+  /* How much of that it gives back, now or soon; 0: it stays. Never frees it at once, and takes
+   * nothing: whoever is on the stack may be at work with another holding. */
+  size_t (*go)(struct ln_holding *h, enum ln_short what, enum ln_urgency urgency);
 };
 
 void ln_ledger_init(struct ln_ledger *l);
@@ -60,6 +70,9 @@ void ln_ledger_init(struct ln_ledger *l);
 void ln_ledger_deinit(struct ln_ledger *l);
 /* The account of that name, which is cut; counted. NULL: out of memory. */
 struct ln_account *ln_ledger_account(struct ln_ledger *l, struct ln_str name);
+/* One of a part of what that peer's holds, to know how much it is; counted. NULL: out of memory, or
+ * there is none. */
+struct ln_account *ln_account_part(struct ln_account *of);
 struct ln_account *ln_account_ref(struct ln_account *a);
 void ln_account_unref(struct ln_account *a); /* NULL is fine; what it held was given back */
 
@@ -69,6 +82,7 @@ bool ln_account_take(struct ln_account *a, enum ln_short what, size_t n) LN_CHEC
 /* The same for what is there already: others, or the account's own, may have to go. */
 void ln_account_add(struct ln_account *a, enum ln_short what, size_t n);
 void ln_account_give(struct ln_account *a, enum ln_short what, size_t n);
+size_t ln_ledger_accounts(const struct ln_ledger *l);
 /* One that holds most of it, other than a unless that is it; NULL: nobody holds any. */
 struct ln_account *ln_ledger_heaviest(struct ln_ledger *l, enum ln_short what,
                                       const struct ln_account *a);
@@ -76,7 +90,7 @@ struct ln_account *ln_ledger_heaviest(struct ln_ledger *l, enum ln_short what,
 bool ln_account_yield(struct ln_account *a, enum ln_short what, enum ln_urgency most);
 
 void ln_holding_init(struct ln_holding *h, struct ln_account *a,
-                     bool (*go)(struct ln_holding *, enum ln_short, enum ln_urgency));
+                     size_t (*go)(struct ln_holding *, enum ln_short, enum ln_urgency));
 /* It is of use now: the last to be told. */
 void ln_holding_touch(struct ln_holding *h, struct ln_account *a);
 void ln_holding_deinit(struct ln_holding *h);

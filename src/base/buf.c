@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/account.h"
+
 /* A count for the tests only; nothing reads it to decide anything. */
 static _Thread_local size_t live;
 
@@ -13,6 +15,7 @@ struct ln_bytes *ln_bytes_new(size_t len) {
   if (!b) return NULL;
   b->refs = 1;
   b->len = len;
+  b->payer = NULL;
   live++;
   return b;
 }
@@ -29,11 +32,28 @@ struct ln_bytes *ln_bytes_ref(struct ln_bytes *b) {
   return b;
 }
 
+/* What a block takes beside its bytes; small ones are many. */
+enum { BLOCK = 64 };
+
+static void uncharge(struct ln_bytes *b) {
+  ln_account_give(b->payer, LN_SHORT_BYTES, b->len + BLOCK);
+  ln_account_unref(b->payer);
+  b->payer = NULL;
+}
+
+void ln_bytes_charge(struct ln_bytes *b, struct ln_account *a) {
+  if (!b || !a || b->payer == a || (b->payer && b->payer != a->of)) return;
+  if (b->payer) uncharge(b);
+  b->payer = ln_account_ref(a);
+  ln_account_add(a, LN_SHORT_BYTES, b->len + BLOCK);
+}
+
 void ln_bytes_unref(struct ln_bytes *b) {
   if (!b) return;
   LN_DEBUG_ASSERT(b->refs > 0);
   if (--b->refs) return;
   live--;
+  if (b->payer) uncharge(b);
   free(b);
 }
 
@@ -65,6 +85,7 @@ static int grow(struct ln_buf *b, size_t n) {
     grown->refs = 1;
     live++;
   }
+  if (!b->block) grown->payer = NULL;
   grown->len = cap;
   b->block = grown;
   b->data = grown->data;

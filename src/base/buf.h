@@ -16,9 +16,12 @@
 #include "base/base.h"
 #include "base/err.h"
 
+struct ln_account;
+
 struct ln_bytes {
   uint32_t refs;
   size_t len;
+  struct ln_account *payer; /* who holds it, see ln_bytes_charge; counted, or NULL */
   char data[];
 };
 
@@ -29,6 +32,10 @@ struct ln_bytes *ln_bytes_copy(const char *p, size_t n);
 struct ln_bytes *ln_bytes_ref(struct ln_bytes *b);
 /* NULL is fine. */
 void ln_bytes_unref(struct ln_bytes *b);
+/* It is kept for that account's peer (NULL: nobody counts), and is charged to it until it is freed,
+ * whoever refers to it meanwhile. Who was charged first stays charged; only from a peer's account
+ * it moves into a part of the same. */
+void ln_bytes_charge(struct ln_bytes *b, struct ln_account *a);
 /* Blocks alive in this process: zero at the end of every test. */
 size_t ln_bytes_live(void);
 

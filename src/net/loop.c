@@ -133,6 +133,10 @@ void ln_task_post(struct ln_loop *l, struct ln_task *t, void (*fn)(struct ln_tas
   ln_list_push(&l->tasks, &t->link);
 }
 
+bool ln_task_posted(const struct ln_task *t) {
+  return !ln_list_empty(&t->link);
+}
+
 void ln_task_cancel(struct ln_task *t) {
   /* The idle handle may stay active for nothing: then one poll doesn't sleep. */
   ln_list_remove(&t->link);

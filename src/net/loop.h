@@ -54,6 +54,7 @@ void ln_task_init(struct ln_task *t);
 void ln_task_post(struct ln_loop *l, struct ln_task *t,
                   void (*fn)(struct ln_task *t)); /* no-op when posted */
 void ln_task_cancel(struct ln_task *t);
+bool ln_task_posted(const struct ln_task *t); /* and not run yet */
 
 /* --- turns: from waking up to the next sleep. Whatever arrives meanwhile waits so long. --- */
 enum { LN_TURN_BOUNDS = 11 };

@@ -38,6 +38,7 @@ static int add(struct ln_queue *q, const char *p, size_t n, struct ln_bytes *own
     ln_bytes_unref(owner);
     return LN_ENOMEM;
   }
+  ln_bytes_charge(owner, q->payer);
   q->ring[(q->head + q->len++) & (q->cap - 1)] = (struct ln_iov){p, n, owner};
   q->bytes += n;
   return LN_OK;

@@ -17,6 +17,7 @@ struct ln_queue {
   size_t bytes;
   struct ln_bytes *chunk; /* the newest chunk of copies; one reference of our own */
   size_t chunk_used;
+  struct ln_account *payer; /* who holds what is in it (base/buf.h); borrowed, or NULL */
 };
 
 void ln_queue_init(struct ln_queue *q);

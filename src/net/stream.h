@@ -68,6 +68,8 @@ const unsigned char *ln_stream_address(const struct ln_stream *s);
  * LN_ELIMIT (the queue's hard maximum; nothing of this write was taken): the stream should
  * be closed. */
 int ln_stream_write(struct ln_stream *s, const struct ln_iov *parts, size_t n) LN_CHECK;
+/* Whoever holds what is queued from now on (base/buf.h); borrowed: it must outlive the stream. */
+void ln_stream_set_payer(struct ln_stream *s, struct ln_account *payer);
 /* Bytes accepted and not yet given to the kernel. */
 size_t ln_stream_queued(const struct ln_stream *s);
 /* Whether the peer has sent what is not read yet, or has ended: asks the kernel at once.

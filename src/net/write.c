@@ -20,6 +20,10 @@ size_t ln_stream_queued(const struct ln_stream *s) {
   return n + (s->tls ? ln_tls_queued(s) : 0);
 }
 
+void ln_stream_set_payer(struct ln_stream *s, struct ln_account *payer) {
+  s->queue.payer = payer;
+}
+
 int ln_stream_write(struct ln_stream *s, const struct ln_iov *parts, size_t n) {
   if (s->closing || s->flushing || s->shut || s->broken) return LN_ECLOSED;
   size_t total = 0, queued = ln_stream_queued(s);

@@ -57,6 +57,8 @@ struct ln_settings {
   uint64_t session_timeout_ms;     /* an idle HTTP session: 1,800,000 */
   size_t max_message_bytes;        /* 4 MiB */
   size_t max_uri_bytes;            /* 8 KiB */
+  size_t max_buffered_bytes;       /* that are kept for all peers of HTTP together: 256 MiB */
+  size_t max_initialize_bytes;     /* 64 KiB */
   unsigned max_depth;              /* 128 */
   unsigned max_sessions;           /* 10,000 … */
   unsigned max_sessions_per_peer;  /* … of which one peer of HTTP has 1,000 */

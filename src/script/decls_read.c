@@ -185,6 +185,8 @@ static void read_settings(lua_State *L, struct ln_policy *p) {
   s->session_timeout_ms = field_ms(L, "session_timeout");
   s->max_message_bytes = (size_t)field_number(L, "max_message_bytes");
   s->max_uri_bytes = (size_t)field_number(L, "max_uri_bytes");
+  s->max_buffered_bytes = (size_t)field_number(L, "max_buffered_bytes");
+  s->max_initialize_bytes = (size_t)field_number(L, "max_initialize_bytes");
   s->max_depth = (unsigned)field_number(L, "max_depth");
   s->max_sessions = (unsigned)field_number(L, "max_sessions");
   s->max_sessions_per_peer = (unsigned)field_number(L, "max_sessions_per_peer");

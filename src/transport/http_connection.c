@@ -28,17 +28,82 @@ static struct ln_account *account_of(const struct ln_http_connection *c,
   return ops->account(c->server->arg, ln_stream_address(c->stream), head);
 }
 
+/* --- what it holds for its peer --- */
+
+static void charge_body(struct ln_http_connection *c, size_t n) {
+  ln_account_give(c->payer, LN_SHORT_BYTES, c->body_charged);
+  c->body_charged = n;
+  ln_account_add(c->payer, LN_SHORT_BYTES, n);
+}
+
+/* A parser is there only while a request comes in pieces. */
+static void charge_head(struct ln_http_connection *c) {
+  size_t n = c->held.cap + c->cork.cap;
+  if (c->parser) n += sizeof *c->parser + c->parser->http.held.cap;
+  if (n == c->head_charged) return;
+  ln_account_give(c->account, LN_SHORT_BYTES, c->head_charged);
+  c->head_charged = n;
+  ln_account_add(c->account, LN_SHORT_BYTES, n);
+}
+
+static void on_go(struct ln_task *t) {
+  struct ln_http_connection *c = LN_CONTAINER(t, struct ln_http_connection, go);
+  if (c->phase == LN_HTTP_RECEIVING) {
+    refuse(c, 503, LN_HTTP_FULL);
+    settle(c);
+  } else {
+    ln_http_connection_close(c);
+  }
+}
+
+/* What comes in gives way before what goes out. Little is left to who has little. */
+static size_t goes(struct ln_http_connection *c, enum ln_urgency urgency, size_t n,
+                   const struct ln_account *a) {
+  if (c->phase == LN_HTTP_CLOSED || ln_task_posted(&c->go) || n < a->held[LN_SHORT_BYTES] / 64)
+    return 0;
+  if (urgency < (c->phase == LN_HTTP_RECEIVING ? LN_URGENCY_UNUSED : LN_URGENCY_IDLE)) return 0;
+  if (n) ln_task_post(c->server->loop, &c->go, on_go);
+  return n;
+}
+
+static size_t body_go(struct ln_holding *h, enum ln_short what, enum ln_urgency urgency) {
+  struct ln_http_connection *c = LN_CONTAINER(h, struct ln_http_connection, body_holding);
+  if (what != LN_SHORT_BYTES) return 0;
+  return goes(c, urgency, c->body_charged + ln_stream_queued(c->stream), c->payer);
+}
+
+static size_t go(struct ln_holding *h, enum ln_short what, enum ln_urgency urgency) {
+  struct ln_http_connection *c = LN_CONTAINER(h, struct ln_http_connection, holding);
+  if (what != LN_SHORT_BYTES) return 0;
+  return goes(c, urgency, c->head_charged, c->account);
+}
+
+/* The request is this peer's, from its head to its end. */
+static void set_payer(struct ln_http_connection *c, struct ln_account *payer) {
+  charge_body(c, 0);
+  ln_holding_deinit(&c->body_holding);
+  ln_account_unref(c->payer);
+  c->payer = payer;
+  ln_holding_init(&c->body_holding, payer, body_go);
+}
+
+/* --- life --- */
+
 int ln_http_connection_new(struct ln_http_server *s, struct ln_stream *stream) {
   struct ln_http_connection *c = calloc(1, sizeof *c);
   if (!c) return LN_ENOMEM;
   c->server = s;
   c->stream = stream;
   c->account = account_of(c, NULL);
+  ln_holding_init(&c->holding, c->account, go);
+  ln_holding_init(&c->body_holding, NULL, body_go);
+  ln_stream_set_payer(stream, c->account);
   ln_buf_init(&c->chunks, s->conf.max_body);
   ln_buf_init(&c->held, LN_HTTP_HOLD_MAX);
   ln_buf_init(&c->cork, LN_HTTP_HOLD_MAX);
   ln_timer_init(&c->timer);
   ln_task_init(&c->task);
+  ln_task_init(&c->go);
   ln_list_push(&s->connections, &c->link);
   s->n_connections++;
   ln_stream_set_ops(stream, &stream_ops, c);
@@ -106,15 +171,25 @@ static bool begin(struct ln_http_connection *c) {
   return true;
 }
 
+/* False: it is refused. */
+static bool more_room(struct ln_http_connection *c, size_t n) {
+  if (!n || ln_account_take(c->payer, LN_SHORT_BYTES, n)) {
+    if (c->payer) c->body_charged += n;
+    return true;
+  }
+  refuse(c, 503, LN_HTTP_FULL);
+  return false;
+}
+
 static void receive_head(struct ln_http_connection *c, bool more_here) {
   const struct ln_http_head *head = &c->parser->http.head;
-  ln_account_unref(c->payer);
-  c->payer = account_of(c, head);
-  if (!c->payer) c->payer = ln_account_ref(c->account);
+  struct ln_account *payer = account_of(c, head);
+  set_payer(c, payer ? payer : ln_account_ref(c->account));
   if (head->content_length > 0 && (uint64_t)head->content_length > c->server->conf.max_body) {
     refuse(c, 413, "the body is too large");
     return;
   }
+  if (!more_room(c, (size_t)LN_MAX(head->content_length, 0))) return;
   bool body = head->chunked || head->content_length > 0;
   if (!head->expect_continue || !body || more_here || head->minor == 0) return;
   int rc = ln_http_reply_continue(c);
@@ -125,6 +200,7 @@ static void receive_body(struct ln_http_connection *c) {
   const struct ln_http_head *head = &c->parser->http.head;
   struct ln_str piece = c->parser->http.body;
   if (head->chunked) {
+    if (!more_room(c, piece.n)) return;
     int rc = ln_buf_append_str(&c->chunks, piece);
     if (rc == LN_ELIMIT) refuse(c, 413, "the body is too large");
     if (rc == LN_ENOMEM) ln_http_connection_close(c);
@@ -154,6 +230,8 @@ static void receive_end(struct ln_http_connection *c) {
   struct ln_bytes *body = head->chunked ? ln_buf_take(&c->chunks) : c->body;
   LN_DEBUG_ASSERT(!body || head->chunked || c->body_len == body->len);
   c->body = NULL;
+  charge_body(c, 0);
+  ln_bytes_charge(body, c->payer);
   c->request = (struct ln_http_request){.head = head, .body = body, .account = c->payer};
   c->phase = LN_HTTP_OPEN;
   c->open = true;
@@ -204,7 +282,12 @@ static void linger(struct ln_http_connection *c) {
 }
 
 static void refuse(struct ln_http_connection *c, int status, const char *why) {
-  LN_LOG(ln_loop_log(c->server->loop), DEBUG, "http", "answered %d: %s", status, why);
+  struct ln_log *log = ln_loop_log(c->server->loop);
+  if (status == 503)
+    LN_LOG(log, WARN, "http", "refused with %d: %s (%s)", status, why,
+           c->payer ? c->payer->name : "?");
+  else
+    LN_LOG(log, DEBUG, "http", "answered %d: %s", status, why);
   int rc = ln_http_reply_refusal(c, status, why);
   if (rc && rc != LN_EFULL) {
     ln_http_connection_close(c);
@@ -276,6 +359,7 @@ static void on_closed(void *arg) {
   c->phase = LN_HTTP_CLOSED;
   ln_timer_stop(&c->timer);
   ln_task_cancel(&c->task);
+  ln_task_cancel(&c->go);
   if (c->open) {
     c->open = false;
     s->ops->done(s->arg, &c->request, !c->complete || c->flushing);
@@ -288,7 +372,9 @@ static void on_closed(void *arg) {
   ln_buf_deinit(&c->held);
   ln_buf_deinit(&c->cork);
   ln_list_remove(&c->link);
-  ln_account_unref(c->payer);
+  set_payer(c, NULL);
+  charge_head(c);
+  ln_holding_deinit(&c->holding);
   ln_account_unref(c->account);
   free(c);
   s->n_connections--;
@@ -325,6 +411,7 @@ static void forget(struct ln_http_connection *c) {
   give_parser(c, false);
   ln_bytes_unref(c->body);
   c->body = NULL;
+  charge_body(c, 0);
   ln_buf_deinit(&c->chunks);
   ln_buf_deinit(&c->held);
   c->held_at = 0;
@@ -347,6 +434,7 @@ static void settle(struct ln_http_connection *c) {
     case LN_HTTP_LINGERING: forget(c); break;
     case LN_HTTP_CLOSED: forget(c); return;
   }
+  charge_head(c);
   bool pause = c->phase == LN_HTTP_OPEN && c->held.len - c->held_at >= LN_HTTP_HOLD;
   if (pause == c->paused || c->eof) return;
   c->paused = pause;

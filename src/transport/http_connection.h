@@ -17,6 +17,10 @@
 #include "transport/http_server.h"
 #include "wire/http.h"
 
+/* Why a request is refused that there is no room for. */
+#define LN_HTTP_FULL \
+  "as much is waiting as may (max_buffered_bytes), and most of it is yours: try again later"
+
 enum {
   LN_HTTP_HOLD = 8 * 1024,     /* held bytes at which reading stops */
   LN_HTTP_HOLD_MAX = 1 << 20,  /* and a whole read buffer may come on top */
@@ -65,7 +69,11 @@ struct ln_http_connection {
   struct ln_list link;
   struct ln_http_server *server;
   struct ln_stream *stream;
-  struct ln_account *account;    /* of who connected; counted, or NULL */
+  struct ln_account *account;     /* of who connected; counted, or NULL */
+  struct ln_holding holding;      /* of account: itself, and what it holds between requests */
+  struct ln_holding body_holding; /* of payer: the request's body, or its reply that waits */
+  size_t body_charged;            /* to payer: of a body that is being received … */
+  size_t head_charged;           /* … and to account: of a head, and of what waits for its turn */
   struct ln_account *payer;      /* of the request's peer, from its head on; counted, or NULL */
   struct ln_http_parser *parser; /* while receiving */
   struct ln_bytes *body;         /* while receiving, of a known length */
@@ -76,6 +84,7 @@ struct ln_http_connection {
   struct ln_buf cork;            /* the head of an SSE reply until its first event */
   struct ln_timer timer;
   struct ln_task task;
+  struct ln_task go; /* it was told to give way */
   struct ln_http_request request;
   char *lines;   /* of the open request's reply besides its own, or NULL */
   size_t queued; /* at the timer's last look: has the peer taken anything since? */

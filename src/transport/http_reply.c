@@ -193,7 +193,10 @@ int ln_http_reply_continue(struct ln_http_connection *c) {
 }
 
 int ln_http_reply_refusal(struct ln_http_connection *c, int status, const char *why) {
-  static const char before[] = "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32600,\"message\":\"";
+  static const char wrong[] = "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32600,\"message\":\"";
+  static const char full[] = "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32603,\"message\":\"";
+  _Static_assert(sizeof wrong == sizeof full, "one length");
+  const char *before = status == 503 ? full : wrong;
   static const char after[] = "\"}}";
   /* The sentences are ours and plain; should one ever not be, the JSON must still be JSON. */
   size_t why_n = 0;
@@ -203,12 +206,13 @@ int ln_http_reply_refusal(struct ln_http_connection *c, int status, const char *
   c->keep = false;
   start_head(c, &h, status);
   put_c(&h, "Content-Type: application/json\r\nContent-Length: ");
-  put_number(&h, sizeof before - 1 + why_n + sizeof after - 1, 10);
+  put_number(&h, sizeof wrong - 1 + why_n + sizeof after - 1, 10);
   put_c(&h, "\r\n");
+  if (status == 503) put_c(&h, "Retry-After: 1\r\n");
   put_connection(c, &h);
   put_c(&h, "\r\n");
   const struct ln_iov parts[] = {{h.p, h.n, NULL},
-                                 {before, sizeof before - 1, NULL},
+                                 {before, sizeof wrong - 1, NULL},
                                  {why, why_n, NULL},
                                  {after, sizeof after - 1, NULL}};
   return ln_stream_write(c->stream, parts, LN_COUNT(parts));

@@ -98,6 +98,7 @@ void ln_outbox_drained(struct ln_outbox *o) {
 
 static int send_now(struct ln_outbox *o, struct ln_sink *sink, struct ln_out *out, bool final) {
   int rc = ln_out_finish(out, sink->one_line);
+  ln_bytes_charge(out->msg->bytes, o->purse);
   if (rc && final) {
     ln_outbox_fail(o, sink, ln_out_id(out));
     return rc;
@@ -153,6 +154,7 @@ static int hold(struct ln_outbox *o, struct ln_sink *sink, struct ln_out *out) {
     return LN_ENOMEM;
   }
   w->sink = sink ? ln_sink_ref(sink) : NULL;
+  ln_bytes_charge(w->msg->bytes, o->purse);
   drop_equal(o, w->msg);
   ln_list_push(&o->waiting, &w->link);
   o->n_waiting++;

@@ -49,8 +49,9 @@ struct ln_outbox {
   struct ln_list waiting;  /* struct waiting in outbox.c: until there is a stream, or it is OPEN */
   size_t n_waiting, waiting_bytes;
   int64_t next_ask;
-  struct ln_map asks; /* by id: requests to the client under way */
-  unsigned clogged;   /* sinks that said LN_EFULL and have not drained */
+  struct ln_account *purse; /* what is kept for its client is charged to it; borrowed, or NULL */
+  struct ln_map asks;       /* by id: requests to the client under way */
+  unsigned clogged;         /* sinks that said LN_EFULL and have not drained */
   /* The client doesn't keep up: stop the sources, or (false) start them again. */
   void (*on_clogged)(struct ln_outbox *o, bool clogged);
 };

@@ -32,16 +32,26 @@ static bool is_at(const struct ln_session *s, enum ln_urgency urgency) {
   }
 }
 
+/* How much of that it holds. Little is left to who has little. */
+static size_t holds(const struct ln_session *s, enum ln_short what) {
+  if (what == LN_SHORT_SESSIONS) return 1;
+  if (what != LN_SHORT_BYTES || !s->purse) return 0;
+  size_t n = s->purse->held[what];
+  return n >= s->account->held[what] / 64 ? n : 0;
+}
+
 /* It counts no more from here on, and ends when nobody is at work with any session. */
-static bool go(struct ln_holding *holding, enum ln_short what, enum ln_urgency urgency) {
+static size_t go(struct ln_holding *holding, enum ln_short what, enum ln_urgency urgency) {
   struct ln_session *s = LN_CONTAINER(holding, struct ln_session, holding);
-  if (what != LN_SHORT_SESSIONS || s->leaving || !is_at(s, urgency)) return false;
-  LN_LOG(s->host->log, WARN, "sessions", "ending one of %s, %s, to make room: %s", s->account->name,
-         s->used ? "the longest unused" : "which has asked nothing", s->id);
+  size_t n = s->leaving || !is_at(s, urgency) ? 0 : holds(s, what);
+  if (!n) return 0;
+  LN_LOG(s->host->log, WARN, "sessions", "ending one of %s, %s, to make room%s: %s",
+         s->account->name, s->used ? "the longest unused" : "which has asked nothing",
+         what == LN_SHORT_BYTES ? " (max_buffered_bytes)" : "", s->id);
   s->leaving = true;
   ln_session_uncount(s);
   ln_task_post(s->host->loop, &s->leave, on_leave);
-  return true;
+  return n;
 }
 
 void ln_session_uncount(struct ln_session *s) {
@@ -70,6 +80,7 @@ struct ln_session *ln_session_new(struct ln_host *h, const char *transport, cons
     return NULL;
   }
   s->account = ln_account_ref(account);
+  s->purse = ln_account_part(account);
   ln_holding_init(&s->holding, account, go);
   ln_task_init(&s->leave);
   s->refs = 1;
@@ -80,6 +91,7 @@ struct ln_session *ln_session_new(struct ln_host *h, const char *transport, cons
   s->gen = ln_generation_ref(h->gen);
   ln_peer_init(&s->peer, LN_ERA_LEGACY);
   ln_outbox_init(&s->outbox, h, s->id, on_clogged);
+  s->outbox.purse = s->purse;
   s->last_used = ln_loop_now(h->loop);
   ln_list_init(&s->subscriptions);
   ln_list_init(&s->links);
@@ -106,6 +118,7 @@ void ln_session_unref(struct ln_session *s) {
   ln_msg_unref(s->server_init_request);
   ln_bytes_unref(s->offered);
   ln_bytes_unref(s->headers);
+  ln_account_unref(s->purse);
   ln_account_unref(s->account);
   free(s->slots);
   free(s);
@@ -140,6 +153,7 @@ void ln_session_set_level(struct ln_session *s, int level) {
 
 void ln_session_set_headers(struct ln_session *s, struct ln_bytes *headers) {
   if (headers) ln_bytes_ref(headers);
+  ln_bytes_charge(headers, s->purse);
   ln_bytes_unref(s->headers);
   s->headers = headers;
 }

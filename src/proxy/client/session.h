@@ -37,6 +37,7 @@ struct ln_session {
   bool used;                  /* it has asked for more than initialize and ping */
   struct ln_account *account; /* of its peer; counted. NULL: nobody else can be its peer, and it is
                                  never told to go */
+  struct ln_account *purse;   /* the part of that which it holds itself; counted, or NULL */
   struct ln_holding holding;
   bool leaving;   /* it was told to go, to make room, and ends soon */
   bool uncounted; /* its peer's account counts it no more */

@@ -23,6 +23,7 @@ void ln_host_set_settings(struct ln_host *h, const struct ln_settings *s) {
   h->settings = *s;
   h->ledger.limits[LN_SHORT_SESSIONS] =
       (struct ln_limits){s->max_sessions, s->max_sessions_per_peer};
+  h->ledger.limits[LN_SHORT_BYTES] = (struct ln_limits){s->max_buffered_bytes, 0};
 }
 
 void ln_host_check_closed(struct ln_host *h) {

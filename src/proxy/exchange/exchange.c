@@ -13,6 +13,7 @@ struct ln_exchange *ln_exchange_new(struct ln_session *s, struct ln_msg *msg,
   x->peer = &s->peer;
   x->gen = ln_generation_ref(s->gen);
   x->msg = ln_msg_ref(msg);
+  ln_bytes_charge(msg->bytes, s->purse);
   x->method = method;
   x->sink = sink ? ln_sink_ref(sink) : NULL;
   x->progress = -DBL_MAX;

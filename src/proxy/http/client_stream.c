@@ -100,15 +100,29 @@ static void finish(struct ln_client_stream *st) {
   if (++of->n_finished > LN_REPLAY_FINISHED) drop_oldest_finished(of);
 }
 
-/* Drops ended streams, the oldest first; then this stream's events, but for one not sent yet. */
+/* The oldest ended stream of the peer that keeps most; NULL: it has none. */
+static struct ln_client_stream *first_to_go(const struct ln_client_streams *all,
+                                            const struct ln_account *most) {
+  LN_LIST_EACH(l, &all->finished) {
+    struct ln_client_stream *st = LN_CONTAINER(l, struct ln_client_stream, finished_link);
+    if (st->session->account == most) return st;
+  }
+  return NULL;
+}
+
+/* Drops ended streams of the peer that keeps most, the oldest first; where that is this stream's
+ * and has no more, this stream's events, but for one not sent yet. */
 static void make_room(struct ln_client_stream *st) {
   struct ln_client_streams *all = st->all;
-  while (all->replay_bytes > LN_REPLAY_TOTAL && !ln_list_empty(&all->finished)) {
-    struct ln_client_stream *oldest =
-        LN_CONTAINER(all->finished.next, struct ln_client_stream, finished_link);
+  struct ln_account *own = st->session->account, *most = NULL;
+  while (all->replay_bytes > LN_REPLAY_TOTAL) {
+    most = own ? ln_ledger_heaviest(own->ledger, LN_SHORT_REPLAY, own) : NULL;
+    struct ln_client_stream *oldest = first_to_go(all, most);
+    if (!oldest) break;
     drop(streams_of(oldest), oldest);
   }
-  if (all->replay_bytes > LN_REPLAY_TOTAL) ln_replay_trim(&st->replay, st->request ? 0 : 1);
+  if (all->replay_bytes > LN_REPLAY_TOTAL && most == own)
+    ln_replay_trim(&st->replay, st->request ? 0 : 1);
 }
 
 void ln_client_stream_tick_all(struct ln_client_streams *all, uint64_t now, uint64_t patience_ms) {
@@ -340,7 +354,7 @@ struct ln_client_stream *ln_client_stream_new(struct ln_session_streams *of,
   st->since = ln_loop_now(st->all->loop);
   ln_list_init(&st->link);
   ln_list_init(&st->finished_link);
-  ln_replay_init(&st->replay, &st->all->replay_bytes);
+  ln_replay_init(&st->replay, &st->all->replay_bytes, st->session->purse);
   st->prefers_stream = kind == LN_CLIENT_STREAM_POST && ln_check_prefers_stream(r->head);
   if (kind == LN_CLIENT_STREAM_POST) ln_list_push(&st->all->waiting, &st->link);
   r->data = st;

@@ -9,9 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void ln_replay_init(struct ln_replay *r, size_t *total) {
+#include "base/account.h"
+
+void ln_replay_init(struct ln_replay *r, size_t *total, struct ln_account *holder) {
   *r = (struct ln_replay){0};
   r->total = total;
+  r->holder = ln_account_ref(holder);
   ln_list_init(&r->events);
 }
 
@@ -24,6 +27,8 @@ static void drop(struct ln_replay *r, struct ln_replay_event *e) {
   r->count--;
   r->bytes -= e->bytes;
   *r->total -= e->bytes;
+  ln_account_give(r->holder, LN_SHORT_REPLAY, e->bytes);
+  ln_account_give(r->holder, LN_SHORT_BYTES, e->own);
   for (size_t i = 0; i < e->n_parts; i++) ln_bytes_unref(e->parts[i].owner);
   free(e);
 }
@@ -51,11 +56,12 @@ int ln_replay_add(struct ln_replay *r, const struct ln_iov *parts, size_t n, boo
   if (!e) return LN_ENOMEM;
   *e = (struct ln_replay_event){
       .number = r->last, .bytes = bytes, .droppable = droppable, .n_parts = n};
+  e->own = sizeof *e + n * sizeof *parts + loose;
   char *copy = (char *)&e->parts[n];
   for (size_t i = 0; i < n; i++) {
     e->parts[i] = parts[i];
     if (parts[i].owner) {
-      ln_bytes_ref(parts[i].owner);
+      ln_bytes_charge(ln_bytes_ref(parts[i].owner), r->holder);
     } else if (parts[i].n) {
       memcpy(copy, parts[i].p, parts[i].n);
       e->parts[i].p = copy;
@@ -66,6 +72,8 @@ int ln_replay_add(struct ln_replay *r, const struct ln_iov *parts, size_t n, boo
   r->count++;
   r->bytes += bytes;
   *r->total += bytes;
+  ln_account_add(r->holder, LN_SHORT_REPLAY, bytes);
+  ln_account_add(r->holder, LN_SHORT_BYTES, e->own);
   ln_replay_trim(r, LN_REPLAY_EVENTS);
   while (r->count > 1 && r->bytes > LN_REPLAY_BYTES) drop(r, least_needed(r));
   return LN_OK;
@@ -73,6 +81,8 @@ int ln_replay_add(struct ln_replay *r, const struct ln_iov *parts, size_t n, boo
 
 void ln_replay_deinit(struct ln_replay *r) {
   LN_LIST_EACH(l, &r->events) drop(r, event_of(l));
+  ln_account_unref(r->holder);
+  r->holder = NULL;
 }
 
 const struct ln_replay_event *ln_replay_after(const struct ln_replay *r, uint64_t number) {

@@ -17,7 +17,8 @@ enum {
 struct ln_replay_event {
   struct ln_list link;
   uint64_t number;
-  size_t bytes;   /* the memory that it takes */
+  size_t bytes;   /* the memory that it takes … */
+  size_t own;     /* … without that of owned parts */
   bool droppable; /* a notification: dropped before others */
   size_t n_parts;
   struct ln_iov parts[]; /* the data; bytes without an owner are stored behind the array */
@@ -28,9 +29,10 @@ struct ln_replay {
   struct ln_list events;
   uint64_t last; /* the number of the last event */
   size_t count, bytes;
-  size_t *total; /* of the front */
+  size_t *total;             /* of the front */
+  struct ln_account *holder; /* whose they are; counted, or NULL */
 };
-void ln_replay_init(struct ln_replay *r, size_t *total);
+void ln_replay_init(struct ln_replay *r, size_t *total, struct ln_account *holder);
 void ln_replay_deinit(struct ln_replay *r);
 /* Drops events until no more than `keep` are left. */
 void ln_replay_trim(struct ln_replay *r, size_t keep);

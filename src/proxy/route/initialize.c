@@ -122,6 +122,14 @@ void ln_initialize(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
     ln_reply_error(done, arg, -32600, "The session is initialized already");
     return;
   }
+  if (msg->text.n > h->settings.max_initialize_bytes) {
+    char text[128];
+    snprintf(text, sizeof text,
+             "initialize has %zu bytes, which is more than max_initialize_bytes (%zu)", msg->text.n,
+             h->settings.max_initialize_bytes);
+    ln_reply_error(done, arg, -32603, text);
+    return;
+  }
   const char *wrong = ln_peer_read_init(&s->peer, msg);
   if (!wrong && ln_init_request_offer(s)) wrong = "out of memory";
   if (wrong) {

@@ -29,6 +29,12 @@ static void replied(struct ln_call *call, struct ln_msg *reply) {
   ln_msg_unref(reply);
 }
 
+/* What a server says is kept for the client whose link it is, until it is passed on. */
+static void received(struct ln_link *link, struct ln_bytes *bytes, uint64_t related) {
+  if (link->owner) ln_bytes_charge(bytes, link->owner->purse);
+  ln_receive(link, bytes, related);
+}
+
 static void release(struct ln_exchange *x) {
   ln_exchange_unref(x);
 }
@@ -67,7 +73,7 @@ const struct ln_link_events ln_link_events = {
     .initialized = ln_init_request_answered,
     .opened = opened,
     .reopened = ln_list_changed_reopened,
-    .received = ln_receive,
+    .received = received,
     .dropped = ln_receive_dropped,
     .message = ln_from_server,
     .replied = replied,

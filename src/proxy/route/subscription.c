@@ -33,6 +33,8 @@ static int add(struct ln_session *s, struct ln_server *server, struct ln_bytes *
   struct ln_subscription *sub = calloc(1, sizeof *sub);
   if (!sub) return LN_ENOMEM;
   *sub = (struct ln_subscription){.session = s, .key = ln_bytes_ref(key), .msg = ln_msg_ref(msg)};
+  ln_bytes_charge(key, s->purse);
+  ln_bytes_charge(msg->bytes, s->purse);
   ln_list_init(&sub->topic_link);
   ln_list_push(&s->subscriptions, &sub->link);
   int rc = ln_shared_state_listen(sub, server);
