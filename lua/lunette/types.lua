@@ -336,7 +336,8 @@ function Prompts.get(name, args, ctx) end
 -- --- the module ---------------------------------------------------------------------------------
 
 ---@class lunette.Settings
----@field start_timeout? number seconds that `initialize` waits for servers (2)
+---@field start_timeout? number seconds that `initialize` and lists wait for servers (2)
+---@field late_timeout? number seconds that a server may be late while calls that may be for it wait (30)
 ---@field request_timeout? number seconds a request may take, anew with each progress (60)
 ---@field max_request_timeout? number seconds a request may take for all its progress, or a task's result (3600)
 ---@field hook_timeout? number seconds of running time a handler has, waiting not counted; 0: no limit (1)

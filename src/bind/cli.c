@@ -301,7 +301,7 @@ static int l_app_connect(lua_State *L) {
   if (!a->started || a->local) return luaL_error(L, "nothing is loaded, or connected already");
   /* This client makes one request and ignores list_changed, so that it must wait for servers that
    * start late: only their own deadlines count. */
-  a->host.settings.start_timeout_ms = 3600 * 1000;
+  a->host.settings.start_timeout_ms = a->host.settings.late_timeout_ms = 3600 * 1000;
   a->host.asked_once = true;
   a->local = ln_local_new(&a->host);
   if (!a->local) return fail(L, "out of memory");

@@ -47,6 +47,7 @@ struct ln_component {
 
 struct ln_settings {
   uint64_t start_timeout_ms;       /* 2,000 */
+  uint64_t late_timeout_ms;        /* 30,000 */
   uint64_t request_timeout_ms;     /* 60,000; progress restarts it … */
   uint64_t max_request_timeout_ms; /* … but no longer than so long altogether: 3,600,000 */
   uint64_t hook_timeout_ms;        /* of a handler's own running time: 1,000 */

@@ -175,6 +175,7 @@ static void read_settings(lua_State *L, struct ln_policy *p) {
   struct ln_settings *s = &p->decls.settings;
   lua_getfield(L, -1, "settings");
   s->start_timeout_ms = field_ms(L, "start_timeout");
+  s->late_timeout_ms = field_ms(L, "late_timeout");
   s->request_timeout_ms = field_ms(L, "request_timeout");
   s->max_request_timeout_ms = field_ms(L, "max_request_timeout");
   s->hook_timeout_ms = field_ms(L, "hook_timeout");

@@ -14,12 +14,13 @@ struct ln_present_item;
 
 /* Functions of the Lua side that C calls, by registry reference. */
 enum ln_policy_entry {
-  LN_ENTRY_MAIN,      /* the body of a run's coroutine */
-  LN_ENTRY_FAILED,    /* ends a run whose coroutine raised an error */
-  LN_ENTRY_PRESENT,   /* applies rules to a list */
-  LN_ENTRY_MAY_HIDE,  /* whether a rule could hide a name */
-  LN_ENTRY_LOADED,    /* called with each file of the policy before it runs */
-  LN_ENTRY_UNMATCHED, /* rules and handlers that chose nothing */
+  LN_ENTRY_MAIN,       /* the body of a run's coroutine */
+  LN_ENTRY_FAILED,     /* ends a run whose coroutine raised an error */
+  LN_ENTRY_PRESENT,    /* applies rules to a list */
+  LN_ENTRY_MAY_HIDE,   /* whether a rule could hide a name */
+  LN_ENTRY_MAY_RENAME, /* whether a rule could give a component that name */
+  LN_ENTRY_LOADED,     /* called with each file of the policy before it runs */
+  LN_ENTRY_UNMATCHED,  /* rules and handlers that chose nothing */
   LN_ENTRIES
 };
 

@@ -289,25 +289,36 @@ struct ln_bytes *ln_present_unmatched(struct ln_policy *p) {
   return p->unmatched;
 }
 
-struct may_hide {
+/* A question about a name that no list has. */
+struct question {
   struct ln_policy *policy;
+  enum ln_policy_entry entry;
   enum ln_kind kind;
   struct ln_str name;
   bool yes;
 };
 
-static void job_may_hide(lua_State *L, void *arg) {
-  struct may_hide *job = arg;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, job->policy->entries[LN_ENTRY_MAY_HIDE]);
+static void job_question(lua_State *L, void *arg) {
+  struct question *job = arg;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, job->policy->entries[job->entry]);
   lua_pushstring(L, ln_policy_kind_name(job->kind));
   lua_pushlstring(L, job->name.p, job->name.n);
   lua_call(L, 2, 1);
   job->yes = lua_toboolean(L, -1);
 }
 
-bool ln_present_may_hide(const struct ln_policy *p, enum ln_kind kind, struct ln_str name) {
+/* When the rules fail, the answer is yes. */
+static bool ask(const struct ln_policy *p, enum ln_policy_entry entry, enum ln_kind kind,
+                struct ln_str name) {
   if (!p->has_rules[kind]) return false;
-  struct may_hide job = {(struct ln_policy *)(uintptr_t)p, kind, name, true};
-  /* When the rules fail, it counts as hidden. */
-  return ln_vm_call(p->vm, job_may_hide, &job, NULL) || job.yes;
+  struct question job = {(struct ln_policy *)(uintptr_t)p, entry, kind, name, true};
+  return ln_vm_call(p->vm, job_question, &job, NULL) || job.yes;
+}
+
+bool ln_present_may_hide(const struct ln_policy *p, enum ln_kind kind, struct ln_str name) {
+  return ask(p, LN_ENTRY_MAY_HIDE, kind, name);
+}
+
+bool ln_present_may_rename(const struct ln_policy *p, enum ln_kind kind, struct ln_str name) {
+  return ask(p, LN_ENTRY_MAY_RENAME, kind, name);
 }

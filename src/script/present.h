@@ -38,6 +38,9 @@ struct ln_present_item {
 /* True when a rule could hide a component of this name that is in no list: hide or only with a
  * matching glob, or any rule that calls a function (filter, where). */
 bool ln_present_may_hide(const struct ln_policy *p, enum ln_kind kind, struct ln_str name);
+/* True when a rule could give this name to a component of another name: rename or transform to it,
+ * or any of these by a function. */
+bool ln_present_may_rename(const struct ln_policy *p, enum ln_kind kind, struct ln_str name);
 enum {
   LN_PRESENT_EXPLAIN = 1,  /* sets `why` of the items */
   LN_PRESENT_COMPLETE = 2, /* no server's list is missing: logs rules that chose no item, once (not

@@ -11,6 +11,7 @@ local YEAR = 366 * 86400
 -- kind: "time", "count", "limit" (a count, or 0: none), "flag", "file", or a list by its name; bounds are inclusive.
 local known = {
   start_timeout = { "time", 2, 0, YEAR },
+  late_timeout = { "time", 30, 0, YEAR },
   request_timeout = { "time", 60, 0.001, YEAR },
   max_request_timeout = { "time", 3600, 0.001, YEAR },
   hook_timeout = { "time", 1, 0, YEAR },

@@ -124,6 +124,20 @@ local function surely_matches(list, name, kind)
   return false
 end
 
+--- Called by C for a name that no list has shown: could a rule give it to what a server has by another?
+function M.may_rename(verb, name)
+  for _, rule in ipairs(state.rules[verb]) do
+    if rule.verb == "rename" or rule.verb == "transform" then
+      if rule.fn or rule.new_name == name then return true end
+      for _, new in pairs(rule.names or {}) do
+        if new == name then return true end
+      end
+      if rule.native_name and name:sub(-#rule.native_name) == rule.native_name then return true end
+    end
+  end
+  return false
+end
+
 --- Called by C for a name that no list has shown: could a rule have hidden it?
 function M.may_hide(verb, name)
   local kind, known = state.BY_VERB[verb], true -- known: the name is what it would be by now

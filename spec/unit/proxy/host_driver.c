@@ -259,7 +259,7 @@ static void on_listing(void *arg, struct ln_listing *listing, const char *why) {
 struct pl_answer *pl_listing(struct pl *r, struct ln_session *s, struct ln_server *server,
                              enum ln_kind kind) {
   struct pl_answer *a = answer_new(r, NULL);
-  ln_fetch_listing(s, server, kind, on_listing, a);
+  ln_fetch_listing(&a->list, s, server, kind, on_listing, a);
   return a;
 }
 

@@ -7,6 +7,7 @@
 #include "net/loop.h"
 #include "proxy/client/session.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/lists/fetch.h"
 #include "transport/channel.h"
 
 struct pl_event {
@@ -42,7 +43,8 @@ struct pl_answer {
   struct ln_exchange *x; /* what it was asked for, under way until the answer is dropped */
   bool found, differs;
   char why[512];
-  bool dropped; /* nothing is kept any more */
+  bool dropped;              /* nothing is kept any more */
+  struct ln_fetch_wait list; /* pl_listing's; not known in host.lua */
 };
 
 struct pl {

@@ -18,6 +18,7 @@ struct ln_exchange *ln_exchange_new(struct ln_session *s, struct ln_msg *msg,
   x->sink = sink ? ln_sink_ref(sink) : NULL;
   x->progress = -DBL_MAX;
   ln_list_init(&x->calls);
+  ln_list_init(&x->waits);
   ln_list_init(&x->chain);
   ln_list_init(&x->asker_link);
   ln_list_push(&s->exchanges, &x->link);
@@ -158,11 +159,25 @@ struct ln_call *ln_exchange_call(struct ln_exchange *x, struct ln_link *link, st
   return call;
 }
 
+void ln_exchange_watch(struct ln_exchange *x, struct ln_exchange_wait *w,
+                       void (*over)(struct ln_exchange_wait *w)) {
+  w->over = over;
+  ln_list_push(&x->waits, &w->link);
+}
+
+void ln_exchange_unwatch(struct ln_exchange_wait *w) {
+  ln_list_remove(&w->link);
+}
+
 /* --- its end --- */
 
-static void drop_calls(struct ln_exchange *x, const char *reason) {
+static void drop_all(struct ln_exchange *x, const char *reason) {
   while (!ln_list_empty(&x->calls))
     ln_call_drop(LN_CONTAINER(x->calls.next, struct ln_call, in_exchange), reason);
+  LN_LIST_DRAIN(l, &x->waits) {
+    struct ln_exchange_wait *w = LN_CONTAINER(l, struct ln_exchange_wait, link);
+    w->over(w);
+  }
 }
 
 static void release(struct ln_exchange *x);
@@ -174,7 +189,7 @@ static void end(struct ln_exchange *x) {
   x->session->n_exchanges--;
   if (x->counted) ln_session_end_request(x->session);
   x->counted = false;
-  drop_calls(x, "no longer needed");
+  drop_all(x, "no longer needed");
   if (x->holding) {
     x->holding = false;
     release(x->cause);
@@ -195,8 +210,7 @@ static void abort_children(struct ln_exchange *x) {
 
 void ln_exchange_call_off(struct ln_exchange *x, const char *reason) {
   ln_exchange_ref(x);
-  x->called_off++;
-  drop_calls(x, reason);
+  drop_all(x, reason);
   abort_children(x);
   if (x->ask_id) ln_outbox_ask_cancel(&x->session->outbox, x->ask_id, NULL);
   x->ask_id = 0;

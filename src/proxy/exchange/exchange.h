@@ -40,6 +40,7 @@ struct ln_exchange {
                                may be of */
 
   struct ln_list calls;      /* struct ln_call under way for it */
+  struct ln_list waits;      /* struct ln_exchange_wait */
   struct ln_list chain;      /* struct ln_chain */
   struct ln_exchange *cause; /* counted: the one that a server's message is related to, or that a
                                 policy's own request was made for */
@@ -48,7 +49,6 @@ struct ln_exchange {
                                 initialized with */
   double progress;           /* mcp/progress.c: the last that was sent for it */
   unsigned handlers;         /* hooks.c: of the policy that run for it */
-  unsigned called_off;       /* how often ln_exchange_call_off was called */
 
   /* Notifications related to a request are sent before its reply, though handlers delay them. */
   unsigned holds;      /* notifications related to it that are in handlers */
@@ -60,6 +60,12 @@ struct ln_exchange {
   struct ln_link *asker; /* the link it came in; NULL when that has ended, or wants no answer */
   struct ln_list asker_link;
   int64_t ask_id; /* in the outbox, while the client is being asked; 0: it is not */
+};
+
+/* Something that waits for what is no call on behalf of an exchange, a server's list say. */
+struct ln_exchange_wait {
+  struct ln_list link; /* in x->waits */
+  void (*over)(struct ln_exchange_wait *w);
 };
 
 /* State of something that waits for a reply on behalf of an exchange: a handler that runs, one
@@ -112,7 +118,12 @@ void ln_exchange_set_cause(struct ln_exchange *x, struct ln_exchange *cause);
 /* What it asks for when it needs a view. */
 static inline struct ln_view_request ln_exchange_views(struct ln_exchange *x, enum ln_kind kind,
                                                        enum ln_view_use use) {
-  return (struct ln_view_request){x->session, x->gen, x->headers, x, kind, use};
+  return (struct ln_view_request){.session = x->session,
+                                  .gen = x->gen,
+                                  .headers = x->headers,
+                                  .x = x,
+                                  .kind = kind,
+                                  .use = use};
 }
 void ln_exchange_set_headers(struct ln_exchange *x, struct ln_bytes *headers); /* NULL is fine */
 /* Counts it in session->in_flight until it ends. */
@@ -131,6 +142,12 @@ struct ln_call *ln_exchange_call(struct ln_exchange *x, struct ln_link *link, st
                                  struct ln_str name_at, struct ln_bytes *name_with,
                                  ln_reply_fn reply, void *arg);
 
+/* over is called once, from inside what does that, when x ends or is called off, unless it is
+ * unwatched before: nobody wants then what was waited for. w is its owner's until then. */
+void ln_exchange_watch(struct ln_exchange *x, struct ln_exchange_wait *w,
+                       void (*over)(struct ln_exchange_wait *w));
+void ln_exchange_unwatch(struct ln_exchange_wait *w);
+
 /* Sends the reply (takes its reference) with the exchange's id, and ends it. A second reply is
  * dropped. */
 void ln_exchange_finish(struct ln_exchange *x, struct ln_msg *reply);
@@ -138,9 +155,8 @@ void ln_exchange_finish(struct ln_exchange *x, struct ln_msg *reply);
 void ln_exchange_fail(struct ln_exchange *x, int code, const char *message);
 /* Ends a notification, once its handlers have ended. */
 void ln_exchange_close(struct ln_exchange *x);
-/* Cancels everything under way for it: calls to servers, the request to the client, the policy's
- * own requests. The exchange itself goes on. What looks something up for it meanwhile compares
- * called_off with its value at the start, and gives up when it differs. */
+/* Cancels everything under way for it: calls to servers, what is waited for, the request to the
+ * client, the policy's own requests. The exchange itself goes on. */
 void ln_exchange_call_off(struct ln_exchange *x, const char *reason);
 /* Ends it without a reply to the client: its sender cancelled it, or its session ended. The reply
  * function of an internal request gets an error, and so does a server that clients share. */

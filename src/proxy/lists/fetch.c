@@ -130,28 +130,19 @@ static struct fetch *fetch_new(struct ln_index *index, enum ln_kind kind, struct
 
 /* --- a list for a session --- */
 
-/* One call of ln_fetch_listing: waits for the server to be ready, then for its list. */
-struct waiter {
-  struct ln_watcher watch;    /* first step */
-  struct ln_list link;        /* second step: in index->fetches */
-  struct ln_session *session; /* counted */
-  struct ln_server *server;
-  enum ln_kind kind;
-  bool retried; /* a fetch in another session's link failed, so it is fetched once more in ours */
-  ln_listing_fn fn;
-  void *arg;
-};
-
-static void waiter_end(struct waiter *w, struct ln_listing *listing, const char *why) {
-  ln_listing_fn fn = w->fn;
-  void *arg = w->arg;
+static void waiter_end(struct ln_fetch_wait *w, struct ln_listing *listing, const char *why) {
   struct ln_session *s = w->session;
-  free(w);
-  fn(arg, listing, why);
+  w->fn(w->arg, listing, why); /* w may be gone by now */
   ln_session_unref(s);
 }
 
-static void waiter_proceed(struct waiter *w);
+void ln_fetch_forget(struct ln_fetch_wait *w) {
+  ln_link_unwatch(&w->watch);
+  ln_list_remove(&w->link);
+  ln_session_unref(w->session);
+}
+
+static void waiter_proceed(struct ln_fetch_wait *w);
 
 static void end_waiters(struct ln_index *index, enum ln_kind kind, struct ln_listing *listing,
                         struct ln_session *fetcher, const char *why) {
@@ -159,7 +150,7 @@ static void end_waiters(struct ln_index *index, enum ln_kind kind, struct ln_lis
   ln_list_init(&list);
   ln_list_move(&list, &index->fetches[kind]);
   while ((l = ln_list_shift(&list))) {
-    struct waiter *w = LN_CONTAINER(l, struct waiter, link);
+    struct ln_fetch_wait *w = LN_CONTAINER(l, struct ln_fetch_wait, link);
     if (listing) {
       waiter_end(w, listing, NULL);
     } else if (w->session != fetcher && !w->retried) {
@@ -209,7 +200,7 @@ static int fetch_start(struct ln_index *index, enum ln_kind kind, struct ln_link
 }
 
 /* The session has an index: answers from it, or waits for a fetch. */
-static void waiter_proceed(struct waiter *w) {
+static void waiter_proceed(struct ln_fetch_wait *w) {
   struct ln_session *s = w->session;
   struct ln_index *index = ln_index_of(s, w->server);
   enum ln_kind kind = w->kind;
@@ -242,7 +233,7 @@ static void waiter_proceed(struct waiter *w) {
 
 static void server_ready(struct ln_watcher *watch, struct ln_link *link, bool ready,
                          const char *why) {
-  struct waiter *w = LN_CONTAINER(watch, struct waiter, watch);
+  struct ln_fetch_wait *w = LN_CONTAINER(watch, struct ln_fetch_wait, watch);
   if (!ready) {
     waiter_end(w, NULL, why);
     return;
@@ -256,24 +247,19 @@ static void server_ready(struct ln_watcher *watch, struct ln_link *link, bool re
   waiter_proceed(w);
 }
 
-void ln_fetch_listing(struct ln_session *s, struct ln_server *server, enum ln_kind kind,
-                      ln_listing_fn fn, void *arg) {
+void ln_fetch_listing(struct ln_fetch_wait *w, struct ln_session *s, struct ln_server *server,
+                      enum ln_kind kind, ln_listing_fn fn, void *arg) {
   struct ln_index *index = ln_index_of(s, server);
-  if (index && index->listings[kind]) { /* the common case allocates nothing */
+  if (index && index->listings[kind]) { /* the common case */
     fn(arg, index->listings[kind], NULL);
     return;
   }
-  struct waiter *w = calloc(1, sizeof *w);
-  if (!w) {
-    fn(arg, NULL, "out of memory");
-    return;
-  }
-  *w = (struct waiter){.session = ln_session_ref(s),
-                       .server = server,
-                       .kind = kind,
-                       .fn = fn,
-                       .arg = arg,
-                       .watch.fn = server_ready};
+  *w = (struct ln_fetch_wait){.session = ln_session_ref(s),
+                              .server = server,
+                              .kind = kind,
+                              .fn = fn,
+                              .arg = arg,
+                              .watch.fn = server_ready};
   ln_list_init(&w->link);
   ln_list_init(&w->watch.link);
   if (index) {

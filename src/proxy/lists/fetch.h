@@ -7,9 +7,23 @@
 
 /* listing: borrowed; NULL with why when it could not be fetched. */
 typedef void (*ln_listing_fn)(void *arg, struct ln_listing *listing, const char *why);
-/* The list of a kind for a session: from the index, or fetched. fn is called at once or later. */
-void ln_fetch_listing(struct ln_session *s, struct ln_server *server, enum ln_kind kind,
-                      ln_listing_fn fn, void *arg);
+/* Who waits for a list: its owner's memory until fn is called. The server must live until then. */
+struct ln_fetch_wait {
+  struct ln_watcher watch;    /* first step: until the server is ready */
+  struct ln_list link;        /* second step: in index->fetches */
+  struct ln_session *session; /* counted */
+  struct ln_server *server;
+  enum ln_kind kind;
+  bool retried; /* a fetch in another session's link failed, so it is fetched once more in ours */
+  ln_listing_fn fn;
+  void *arg;
+};
+/* The list of a kind for a session: from the index, or fetched. fn is called once, at once or
+ * later, unless w is forgotten before. */
+void ln_fetch_listing(struct ln_fetch_wait *w, struct ln_session *s, struct ln_server *server,
+                      enum ln_kind kind, ln_listing_fn fn, void *arg);
+/* fn won't be called; the fetch goes on, as the list is others', too. */
+void ln_fetch_forget(struct ln_fetch_wait *w);
 
 /* differs: the list is not the one that was indexed. */
 typedef void (*ln_fetched_fn)(void *arg, bool differs);

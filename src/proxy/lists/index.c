@@ -103,12 +103,15 @@ bool ln_index_offers(const struct ln_index *index, enum ln_kind kind) {
   return ln_capability(index->capabilities, ln_kind_rows[kind].capability, &it);
 }
 
-bool ln_index_unavailable(const struct ln_index *index, enum ln_kind kind, bool listing) {
-  uint64_t now = ln_loop_now(index->server->host->loop);
-  if (index->listings[kind]) return false;
-  if (index->fetching[kind])
-    return now - index->asked_at[kind] > index->server->host->settings.start_timeout_ms;
-  return !listing && now < index->backoff_until[kind];
+bool ln_index_unavailable(const struct ln_index *index, enum ln_kind kind) {
+  const struct ln_host *h = index->server->host;
+  return !index->listings[kind] && index->fetching[kind] &&
+         ln_loop_now(h->loop) - index->asked_at[kind] > h->settings.start_timeout_ms;
+}
+
+bool ln_index_in_backoff(const struct ln_index *index, enum ln_kind kind) {
+  return !index->listings[kind] && !index->fetching[kind] &&
+         ln_loop_now(index->server->host->loop) < index->backoff_until[kind];
 }
 
 /* --- whose it is --- */

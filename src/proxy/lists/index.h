@@ -60,10 +60,11 @@ void ln_index_server_ends(struct ln_server *server);
 bool ln_index_same_offer(const struct ln_index *a, const struct ln_index *b);
 /* True when the server's capabilities have this list. */
 bool ln_index_offers(const struct ln_index *index, enum ln_kind kind);
-/* True when a request should not wait for the list: it has been being fetched for longer than
- * start_timeout, or (unless listing: the request is for the list itself) fetching it just failed.
- */
-bool ln_index_unavailable(const struct ln_index *index, enum ln_kind kind, bool listing);
+/* True when a list request should do without it: it has been being fetched for longer than
+ * start_timeout. */
+bool ln_index_unavailable(const struct ln_index *index, enum ln_kind kind);
+/* True when fetching it has just failed: who looks for one component doesn't ask again yet. */
+bool ln_index_in_backoff(const struct ln_index *index, enum ln_kind kind);
 
 /* The index that the session uses for a server; NULL: none yet. Not counted. */
 struct ln_index *ln_index_of(const struct ln_session *s, const struct ln_server *server);

@@ -53,8 +53,8 @@ static struct refreshing *begin(void (*then)(void *arg), void *arg) {
   return f;
 }
 
-static void wait_for_all(struct refreshing *f, struct ln_host *h, size_t n_servers) {
-  if (f->pending > 1 && n_servers > 1)
+static void wait_for_all(struct refreshing *f, struct ln_host *h) {
+  if (f->pending > 1)
     ln_timer_start(h->loop, &f->timeout, h->settings.start_timeout_ms, on_timeout);
   fetch_ends(f);
 }
@@ -71,7 +71,7 @@ void ln_refresh(struct ln_session *s, struct ln_generation *gen, enum ln_kind ki
     f->pending++;
     if (!ln_fetch_again(s, gen->servers[i], kind, on_fetched, f)) f->pending--;
   }
-  wait_for_all(f, h, gen->n_servers);
+  wait_for_all(f, h);
 }
 
 /* The client has not asked for the list: it is told when that is another now. */
@@ -102,6 +102,6 @@ bool ln_refresh_unknown(struct ln_session *s, struct ln_generation *gen, const e
   }
   bool asked = f->pending > 1;
   f->over = !asked;
-  wait_for_all(f, s->host, gen->n_servers);
+  wait_for_all(f, s->host);
   return asked;
 }

@@ -5,9 +5,8 @@
 
 #include "proxy/client/session.h"
 
-/* Fetches those of that kind (ln_fetch_again), then calls then: at once when there are none. With
- * several servers none is waited for longer than start_timeout. s and gen, whose list it is, must
- * live until then. */
+/* Fetches those of that kind (ln_fetch_again), then calls then: at once when there are none. None
+ * is waited for longer than start_timeout. */
 void ln_refresh(struct ln_session *s, struct ln_generation *gen, enum ln_kind kind,
                 void (*then)(void *arg), void *arg);
 

@@ -150,6 +150,12 @@ struct ln_bytes *ln_view_form(struct ln_str uri, ln_view_uri_form form) {
   return out;
 }
 
+bool ln_view_complete(const struct ln_view *v) {
+  for (size_t i = 0; i < v->n_listings; i++)
+    if (!v->listings[i]) return false;
+  return true;
+}
+
 struct ln_str ln_entry_definition(const struct ln_view *v, const struct ln_entry *e) {
   return e->server ? e->item->json : v->gen->decls->components[e->component].json;
 }

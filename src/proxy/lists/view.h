@@ -109,6 +109,9 @@ static inline bool ln_entry_listed(const struct ln_entry *e) {
   return !e->hidden && !e->shadowed_by && !e->withheld;
 }
 
+/* True when no server's list is missing. */
+bool ln_view_complete(const struct ln_view *v);
+
 /* The form of a URI that `form` makes (mcp/uri.h); NULL: the URI itself. One reference.
  */
 typedef int (*ln_view_uri_form)(struct ln_str uri, struct ln_buf *out);

@@ -141,13 +141,6 @@ static int take_result(struct ln_view *v, struct ln_entry *e, struct ln_present_
   return LN_OK;
 }
 
-/* True when no server's list is missing. */
-static bool complete(const struct ln_view *v) {
-  for (size_t i = 0; i < v->n_listings; i++)
-    if (!v->listings[i]) return false;
-  return true;
-}
-
 static int apply_rules(struct ln_view *v, struct ln_exchange *x, unsigned how) {
   struct ln_present_item *items = calloc(v->n_entries + 1, sizeof *items), untouched = {0};
   if (!items) return LN_ENOMEM;
@@ -159,7 +152,7 @@ static int apply_rules(struct ln_view *v, struct ln_exchange *x, unsigned how) {
     items[n].json = ln_entry_definition(v, e);
     items[n++].name = ln_bytes_str(e->before_rules);
   }
-  if (complete(v)) how |= LN_PRESENT_COMPLETE;
+  if (ln_view_complete(v)) how |= LN_PRESENT_COMPLETE;
   int rc = ln_present(v->gen->policy, v->kind, items, n, x, how, &v->reads);
   v->per_request = v->reads.all || v->reads.names;
   for (size_t i = 0; i < v->n_entries && !rc; i++)

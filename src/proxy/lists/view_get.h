@@ -6,7 +6,7 @@
 #include "proxy/lists/view.h"
 
 enum ln_view_use {
-  LN_VIEW_USE,    /* to find one component */
+  LN_VIEW_USE,    /* to find one component: kept for the session also when lists are missing */
   LN_VIEW_LIST,   /* for a list request: tries again to fetch lists that just failed */
   LN_VIEW_EXPLAIN /* a new one that tells for each entry what rules did */
 };
@@ -20,13 +20,20 @@ struct ln_view_request {
   struct ln_exchange *x;
   enum ln_kind kind;
   enum ln_view_use use;
+  uint64_t until; /* loop time until which lists that are late are waited for; 0: start_timeout from
+                     now on */
+  size_t first;   /* only the first so many servers' are fetched; 0: all */
 };
 
 /* view: borrowed; NULL with why when the only server has no list, or the rules failed. */
 typedef void (*ln_view_fn)(void *arg, struct ln_view *view, const char *why);
-/* Fetches the lists that are missing. fn is called at once or later. */
-void ln_view_get(const struct ln_view_request *request, ln_view_fn fn, void *arg);
-/* The same of the lists that are indexed already. One reference; NULL: out of memory. */
+/* Fetches the lists that are missing, and does without those that are late, but for that of an only
+ * server where there would be nothing else to show. fn is called once: at once, then the result is
+ * NULL, or later, unless ln_view_cancel is called before. */
+struct ln_view_getter *ln_view_get(const struct ln_view_request *request, ln_view_fn fn, void *arg);
+void ln_view_cancel(struct ln_view_getter *g);
+/* The same of the lists that are indexed already. One reference; NULL: the rules failed, or out of
+ * memory. */
 struct ln_view *ln_view_get_now(const struct ln_view_request *request);
 
 #endif

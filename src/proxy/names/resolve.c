@@ -7,22 +7,34 @@
 #include "mcp/subject.h"
 #include "mcp/template_set.h"
 #include "mcp/uri.h"
+#include "proxy/lists/await.h"
 #include "proxy/lists/refresh.h"
 #include "proxy/lists/view_get.h"
 
 /* One call of ln_resolve. */
 struct resolve {
-  struct ln_exchange *x; /* counted */
-  struct ln_msg *msg;    /* counted */
-  enum ln_kind kind;
-  unsigned called_off;  /* x's, at the start */
-  bool ref;             /* it is the ref of a completion, to a template or a resource */
-  bool asked;           /* lists that might have been out of date were asked for again */
-  struct ln_bytes *key; /* unescaped */
+  struct ln_exchange_wait over; /* while it waits */
+  struct ln_exchange *x;        /* counted */
+  struct ln_msg *msg;           /* counted */
+  enum ln_kind kind;            /* the last in which it was looked for */
+  bool ref;                     /* it is the ref of a completion, to a template or a resource */
+  struct ln_bytes *key;         /* unescaped */
+  struct ln_await *await;       /* for lists that are missing; NULL: not yet */
+  size_t in_kind, in_server;    /* where it was found: of the kinds that are awaited, and of gen's
+                                   servers … */
+  bool unsure;                  /* … though lists that come before that are missing */
+  bool all_listed;              /* none was missing of the kind that was looked into last */
+  struct ln_msg *refusal;       /* when LOOK_FAILED */
+  bool asked, refreshes;        /* lists that may be out of date were, are being asked for again */
+  bool busy;                    /* lists are being asked for … */
+  bool gone; /* … and the exchange has ended meanwhile: it is freed after that */
   void (*found)(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg);
   ln_reply_fn done;
   void *arg;
 };
+
+/* What became of a look into the lists that are known. */
+enum look { LOOK_FOUND, LOOK_ABSENT, LOOK_HIDDEN, LOOK_FAILED };
 
 static bool is_uri(enum ln_kind kind) {
   return kind == LN_KIND_RESOURCE || kind == LN_KIND_TEMPLATE;
@@ -30,11 +42,15 @@ static bool is_uri(enum ln_kind kind) {
 
 /* A server that is down may have what was asked for. Told with every unknown name, so that the
  * error doesn't show whether a rule hides it. Servers that there is no room for are left out. */
-static void append_down_servers(const struct ln_generation *g, struct ln_buf *text) {
+static void append_down_servers(const struct resolve *r, struct ln_buf *text) {
+  const struct ln_generation *g = r->x->gen;
   for (size_t i = 0; i < g->n_servers; i++) {
     const struct ln_server *server = g->servers[i];
     if (server->health == LN_SERVER_DOWN)
       ln_buf_printf(text, "; server \"%s\" is down: %s", server->conf->name, server->last_error);
+    else if (r->await && ln_await_failed(r->await, i))
+      ln_buf_printf(text, "; server \"%s\" could not list its %ss", server->conf->name,
+                    ln_kind_rows[r->kind].noun);
   }
   if (ln_buf_error(text) == LN_ELIMIT) ln_buf_truncate(text, text->len);
 }
@@ -50,7 +66,7 @@ static struct ln_msg *unknown(const struct resolve *r, enum ln_kind kind) {
   struct ln_msg *m = NULL;
   bool uri = is_uri(kind);
   ln_buf_printf(&text, "Unknown %s: %.*s", ln_kind_rows[kind].noun, LN_STR_ARG(key));
-  append_down_servers(r->x->gen, &text);
+  append_down_servers(r, &text);
   ln_buf_append(&text, "", 1);
   if (uri) {
     ln_buf_append_c(&data, "{\"uri\":");
@@ -64,15 +80,56 @@ static struct ln_msg *unknown(const struct resolve *r, enum ln_kind kind) {
   return m ? m : ln_msg_error(-32602, "Unknown component", LN_STR_NONE);
 }
 
+/* Nobody knows whether that server has it. */
+static struct ln_msg *too_late(const struct resolve *r, const struct ln_server *server,
+                               enum ln_kind kind) {
+  const struct ln_kind_row *row = &ln_kind_rows[kind];
+  char text[LN_WHY_MAX], owes[64] = "answered initialize";
+  if (ln_index_of(r->x->session, server))
+    snprintf(owes, sizeof owes, "answered %s", row->list_method);
+  int shown = (int)LN_MIN(r->key->len, (size_t)200);
+  snprintf(
+      text, sizeof text,
+      "Server \"%s\" has not %s yet, so that it is not known whether the %s \"%.*s\" is there: "
+      "try again later",
+      server->conf->name, owes, row->noun, shown, r->key->data);
+  return ln_msg_error(-32603, text, LN_STR_NONE);
+}
+
+static void release(struct resolve *r) {
+  ln_exchange_unwatch(&r->over);
+  ln_bytes_unref(r->key);
+  ln_msg_unref(r->msg);
+  ln_exchange_unref(r->x);
+  r->key = NULL;
+  r->msg = NULL;
+  r->x = NULL;
+}
+
+static void resolve_free(struct resolve *r) {
+  ln_await_free(r->await);
+  release(r);
+  free(r);
+}
+
 static void resolve_end(struct resolve *r, struct ln_msg *refusal) {
+  ln_exchange_unwatch(&r->over);
+  ln_await_free(r->await); /* it must not call while the message is on its way */
+  r->await = NULL;
   if (refusal)
     r->done(r->arg, refusal);
   else
     r->found(r->x, r->msg, r->done, r->arg);
-  ln_bytes_unref(r->key);
-  ln_msg_unref(r->msg);
-  ln_exchange_unref(r->x);
-  free(r);
+  resolve_free(r);
+}
+
+static void on_over(struct ln_exchange_wait *w) {
+  struct resolve *r = LN_CONTAINER(w, struct resolve, over);
+  r->gone = true;
+  if (!r->busy && !r->refreshes)
+    resolve_free(r);
+  else if (!r->busy)
+    release(r);
 }
 
 /* True when a rule could hide what no list has. URIs are tried in every form, as servers differ in
@@ -129,18 +186,7 @@ static struct ln_server *declared_taker(const struct resolve *r) {
   return NULL;
 }
 
-static void resolve_view(void *arg, struct ln_view *v, const char *why);
-
-static void look_in(struct resolve *r, enum ln_kind kind, ln_view_fn fn) {
-  struct ln_exchange *x = r->x;
-  struct ln_view_request request = ln_exchange_views(x, kind, LN_VIEW_USE);
-  ln_view_get(&request, fn, r);
-}
-
-static void look_again(void *arg) {
-  struct resolve *r = arg;
-  look_in(r, r->kind, resolve_view);
-}
+static void proceed(void *arg);
 
 /* No list has it, or a rule hides it, which takes as long: true when lists that are old are asked
  * for again, after which it begins anew. */
@@ -151,13 +197,10 @@ static bool asks_again(struct resolve *r) {
   r->asked = true;
   const struct ln_server *owner =
       owning_prefix(r) ? g->servers[ln_generation_owner(g, ln_bytes_str(r->key))] : NULL;
-  enum ln_kind kind = r->kind;
-  bool uri = is_uri(kind);
-  if (uri) r->kind = r->ref ? LN_KIND_TEMPLATE : LN_KIND_RESOURCE;
-  if (ln_refresh_unknown(r->x->session, g, uri ? uris : &kind, uri ? 2 : 1, owner, look_again, r))
-    return true;
-  r->kind = kind;
-  return false;
+  bool uri = is_uri(r->kind);
+  r->refreshes =
+      ln_refresh_unknown(r->x->session, g, uri ? uris : &r->kind, uri ? 2 : 1, owner, proceed, r);
+  return r->refreshes;
 }
 
 static void refuse(struct resolve *r) {
@@ -240,17 +283,8 @@ static bool native_hidden(const struct resolve *r, const struct ln_entry *e, str
   return hidden;
 }
 
-/* True when it ended with an error: no list could be had, or the request was called off meanwhile.
- * Then nothing more may be done for its exchange. */
-static bool ended_early(struct resolve *r, const struct ln_view *v, const char *why) {
-  if (ln_exchange_ended(r->x) || r->x->called_off != r->called_off) why = "Cancelled", v = NULL;
-  if (v) return false;
-  resolve_end(r, ln_msg_error(-32603, why, LN_STR_NONE));
-  return true;
-}
-
 /* Matching it took more than its steps, or out of memory. */
-static void refuse_costly(struct resolve *r, int rc) {
+static enum look refuse_costly(struct resolve *r, int rc) {
   struct ln_session *s = r->x->session;
   const char *text = "Out of memory";
   if (rc == LN_ELIMIT) {
@@ -262,12 +296,49 @@ static void refuse_costly(struct resolve *r, int rc) {
                     "that a message has for that",
                     r->x->method->name, LN_MATCH_STEPS);
   }
-  resolve_end(r, ln_msg_error(-32603, text, LN_STR_NONE));
+  r->refusal = ln_msg_error(-32603, text, LN_STR_NONE);
+  return LOOK_FAILED;
 }
 
-static void resolve_template(void *arg, struct ln_view *v, const char *why) {
-  struct resolve *r = arg;
-  if (ended_early(r, v, why)) return;
+/* The session's view, as far as lists are known. One reference; NULL with r->refusal. */
+static struct ln_view *view_of(struct resolve *r, enum ln_kind kind) {
+  struct ln_view_request request = ln_exchange_views(r->x, kind, LN_VIEW_USE);
+  struct ln_view *v = ln_view_get_now(&request);
+  if (!v) r->refusal = ln_msg_error(-32603, "the policy's rules failed on the list", LN_STR_NONE);
+  return v;
+}
+
+/* Takes what was found, in the list of r's kinds[in_kind]. */
+static void take(struct resolve *r, struct ln_view *v, const struct ln_entry *e, size_t in_kind) {
+  const struct ln_generation *g = v->gen;
+  size_t i = 0;
+  bool all = true;
+  while (e->server && i < g->n_servers && g->servers[i] != e->server) all &= !!v->listings[i++];
+  if (!all && v->kind != LN_KIND_RESOURCE && v->kind != LN_KIND_TEMPLATE)
+    all = ln_generation_owner(g, ln_bytes_str(r->key)) < g->n_servers; /* its prefix says whose */
+  r->in_kind = in_kind;
+  r->in_server = i;
+  r->unsure = !all;
+  ln_exchange_set_entry(r->x, v, e);
+}
+
+/* By its own name. */
+static enum look look_in(struct resolve *r, enum ln_kind kind) {
+  struct ln_view *v = view_of(r, kind);
+  if (!v) return LOOK_FAILED;
+  const struct ln_entry *e = ln_view_find(v, ln_bytes_str(r->key));
+  enum look found = e                                            ? LOOK_FOUND
+                    : ln_view_is_hidden(v, ln_bytes_str(r->key)) ? LOOK_HIDDEN
+                                                                 : LOOK_ABSENT;
+  r->kind = kind;
+  r->all_listed = ln_view_complete(v);
+  if (e) take(r, v, e, r->ref && kind == LN_KIND_RESOURCE ? 1 : 0);
+  ln_view_unref(v);
+  return found;
+}
+
+/* By the template that it matches. */
+static enum look match_in(struct resolve *r, struct ln_view *v) {
   struct uri_forms f;
   const struct ln_entry *visible = NULL, *gone = NULL;
   int rc = forms_of(ln_bytes_str(r->key), &f) ? LN_OK : LN_ENOMEM;
@@ -277,38 +348,95 @@ static void resolve_template(void *arg, struct ln_view *v, const char *why) {
   /* It could be of a template that is hidden, or that no rule has seen. */
   bool unseen = v->unmatched && ln_policy_has_rules(r->x->gen->policy, LN_KIND_TEMPLATE);
   forms_free(&f);
-  if (rc) {
-    refuse_costly(r, rc);
-    return;
-  }
+  if (rc) return refuse_costly(r, rc);
   /* A rule on resources applies to a URI of a template, too. */
-  if (visible ? native || may_hide(r, LN_KIND_RESOURCE) : gone || unseen) {
+  if (visible ? native || may_hide(r, LN_KIND_RESOURCE) : gone || unseen) return LOOK_HIDDEN;
+  if (!visible) return LOOK_ABSENT;
+  take(r, v, visible, 1);
+  r->unsure |= !r->all_listed; /* a resource of that URI would come first */
+  return LOOK_FOUND;
+}
+
+static enum look look(struct resolve *r) {
+  bool uri = is_uri(r->kind);
+  enum look found = r->ref ? look_in(r, LN_KIND_TEMPLATE) : LOOK_ABSENT;
+  if (found == LOOK_ABSENT) found = look_in(r, uri ? LN_KIND_RESOURCE : r->kind);
+  if (found != LOOK_ABSENT || !uri) return found;
+  struct ln_view *v = view_of(r, LN_KIND_TEMPLATE);
+  if (!v) return LOOK_FAILED;
+  found = match_in(r, v);
+  ln_view_unref(v);
+  return found;
+}
+
+/* Asks for lists that are missing. True: it goes on when there is something new. */
+static bool wait_for_lists(struct resolve *r, enum look found, enum ln_await_step *step) {
+  struct ln_await_for what = {.session = r->x->session,
+                              .gen = r->x->gen,
+                              .key = ln_bytes_str(r->key),
+                              .kinds = {r->kind},
+                              .n_kinds = 1};
+  if (is_uri(r->kind)) {
+    what.kinds[0] = r->ref ? LN_KIND_TEMPLATE : LN_KIND_RESOURCE;
+    what.kinds[1] = r->ref ? LN_KIND_RESOURCE : LN_KIND_TEMPLATE;
+    what.n_kinds = 2;
+  }
+  if (!r->await) r->await = ln_await_new(&what, proceed, r);
+  r->busy = true;
+  *step = !r->await             ? LN_AWAIT_OVER
+          : found != LOOK_FOUND ? ln_await_step(r->await)
+                                : ln_await_step_before(r->await, r->in_kind, r->in_server);
+  r->busy = false;
+  return *step == LN_AWAIT_WAITS;
+}
+
+/* It is in no list, and no more are to come. */
+static void resolve_absent(struct resolve *r, enum look found) {
+  const struct ln_generation *g = r->x->gen;
+  enum ln_kind kind;
+  const struct ln_server *late = r->await ? ln_await_late(r->await, &kind) : NULL;
+  const char *why = r->await ? ln_await_why(r->await) : NULL;
+  if (!r->await) {
+    resolve_end(r, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  } else if (late) {
+    resolve_end(r, too_late(r, late, kind));
+  } else if (why && g->n_servers == 1 && !g->components[r->kind]) {
+    char text[LN_WHY_MAX + 128];
+    ln_server_error_text(g->servers[0], why, text, sizeof text);
+    resolve_end(r, ln_msg_error(-32603, text, LN_STR_NONE));
+  } else if (found == LOOK_HIDDEN) {
     refuse(r);
-  } else if (visible) {
-    ln_exchange_set_entry(r->x, v, visible);
-    resolve_end(r, NULL);
   } else {
     resolve_unlisted(r);
   }
 }
 
-static void resolve_view(void *arg, struct ln_view *v, const char *why) {
+/* Looks, and looks again whenever a list has come, until it is found or no more are to come. What
+ * is hidden is waited for as what isn't there: the time that it takes tells nothing. What is found
+ * may be another server's, which comes before: that one is waited for, too, but not as long. */
+static void proceed(void *arg) {
   struct resolve *r = arg;
-  if (ended_early(r, v, why)) return;
-  const struct ln_entry *e = ln_view_find(v, ln_bytes_str(r->key));
-  if (e) {
-    ln_exchange_set_entry(r->x, v, e);
-    resolve_end(r, NULL);
-  } else if (ln_view_is_hidden(v, ln_bytes_str(r->key))) {
-    refuse(r);
-  } else if (r->kind == LN_KIND_TEMPLATE) {
-    r->kind = LN_KIND_RESOURCE;
-    look_in(r, LN_KIND_RESOURCE, resolve_view);
-  } else if (r->kind == LN_KIND_RESOURCE) {
-    look_in(r, LN_KIND_TEMPLATE, resolve_template);
-  } else {
-    resolve_unlisted(r);
+  enum ln_await_step step = LN_AWAIT_AGAIN;
+  enum look found = LOOK_ABSENT;
+  r->refreshes = false;
+  if (r->gone) {
+    resolve_free(r);
+    return;
   }
+  while (step == LN_AWAIT_AGAIN) {
+    found = look(r);
+    if (found == LOOK_FAILED || (found == LOOK_FOUND && !r->unsure)) break;
+    bool waits = wait_for_lists(r, found, &step);
+    if (r->gone) {
+      resolve_free(r);
+      return;
+    }
+    if (waits) return;
+  }
+  if (found == LOOK_FOUND || found == LOOK_FAILED)
+    resolve_end(r, r->refusal);
+  else
+    resolve_absent(r, found);
 }
 
 static bool list_needed(const struct ln_generation *g, enum ln_kind kind) {
@@ -367,10 +495,10 @@ void ln_resolve(struct ln_exchange *x, struct ln_msg *msg,
   r->x = x;
   r->msg = ln_msg_ref(msg);
   r->kind = s.kind;
-  r->called_off = x->called_off;
   r->ref = s.kind == LN_KIND_TEMPLATE;
   r->found = found;
   r->done = done;
   r->arg = arg;
-  look_in(r, s.kind, resolve_view);
+  ln_exchange_watch(x, &r->over, on_over);
+  proceed(r);
 }

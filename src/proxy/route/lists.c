@@ -11,12 +11,17 @@
 #include "proxy/names/rewrite.h"
 #include "proxy/route/forward.h"
 
+/* One list request. */
 struct listing {
-  struct ln_exchange *x; /* counted */
+  struct ln_exchange_wait over;
+  bool gone;             /* the exchange has ended: nobody waits for the answer */
+  struct ln_exchange *x; /* counted; NULL when gone */
   struct ln_msg *msg;    /* counted */
   ln_reply_fn done;
   void *arg;
-  struct ln_view *view; /* counted: once it is there */
+  uint64_t until;                /* loop time: late servers are waited for no longer */
+  struct ln_view_getter *getter; /* while it is waited for, or NULL */
+  struct ln_view *view;          /* counted: once it is there */
   char why[LN_WHY_MAX + 128];
 };
 
@@ -44,31 +49,57 @@ static struct ln_msg *page_of(const struct listing *l) {
   return page && l->view->has_ui ? with_known_uris(l, page, first) : page;
 }
 
-static void list_end(struct listing *l) {
-  struct ln_msg *page = page_of(l);
-  l->done(l->arg, page ? page : ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+static void release(struct listing *l) {
+  ln_exchange_unwatch(&l->over);
   ln_view_unref(l->view);
   ln_msg_unref(l->msg);
   ln_exchange_unref(l->x);
+  l->view = NULL;
+  l->msg = NULL;
+  l->x = NULL;
+}
+
+static void list_end(struct listing *l) {
+  struct ln_msg *page = l->gone ? NULL : page_of(l);
+  ln_exchange_unwatch(&l->over);
+  if (!l->gone) l->done(l->arg, page ? page : ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
+  release(l);
+  free(l);
+}
+
+/* What goes on without it finds it gone. */
+static void on_over(struct ln_exchange_wait *w) {
+  struct listing *l = LN_CONTAINER(w, struct listing, over);
+  struct ln_view_getter *getter = l->getter;
+  l->gone = true;
+  release(l);
+  if (!getter) return;
+  ln_view_cancel(getter);
   free(l);
 }
 
 static void get_view(struct listing *l, enum ln_kind kind, ln_view_fn fn) {
   struct ln_view_request request = ln_exchange_views(l->x, kind, LN_VIEW_LIST);
-  ln_view_get(&request, fn, l);
+  request.until = l->until;
+  struct ln_view_getter *getter = ln_view_get(&request, fn, l);
+  if (!getter) return; /* l may be gone */
+  l->getter = getter;
+  if (l->gone) on_over(&l->over);
 }
 
 static void list_resources(void *arg, struct ln_view *v, const char *why) {
   (void)v, (void)why; /* without that view URIs are not replaced */
+  ((struct listing *)arg)->getter = NULL;
   list_end(arg);
 }
 
 static void list_view(void *arg, struct ln_view *v, const char *why) {
   struct listing *l = arg;
-  l->view = v ? ln_view_ref(v) : NULL;
+  l->getter = NULL;
+  l->view = v && !l->gone ? ln_view_ref(v) : NULL;
   if (!v) snprintf(l->why, sizeof l->why, "%s", why);
   /* The client may know resources that display tools by other URIs. */
-  if (v && v->has_ui && ln_view_needed(l->x->gen, LN_KIND_RESOURCE))
+  if (l->view && v->has_ui && ln_view_needed(l->x->gen, LN_KIND_RESOURCE))
     get_view(l, LN_KIND_RESOURCE, list_resources);
   else
     list_end(l);
@@ -90,7 +121,10 @@ static bool list_offered(const struct ln_session *s, enum ln_kind kind) {
 
 static void list_refreshed(void *arg) {
   struct listing *l = arg;
-  get_view(l, l->x->method->kind, list_view);
+  if (l->gone)
+    list_end(l);
+  else
+    get_view(l, l->x->method->kind, list_view);
 }
 
 void ln_lists_request(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
@@ -105,6 +139,9 @@ void ln_lists_request(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn don
   }
   ln_exchange_ref(x);
   *l = (struct listing){.x = x, .msg = ln_msg_ref(msg), .done = done, .arg = arg};
+  const struct ln_host *h = x->session->host;
+  l->until = ln_loop_now(h->loop) + h->settings.start_timeout_ms;
+  ln_exchange_watch(x, &l->over, on_over);
   struct ln_json_item cursor;
   if (msg->params.p && ln_json_get(msg->params, "cursor", &cursor))
     list_refreshed(l); /* a further page: of the same lists as the first */

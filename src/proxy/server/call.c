@@ -53,11 +53,6 @@ int ln_calls_send(struct ln_calls *c, struct ln_out *out, enum ln_note_kind kind
 
 /* --- the deadline --- */
 
-static uint64_t timeout_of(const struct ln_server *server) {
-  uint64_t own = server->conf->timeout_ms;
-  return own ? own : server->host->settings.request_timeout_ms;
-}
-
 static void on_deadline(struct ln_timer *t);
 
 /* Starts or restarts it, within max_request_timeout. tasks/result has all of that, as it waits
@@ -65,7 +60,7 @@ static void on_deadline(struct ln_timer *t);
 static void start_deadline(struct ln_call *call) {
   const struct ln_server *server = call->calls->server;
   const struct ln_host *h = server->host;
-  uint64_t once = timeout_of(server), max = LN_MAX(h->settings.max_request_timeout_ms, once);
+  uint64_t once = ln_server_timeout(server), max = LN_MAX(h->settings.max_request_timeout_ms, once);
   uint64_t used = ln_loop_now(h->loop) - call->since, left = used < max ? max - used : 0;
   bool waits = ln_str_is(call->msg->method, "tasks/result");
   ln_timer_start(h->loop, &call->deadline, waits ? left : LN_MIN(once, left), on_deadline);

@@ -120,6 +120,11 @@ bool ln_server_in_backoff(const struct ln_server *server) {
          ln_loop_now(server->host->loop) < server->backoff_until;
 }
 
+uint64_t ln_server_timeout(const struct ln_server *server) {
+  uint64_t own = server->conf->timeout_ms;
+  return own ? own : server->host->settings.request_timeout_ms;
+}
+
 void ln_server_error_text(const struct ln_server *server, const char *why, char *out, size_t size) {
   int n = snprintf(out, size, "Server \"%s\": ", server->conf->name);
   size_t lead = n > 0 && (size_t)n < size ? (size_t)n : 0;

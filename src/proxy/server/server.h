@@ -73,6 +73,8 @@ void ln_server_failed(struct ln_server *server, const struct ln_server_failure *
 /* True for a while after a link failed before it was initialized (as long as that took, at least a
  * second): requests that ask all servers, such as lists, do without it then. */
 bool ln_server_in_backoff(const struct ln_server *server);
+/* Milliseconds that a request to it may take without progress. */
+uint64_t ln_server_timeout(const struct ln_server *server);
 /* Writes "Server \"NAME\": why" to out; why may begin so already. */
 void ln_server_error_text(const struct ln_server *server, const char *why, char *out, size_t size);
 

@@ -208,7 +208,7 @@ describe("handlers", function()
     lib.ln_exchange_set_cause(child, x)
     child.reply, child.reply_arg = S.driver.rig_reply, S.number(5)
     for _ = 1, 1e6 do -- turns of the loop, not time
-      if x.called_off > 0 then break end
+      if child.state == lib.LN_EXCHANGE_ENDED then break end
       rig:turn()
     end
     rig:turn()

@@ -104,7 +104,7 @@ describe("fetching a list", function()
         assert.equal(i, h:logged "tools/list failed: not now")
       end
       assert.same({ tool "x" }, h:listing("a", "tools"))
-      assert.is_false(lib.ln_index_unavailable(h:index "a", 0, false))
+      assert.is_false(lib.ln_index_in_backoff(h:index "a", 0))
     end)
 
     it("because a page is none says so, and keeps nothing of those before", function()

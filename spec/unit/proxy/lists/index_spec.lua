@@ -288,17 +288,19 @@ describe("an index", function()
   it("is hopeless as long as its list failed a moment ago, for calls; or has been waited for too long, for all", function()
     local h = H.new("lunette.configure { start_timeout = 0.03 }",
       { { "a", on = { ["tools/list"] = function(_, n) return n == 1 and '"error":{"code":1,"message":"no"}' end } } })
-    local function hopeless(listing) return lib.ln_index_unavailable(h:index "a", H.kinds.tools, listing) end
+    local function failed(kind) return lib.ln_index_in_backoff(h:index "a", H.kinds[kind or "tools"]) end
+    local function hopeless() return lib.ln_index_unavailable(h:index "a", H.kinds.tools) end
     assert.is_nil((h:listing("a", "tools")))
-    assert.is_true(hopeless(false))
-    assert.is_false(hopeless(true))
-    assert.is_false(lib.ln_index_unavailable(h:index "a", H.kinds.prompts, false))
+    assert.is_true(failed())
+    assert.is_false(hopeless())
+    assert.is_false(failed "prompts")
     pcall(h.listing, h, "a", "tools") -- which stays unanswered
-    assert.is_false(hopeless(false))
-    h:wait(function() return hopeless(false) end)
-    assert.is_true(hopeless(true))
+    assert.is_false(failed())
+    assert.is_false(hopeless())
+    h:wait(hopeless)
+    assert.is_false(failed())
     h:answer(h.held[1], '"result":{"tools":[]}')
-    assert.is_false(hopeless(false))
+    assert.is_false(hopeless())
   end)
 
   it("goes with the session, the server and the host, whoever is last", function()
