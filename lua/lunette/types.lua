@@ -68,6 +68,7 @@ function Upstream:clear() end
 ---@field native_name? string the server's own name or URI of what is called
 ---@field definition? table what the client sees of the component that is used; until the handler first waits
 ---@field request_id? string|number as the peer gave it
+---@field from? "client"|"server" who sent the message
 ---@field deadline? number the time (as lunette.now()) by which the answer has to be there
 local Ctx = {}
 

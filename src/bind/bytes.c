@@ -1,5 +1,5 @@
-/* core: random bytes, base64, digests. What is made stands in a userdata until it is pushed, since
- * nothing may be held while a push can throw. */
+/* core: random bytes, base64, fixed texts, digests. What is made stands in a userdata until it is
+ * pushed, since nothing may be held while a push can throw. */
 #include "bind/bytes.h"
 
 #include <errno.h>
@@ -49,6 +49,75 @@ static int l_bytes_base64_decode(lua_State *L) {
   return 1;
 }
 
+/* --- looking for fixed texts --- */
+
+enum { WORD_START = 1 }; /* first byte of a hint that counts only where a word begins */
+
+static bool is_word(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* In JSON the letter before may end an escape, such as \n. */
+static bool begins_word(struct ln_str text, const char *at) {
+  if (at == text.p || !is_word(at[-1])) return true;
+  return at - text.p > 1 && at[-2] == '\\';
+}
+
+struct hints {
+  size_t n;
+  struct ln_str text[LN_HINTS];
+  uint64_t words;                   /* a bit each: those that count only at a word's beginning */
+  uint64_t first[256], second[256]; /* those that have the byte there */
+};
+
+/* False: too many, or one that is empty. */
+static bool read_hints(struct hints *h, struct ln_str lines) {
+  for (const char *p = lines.p, *end = p + lines.n; p < end; h->n++) {
+    const char *lf = memchr(p, '\n', (size_t)(end - p)), *stop = lf ? lf : end;
+    bool word = *p == WORD_START;
+    struct ln_str text = {p + word, (size_t)(stop - p) - word};
+    if (h->n == LN_HINTS || stop == p || !text.n) return false;
+    uint64_t bit = (uint64_t)1 << h->n;
+    h->text[h->n] = text;
+    if (word) h->words |= bit;
+    h->first[(unsigned char)text.p[0]] |= bit;
+    for (size_t c = 0; text.n == 1 && c < 256; c++) h->second[c] |= bit;
+    if (text.n > 1) h->second[(unsigned char)text.p[1]] |= bit;
+    p = stop + 1;
+  }
+  return true;
+}
+
+static bool hint_at(const struct hints *h, uint64_t which, struct ln_str text, const char *at) {
+  size_t left = (size_t)(text.p + text.n - at);
+  for (; which; which &= which - 1) {
+    const struct ln_str *hint = &h->text[__builtin_ctzll(which)];
+    if (left < hint->n || memcmp(at, hint->p, hint->n) != 0) continue;
+    if (!(h->words & which & -which) || begins_word(text, at)) return true;
+  }
+  return false;
+}
+
+bool ln_bind_holds(struct ln_str text, struct ln_str hints) {
+  struct hints h = {.n = 0};
+  if (!read_hints(&h, hints)) return true;
+  for (const char *at = text.p, *end = at + text.n; at < end; at++) {
+    uint64_t which = h.first[(unsigned char)*at];
+    if (!which) continue;
+    if (at + 1 < end) which &= h.second[(unsigned char)at[1]];
+    if (which && hint_at(&h, which, text, at)) return true;
+  }
+  return false;
+}
+
+/* holds(text, hints) -> whether one of them is in it; see ln_bind_holds */
+static int l_bytes_holds(lua_State *L) {
+  lua_pushboolean(L, ln_bind_holds(ln_bind_str(L, 1), ln_bind_str(L, 2)));
+  return 1;
+}
+
+/* --- digests --- */
+
 /* Pushes a digest: as it is, or in hexadecimal digits. */
 static int push_digest(lua_State *L, bool made, const unsigned char *digest, bool raw) {
   static const char hex[] = "0123456789abcdef";
@@ -80,6 +149,7 @@ static int l_bytes_hmac_sha256(lua_State *L) {
 const luaL_Reg ln_bind_bytes[] = {{"random", l_bytes_random},
                                   {"base64_encode", l_bytes_base64_encode},
                                   {"base64_decode", l_bytes_base64_decode},
+                                  {"holds", l_bytes_holds},
                                   {"sha256", l_bytes_sha256},
                                   {"hmac_sha256", l_bytes_hmac_sha256},
                                   {NULL, NULL}};

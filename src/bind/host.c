@@ -47,9 +47,9 @@ static int l_host_own(lua_State *L) {
 }
 
 static const char *const fact_names[] = {
-    "id",           "transport",  "era",      "protocol_version", "client",
-    "capabilities", "headers",    "upstream", "native_name",      "request_id",
-    "deadline",     "structured", NULL};
+    "id",         "transport", "era",         "protocol_version", "client", "capabilities",
+    "headers",    "upstream",  "native_name", "request_id",       "from",   "deadline",
+    "structured", NULL};
 
 /* fact(ref, name) -> value or nil; JSON facts decoded */
 static int l_host_fact(lua_State *L) {

@@ -2,6 +2,7 @@
  * the run what is wanted and yield; see script/run_impl.h. */
 #include "bind/run.h"
 
+#include "bind/bytes.h"
 #include "bind/json.h"
 #include "script/client_ref.h"
 #include "script/value_decode.h"
@@ -280,15 +281,21 @@ static int l_run_take(lua_State *L) {
 /* Its address is the value of core.untouched. */
 static const char untouched;
 
-/* answer() -> as take(true), for a hook's forward. When the handler ends with `return forward(…)`,
- * its code never sees the result: then it is not decoded, and core.untouched is returned in its
- * place. Such a tail call is recognized by there being no frame between this function's and the
- * coroutine's first but the caller's, when it says that it has one: answer(1). */
+/* answer([own[, hints]]) -> as take(true), for a hook's forward. When the handler ends with `return
+ * forward(…)`, its code never sees the result: then it is not decoded, and core.untouched is
+ * returned in its place. Such a tail call is recognized by there being no frame between this
+ * function's and the coroutine's first but the caller's, when it says that it has one: answer(1).
+ * The same is returned for a result with none of the hints (as holds() has them) in its JSON: the
+ * handler is not interested in it. */
 static int l_run_answer(lua_State *L) {
   struct ln_run *run = check_run(L);
   lua_Debug frame;
   int own = (int)luaL_optinteger(L, 1, 0);
-  if (!run->reply || run->reply->kind != LN_MSG_RESULT || lua_getstack(L, 2 + own, &frame)) {
+  bool result = run->reply && run->reply->kind == LN_MSG_RESULT;
+  bool seen = !result || lua_getstack(L, 2 + own, &frame);
+  if (seen && result && lua_isstring(L, 2))
+    seen = ln_bind_holds(run->reply->result, ln_bind_str(L, 2));
+  if (seen) {
     lua_settop(L, 0);
     lua_pushboolean(L, true);
     return l_run_take(L);

@@ -26,6 +26,7 @@ enum ln_fact {
   LN_FACT_UPSTREAM,         /* text: the server a call goes to or a message comes from */
   LN_FACT_NATIVE_NAME,      /* text: the server's own name or URI of what is called */
   LN_FACT_REQUEST_ID,       /* JSON: the id as its sender gave it */
+  LN_FACT_FROM,             /* "client" or "server": who sent the message */
   LN_FACT_DEADLINE,         /* text: milliseconds left, a decimal; absent without one */
   LN_FACT_STRUCTURED,       /* text: the tool that the client calls, when its lists say that its
                                results have a schema */

@@ -1,8 +1,20 @@
--- redact: takes secrets and personal data out of what servers answer and tell, and on demand out of what
--- clients send. What it looks for is in patterns.lua, and in `patterns`.
+-- redact: takes secrets and personal data out of all that servers send, and on demand out of what clients send.
+-- What it looks for is in patterns.lua, and in `patterns`.
+--
+-- Definitions are cleaned by rules, so that a tool or a resource that has a secret in its name is known by the cleaned
+-- one and can still be used; all other messages by a handler. Most have nothing in them: that shows in their JSON,
+-- which is searched for hints in one pass before anything of it is made a Lua value. What takes longer is done in
+-- pieces, between which others have their turn.
+local core = require "lunette.core"
 local lunette = require "lunette"
+local hooks = require "lunette.running.hooks"
 local options = require "lunette.policy.options"
 local known = require "lunette.policy.patterns"
+
+local PIECE = 65536 -- bytes of a text that are searched at once …
+local BEYOND = 16384 -- … and bytes after it, for what begins in it: a secret that is longer is looked at again
+local TEXTS = 200 -- texts between two looks at the clock
+local TURN = 0.01 -- seconds until others have theirs
 
 local function pattern_check(what, value)
   local list = options.texts {}(what, value)
@@ -19,6 +31,69 @@ local function is_binary(holder, key)
   return (key == "blob" and holder.uri) or (key == "data" and (holder.type == "image" or holder.type == "audio"))
 end
 
+-- What only its maker understands, and gets back: at the top of a message, in its _meta and its task.
+local opaque = {}
+for name in ("nextCursor progressToken requestId taskId elicitationId"):gmatch "%S+" do
+  opaque[name] = true
+end
+
+-- As gsub, for a long text: what begins in a piece is looked for in it and a bit more.
+local function replace_long(text, pattern, with, pause)
+  local out, from, at = {}, 1, 1 -- from: the first byte that is not in out
+  while at <= #text do
+    local stop, last = at + PIECE, math.min(#text, at + PIECE + BEYOND - 1)
+    -- With a byte before it, for frontiers.
+    local shift = at > 1 and at - 2 or 0
+    local window, init = text:sub(shift + 1, last), at - shift
+    while true do
+      local s, e = window:find(pattern, init)
+      if not s or s + shift >= stop then break end
+      if e == #window and last < #text then
+        last = math.min(#text, last + #window)
+        window = text:sub(shift + 1, last)
+      else
+        out[#out + 1], out[#out + 2] = text:sub(from, s + shift - 1), with
+        from, init = e + shift + 1, e + 1
+      end
+    end
+    at = math.max(stop, from)
+    pause()
+  end
+  out[#out + 1] = text:sub(from)
+  return table.concat(out)
+end
+
+local function never() end
+
+-- A function that lets others have their turn when this one has taken long enough.
+local function pauses()
+  local till = lunette.now() + TURN
+  return function()
+    if lunette.now() < till then return end
+    lunette.sleep(0)
+    till = lunette.now() + TURN
+  end
+end
+
+-- scrub(text, pause) -> the text without what the patterns match; and the hints, of which each such text has one.
+local function scrubber(patterns, with)
+  local escaped, hints = with:gsub("%%", "%%%%"), {}
+  for _, pattern in ipairs(patterns) do
+    hints[#hints + 1] = pattern.hints
+  end
+  local all = #hints == #patterns and table.concat(hints, "\n") or nil
+  return function(text, pause)
+    if all and not core.holds(text, all) then return text end
+    for _, pattern in ipairs(patterns) do
+      if not pattern.hints or core.holds(text, pattern.hints) then
+        local long = #text > PIECE and not pattern[1]:find "^%^"
+        text = long and replace_long(text, pattern[1], with, pause) or text:gsub(pattern[1], escaped)
+      end
+    end
+    return text
+  end, all
+end
+
 return options.policy("redact", {
   secrets = options.flag(true),
   personal = options.flag(false),
@@ -27,55 +102,81 @@ return options.policy("redact", {
   results = options.flag(true),
   arguments = options.flag(false),
 }, function(o)
-  local patterns, with = {}, o.with:gsub("%%", "%%%%")
-  for _, list in ipairs { o.secrets and known.secrets or {}, o.personal and known.personal or {}, o.patterns } do
+  local patterns = {}
+  for _, list in ipairs { o.secrets and known.secrets or {}, o.personal and known.personal or {} } do
     for _, pattern in ipairs(list) do
       patterns[#patterns + 1] = pattern
     end
   end
+  for _, pattern in ipairs(o.patterns) do
+    patterns[#patterns + 1] = known.own(pattern)
+  end
+  local scrub, hints = scrubber(patterns, o.with)
+  local texts = 0
 
-  local function clean(value, depth)
+  local function clean(value, pause, depth)
     if type(value) == "string" then
-      for _, pattern in ipairs(patterns) do
-        value = value:gsub(pattern, with)
+      texts = texts + 1
+      if texts % TEXTS == 0 then pause() end
+      return scrub(value, pause)
+    end
+    if type(value) ~= "table" or depth > 200 then return value end
+    local renamed = {}
+    for key, member in pairs(value) do
+      local plain = type(key) == "string" and scrub(key, pause) or key
+      if plain ~= key then
+        renamed[key] = plain
+      elseif not is_binary(value, key) and not (depth < 2 and opaque[key]) then
+        local cleaned = clean(member, pause, depth + 1)
+        if cleaned ~= member then value[key] = cleaned end
       end
-    elseif type(value) == "table" and depth < 200 then
-      local renamed = {}
-      for key, member in pairs(value) do
-        local plain = type(key) == "string" and clean(key, depth) or key
-        if plain ~= key then
-          renamed[key] = plain
-        elseif not is_binary(value, key) then
-          value[key] = clean(member, depth + 1)
-        end
-      end
-      for key, plain in pairs(renamed) do
-        value[plain], value[key] = clean(value[key], depth + 1), nil
-      end
+    end
+    for key, plain in pairs(renamed) do
+      value[plain], value[key] = clean(value[key], pause, depth + 1), nil
     end
     return value
   end
 
-  for _, method in ipairs { "tools/call", "resources/read", "prompts/get", "completion/complete", "tasks/result" } do
-    lunette.on(method, function(request, forward)
-      if o.arguments then clean(request.params.arguments or {}, 0) end
-      if not o.results then return forward(request) end
-      local ok, result = pcall(forward, request)
-      if not ok then error(clean(result, 0), 0) end
-      return clean(result, 0)
-    end)
+  local function is_dirty(value, depth)
+    if type(value) == "string" then return scrub(value, never) ~= value end
+    if type(value) ~= "table" or depth > 200 then return false end
+    for key, member in pairs(value) do
+      if is_dirty(key, depth) or is_dirty(member, depth + 1) then return true end
+    end
+    return false
   end
-  -- What servers ask of clients. By a glob that begins with no method's name, since a handler of sampling or
-  -- elicitation would offer them for clients that have none.
-  lunette.on("*/create*", function(request, forward)
-    if o.results then clean(request.params, 0) end
-    local answer = forward(request)
-    return o.arguments and clean(answer, 0) or answer
-  end)
-  for _, method in ipairs(o.results and { "notifications/message", "notifications/progress" } or {}) do
-    lunette.on(method, function(notification, forward)
-      clean(notification.params, 0)
-      forward(notification)
-    end)
+
+  for _, verb in ipairs(o.results and { "tools", "resources", "resource_templates", "prompts" } or {}) do
+    lunette[verb].transform(
+      { where = function(item) return is_dirty(item, 0) end },
+      function(item) return clean(item, never, 2) end
+    )
   end
+
+  -- What a client sends is a request by name: only what it gives to that is cleaned, but all of what nobody knows.
+  local function clean_request(request, pause)
+    local params = request.params
+    if not hooks.methods[request.method] then return clean(params, pause, 0) end
+    for _, name in ipairs { "arguments", "argument", "context" } do
+      params[name] = clean(params[name], pause, 0)
+    end
+  end
+
+  local untouched = core.untouched()
+  hooks.handle("*", nil, function(request, forward, ctx)
+    local from_server, pause = ctx.from == "server", pauses()
+    if from_server and o.results then
+      clean(request.params, pause, 0)
+    elseif not from_server and o.arguments then
+      clean_request(request, pause)
+    end
+    local answers = o.results
+    if from_server then answers = o.arguments end
+    if not answers then return forward(request) end
+    local ok, result = pcall(forward, request)
+    if ok and result == untouched then return result end
+    result = clean(result, pause, 0)
+    if not ok then error(result, 0) end
+    return result
+  end, nil, hints and hints .. "\n\\u") -- or an escape, behind which one may stand
 end) --[[@as fun(options?: lunette.policy.redact)]]

@@ -51,7 +51,7 @@ local session_mt = {
 }
 
 local facts = {}
-for _, name in ipairs { "upstream", "native_name", "request_id" } do
+for _, name in ipairs { "upstream", "native_name", "request_id", "from" } do
   facts[name] = function(exchange) return core.fact(exchange, name) end
 end
 

@@ -5,10 +5,10 @@ local state = require "lunette.base.state"
 local presented = require "lunette.rules.present"
 local selector = require "lunette.rules.selector"
 
-local M = {}
-
 -- The protocol's methods, to tell a typing error from a method of a server's own.
 local methods = {}
+local M = { methods = methods }
+
 for name in ([[
   initialize ping server/discover tools/list tools/call resources/list resources/read
   resources/templates/list resources/subscribe resources/unsubscribe prompts/list prompts/get
@@ -120,8 +120,9 @@ function M.on(method, which, fn)
   return M.handle(method, which, fn)
 end
 
---- The same, with the capability that servers are offered for it (JSON), where it is one of the client's.
-function M.handle(method, which, fn, offer)
+--- The same, with the capability that servers are offered for it (JSON), where it is one of the client's. hints: the
+-- handler's forward gives core.untouched() for a result whose JSON has none of these, as core.holds has them.
+function M.handle(method, which, fn, offer, hints)
   check.loading "lunette.on"
   if fn == nil then
     which, fn = nil, which
@@ -138,6 +139,7 @@ function M.handle(method, which, fn, offer)
     upstream = lines(s.upstreams),
     position = position,
     offer = offer,
+    hints = hints,
     fn = fn,
     test = test_of(s, position),
     selector = s,

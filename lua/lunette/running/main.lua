@@ -221,7 +221,7 @@ local function run_hook(index, wants)
     contexts.own(ctx, "forward")
     core.forward(check_request(changed or request, method), check.forward_options(options))
     forwarded = forwarded or {}
-    if wants then return structured.note(forwarded, core.answer(1)) end
+    if wants then return structured.note(forwarded, core.answer(1, hook.hints)) end
   end
   local value = hook.fn(request, forward, ctx)
   if not wants or value == untouched then return core.finish_reply() end

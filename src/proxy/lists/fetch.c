@@ -59,13 +59,25 @@ static bool cursor_repeats(const struct ln_listing *list, struct ln_str cursor) 
   return false;
 }
 
+/* Our words on a line of their own: who asked for something else than the list gets only those. An
+ * error that Lunette itself has made (its id is 0, which no call's is) has no others. */
+static void refusal_words(const struct ln_msg *reply, char *out, size_t size) {
+  struct ln_json_item code;
+  bool has = ln_json_get(reply->error, "code", &code), ours = ln_str_is(reply->id, "0");
+  int n = 0;
+  if (!ours)
+    n = snprintf(out, size, "its list is refused (error %.*s)\n", has ? (int)code.value.n : 1,
+                 has ? code.value.p : "?");
+  if (n >= 0 && (size_t)n < size) ln_msg_error_words(reply, out + n, size - (size_t)n);
+}
+
 static void fetch_reply(void *arg, struct ln_msg *reply) {
   struct fetch *f = arg;
   struct ln_json_item it;
   char why[LN_WHY_MAX + 128];
   if (reply->kind == LN_MSG_ERROR) {
     bool none = ln_json_get(reply->error, "code", &it) && ln_str_is(it.value, "-32601");
-    ln_msg_error_words(reply, why, sizeof why);
+    refusal_words(reply, why, sizeof why);
     ln_msg_unref(reply);
     /* A server that promises a capability and lacks the method has an empty list. */
     fetch_end(f, none ? NULL : why);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "mcp/subject.h"
 #include "mcp/template_set.h"
@@ -403,6 +404,9 @@ static void resolve_absent(struct resolve *r, enum look found) {
   } else if (why && g->n_servers == 1 && !g->components[r->kind]) {
     char text[LN_WHY_MAX + 128];
     ln_server_error_text(g->servers[0], why, text, sizeof text);
+    /* Handlers don't see this error, so it has no words of the server's: those are in a second
+     * line. */
+    text[strcspn(text, "\n")] = 0;
     resolve_end(r, ln_msg_error(-32603, text, LN_STR_NONE));
   } else if (found == LOOK_HIDDEN) {
     refuse(r);

@@ -66,6 +66,7 @@ static struct ln_str fact(struct ln_exchange *x, enum ln_fact which, struct ln_b
     case LN_FACT_UPSTREAM: return x->server ? ln_str_c(x->server->conf->name) : LN_STR_NONE;
     case LN_FACT_NATIVE_NAME: return native_name(x, scratch);
     case LN_FACT_REQUEST_ID: return x->msg->id;
+    case LN_FACT_FROM: return x->from_server ? LN_STR_LIT("server") : LN_STR_LIT("client");
     case LN_FACT_DEADLINE: return deadline(x, scratch);
     case LN_FACT_STRUCTURED: return structured(x, scratch);
   }
