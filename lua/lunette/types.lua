@@ -52,7 +52,7 @@ function Upstream:clear() end
 ---@field protocol_version? string
 ---@field client table what the client calls itself: name, version, …
 ---@field capabilities table what the client can do
----@field state table the policy's own, as long as the session lasts
+---@field state table the policy's own, as long as the session lasts; a reload keeps what JSON can hold of it
 
 ---@class lunette.Principal
 ---@field subject? string

@@ -424,3 +424,72 @@ describe("a policy that can't be had leaves the old in force and says where", fu
     assert.equal("nil", version(client))
   end)
 end)
+
+describe("ctx.session.state across a reload", function()
+  after_each(lunette.finish)
+
+  local function policy(word)
+    return says(word) .. [[
+      lunette.tools.add { name = "secret", handler = function() return "s" end }
+      lunette.tools.filter(function(tool, ctx) return tool.name ~= "secret" or ctx.session.state.open end)
+      lunette.tools.add { name = "keep", handler = function(args, ctx)
+        local state = ctx.session.state
+        state.word, state.open = args.word, args.open
+        state.deep = { list = { 1, 2.5, "x", { a = lunette.null } }, none = lunette.array {}, yes = true }
+        state.fn, state.deep.fn, state[1], state[print], state.nan = print, print, "first", "p", 0 / 0
+        state.deep.again = state.deep
+        lunette.notify_changed "tools"
+        return "ok" end }
+      lunette.tools.add { name = "tell", handler = function(args, ctx)
+        local state = ctx.session.state
+        local deep = state.deep or {}
+        return lunette.json.encode { state.word or "none", deep.list or 0, deep.none or 0, deep.yes or false,
+          tostring(state.fn), tostring(deep.fn), tostring(deep.again), tostring(state.nan) } end }]]
+  end
+
+  local function tell(client) return json.value(client:result("tools/call", '{"name":"tell"}'), "content", 1, "text") end
+  local function keep(client, args) client:result("tools/call", '{"name":"keep","arguments":' .. args .. "}") end
+
+  it("keeps what JSON can hold, each session's for itself", function()
+    local host = start(policy "one")
+    local a, b, c = host:client(), host:client(), host:client()
+    keep(a, '{"word":"of a","open":true}')
+    keep(b, '{"word":"of b"}')
+    local kept = '["%s",[1,2.5,"x",{"a":null}],[],true,"nil","nil","nil","nil"]'
+    for _, word in ipairs { "two", "three" } do
+      host:reload(policy(word))
+      assert.equal(word, version(a))
+      assert.equal(kept:format "of a", tell(a))
+      assert.equal(kept:format "of b", tell(b))
+      assert.equal('["none",0,0,false,"nil","nil","nil","nil"]', tell(c))
+      assert.truthy(table.concat(tool_names(a), " "):find("secret", 1, true))
+      assert.falsy(table.concat(tool_names(b), " "):find("secret", 1, true))
+    end
+    host:reload("error 'x'", kept_text)
+    assert.equal(kept:format "of a", tell(a))
+  end)
+
+  it("is there for the rules that decide what the client is shown, who hears of no change then", function()
+    local host = start(policy "one")
+    local client = host:client()
+    keep(client, '{"word":"x","open":true}')
+    client:expect(changed.tools)
+    tool_names(client)
+    host:reload(policy "one" .. " -- the same")
+    host:reload(policy "two")
+    client:expect(changed.tools)
+    assert.is_nil(client:maybe(changed.tools, 20))
+  end)
+
+  it("that is too large is lost with a warning, and nobody else's with it", function()
+    local host = start(policy "one" .. [[
+      lunette.tools.add { name = "fill", handler = function(args, ctx) ctx.session.state.big = ("x"):rep(2 ^ 24 + 1) return "ok" end }]])
+    local a, b = host:client(), host:client()
+    a:result("tools/call", '{"name":"fill"}')
+    keep(b, '{"word":"of b"}')
+    host:reload(policy "two")
+    assert.truthy(tell(a):find('^%["none"'))
+    assert.truthy(tell(b):find('^%["of b"'))
+    host.process:wait_stderr "ctx.session.state of a client is lost with this reload: "
+  end)
+end)

@@ -220,6 +220,51 @@ void ln_policy_session_end(struct ln_policy *p, uint64_t session_key) {
   free(why);
 }
 
+/* --- ctx.session.state across a reload --- */
+
+struct state {
+  bool any;
+  double session;
+  char *text;
+  size_t n;
+};
+
+static void job_next_state(lua_State *L, void *arg) {
+  struct state *s = arg;
+  ln_require(L, "lunette.running.ctx");
+  lua_getfield(L, -1, "next_state");
+  lua_call(L, 0, 2);
+  const char *text = lua_tolstring(L, -1, &s->n);
+  s->any = text != NULL;
+  s->session = lua_tonumber(L, -2);
+  s->text = text ? malloc(s->n + 1) : NULL;
+  if (s->text) memcpy(s->text, text, s->n);
+}
+
+static void job_set_state(lua_State *L, void *arg) {
+  const struct state *s = arg;
+  ln_require(L, "lunette.running.ctx");
+  lua_getfield(L, -1, "set_state");
+  lua_pushnumber(L, s->session);
+  lua_pushlstring(L, s->text, s->n);
+  lua_call(L, 2, 0);
+}
+
+void ln_policy_inherit_states(struct ln_policy *p, struct ln_policy *before) {
+  struct state s;
+  do {
+    s = (struct state){0};
+    char *why = NULL;
+    int rc = ln_vm_call(before->vm, job_next_state, &s, &why);
+    if (!rc && s.text) rc = ln_vm_call(p->vm, job_set_state, &s, &why);
+    if (rc || (s.any && !s.text))
+      LN_LOG(p->host.log, WARN, "policy", "ctx.session.state of a client is lost: %s",
+             why ? why : "out of memory");
+    free(s.text);
+    free(why);
+  } while (s.any);
+}
+
 /* --- handlers --- */
 
 static struct ln_run *begin(struct ln_run *run, const struct ln_hook_call *call) {

@@ -55,6 +55,8 @@ size_t ln_policy_runs(const struct ln_policy *p);
 size_t ln_policy_references(const struct ln_policy *p);
 /* Cancels every run of the exchange: their `done` is not called. */
 void ln_policy_cancel(struct ln_policy *p, struct ln_exchange *x);
+/* Gives a policy that takes over from another what JSON can hold of every ctx.session.state. */
+void ln_policy_inherit_states(struct ln_policy *p, struct ln_policy *before);
 /* The session has ended: frees its ctx.session.state. */
 void ln_policy_session_end(struct ln_policy *p, uint64_t session_key);
 

@@ -15,6 +15,44 @@ local EXCHANGE = {}
 
 function M.session_end(key) states[key] = nil end
 
+-- A copy of a value with what JSON can hold; nil for what it can't. A table that has names is an object, another a
+-- list up to its first gap. inside: the tables around it.
+local function plain(value, inside)
+  local kind = type(value)
+  if kind == "number" then return value == value and math.abs(value) < math.huge and value or nil end
+  if kind == "string" or kind == "boolean" or value == core.null then return value end
+  if kind ~= "table" or inside[value] then return nil end
+  inside[value] = true
+  local object, list = {}, {}
+  for key, member in pairs(value) do
+    if type(key) == "string" then object[key] = plain(member, inside) end
+  end
+  for i, member in ipairs(next(object) == nil and value or {}) do
+    list[i] = plain(member, inside)
+    if list[i] == nil then break end
+  end
+  inside[value] = nil
+  if next(list) ~= nil or getmetatable(value) == core.array_mt then return setmetatable(list, core.array_mt) end
+  return object
+end
+
+local moving -- the session whose state was given last by next_state
+
+--- Called by C at a reload, again and again: the key of a session that has a state, and the state as JSON, for the
+-- policy that takes over. Nothing at the end.
+function M.next_state()
+  local key, state = next(states, moving)
+  moving = key
+  if not key then return end
+  local ok, text = pcall(function() return core.encode(plain(state, {}), "ctx.session.state") end)
+  if ok then return key, text end
+  core.log("warn", "policy", ("ctx.session.state of a client is lost with this reload: %s"):format(tostring(text)))
+  return key, "{}"
+end
+
+--- Called by C: the state that a session had under the policy before.
+function M.set_state(key, text) states[key] = core.decode(text) end
+
 local session_facts = {}
 for _, name in ipairs { "id", "transport", "era", "protocol_version" } do
   session_facts[name] = function(exchange) return core.fact(exchange, name) end

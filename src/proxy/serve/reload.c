@@ -259,6 +259,7 @@ int ln_reload(struct ln_host *h, struct ln_policy *policy, char *why, size_t max
   }
   struct ln_list plans;
   ln_list_init(&plans);
+  ln_policy_inherit_states(policy, old->policy); /* rules may look at them */
   int rc = plan_all(h, g, &plans);
   if (rc) {
     const struct ln_bytes *said = rule_error(&plans);
