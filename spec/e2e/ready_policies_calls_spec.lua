@@ -80,6 +80,35 @@ describe("the ready policy", function()
       assert.truthy(client.process.err:all():find('"name":"read"', 1, true))
     end)
 
+    it("makes its file for nobody else to read, and tells of one that others may", function()
+      local dir = loop.tempdir()
+      local client, up = with(('require "lunette.policy.audit" { file = %q }'):format(dir .. "/new.jsonl"))
+      local function mode(name) return ("%o"):format(loop.uv.fs_stat(dir .. "/" .. name).mode % 512) end
+      assert.equal("600", mode "new.jsonl")
+      -- Also the one that takes a rotated one's place.
+      assert(loop.uv.fs_rename(dir .. "/new.jsonl", dir .. "/old.jsonl"))
+      call(client, "read")
+      assert.equal("600", mode "new.jsonl")
+      assert.equal(1, up:count "tools/call")
+      assert.is_nil(client.process.err:all():find("others may", 1, true))
+      loop.write_file(dir .. "/open.jsonl", "")
+      assert(loop.uv.fs_chmod(dir .. "/open.jsonl", 420))
+      local path = lunette.policy(('\nrequire "lunette.policy.audit" { file = %q }'):format(dir .. "/open.jsonl"))
+      local result = lunette.cli { "check", path }
+      assert.equal(0, result.code)
+      assert.truthy(result.stderr:find(path .. ":2: lunette.policy.audit: others may use " .. dir .. "/open.jsonl", 1, true), result.stderr)
+      assert.truthy(result.stderr:find("(its mode is 644)", 1, true), result.stderr)
+      assert.equal("644", mode "open.jsonl")
+    end)
+
+    it("shortens ids of requests that are very long", function()
+      local path = loop.tempdir() .. "/audit.jsonl"
+      local client = with(('require "lunette.policy.audit" { file = %q }'):format(path))
+      client:request("tools/call", '{"name":"read"}', json.quote(("x"):rep(199) .. ("é"):rep(50000)))
+      local id = lines(path)[1].id
+      assert.equal(("x"):rep(199) .. "… (100199 bytes)", id)
+    end)
+
     it("lets nothing happen that it can't write", function()
       local dir = loop.tempdir() .. "/gone"
       assert(loop.uv.fs_mkdir(dir, 448))

@@ -1,7 +1,11 @@
 /* core: globs, URIs, hosts, the clock, the log, files. */
 #include "bind/misc.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "mcp/template.h"
 #include "mcp/uri.h"
@@ -61,6 +65,31 @@ static int l_misc_note_file(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   ln_sources_note(&ln_bind_vm(L)->require.sources, path, ln_source_content(path));
   return 0;
+}
+
+/* The text in one write, so that processes which share the file don't mix theirs. 0 or errno. */
+static int append(int fd, struct ln_str text) {
+  ssize_t n = text.n ? write(fd, text.p, text.n) : 0;
+  return n < 0 ? errno : (size_t)n < text.n ? ENOSPC : 0;
+}
+
+/* append(path, text) -> the file's permissions, or nil and why. A file that is not there is made
+ * for nobody else to read (0600), from its first moment; what a file is already is left as it is.
+ * Not 0 is only told of regular files. */
+static int l_misc_append(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct ln_str text = ln_bind_str(L, 2);
+  struct stat st = {.st_mode = 0};
+  int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, S_IRUSR | S_IWUSR);
+  int err = fd < 0 || fstat(fd, &st) < 0 ? errno : append(fd, text);
+  if (fd >= 0) close(fd);
+  if (!err) {
+    lua_pushinteger(L, S_ISREG(st.st_mode) ? (lua_Integer)(st.st_mode & 0777) : 0);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: %s", path, strerror(err));
+  return 2;
 }
 
 /* modules() -> the names of Lunette's own */
@@ -145,6 +174,7 @@ const luaL_Reg ln_bind_misc[] = {{"glob", l_misc_glob},
                                  {"uri_climbs", l_misc_uri_climbs},
                                  {"whole_name", l_misc_whole_name},
                                  {"expired", l_misc_expired},
+                                 {"append", l_misc_append},
                                  {"note_file", l_misc_note_file},
                                  {"uri", l_misc_uri},
                                  {"host", l_misc_host},

@@ -1,19 +1,16 @@
 -- audit: a line of JSON for every use of a tool, resource or prompt, to a file or Lunette's log. Two lines,
 -- in fact: one before, so that what a client cancels (which ends the handler) is on record too, and one with
 -- the outcome; `call` is the same in both. What can't be written is not done.
+local core = require "lunette.core"
+local check = require "lunette.base.check"
 local lunette = require "lunette"
 local options = require "lunette.policy.options"
 
--- Opened for each line, so that the file can be rotated; unbuffered, so that a line is one write and processes
--- that share the file don't mix theirs.
-local function append(path, text)
-  local file, why = io.open(path, "a")
-  if not file then return nil, why end
-  file:setvbuf "no"
-  local ok
-  ok, why = file:write(text)
-  file:close()
-  return ok, why
+local SHORT = 200 -- bytes of a request's id, which a client may make as long as it likes
+
+local function shortened(id)
+  if type(id) ~= "string" or #id <= SHORT then return id end
+  return ("%s… (%d bytes)"):format(id:sub(1, SHORT):gsub("[\192-\255]?[\128-\191]*$", ""), #id)
 end
 
 local function outcome(ok, result)
@@ -34,13 +31,18 @@ return options.policy("audit", {
     record.time = os.date "!%Y-%m-%dT%H:%M:%SZ"
     local line = lunette.json.encode(record)
     if not o.file then return lunette.log.info(line) end
-    local ok, why = append(o.file, line .. "\n")
+    -- The file is opened for each line, so that it can be rotated.
+    local ok, why = core.append(o.file, line .. "\n")
     if not ok then error("audit: " .. why, 0) end
   end
 
   if o.file then
-    local ok, why = append(o.file, "")
-    if not ok then options.fail("%s: %s", what, why) end
+    local mode, why = core.append(o.file, "")
+    if not mode then options.fail("%s: %s", what, why) end
+    if mode % 64 ~= 0 then
+      local text = "%s: others may use %s, where clients' words are (its mode is %o); chmod 600 keeps it private"
+      check.warn(check.where(), text:format(what, o.file, mode))
+    end
   end
   for _, method in ipairs(o.methods) do
     lunette.on(method, function(request, forward, ctx)
@@ -48,7 +50,7 @@ return options.policy("audit", {
       local call, params, session = ("%x-%d"):format(started * 1000, calls), request.params, ctx.session
       write {
         event = "request", call = call, method = request.method, name = params.name or params.uri, task = params.taskId,
-        arguments = o.arguments and params.arguments or nil, upstream = ctx.upstream, id = ctx.request_id,
+        arguments = o.arguments and params.arguments or nil, upstream = ctx.upstream, id = shortened(ctx.request_id),
         session = session.id, transport = session.transport, client = session.client.name,
         principal = ctx.principal.subject,
       }
