@@ -1,5 +1,6 @@
 -- Servers that are late: that answer initialize, or a list, after a while or never. Nobody hears "unknown" of what is
 -- only late, and nobody waits for a server that is not meant.
+local http = require "spec.support.http"
 local json = require "spec.support.json"
 local loop = require "spec.support.loop"
 local lunette = require "spec.support.lunette"
@@ -321,5 +322,89 @@ describe("a server that is late,", function()
     slow.handlers.initialize = nil
     slow.held[1]:reply '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}'
     assert.equal("slow", by(waiting:wait()))
+  end)
+end)
+
+describe("initialize", function()
+  after_each(lunette.finish)
+
+  local initialize = '{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"x","version":"1"}}'
+  local dead = "{ command = 'sh', args = { '-c', 'exit 7' }%s }"
+
+  local function declared(n, optional)
+    local lines = {}
+    for i = 1, n do
+      lines[i] = ("lunette.upstream('dead%d', %s)\n"):format(i, dead:format(i == optional and ", optional = true" or ""))
+    end
+    return table.concat(lines)
+  end
+
+  it("counts a late server as one that can do everything, and tells the instructions of the others", function()
+    local everything = { logging = {}, completions = {}, tools = { listChanged = true }, prompts = { listChanged = true },
+      resources = { subscribe = true, listChanged = true } }
+    local ready = server("ready", { capabilities = '{"tools":{}}', instructions = '"be kind"' })
+    local slow = server("slow", { holds = "initialize", instructions = '"too late"' })
+    for _, servers in ipairs { { slow }, { ready, slow } } do
+      local client = lunette.stdio { policy = patient .. lunette.bare(unpack(servers)) }
+      local result = client:initialize()
+      assert.same(everything, json.value(result, "capabilities"))
+      assert.equal(servers[2] and "# ready\n\nbe kind" or nil, json.value(result, "instructions"))
+      client:close()
+    end
+  end)
+
+  it("fails when no server can be had and none is optional, and says of each why", function()
+    for n = 1, 2 do
+      local client = lunette.stdio { policy = declared(n) }
+      local err = client:failure("initialize", initialize)
+      assert.equal(-32603, err.code)
+      for i = 1, n do assert.truthy(err.message:find(('Server "dead%d": '):format(i), 1, true), err.message) end
+      client:close()
+    end
+  end)
+
+  it("works when a server is optional, or the policy has something of its own", function()
+    local own = "lunette.tools.add { name = 'own', inputSchema = { type = 'object' }, handler = function() return 'x' end }\n"
+    for _, case in ipairs {
+      { declared(1, 1), 200, {} }, { declared(2, 2), 503, {} }, { declared(1) .. own, 503, { "own" } }, { declared(1, 1) .. own, 200, { "own" } },
+    } do
+      local host = lunette.http { policy = case[1] }
+      local client = host.client()
+      client:initialize()
+      assert.same(case[3], json.names(json.at(client:result("tools/list", "{}"), "tools")))
+      for method, member in pairs { ["resources/list"] = "resources", ["resources/templates/list"] = "resourceTemplates", ["prompts/list"] = "prompts" } do
+        if case[2] == 200 or #case[3] == 0 then assert.equal("[]", json.at(client:result(method, "{}"), member), method) end
+      end
+      local err = client:failure("tools/call", '{"name":"dead1_work"}')
+      assert.truthy(err.message:find("dead1", 1, true) and err.message:find("status 7", 1, true), err.message)
+      assert.equal(case[2], http.request({ port = host.port, path = "/readyz" }).status)
+    end
+  end)
+
+  it("works for an optional server that is not there yet, and has its tools once it is", function()
+    local up = server "up"
+    up.on_session = function(session) session:exit(4) end
+    local client = lunette.stdio { policy = ("lunette.upstream('up', %s)"):format(up:lua "optional = true") }
+    client:initialize()
+    assert.equal("[]", json.at(client:result("tools/list", "{}"), "tools"))
+    up.on_session = nil
+    loop.wait(function()
+      loop.sleep(50)
+      return json.at(client:result("tools/list", "{}"), "tools") ~= "[]"
+    end, "its tools", 10000)
+    assert.equal("up", by(call(client, "work"):wait()))
+  end)
+
+  it("needs no server to be there for lunette list, where all may be missing", function()
+    for n = 1, 2 do
+      for _, optional in ipairs { true, false } do
+        local policy = declared(n, optional and n or nil)
+        if optional and n == 2 then policy = policy:gsub("dead1', { ", "dead1', { optional = true, ") end
+        local result = lunette.cli { "list", lunette.policy(policy) }
+        assert.equal(optional and 0 or 1, result.code, result.stderr)
+        for i = 1, n do assert.truthy(result.stderr:find("dead" .. i, 1, true), result.stderr) end
+        if optional then assert.truthy(result.stdout:find("nothing", 1, true)) end
+      end
+    end
   end)
 end)

@@ -43,7 +43,8 @@ static void write_tasks(const struct ln_exchange *x, struct ln_buf *b, const cha
                 cancel && call ? "," : "", call ? "\"requests\":{\"tools\":{\"call\":{}}}" : "");
 }
 
-/* A server that hasn't answered yet counts as offering every list. */
+/* A server that hasn't answered yet counts as offering every list; and, unless it is down,
+ * subscriptions. */
 static void write_list(const struct ln_exchange *x, size_t k, struct ln_buf *b,
                        const char **comma) {
   bool any = own_components(x->gen, k), changed = any, subscribe = false;
@@ -52,6 +53,8 @@ static void write_list(const struct ln_exchange *x, size_t k, struct ln_buf *b,
     const struct ln_index *index = index_at(x, i);
     if (!index) {
       any = changed = true;
+      subscribe |=
+          list_kinds[k] == LN_KIND_RESOURCE && x->gen->servers[i]->health != LN_SERVER_DOWN;
     } else if (ln_capability(index->capabilities, lists[k], &it)) {
       any = true;
       changed |= flag(it.value, "listChanged");
@@ -64,6 +67,7 @@ static void write_list(const struct ln_exchange *x, size_t k, struct ln_buf *b,
   *comma = ",";
 }
 
+/* A server that hasn't answered yet counts as having these. */
 static void write_capabilities(const struct ln_exchange *x, struct ln_buf *b) {
   static const char *const plain[] = {"logging", "completions"};
   const char *comma = "";
@@ -73,7 +77,7 @@ static void write_capabilities(const struct ln_exchange *x, struct ln_buf *b) {
     bool any = false;
     for (size_t i = 0; i < x->gen->n_servers; i++) {
       const struct ln_index *index = index_at(x, i);
-      any |= index && ln_capability(index->capabilities, plain[k], &it);
+      any |= !index || ln_capability(index->capabilities, plain[k], &it);
     }
     if (!any) continue;
     ln_buf_printf(b, "%s\"%s\":{}", comma, plain[k]);

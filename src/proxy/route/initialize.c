@@ -21,10 +21,30 @@ struct initialization {
     struct initialization *initialization;
   } * waits; /* one per server */
   struct ln_timer timeout;
-  char why[LN_WHY_MAX + 128];
+  size_t down;       /* servers that can't be had … */
+  struct ln_buf why; /* … and why each */
 };
 
-static struct ln_msg *reply_for(const struct initialization *in) {
+/* Servers that there is no room for are left out. */
+static void note_down(struct initialization *in, const struct ln_server *server, const char *why) {
+  char text[LN_WHY_MAX + 128];
+  size_t before = in->why.len;
+  ln_server_error_text(server, why, text, sizeof text);
+  in->down++;
+  if (ln_buf_printf(&in->why, "%s%s", before ? "; " : "", text) == LN_ELIMIT)
+    ln_buf_truncate(&in->why, before);
+}
+
+/* True when there is nothing to serve: no server can be had, and not all may be missing. */
+static bool hopeless(const struct initialization *in) {
+  const struct ln_generation *g = in->x->gen;
+  if (!in->n || in->down < in->n || g->decls->n_components) return false;
+  for (size_t i = 0; i < in->n; i++)
+    if (g->servers[i]->conf->optional) return false;
+  return true;
+}
+
+static struct ln_msg *reply_for(struct initialization *in) {
   const struct ln_exchange *x = in->x;
   const struct ln_generation *g = x->gen;
   bool alone = g->n_servers == 1;
@@ -32,9 +52,9 @@ static struct ln_msg *reply_for(const struct initialization *in) {
   if (x->session->state == LN_SESSION_GONE)
     return ln_msg_error(-32603, "The session has ended", LN_STR_NONE);
   if (only) return ln_init_reply_of(x, only);
-  if (alone && *in->why && g->decls->n_components == 0)
-    return ln_msg_error(-32603, in->why, LN_STR_NONE);
-  return ln_init_reply_merged(x);
+  if (!hopeless(in)) return ln_init_reply_merged(x);
+  bool told = ln_buf_append(&in->why, "", 1) == LN_OK;
+  return ln_msg_error(-32603, told ? in->why.data : "No server can be had", LN_STR_NONE);
 }
 
 static void answer(struct initialization *in) {
@@ -48,6 +68,7 @@ static void answer(struct initialization *in) {
         s, reply && reply->kind == LN_MSG_RESULT ? LN_SESSION_INITIALIZED : LN_SESSION_NEW);
   in->done(in->arg, reply ? reply : ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
   ln_exchange_unref(x);
+  ln_buf_deinit(&in->why);
   free(in->waits);
   free(in);
 }
@@ -60,10 +81,10 @@ static void on_server(struct ln_watcher *w, struct ln_link *link, bool ready, co
   struct initialization *in = LN_CONTAINER(w, struct wait, watch)->initialization;
   struct ln_session *s = in->x->session;
   if (!ready)
-    ln_server_error_text(link->server, why, in->why, sizeof in->why);
+    note_down(in, link->server, why);
   else if (!ln_index_of(s, link->server) && link->index &&
            ln_index_set(s, link->server, link->index))
-    snprintf(in->why, sizeof in->why, "out of memory");
+    note_down(in, link->server, "out of memory");
   one_done(in);
 }
 
@@ -85,7 +106,7 @@ static void ask_server(struct initialization *in, size_t i) {
   const char *why;
   struct ln_link *link = ln_pool_link(s, server, &why);
   if (!link) {
-    ln_server_error_text(server, why, in->why, sizeof in->why);
+    note_down(in, server, why);
     return;
   }
   in->pending++;
@@ -107,6 +128,7 @@ static struct initialization *initialization_new(struct ln_exchange *x, ln_reply
   in->n = x->gen->n_servers;
   in->pending = 1;
   ln_timer_init(&in->timeout);
+  ln_buf_init(&in->why, 8 * LN_WHY_MAX);
   for (size_t i = 0; i < in->n; i++) {
     in->waits[i].initialization = in;
     in->waits[i].watch.fn = on_server;
