@@ -34,6 +34,7 @@
 ---@field prefix? string|false of presented names; none with one server, its name with several; false: never
 ---@field timeout? number seconds a request
 ---@field optional? boolean a server that may be missing
+---@field max_children? integer children of it at once (64)
 ---@field unlisted? boolean names that no list shows are passed to it
 
 ---@class lunette.Upstream
@@ -359,6 +360,7 @@ function Prompts.get(name, args, ctx) end
 ---@field max_uri_bytes? integer of a URI that is asked for or renamed (8 KiB)
 ---@field max_templates? integer resource templates of one server (1000)
 ---@field max_depth? integer of JSON (128)
+---@field max_children? integer of all servers together (256)
 ---@field max_sessions? integer (10000)
 ---@field max_sessions_per_peer? integer of one address that clients come from (1000)
 ---@field unused_session_timeout? number seconds after which one that has asked nothing may be replaced (60)

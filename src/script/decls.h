@@ -23,8 +23,9 @@ struct ln_server_conf {
   const char *const *headers; /* "Name: value", NULL-terminated, or NULL */
   enum ln_sharing session;
   enum ln_prefix_mode prefix_mode;
-  const char *prefix;  /* LN_PREFIX_GIVEN */
-  uint64_t timeout_ms; /* per request; 0: settings.request_timeout */
+  const char *prefix;    /* LN_PREFIX_GIVEN */
+  uint64_t timeout_ms;   /* per request; 0: settings.request_timeout */
+  unsigned max_children; /* 64 */
   bool optional;
   bool unlisted; /* names that no list shows are passed to it */
 };
@@ -65,6 +66,7 @@ struct ln_settings {
   unsigned max_sessions_per_peer;  /* … of which one peer of HTTP has 1,000 */
   uint64_t unused_session_ms;      /* until one that has asked nothing may be replaced: 60,000 */
   unsigned max_in_flight;          /* requests of one session at once: 1,024 */
+  unsigned max_children;           /* of all servers together: 256 */
   unsigned max_connections;        /* 10,000 */
   unsigned max_templates;          /* of resources, of one server: 1,000 */
   unsigned page_size;              /* items a list page; 0: everything in one. 1,000 */

@@ -123,6 +123,7 @@ static void read_server(lua_State *L, struct ln_policy *p, void *at) {
   u->prefix_mode = (enum ln_prefix_mode)field_enum(L, "prefix_mode", prefixes, 3);
   u->prefix = field_text(L, p, "prefix");
   u->timeout_ms = field_ms(L, "timeout");
+  u->max_children = (unsigned)field_number(L, "max_children");
   u->optional = field_true(L, "optional");
   u->unlisted = field_true(L, "unlisted");
 }
@@ -193,6 +194,7 @@ static void read_settings(lua_State *L, struct ln_policy *p) {
   s->max_sessions_per_peer = (unsigned)field_number(L, "max_sessions_per_peer");
   s->unused_session_ms = field_ms(L, "unused_session_timeout");
   s->max_in_flight = (unsigned)field_number(L, "max_in_flight");
+  s->max_children = (unsigned)field_number(L, "max_children");
   s->max_connections = (unsigned)field_number(L, "max_connections");
   s->max_templates = (unsigned)field_number(L, "max_templates");
   s->page_size = (unsigned)field_number(L, "page_size");

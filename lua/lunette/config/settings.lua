@@ -36,6 +36,7 @@ local known = {
   max_sessions_per_peer = { "count", 1000, 1, 10000000 },
   unused_session_timeout = { "time", 60, 0, YEAR },
   max_in_flight = { "count", 1024, 1, 1000000 },
+  max_children = { "count", 256, 1, 100000 },
   max_connections = { "count", 10000, 1, 10000000 },
   max_templates = { "count", 1000, 1, 100000 },
   page_size = { "count", 1000, 0, 1000000 },

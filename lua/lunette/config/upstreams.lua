@@ -6,6 +6,8 @@ local state = require "lunette.base.state"
 
 local M = {}
 
+local MAX_CHILDREN = 64
+
 local known = {
   command = true,
   args = true,
@@ -20,6 +22,7 @@ local known = {
   timeout = true,
   optional = true,
   unlisted = true,
+  max_children = true,
 }
 
 -- Of these, what is of one server only; any other is an option for a whole file of servers, too.
@@ -123,7 +126,7 @@ local function check_remote(what, o, u)
     local shown = o.url:gsub("//[^/]*@", "//…@"):gsub("%?.*", "?…")
     fail(what, "url must be http://… or https://…, not %s", check.describe(shown))
   end
-  for _, key in ipairs { "args", "env", "cwd", "inherit_env" } do
+  for _, key in ipairs { "args", "env", "cwd", "inherit_env", "max_children" } do
     if o[key] ~= nil then fail(what, "%s goes with command, not url", key) end
   end
   u.transport = o.transport == nil and "http" or one_of(what, "transport", o.transport, { "http", "sse" })
@@ -155,6 +158,11 @@ local function check_common(what, o, u)
     end
     u.timeout = o.timeout
   end
+  local most = o.max_children == nil and MAX_CHILDREN or o.max_children
+  if type(most) ~= "number" or not (most >= 1 and most <= 100000) or most % 1 ~= 0 then
+    fail(what, "max_children must be a whole number from 1 to 100000, not %s", check.describe(most))
+  end
+  u.max_children = most
   for _, key in ipairs { "optional", "unlisted" } do
     if o[key] ~= nil and type(o[key]) ~= "boolean" then
       fail(what, "%s must be true or false, not %s", key, check.describe(o[key]))

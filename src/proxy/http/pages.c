@@ -78,6 +78,7 @@ static void put_metrics(const struct ln_host *h, struct ln_buf *out) {
       {"lunette_errors_total", "counter", h->count.errors},
       {"lunette_sessions_total", "counter", h->count.sessions},
       {"lunette_sessions", "gauge", h->n_sessions},
+      {"lunette_children", "gauge", h->ledger.held[LN_SHORT_CHILDREN]},
       {"lunette_peers", "gauge", ln_ledger_accounts(&h->ledger)},
       {"lunette_buffered_bytes", "gauge", h->ledger.held[LN_SHORT_BYTES]},
       {"lunette_given_way_total", "counter", h->ledger.given_way},

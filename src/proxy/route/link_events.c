@@ -1,6 +1,7 @@
 /* Callbacks of links; see link_events.h. */
 #include "proxy/route/link_events.h"
 
+#include "proxy/client/make_room.h"
 #include "proxy/client/pool.h"
 #include "proxy/lists/index.h"
 #include "proxy/names/rewrite.h"
@@ -69,6 +70,8 @@ static void server_ends(struct ln_server *server) {
 }
 
 const struct ln_link_events ln_link_events = {
+    .payer = ln_make_room_payer,
+    .make_room = ln_make_room,
     .init_request = ln_init_request_for,
     .initialized = ln_init_request_answered,
     .opened = opened,

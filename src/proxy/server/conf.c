@@ -75,11 +75,12 @@ static bool same_list(const char *const *a, const char *const *b) {
 }
 
 bool ln_conf_same(const struct ln_server_conf *a, const struct ln_server_conf *b) {
-  return a->transport == b->transport && a->session == b->session &&
-         same_string(a->name, b->name) && same_string(a->command, b->command) &&
-         same_string(a->cwd, b->cwd) && same_string(a->url, b->url) &&
-         same_string(a->inherit, b->inherit) && same_list(a->args, b->args) &&
-         same_list(a->env, b->env) && same_list(a->headers, b->headers);
+  return a->transport == b->transport && a->max_children == b->max_children &&
+         a->session == b->session && same_string(a->name, b->name) &&
+         same_string(a->command, b->command) && same_string(a->cwd, b->cwd) &&
+         same_string(a->url, b->url) && same_string(a->inherit, b->inherit) &&
+         same_list(a->args, b->args) && same_list(a->env, b->env) &&
+         same_list(a->headers, b->headers);
 }
 
 /* --- what a child finds in its environment --- */

@@ -5,14 +5,22 @@
 
 #include "rpc/reply.h"
 
+struct ln_account;
 struct ln_call;
 struct ln_exchange;
+struct ln_host;
 struct ln_link;
 struct ln_server;
+struct ln_session;
 
 struct ln_link_events {
   /* --- its beginning --- */
 
+  /* Whose its child is (counted; NULL: out of memory), and room for one of a payer's where there is
+   * none (client/make_room.h). */
+  struct ln_account *(*payer)(struct ln_host *h, struct ln_session *owner);
+  bool (*make_room)(struct ln_host *h, struct ln_server *server, struct ln_account *payer,
+                    size_t max);
   /* The initialize request for a new link. One reference; NULL: out of memory. */
   struct ln_msg *(*init_request)(struct ln_link *link);
   /* initialize was answered (link->init_reply); watchers are told after this. *client_ready:

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "mcp/method.h"
+#include "proxy/server/children.h"
 
 enum { STEADY_MS = 10000 }; /* a link that has lasted so long counts as having worked */
 
@@ -67,6 +68,8 @@ static struct ln_channel *dial(struct ln_link *link, const char **why) {
 }
 
 static void link_free(struct ln_link *link) {
+  ln_task_cancel(&link->leave);
+  ln_children_give(link->server, link->payer);
   ln_calls_deinit(&link->calls);
   ln_msg_unref(link->init_reply);
   ln_server_unref(link->server);
@@ -100,6 +103,11 @@ struct ln_link *ln_link_open(struct ln_server *server, struct ln_session *owner,
   ln_list_init(&link->tasks);
   ln_list_init(&link->owner_link);
   ln_list_init(&link->link);
+  ln_task_init(&link->leave);
+  if (!ln_children_take(server, owner, &link->payer, why)) {
+    link_free(link);
+    return NULL;
+  }
   link->calls.channel = dial(link, why);
   if (!link->calls.channel) {
     note_failure(link, *why, *why);
@@ -457,6 +465,18 @@ void ln_link_drain(struct ln_link *link) {
   note_lost(link);
   detach(link);
   link->draining = true;
+}
+
+static void on_leave(struct ln_task *t) {
+  struct ln_link *link = LN_CONTAINER(t, struct ln_link, leave);
+  if (link->state == LN_LINK_CLOSING) return;
+  ln_link_drain(link);
+  ln_link_close(link, "its place was needed by another client (max_children)");
+}
+
+void ln_link_give_way(struct ln_link *link) {
+  link->leaving = true;
+  ln_task_post(link->server->host->loop, &link->leave, on_leave);
 }
 
 void ln_link_retire_all(struct ln_server *server) {

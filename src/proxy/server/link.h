@@ -50,6 +50,9 @@ struct ln_link {
                     that a notification may be about any of their calls */
   struct ln_log_ration ration; /* limits log lines about what it sends that is no message */
   uint64_t opened_at;          /* loop time */
+  struct ln_account *payer;    /* whose its child is (children.h); counted, NULL: it has none */
+  bool leaving;                /* it was told to give way … */
+  struct ln_task leave;        /* … which it does from the loop */
   struct ln_calls calls;
   struct ln_call *init_call;  /* while it is INITIALIZING */
   struct ln_str capabilities; /* the server's, from READY on: a slice of init_reply */
@@ -90,6 +93,9 @@ void ln_link_close(struct ln_link *link, const char *why);
 void ln_link_close_if_idle(struct ln_link *link);
 /* Takes it away from its owner or those who share it, and closes it when its calls have ended. */
 void ln_link_drain(struct ln_link *link);
+/* Another client needs its child's place: it is closed from the loop, whatever is under way in it.
+ */
+void ln_link_give_way(struct ln_link *link);
 /* The server is no longer declared: closes its idle links now, the others after their calls. */
 void ln_link_retire_all(struct ln_server *server);
 /* True when some link with it has been starting for longer than start_timeout. */
