@@ -31,6 +31,7 @@
 ---@field headers? table<string, string|number|boolean>
 ---@field transport? "http"|"sse" with url; "http" (Streamable HTTP) unless given
 ---@field session? "client"|"shared"|"request" whose session with the server it is; "client" unless given
+---@field lists? "shared"|"own" whether clients that it can't tell apart share what it lists ("shared")
 ---@field prefix? string|false of presented names; none with one server, its name with several; false: never
 ---@field timeout? number seconds a request
 ---@field optional? boolean a server that may be missing
@@ -346,7 +347,7 @@ function Prompts.get(name, args, ctx) end
 ---@field watchdog? number seconds after that until what can't be stopped ends the process; 0: never (10)
 ---@field memory_limit? integer bytes of memory of the policy's Lua; 0: no limit (256 MiB)
 ---@field drain_timeout? number seconds that requests get to finish at the end (5)
----@field list_max_age? number seconds after which a list whose changes an HTTP server can't tell is asked for anew (10)
+---@field list_max_age? number seconds after which a list whose changes nobody hears of is asked for anew (10)
 ---@field session_timeout? number seconds an HTTP session may be idle (1800)
 ---@field session_key_file? string holds the secret that lets HTTP sessions outlive a restart; read when Lunette starts
 ---@field hosts? string[] names and addresses, without ports, that HTTP clients may call Lunette by

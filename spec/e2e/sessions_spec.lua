@@ -68,11 +68,11 @@ for _, kind in ipairs { "stdio", "http" } do
       end
     end
 
-    it("in mode client: one each, lists once for all of a kind, a use costs one request", function()
+    it("in mode client: one each, lists once for all who have used nothing and once in each that was used, a use costs one request", function()
       start()
       local clients = { client(), client(), client() }
       for _, c in ipairs(clients) do use_all(c) end
-      assert.same({ sessions = 3, initialize = 3, lists = 4, uses = 18 }, counts(up))
+      assert.same({ sessions = 3, initialize = 3, lists = 3 * 4, uses = 18 }, counts(up))
       for i = 1, 3 do assert.equal(2, up.sessions[i].count_of_calls) end
       assert.equal(2, json.value(clients[1]:result("tools/call", work), "calls") - 1)
     end)
@@ -226,9 +226,10 @@ for _, kind in ipairs { "stdio", "http" } do
       assert.equal(1, json.value(one:result("tools/call", work), "calls"))
       loop.wait(function() return up.sessions[1].gone or up.sessions[1].deleted end, "the old one's end")
       assert.truthy(json.at(two:result("tools/call", work), "calls"))
-      -- Lists need not be asked for again.
+      -- It has used something, so its list is what its own session lists now.
       one:result("tools/list", "{}")
-      assert.equal(1, up:count "tools/list")
+      one:result("tools/list", "{}")
+      assert.equal(2, up:count "tools/list")
     end)
 
     it("hold what the server keeps for one client, and for no other", function()
@@ -330,8 +331,11 @@ describe("a server that comes back", function()
     second:request("tools/call", '{"name":"labour"}')
     second:expect "notifications/tools/list_changed"
     assert.same({ "labour" }, names(second))
+    local third = client()
+    assert.same({ "labour" }, names(third))
+    assert.equal(3, up:count "tools/list", "the second had used something: what it lists is its own")
     assert.same({ "labour" }, names(client()))
-    assert.equal(2, up:count "tools/list")
+    assert.equal(3, up:count "tools/list")
   end)
 
   it("75: tells all who share it, in mode shared", function()
@@ -462,12 +466,25 @@ describe("a list that changes while clients share it", function()
       loop.sleep(300)
       assert.same({ "labour" }, names(second))
       for _, c in ipairs { first, client() } do assert.same({ "labour" }, names(c)) end
-      assert.equal(2, up:count "tools/list")
+      -- Whether it has changed or is told to each otherwise can't be known: who listed it first has used something.
+      assert.equal(1 + 3, up:count "tools/list")
       -- What can't be had anew is as it was.
       up:on("tools/list", function(req) req:fail(-32603, "not now") end)
       loop.sleep(300)
       assert.same({ "labour" }, names(first))
-      assert.equal(3, up:count "tools/list")
+      assert.equal(1 + 4, up:count "tools/list")
+    end)
+
+    it("over HTTP, of a server that " .. what .. ", is asked for once for all when it is old, by who listed it first", function()
+      options.tools = before
+      local up, client = start("http", options, "lunette.configure { list_max_age = 0.3 }")
+      local first, second = client(), client()
+      for _, c in ipairs { first, second } do assert.same({ "work" }, names(c)) end
+      options.tools = after
+      loop.sleep(300)
+      for _, c in ipairs { second, first, client() } do assert.same({ "labour" }, names(c)) end
+      assert.equal(2, up:count "tools/list")
+      assert.equal(1, #up.sessions)
     end)
   end
 

@@ -27,7 +27,8 @@ struct ln_server_conf {
   uint64_t timeout_ms;   /* per request; 0: settings.request_timeout */
   unsigned max_children; /* 64 */
   bool optional;
-  bool unlisted; /* names that no list shows are passed to it */
+  bool unlisted;  /* names that no list shows are passed to it */
+  bool lists_own; /* clients share neither its lists nor its answer to initialize */
 };
 
 struct ln_hook {

@@ -126,6 +126,7 @@ static void read_server(lua_State *L, struct ln_policy *p, void *at) {
   u->max_children = (unsigned)field_number(L, "max_children");
   u->optional = field_true(L, "optional");
   u->unlisted = field_true(L, "unlisted");
+  u->lists_own = field_true(L, "lists_own");
 }
 
 static void read_hook(lua_State *L, struct ln_policy *p, void *at) {

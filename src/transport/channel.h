@@ -74,9 +74,10 @@ struct ln_channel {
    * itself said, unchecked: the end of a child's stderr, the beginning of an HTTP error's body.
    * They may hold a secret of the server's, so they are for the log and not for clients. 0: all. */
   size_t own;
-  /* HTTP, once initialized: what belongs to no request can't reach us, for the server has no
-   * session or no stream for it. */
+  /* HTTP, once initialized: what belongs to no request can't reach us now, for the server has no
+   * session or no stream for it … */
   bool deaf;
+  uint64_t heard_since; /* … and the loop time since when it has without a gap; 0: from the start */
 };
 
 #ifndef LN_FFI

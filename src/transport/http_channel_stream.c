@@ -68,6 +68,7 @@ static void get_later(struct ln_http_post *p) {
   p->tries = (uint8_t)LN_MIN(p->tries + 1, UINT8_MAX);
   p->mode = LN_MODE_NONE;
   p->status = 0;
+  if (p->kind == LN_POST_LISTEN) p->c->base.deaf = true;
   wait = LN_MAX(wait, LN_MIN(backoff, (uint64_t)LN_CHANNEL_BACKOFF_MS));
   ln_timer_start(loop_of(p), &p->timer, wait, on_wait);
 }
@@ -81,6 +82,10 @@ void ln_http_stream_begin(struct ln_http_post *p) {
   ln_sse_deinit(&p->sse);
   ln_sse_init(&p->sse, p->c->pool->max_message);
   ln_http_call_stream(&p->call);
+  if (p->kind == LN_POST_LISTEN && p->c->base.deaf && p->c->session) {
+    p->c->base.deaf = false;
+    p->c->base.heard_since = p->since;
+  }
   if (!p->opens) return;
   ln_timer_stop(&p->timer);
   ln_http_post_opened(p);

@@ -18,6 +18,7 @@ local known = {
   headers = true,
   transport = true,
   session = true,
+  lists = true,
   prefix = true,
   timeout = true,
   optional = true,
@@ -151,6 +152,10 @@ end
 -- What any server may have, however it is reached.
 local function check_common(what, o, u)
   u.session = o.session == nil and "client" or one_of(what, "session", o.session, { "client", "shared", "request" })
+  u.lists_own = o.lists ~= nil and one_of(what, "lists", o.lists, { "shared", "own" }) == "own"
+  if u.lists_own and u.session == "shared" then
+    fail(what, 'lists = "own" can\'t be with session = "shared": all clients share one session, and what that lists')
+  end
   check_prefix(what, o, u)
   if o.timeout ~= nil then
     if type(o.timeout) ~= "number" or not (o.timeout > 0 and o.timeout < 1e8) then

@@ -70,6 +70,8 @@ describe("lunette.upstream", function()
     { "'a', { command = 'x', timeout = 0 }", "timeout must be a number of seconds, not 0" },
     { "'a', { command = 'x', timeout = '5' }", 'timeout must be a number of seconds, not "5"' },
     { "'a', { command = 'x', optional = 'yes' }", 'optional must be true or false, not "yes"' },
+    { "'a', { command = 'x', lists = 'mine' }", 'lists must be "shared" or "own", not "mine"' },
+    { "'a', { command = 'x', lists = 'own', session = 'shared' }", 'lists = "own" can\'t be with session = "shared"' },
   }
   for _, case in ipairs(cases) do
     it("of " .. case[1], function() fails("\nlunette.upstream(" .. case[1] .. ")", case[2]) end)

@@ -222,9 +222,9 @@ local function list_of(server, kind, params)
   return ('"result":{"%s":[%s]%s}'):format(arrays[kind], pages[at] or "", more)
 end
 
-local function response(server, method, params, nth)
+local function response(server, method, params, nth, channel)
   local on = server.on and server.on[method]
-  if on then return on(params, nth) end
+  if on then return on(params, nth, channel) end
   if method == "initialize" then
     return ('"result":{"protocolVersion":"2025-11-25","capabilities":%s,"serverInfo":%s}'):format(
       server.capabilities or every_list, server.info or '{"name":"s","version":"1"}')
@@ -263,7 +263,7 @@ local function heard(h, channel, text)
     params = text:match '"params":(.*)}$', text = text }
   h.asked[#h.asked + 1] = request
   if not (id and method) then return end
-  local members = response(h.by_name[name], method, request.params, h:count(name, method))
+  local members = response(h.by_name[name], method, request.params, h:count(name, method), channel)
   if members then
     h:say(name, ('{"jsonrpc":"2.0","id":%s,%s}'):format(id, members), channel)
   else

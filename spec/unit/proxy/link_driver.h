@@ -61,6 +61,7 @@ struct rig {
   const char *no_dial; /* why no channel can be made; NULL: it can */
   bool client_ready;   /* what ln_link_events.initialized says */
   int initialized_rc;
+  bool tell_use;               /* links' first uses are told, too */
   bool no_init_request, heard; /* heard: calls that nobody waits for are heard by somebody else */
   struct played *channels[MOST];
   int n_channels;

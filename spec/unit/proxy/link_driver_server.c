@@ -153,6 +153,10 @@ static bool forgotten(struct ln_link *link, struct ln_call *call) {
   return ln_pool_link_forgotten(link, call);
 }
 
+static void used(struct ln_link *link) {
+  if (rig_the->tell_use) rig_tell("%d: used", number_of(link));
+}
+
 static void lost(struct ln_link *link) {
   rig_tell("%d: lost", number_of(link));
   ln_pool_link_lost(link);
@@ -176,6 +180,7 @@ const struct ln_link_events rig_link_events = {
     .init_request = init_request,
     .initialized = initialized,
     .opened = opened,
+    .used = used,
     .reopened = reopened,
     .received = ln_receive,
     .dropped = ln_receive_dropped,
@@ -206,6 +211,9 @@ void rig_initialized_rc(struct rig *r, int rc) {
 }
 void rig_no_init_request(struct rig *r) {
   r->no_init_request = true;
+}
+void rig_tell_use(struct rig *r, bool yes) {
+  r->tell_use = yes;
 }
 void rig_heard(struct rig *r, bool yes) {
   r->heard = yes;

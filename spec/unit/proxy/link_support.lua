@@ -37,6 +37,7 @@ if not registry["lunette.link_driver"] then
     void rig_initialized_rc(struct rig *r, int rc);
     void rig_no_init_request(struct rig *r);
     void rig_heard(struct rig *r, bool yes);
+    void rig_tell_use(struct rig *r, bool yes);
     void rig_reply(void *arg, struct ln_msg *reply);
     struct ln_exchange *rig_fake(struct rig *r, int n);
     struct ln_watcher *rig_watcher(struct rig *r, int n);
@@ -272,6 +273,8 @@ end
 
 -- What the rooms above say; see rig in link_driver.h.
 function Rig:heard() driver.rig_heard(self.r, true) end
+--- What links tell has their first uses in it from now on.
+function Rig:tell_use() driver.rig_tell_use(self.r, true) end
 function Rig:no_init_request() driver.rig_no_init_request(self.r) end
 function Rig:initialized_says(rc) driver.rig_initialized_rc(self.r, rc) end
 function Rig:client_ready(yes) driver.rig_client_ready(self.r, yes) end

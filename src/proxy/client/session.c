@@ -116,7 +116,6 @@ void ln_session_unref(struct ln_session *s) {
   ln_generation_unref(s->gen);
   ln_peer_deinit(&s->peer);
   ln_msg_unref(s->server_init_request);
-  ln_bytes_unref(s->offered);
   ln_bytes_unref(s->headers);
   ln_account_unref(s->purse);
   ln_account_unref(s->account);

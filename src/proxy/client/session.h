@@ -54,9 +54,9 @@ struct ln_session {
   void (*on_disconnected)(struct ln_session *s, struct ln_sink *sink, uint64_t retry_ms);
 
   /* Each written by the one file that is named. */
-  struct ln_bytes *offered;           /* route/init_request.c: the capabilities that its servers are
-                                         offered, the client's plus what the policy handles … */
-  struct ln_msg *server_init_request; /* … and the initialize request that they get */
+  struct ln_msg *server_init_request; /* route/init_request.c: the initialize request that its
+                                         servers get: the client's, with the capabilities that the
+                                         policy handles besides */
   struct ln_msg *set_level;           /* route/level.c: the last logging/setLevel, for servers that
                                          start later */
   struct ln_list subscriptions;       /* route/subscription.c: struct ln_subscription */

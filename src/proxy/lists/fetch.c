@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/lists/share.h"
+
 enum { MAX_PAGES = 1000, BACKOFF_MS = 1000 };
 
 static uint64_t now_of(const struct ln_index *index) {
@@ -14,13 +16,12 @@ static uint64_t now_of(const struct ln_index *index) {
 
 struct fetch {
   struct ln_session *session; /* counted; NULL: in a link that is shared */
-  uint64_t link;              /* the serial of the link that it began in */
   enum ln_kind kind;
   struct ln_listing *listing; /* so far */
   struct ln_bytes *cursor;
   uint64_t asker; /* the key of the session whose list request caused it; 0: list_changed did */
-  bool restarted; /* the server was started again: the shared list is out of date for all */
   bool repeated;  /* the list changed while it was being fetched the time before */
+  struct ln_session *other; /* counted: the client that was told something else; or NULL */
   /* Gets the listing (its reference), or NULL with why. */
   void (*done)(struct fetch *f, struct ln_listing *listing, const char *why);
   struct ln_index *index; /* counted */
@@ -47,6 +48,7 @@ static void fetch_end(struct fetch *f, const char *why) {
   ln_index_unref(f->index);
   ln_bytes_unref(f->cursor);
   if (f->session) ln_session_unref(f->session);
+  ln_session_unref(f->other);
   free(f);
 }
 
@@ -131,9 +133,7 @@ static struct fetch *fetch_new(struct ln_index *index, enum ln_kind kind, struct
     free(f);
     return NULL;
   }
-  f->link = link->serial;
   f->kind = kind;
-  f->restarted = link->after_loss;
   f->session = link->owner ? ln_session_ref(link->owner) : NULL;
   f->index = ln_index_ref(index);
   f->done = done;
@@ -154,26 +154,30 @@ void ln_fetch_forget(struct ln_fetch_wait *w) {
   ln_session_unref(w->session);
 }
 
-static void waiter_proceed(struct ln_fetch_wait *w);
+static void waiter_start(struct ln_fetch_wait *w);
 
-static void end_waiters(struct ln_index *index, enum ln_kind kind, struct ln_listing *listing,
-                        struct ln_session *fetcher, const char *why) {
+/* Each gets what its own session has now: the fetch may have been in a session that has used
+ * something since, and was that one's alone. */
+static void end_waiters(struct ln_index *index, enum ln_kind kind, struct ln_session *fetcher,
+                        const char *why) {
   struct ln_list list, *l;
   ln_list_init(&list);
   ln_list_move(&list, &index->fetches[kind]);
   while ((l = ln_list_shift(&list))) {
     struct ln_fetch_wait *w = LN_CONTAINER(l, struct ln_fetch_wait, link);
-    if (listing) {
-      waiter_end(w, listing, NULL);
+    const struct ln_index *its = ln_index_of(w->session, w->server);
+    if (its && its->listings[kind]) {
+      waiter_end(w, its->listings[kind], NULL);
     } else if (w->session != fetcher && !w->retried) {
       w->retried = true;
-      waiter_proceed(w);
+      waiter_start(w);
     } else {
-      waiter_end(w, NULL, why);
+      waiter_end(w, NULL, why ? why : "the session has ended");
     }
   }
 }
 
+static bool took(struct fetch *f, struct ln_listing *listing);
 static int fetch_start(struct ln_index *index, enum ln_kind kind, struct ln_link *link,
                        bool repeated);
 
@@ -182,22 +186,26 @@ static void on_first_fetched(struct fetch *f, struct ln_listing *listing, const 
   enum ln_kind kind = f->kind;
   index->fetching[kind] = false;
   struct ln_session *s = f->session;
-  struct ln_link *link = listing && index->stale[kind] ? link_of(f) : NULL;
+  bool stale = index->stale[kind];
+  struct ln_link *link = listing && stale && !f->repeated ? link_of(f) : NULL;
   index->stale[kind] = false;
   if (link && ln_link_ready(link) && fetch_start(index, kind, link, true) == LN_OK) {
-    /* Some servers say so whenever they are asked: then who waits gets what there is. */
-    if (f->repeated) end_waiters(index, kind, listing, s, NULL);
     ln_listing_unref(listing);
     return;
   }
-  index->listings[kind] = listing;
   /* As long as the fetch took, at least a second. */
   index->backoff_until[kind] =
       listing ? 0 : now_of(index) + LN_MAX(now_of(index) - index->asked_at[kind], BACKOFF_MS);
-  if (!listing)
+  if (listing)
+    took(f, listing);
+  else
     LN_LOG(index->server->host->log, ERROR, index->server->conf->name, "%s failed: %s",
            ln_kind_rows[kind].list_method, why);
-  end_waiters(index, kind, listing, s, why);
+  /* Some servers say so whenever they are asked: then who waits gets what there is, and whoever
+   * lists next has it asked for again. */
+  struct ln_index *its = s ? ln_index_of(s, index->server) : index;
+  if (stale && its) its->expired[kind] = true;
+  end_waiters(index, kind, s, why);
 }
 
 static int fetch_start(struct ln_index *index, enum ln_kind kind, struct ln_link *link,
@@ -221,7 +229,7 @@ static void waiter_proceed(struct ln_fetch_wait *w) {
     return;
   }
   if (!index->listings[kind] && !ln_index_offers(index, kind))
-    index->listings[kind] = ln_listing_new(index->server, kind);
+    index->listings[kind] = ln_listing_new(index->server, kind); /* empty: nobody's, and for good */
   if (index->listings[kind]) {
     waiter_end(w, index->listings[kind], NULL);
     return;
@@ -259,6 +267,21 @@ static void server_ready(struct ln_watcher *watch, struct ln_link *link, bool re
   waiter_proceed(w);
 }
 
+/* By what the session has of the server; else in its link, once that is ready. */
+static void waiter_start(struct ln_fetch_wait *w) {
+  const char *why = w->server->last_error;
+  if (ln_index_of(w->session, w->server)) {
+    waiter_proceed(w);
+    return;
+  }
+  struct ln_link *link =
+      ln_server_in_backoff(w->server) ? NULL : ln_pool_link(w->session, w->server, &why);
+  if (link)
+    ln_link_watch(link, &w->watch);
+  else
+    waiter_end(w, NULL, why);
+}
+
 void ln_fetch_listing(struct ln_fetch_wait *w, struct ln_session *s, struct ln_server *server,
                       enum ln_kind kind, ln_listing_fn fn, void *arg) {
   struct ln_index *index = ln_index_of(s, server);
@@ -274,98 +297,88 @@ void ln_fetch_listing(struct ln_fetch_wait *w, struct ln_session *s, struct ln_s
                               .watch.fn = server_ready};
   ln_list_init(&w->link);
   ln_list_init(&w->watch.link);
-  if (index) {
-    waiter_proceed(w);
+  waiter_start(w);
+}
+
+/* --- whether two clients are told apart --- */
+
+static void doubt_ends(struct ln_index *index, enum ln_kind kind) {
+  ln_listing_unref(index->doubt[kind]);
+  index->doubt[kind] = NULL;
+}
+
+/* The other client was asked before and after the first: the list did not change in between. */
+static void other_asked(struct fetch *f, struct ln_listing *listing, const char *why) {
+  struct ln_index *index = f->index;
+  (void)why;
+  if (listing) took(f, listing);
+  const struct ln_index *its = ln_index_of(f->session, index->server);
+  struct ln_listing *doubt = index->doubt[f->kind];
+  if (listing && its && its->listings[f->kind] == doubt && index->listings[f->kind] != doubt)
+    ln_share_apart(index->server, ln_kind_rows[f->kind].list_method);
+  doubt_ends(index, f->kind);
+}
+
+static void first_asked(struct fetch *f, struct ln_listing *listing, const char *why) {
+  struct ln_index *index = f->index;
+  enum ln_kind kind = f->kind;
+  (void)why;
+  if (listing) took(f, listing);
+  struct ln_link *link = ln_pool_current(f->other, index->server);
+  bool differs = listing && index->listings[kind] != index->doubt[kind];
+  struct fetch *next = differs && link && ln_link_ready(link) && !link->used
+                           ? fetch_new(index, kind, link, other_asked)
+                           : NULL;
+  if (next)
+    fetch_page(next, link, LN_STR_NONE);
+  else
+    doubt_ends(index, kind);
+}
+
+/* A session that has used nothing was told something else than the one before it: either the list
+ * has changed, or the server tells them apart. Asks the first again, then the other once more. */
+static void find_out(struct ln_index *index, enum ln_kind kind, struct ln_session *other) {
+  struct ln_link *maker = ln_share_maker(index, kind);
+  struct fetch *f = maker ? fetch_new(index, kind, maker, first_asked) : NULL;
+  if (!f) {
+    doubt_ends(index, kind);
     return;
   }
-  const char *why = server->last_error;
-  struct ln_link *link = ln_server_in_backoff(server) ? NULL : ln_pool_link(s, server, &why);
-  if (link)
-    ln_link_watch(link, &w->watch);
-  else
-    waiter_end(w, NULL, why);
+  f->other = ln_session_ref(other);
+  fetch_page(f, maker, LN_STR_NONE);
+}
+
+/* Takes the listing. True when it is not what the session saw. */
+static bool took(struct fetch *f, struct ln_listing *listing) {
+  struct ln_share_fetched fetched = {
+      .index = f->index, .session = f->session, .listing = listing, .asker = f->asker};
+  bool differs = ln_share_took(&fetched);
+  if (fetched.doubted) find_out(fetched.doubted, f->kind, f->session);
+  ln_index_unref(fetched.doubted);
+  return differs;
 }
 
 /* --- changes --- */
 
-/* Tells the sessions that share index and got no list_changed, as they have no open link with the
- * server; they share next from now on. but: the key of a session that needn't be told; 0: none. */
-static void notify_unconnected(struct ln_index *index, enum ln_kind kind, struct ln_index *next,
-                               uint64_t but) {
-  struct ln_server *server = index->server;
-  LN_LIST_EACH(l, &server->host->sessions) {
-    struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
-    const struct ln_pool_slot *slot = ln_pool_find(s, server);
-    bool hears = !slot || slot->index != index || (slot->link && ln_link_ready(slot->link));
-    if (hears || s->key == but) continue;
-    if (next == index || ln_index_set(s, server, next) == LN_OK)
-      server->host->list_changed(s, server, kind);
-  }
-}
-
-/* One HTTP server serves all sessions, so a list that changed for one may have changed for all:
- * shared indexes with another list are replaced by copies without it, to be fetched when needed. */
-static void forget_differing(struct ln_server *server, const struct ln_listing *listing) {
-  enum ln_kind kind = listing->kind;
-  LN_LIST_EACH(l, &server->indexes) {
-    struct ln_index *index = LN_CONTAINER(l, struct ln_index, link);
-    const struct ln_listing *known = index->listings[kind];
-    struct ln_index *next = known && !ln_listing_same(known, listing) ? ln_index_fork(index) : NULL;
-    if (!next) continue;
-    ln_listing_unref(next->listings[kind]);
-    next->listings[kind] = NULL;
-    ln_index_ref(index);
-    ln_index_replace(index, next);
-    notify_unconnected(index, kind, next, 0);
-    ln_index_unref(next);
-    ln_index_unref(index);
-  }
-}
-
-static void on_fetched_again(struct fetch *f, struct ln_listing *listing, const char *why) {
-  struct ln_index *index = f->index;
-  struct ln_server *server = index->server;
-  struct ln_session *s = f->session;
-  struct ln_index *now = s ? ln_index_of(s, server) : NULL;
-  if (now && now->own) index = now; /* it got its own index meanwhile */
-  bool differs = false;
-  if (!listing) {
+static void on_changed(struct fetch *f, struct ln_listing *listing, const char *why) {
+  struct ln_server *server = f->index->server;
+  if (!listing)
     LN_LOG(server->host->log, WARN, server->conf->name, "a changed list could not be fetched: %s",
            why);
-  } else if (index->listings[listing->kind] &&
-             ln_listing_same(index->listings[listing->kind], listing)) {
-    ln_listing_unref(listing);
-  } else {
-    differs = true;
-    bool everybody = !s || f->asker || index->fetched_by == f->link || index->own;
-    if (!everybody && s->state != LN_SESSION_GONE && now == index) {
-      struct ln_index *own = ln_index_fork(index);
-      if (own && ln_index_set(s, server, own) == LN_OK) index = own;
-      ln_index_unref(own); /* the session's now */
-      if (f->restarted && !server->pool) ln_index_retire(f->index);
-    }
-    ln_listing_unref(index->listings[listing->kind]);
-    index->listings[listing->kind] = listing;
-    if (server->pool && (s || f->asker)) {
-      if (!index->own) notify_unconnected(index, listing->kind, index, f->asker);
-      forget_differing(server, listing);
-    }
-  }
-  f->changed(f->arg, differs);
+  f->changed(f->arg, listing && took(f, listing));
 }
 
 void ln_fetch_changed(struct ln_link *link, enum ln_kind kind, ln_fetched_fn done, void *arg) {
   struct ln_index *index = ln_index_of_link(link);
-  if (!index || (!index->listings[kind] && !index->fetching[kind])) {
+  bool single = link->use == LN_LINK_SINGLE || link->use == LN_LINK_SINGLE_TASK;
+  if (index && (single || index->fetching[kind])) {
+    /* What a link for one call lists is nobody's: its session is asked in its lasting one. */
+    *(single ? &index->expired[kind] : &index->stale[kind]) = true;
     done(arg, true);
     return;
   }
-  if (index->fetching[kind]) {
-    index->stale[kind] = true;
-    done(arg, true);
-    return;
-  }
-  struct fetch *f = fetch_new(index, kind, link, on_fetched_again);
+  struct fetch *f =
+      index && index->listings[kind] ? fetch_new(index, kind, link, on_changed) : NULL;
   if (!f) {
     done(arg, true);
     return;
@@ -377,67 +390,49 @@ void ln_fetch_changed(struct ln_link *link, enum ln_kind kind, ln_fetched_fn don
 
 /* --- changes that are not announced --- */
 
-/* True when the server announces changes and some link with it can receive them. */
-static bool hears_changes(const struct ln_index *index, enum ln_kind kind) {
-  struct ln_json_item of, told;
-  if (!ln_capability(index->capabilities, ln_kind_rows[kind].capability, &of) ||
-      !ln_json_get(of.value, "listChanged", &told) || !ln_str_is(told.value, "true"))
-    return false;
-  LN_LIST_EACH(l, &index->server->links) {
-    const struct ln_link *link = LN_CONTAINER(l, struct ln_link, link);
-    if (ln_link_ready(link) && !link->calls.channel->deaf) return true;
-  }
-  return false;
-}
-
-struct joiner {
-  struct ln_list link;
+struct asker {
+  struct ln_list link; /* in index->again */
   ln_fetched_fn done;
   void *arg;
 };
 
-static bool join(struct ln_index *index, enum ln_kind kind, ln_fetched_fn done, void *arg) {
-  struct joiner *j = malloc(sizeof *j);
-  if (!j) return false;
-  *j = (struct joiner){.done = done, .arg = arg};
-  ln_list_init(&j->link);
-  ln_list_push(&index->joined[kind], &j->link);
-  return true;
-}
-
 static void on_asked_again(struct fetch *f, struct ln_listing *listing, const char *why) {
   struct ln_index *index = f->index;
-  struct ln_list list, *l;
-  index->asking[f->kind] = false;
+  struct ln_server *server = index->server;
+  if (!listing)
+    LN_LOG(server->host->log, WARN, server->conf->name, "%s failed when asked again: %s",
+           ln_kind_rows[f->kind].list_method, why);
+  bool differs = listing && took(f, listing);
+  struct ln_list list;
   ln_list_init(&list);
-  ln_list_move(&list, &index->joined[f->kind]);
-  on_fetched_again(f, listing, why);
-  while ((l = ln_list_shift(&list))) {
-    struct joiner *j = LN_CONTAINER(l, struct joiner, link);
-    j->done(j->arg, false); /* who began it has heard of changes */
-    free(j);
+  ln_list_move(&list, &index->again[f->kind]);
+  index->asking[f->kind] = false;
+  LN_LIST_DRAIN(l, &list) {
+    struct asker *a = LN_CONTAINER(l, struct asker, link);
+    a->done(a->arg, differs);
+    free(a);
   }
 }
 
-/* True when what is indexed of a server that runs is older than list_max_age. */
-static bool is_old(const struct ln_index *index, enum ln_kind kind) {
-  return index && index->listings[kind] && index->listings[kind]->n_pages &&
-         !index->fetching[kind] &&
-         now_of(index) - index->asked_at[kind] >= index->server->host->settings.list_max_age_ms &&
-         !ln_server_in_backoff(index->server);
-}
-
-static bool fetch_again(struct ln_session *s, struct ln_server *server, enum ln_kind kind,
-                        ln_fetched_fn done, void *arg) {
+static bool ask_again(struct ln_session *s, struct ln_server *server, enum ln_kind kind,
+                      bool whoever_hears, ln_fetched_fn done, void *arg) {
   struct ln_index *index = ln_index_of(s, server);
-  const char *why;
-  struct ln_link *link = ln_pool_link(s, server, &why);
-  struct fetch *f = link ? fetch_new(index, kind, link, on_asked_again) : NULL;
-  if (!f) return false;
+  if (!index) return false;
+  struct ln_link *link =
+      index->asking[kind] ? NULL : ln_share_ask_again(s, index, kind, whoever_hears);
+  if (!link && !index->asking[kind]) return false;
+  struct asker *a = malloc(sizeof *a);
+  struct fetch *f = a && link ? fetch_new(index, kind, link, on_asked_again) : NULL;
+  if (!a || (link && !f)) {
+    free(a);
+    return false;
+  }
+  *a = (struct asker){.done = done, .arg = arg};
+  ln_list_init(&a->link);
+  ln_list_push(&index->again[kind], &a->link);
+  if (!f) return true; /* with who asked before */
+  f->asker = s->key;
   index->asking[kind] = true;
-  f->asker = server->pool ? s->key : 0; /* what a child lists for one client is that one's alone */
-  f->changed = done;
-  f->arg = arg;
   index->asked_at[kind] = now_of(index);
   fetch_page(f, link, LN_STR_NONE);
   return true;
@@ -445,14 +440,10 @@ static bool fetch_again(struct ln_session *s, struct ln_server *server, enum ln_
 
 bool ln_fetch_again(struct ln_session *s, struct ln_server *server, enum ln_kind kind,
                     ln_fetched_fn done, void *arg) {
-  const struct ln_index *index = ln_index_of(s, server);
-  return server->pool && is_old(index, kind) && !hears_changes(index, kind) &&
-         fetch_again(s, server, kind, done, arg);
+  return ask_again(s, server, kind, false, done, arg);
 }
 
 bool ln_fetch_older(struct ln_session *s, struct ln_server *server, enum ln_kind kind,
                     ln_fetched_fn done, void *arg) {
-  struct ln_index *index = ln_index_of(s, server);
-  if (index && index->asking[kind]) return join(index, kind, done, arg);
-  return is_old(index, kind) && fetch_again(s, server, kind, done, arg);
+  return ask_again(s, server, kind, true, done, arg);
 }

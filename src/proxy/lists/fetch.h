@@ -30,14 +30,12 @@ typedef void (*ln_fetched_fn)(void *arg, bool differs);
 /* The server sent list_changed in this link: if the list is indexed, fetches it again. Then calls
  * done, at once or later. */
 void ln_fetch_changed(struct ln_link *link, enum ln_kind kind, ln_fetched_fn done, void *arg);
-/* For a client's list request: fetches an HTTP server's list again if what is indexed is older than
- * list_max_age and no open link would get list_changed. False: it is not fetched. Else done is
- * called, from the loop or at once; until then, and when the fetch fails, the index stays as it is.
- */
+/* For a client's list request: fetches the list again if what is indexed may not be true any more
+ * (share.h). False: it is not fetched. Else done is called, from the loop or at once, for all who
+ * asked meanwhile; until then, and when the fetch fails, the index stays as it is. */
 bool ln_fetch_again(struct ln_session *s, struct ln_server *server, enum ln_kind kind,
                     ln_fetched_fn done, void *arg);
-/* The same of any server, whether it would announce changes or not. While such a fetch is under way
- * done waits for its end. */
+/* The same if it is older than list_max_age, whether the server would announce changes or not. */
 bool ln_fetch_older(struct ln_session *s, struct ln_server *server, enum ln_kind kind,
                     ln_fetched_fn done, void *arg);
 

@@ -5,14 +5,14 @@
 
 enum { MAX_SHARED = 64 }; /* of one server: each client may have capabilities of its own */
 
-static bool same_bytes(const struct ln_bytes *a, const struct ln_bytes *b) {
-  return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+struct ln_str ln_index_key(const struct ln_session *s) {
+  return s->server_init_request ? s->server_init_request->params : LN_STR_NONE;
 }
 
-struct ln_index *ln_index_find(struct ln_server *server, const struct ln_bytes *offered) {
+struct ln_index *ln_index_find(struct ln_server *server, struct ln_str key) {
   LN_LIST_EACH(l, &server->indexes) {
     struct ln_index *index = LN_CONTAINER(l, struct ln_index, link);
-    if (!same_bytes(index->offered, offered)) continue;
+    if (!key.p || !ln_str_eq(index->init_request->params, key)) continue;
     ln_list_remove(&index->link); /* to the end: the least recently used is retired first */
     ln_list_push(&server->indexes, &index->link);
     return index;
@@ -20,28 +20,30 @@ struct ln_index *ln_index_find(struct ln_server *server, const struct ln_bytes *
   return NULL;
 }
 
-static struct ln_index *index_alloc(struct ln_server *server, struct ln_bytes *offered,
+static struct ln_index *index_alloc(struct ln_server *server, struct ln_msg *init_request,
                                     struct ln_msg *init_reply, struct ln_str capabilities) {
   struct ln_index *index = calloc(1, sizeof *index);
   if (!index) return NULL;
   index->refs = 1;
   index->server = server;
-  index->offered = ln_bytes_ref(offered);
+  index->init_request = ln_msg_ref(init_request);
   index->init_reply = ln_msg_ref(init_reply);
   index->capabilities = capabilities;
   for (int k = 0; k < LN_KINDS; k++) {
     ln_list_init(&index->fetches[k]);
-    ln_list_init(&index->joined[k]);
+    ln_list_init(&index->again[k]);
   }
   ln_list_init(&index->link);
   return index;
 }
 
-struct ln_index *ln_index_new(struct ln_link *link, struct ln_bytes *offered) {
+struct ln_index *ln_index_new(struct ln_link *link, bool own) {
   struct ln_server *server = link->server;
-  struct ln_index *index = index_alloc(server, offered, link->init_reply, link->capabilities);
+  struct ln_index *index =
+      index_alloc(server, link->init_request, link->init_reply, link->capabilities);
   if (!index) return NULL;
-  index->fetched_by = link->serial;
+  index->own = own;
+  if (own) return index;
   size_t n = 0;
   LN_LIST_EACH(l, &server->indexes) n++;
   if (n >= MAX_SHARED) ln_index_retire(LN_CONTAINER(server->indexes.next, struct ln_index, link));
@@ -51,12 +53,14 @@ struct ln_index *ln_index_new(struct ln_link *link, struct ln_bytes *offered) {
 
 struct ln_index *ln_index_fork(const struct ln_index *index) {
   struct ln_index *own =
-      index_alloc(index->server, index->offered, index->init_reply, index->capabilities);
+      index_alloc(index->server, index->init_request, index->init_reply, index->capabilities);
   if (!own) return NULL;
   own->own = true;
   for (int k = 0; k < LN_KINDS; k++) {
     own->listings[k] = index->listings[k] ? ln_listing_ref(index->listings[k]) : NULL;
+    own->by[k] = index->by[k];
     own->asked_at[k] = index->asked_at[k];
+    own->expired[k] = index->expired[k];
   }
   return own;
 }
@@ -67,13 +71,6 @@ void ln_index_retire(struct ln_index *index) {
   ln_index_unref(index);
 }
 
-/* In the same place, so that a walk through them meets neither twice. */
-void ln_index_replace(struct ln_index *index, struct ln_index *by) {
-  ln_list_push(&index->link, &by->link);
-  ln_index_ref(by)->own = false;
-  ln_index_retire(index);
-}
-
 struct ln_index *ln_index_ref(struct ln_index *index) {
   index->refs++;
   return index;
@@ -82,9 +79,12 @@ struct ln_index *ln_index_ref(struct ln_index *index) {
 void ln_index_unref(struct ln_index *index) {
   if (!index || --index->refs) return;
   ln_list_remove(&index->link);
-  for (int k = 0; k < LN_KINDS; k++) ln_listing_unref(index->listings[k]);
+  for (int k = 0; k < LN_KINDS; k++) {
+    ln_listing_unref(index->listings[k]);
+    ln_listing_unref(index->doubt[k]);
+  }
+  ln_msg_unref(index->init_request);
   ln_msg_unref(index->init_reply);
-  ln_bytes_unref(index->offered);
   free(index);
 }
 
@@ -94,8 +94,8 @@ void ln_index_server_ends(struct ln_server *server) {
 
 /* --- what it says --- */
 
-bool ln_index_same_offer(const struct ln_index *a, const struct ln_index *b) {
-  return same_bytes(a->offered, b->offered);
+bool ln_index_same_key(const struct ln_index *a, const struct ln_index *b) {
+  return ln_str_eq(a->init_request->params, b->init_request->params);
 }
 
 bool ln_index_offers(const struct ln_index *index, enum ln_kind kind) {
@@ -140,15 +140,10 @@ bool ln_index_any_has(const struct ln_session *s, const char *capability) {
 }
 
 void ln_index_set_link(struct ln_link *link, struct ln_index *index) {
-  if (link->index && link->index->fetched_by == link->serial) link->index->fetched_by = 0;
   ln_index_unref(link->index);
   link->index = index;
 }
 
 struct ln_index *ln_index_of_link(const struct ln_link *link) {
   return link->owner ? ln_index_of(link->owner, link->server) : link->index;
-}
-
-void ln_index_link_used(struct ln_link *link) {
-  if (link->index && link->index->fetched_by == link->serial) link->index->fetched_by = 0;
 }

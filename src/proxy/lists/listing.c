@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/map.h"
 #include "mcp/flaw.h"
 #include "mcp/method.h"
 #include "proxy/server/server.h"
@@ -19,6 +20,7 @@ struct ln_listing *ln_listing_ref(struct ln_listing *list) {
 
 void ln_listing_unref(struct ln_listing *list) {
   if (!list || --list->refs) return;
+  ln_list_remove(&list->link);
   for (size_t i = 0; i < list->n_pages; i++) ln_msg_unref(list->pages[i]);
   for (size_t i = 0; i < list->n_items; i++) ln_bytes_unref(list->items[i].key);
   free(list->pages);
@@ -29,6 +31,7 @@ void ln_listing_unref(struct ln_listing *list) {
 struct ln_listing *ln_listing_new(struct ln_server *server, enum ln_kind kind) {
   struct ln_listing *list = calloc(1, sizeof *list);
   if (!list) return NULL;
+  ln_list_init(&list->link);
   list->refs = 1;
   list->kind = kind;
   list->server = server;
@@ -81,9 +84,24 @@ int ln_listing_add(struct ln_listing *list, struct ln_msg *page) {
   return rc;
 }
 
-bool ln_listing_same(const struct ln_listing *a, const struct ln_listing *b) {
-  if (a->n_items != b->n_items) return false;
+static bool same(const struct ln_listing *a, const struct ln_listing *b) {
+  if (a->hash != b->hash || a->kind != b->kind || a->n_items != b->n_items) return false;
   for (size_t i = 0; i < a->n_items; i++)
     if (!ln_str_eq(a->items[i].json, b->items[i].json)) return false;
   return true;
+}
+
+struct ln_listing *ln_listing_intern(struct ln_listing *list) {
+  list->hash = list->n_items;
+  for (size_t i = 0; i < list->n_items; i++)
+    list->hash = list->hash * 0x100000001b3 + ln_hash(list->items[i].json);
+  LN_LIST_EACH(l, &list->server->listings) {
+    struct ln_listing *known = LN_CONTAINER(l, struct ln_listing, link);
+    if (!same(known, list)) continue;
+    ln_listing_ref(known);
+    ln_listing_unref(list);
+    return known;
+  }
+  ln_list_push(&list->server->listings, &list->link);
+  return list;
 }

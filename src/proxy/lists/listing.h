@@ -2,6 +2,7 @@
 #ifndef LN_PROXY_LISTS_LISTING_H
 #define LN_PROXY_LISTS_LISTING_H
 
+#include "base/list.h"
 #include "mcp/kind.h"
 #include "rpc/message.h"
 
@@ -14,6 +15,8 @@ struct ln_listing_item {
 };
 
 struct ln_listing {
+  struct ln_list link; /* in server->listings once it was interned */
+  uint64_t hash;       /* of its definitions, likewise */
   uint32_t refs;
   enum ln_kind kind;
   struct ln_server *server; /* not counted: what keeps the listing counts the server */
@@ -28,8 +31,11 @@ struct ln_listing *ln_listing_new(struct ln_server *server, enum ln_kind kind);
 /* Adds one page's items; page is counted. LN_EPROTOCOL when its result has no such list, LN_ELIMIT
  * when there are too many, LN_ENOMEM. */
 int ln_listing_add(struct ln_listing *list, struct ln_msg *page) LN_CHECK;
-/* The same definitions in the same order, byte for byte. */
-bool ln_listing_same(const struct ln_listing *a, const struct ln_listing *b);
+/* The one with the same definitions in the same order, byte for byte, that somebody has of this
+ * server already, or else this one: so a list is in memory once however many sessions were given
+ * it, each by its own session with the server, and two are the same when their pointers are. Takes
+ * and gives a reference. */
+struct ln_listing *ln_listing_intern(struct ln_listing *list);
 struct ln_listing *ln_listing_ref(struct ln_listing *list);
 void ln_listing_unref(struct ln_listing *list); /* NULL is fine */
 

@@ -3,10 +3,10 @@
  * each of its tasks, the server, the ids, and the progress token, which stays valid after the
  * response.
  *
- * With one server ids are not changed, and requests for unknown ids go to that server. With several
- * servers clients see a server's id with "NAME:" before it. Of a shared link, clients can use only
- * their own tasks. Clients' ids are never changed: only the server that made the request may use
- * them. */
+ * With one server ids are not changed, and requests for unknown ids go to that server, unless
+ * another client's session began that task there. With several servers clients see a server's id
+ * with "NAME:" before it. Of a shared link, clients can use only their own tasks. Clients' ids are
+ * never changed: only the server that made the request may use them. */
 #ifndef LN_PROXY_NAMES_TASK_H
 #define LN_PROXY_NAMES_TASK_H
 

@@ -2,7 +2,6 @@
 #include "proxy/route/forward.h"
 
 #include "proxy/client/pool.h"
-#include "proxy/lists/index.h"
 #include "proxy/names/task.h"
 
 void ln_forward(struct ln_exchange *x, struct ln_server *server, struct ln_msg *msg,
@@ -18,10 +17,7 @@ void ln_forward(struct ln_exchange *x, struct ln_server *server, struct ln_msg *
   }
   struct ln_link *link = lasting ? ln_pool_link(x->session, server, &why)
                                  : ln_pool_link_for_call(x->session, server, task, &why);
-  if (link) {
-    ln_index_link_used(link);
-    if (ln_exchange_call(x, link, msg, name_at, name_with, done, arg)) return;
-  }
+  if (link && ln_exchange_call(x, link, msg, name_at, name_with, done, arg)) return;
   char text[LN_WHY_MAX + 128];
   ln_server_error_text(server, why, text, sizeof text);
   ln_reply_error(done, arg, -32603, text);

@@ -85,6 +85,8 @@ static void ask_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn do
 static void ask_done(void *arg, struct ln_msg *reply) {
   struct ln_exchange *x = arg;
   ln_task_client_replied(x, x->ask_id, reply);
+  /* The server knows more of this client than of others now. */
+  if (x->asker && x->method->route != LN_ROUTE_PING) ln_link_use_now(x->asker);
   ln_exchange_set_ask(x, 0);
   if (x->method->route == LN_ROUTE_TASK_LIST)
     reply = ln_tasks_own_only(x->session, x->server, reply);

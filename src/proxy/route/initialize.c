@@ -99,7 +99,7 @@ static void ask_server(struct initialization *in, size_t i) {
   struct ln_server *server = in->x->gen->servers[i];
   struct ln_session *s = in->x->session;
   bool shared = ln_server_is_shared(server);
-  struct ln_index *known = shared ? NULL : ln_index_find(server, s->offered);
+  struct ln_index *known = shared ? NULL : ln_index_find(server, ln_index_key(s));
   if (known && ln_index_set(s, server, known) == LN_OK) return;
   /* Its client doesn't wait for the answer, and after a restart all sessions come back at once. */
   if (s->restored) return;

@@ -3,7 +3,7 @@
 
 #include "proxy/client/make_room.h"
 #include "proxy/client/pool.h"
-#include "proxy/lists/index.h"
+#include "proxy/lists/share.h"
 #include "proxy/names/rewrite.h"
 #include "proxy/names/task.h"
 #include "proxy/route/from_server.h"
@@ -50,6 +50,11 @@ static void stalled(struct ln_link *link, bool now) {
   if (link->owner) ln_session_stall(link->owner, now);
 }
 
+static void lost(struct ln_link *link) {
+  ln_pool_link_lost(link);
+  ln_share_lost(link);
+}
+
 static void detached(struct ln_link *link) {
   if (ln_server_is_shared(link->server)) ln_shared_state_lost(link);
   ln_pool_link_detached(link);
@@ -66,7 +71,7 @@ static void freed(struct ln_link *link) {
 
 static void server_ends(struct ln_server *server) {
   ln_shared_state_free(server);
-  ln_index_server_ends(server);
+  ln_share_server_ends(server);
 }
 
 const struct ln_link_events ln_link_events = {
@@ -75,6 +80,7 @@ const struct ln_link_events ln_link_events = {
     .init_request = ln_init_request_for,
     .initialized = ln_init_request_answered,
     .opened = opened,
+    .used = ln_share_used,
     .reopened = ln_list_changed_reopened,
     .received = received,
     .dropped = ln_receive_dropped,
@@ -85,7 +91,7 @@ const struct ln_link_events ln_link_events = {
     .disconnected = disconnected,
     .stalled = stalled,
     .forgotten = ln_pool_link_forgotten,
-    .lost = ln_pool_link_lost,
+    .lost = lost,
     .detached = detached,
     .ended = ended,
     .freed = freed,

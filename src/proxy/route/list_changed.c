@@ -82,10 +82,3 @@ void ln_list_changed_notify(struct ln_session *s, struct ln_server *server, enum
   if (m) ln_relay(server, s, NULL, m);
   ln_msg_unref(m);
 }
-
-void ln_list_changed_announce(struct ln_session *s, struct ln_str capabilities) {
-  struct ln_json_item it;
-  for (size_t i = 0; i < LN_COUNT(kinds); i++)
-    if (ln_capability(capabilities, ln_kind_rows[kinds[i]].capability, &it))
-      ln_outbox_notify(&s->outbox, ln_kind_rows[kinds[i]].changed);
-}

@@ -13,7 +13,5 @@ void ln_list_changed_in(struct ln_link *link, struct ln_msg *msg, enum ln_kind k
 void ln_list_changed_reopened(struct ln_link *link);
 /* For host->list_changed: notifies one client. */
 void ln_list_changed_notify(struct ln_session *s, struct ln_server *server, enum ln_kind kind);
-/* Notifies a client of changes of all lists that a server with these capabilities has. */
-void ln_list_changed_announce(struct ln_session *s, struct ln_str capabilities);
 
 #endif

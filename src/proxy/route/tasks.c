@@ -21,6 +21,12 @@ static bool some_offer(const struct ln_session *s) {
   return any;
 }
 
+/* Whatever is at this server was begun by the session that asks: it is a process of that session's
+ * own. An HTTP server may show all clients' tasks in each of its sessions. */
+static bool alone_with(const struct ln_server *server) {
+  return !server->pool && server->conf->session == LN_SHARING_CLIENT;
+}
+
 /* --- one task --- */
 
 /* The server's id as a JSON string; NULL: it is the same as the client's. */
@@ -55,12 +61,16 @@ void ln_tasks_request(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn don
   struct ln_str id;
   struct ln_task_entry *t = ln_task_by_shown(s, false, ln_bytes_str(key));
   if (t && !ln_generation_has(x->gen, t->server)) t = NULL;
-  ln_exchange_set_server(x, t ? t->server : ln_task_owner(s, ln_bytes_str(key), &id));
+  struct ln_server *owner = t ? t->server : ln_task_owner(s, ln_bytes_str(key), &id);
+  /* Not in this session's table: from before a restart, or guessed. Another client's is nobody's.
+   */
+  bool others = !t && owner && !alone_with(owner) && ln_task_by_native(NULL, owner, id);
+  ln_exchange_set_server(x, others ? NULL : owner);
   if (x->server) {
     struct ln_bytes *native = native_json(ln_bytes_str(key), t ? ln_bytes_str(t->id) : id);
     to_server(x, msg, t ? t->link : NULL, native, done, arg);
     ln_bytes_unref(native);
-  } else if (x->gen->n_servers != 1 && !some_offer(s)) {
+  } else if (!others && x->gen->n_servers != 1 && !some_offer(s)) {
     ln_reply_no_method(done, arg, msg->method);
   } else {
     ln_reply_error(done, arg, -32602, "Unknown task");
@@ -103,7 +113,7 @@ static void append_task(const struct ln_session *s, const struct ln_server *serv
   }
   struct ln_task_entry *t = of_client ? ln_task_by_shown(s, true, ln_bytes_str(key))
                                       : ln_task_by_native(s, server, ln_bytes_str(key));
-  bool ours = of_client ? t && t->server == server : t || !ln_server_is_shared(server);
+  bool ours = of_client ? t && t->server == server : t || alone_with(server);
   struct ln_bytes *name = ours && !of_client ? ln_task_name(s, server, ln_bytes_str(key)) : NULL;
   if (ours) {
     ln_buf_append_c(out, *comma);
@@ -293,6 +303,46 @@ static bool take_cursor(struct gather *g, const struct ln_msg *msg, struct ln_bu
   return ok;
 }
 
+/* Without those tasks that are not the session's; with its own bytes when all are. Takes and gives
+ * a reference. */
+static struct ln_msg *only_ours(const struct ln_session *s, const struct ln_server *server,
+                                bool of_client, struct ln_msg *reply) {
+  struct ln_json_item it;
+  if (reply->kind != LN_MSG_RESULT || !ln_json_get(reply->result, "tasks", &it)) return reply;
+  struct ln_buf b;
+  ln_buf_init(&b, SIZE_MAX / 2);
+  const char *comma = "";
+  ln_buf_append_c(&b, "[");
+  append_tasks(s, server, of_client, reply->result, &b, &comma);
+  ln_buf_append_c(&b, "]");
+  bool all = !ln_buf_error(&b) && ln_json_count(ln_buf_str(&b)) == ln_json_count(it.value);
+  struct ln_msg *out = NULL;
+  if (all)
+    out = ln_msg_ref(reply);
+  else if (!ln_buf_error(&b))
+    out = ln_msg_edit(reply, &(struct ln_edit){it.value, ln_buf_str(&b)}, 1);
+  ln_buf_deinit(&b);
+  ln_msg_unref(reply);
+  return out ? out : ln_msg_error(-32603, "Out of memory", LN_STR_NONE);
+}
+
+static void got_list(void *arg, struct ln_msg *reply) {
+  const struct gather *g = arg;
+  struct ln_exchange *x = g->c.x;
+  g->c.done(g->c.arg, only_ours(x->session, x->server, false, reply));
+}
+
+static struct gather *gather_new(struct ln_exchange *x, ln_reply_fn done, void *arg) {
+  struct gather *g = calloc(1, sizeof *g);
+  if (!g) {
+    ln_reply_no_memory(done, arg);
+    return NULL;
+  }
+  g->c = (struct ln_chain){.x = x, .done = done, .arg = arg};
+  ln_list_push(&x->chain, &g->c.link);
+  return g;
+}
+
 void ln_tasks_list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   const struct ln_generation *gen = x->gen;
   bool alone = gen->n_servers == 1;
@@ -300,21 +350,18 @@ void ln_tasks_list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
   if (alone && (mode == LN_SHARING_CLIENT ||
                 (mode == LN_SHARING_REQUEST && !lists_tasks(x->session, gen->servers[0])))) {
     ln_exchange_set_server(x, gen->servers[0]);
-    to_server(x, msg, NULL, NULL, done, arg);
+    struct gather *g = gather_new(x, done, arg);
+    if (g) to_server(x, msg, NULL, NULL, got_list, g);
     return;
   }
   bool any = false;
   for (size_t i = 0; i < gen->n_servers; i++) any |= lists_tasks(x->session, gen->servers[i]);
-  struct gather *g = any ? calloc(1, sizeof *g) : NULL;
-  if (!g) {
-    if (any)
-      ln_reply_no_memory(done, arg);
-    else
-      ln_reply_no_method(done, arg, msg->method);
+  if (!any) {
+    ln_reply_no_method(done, arg, msg->method);
     return;
   }
-  g->c = (struct ln_chain){.x = x, .done = done, .arg = arg};
-  ln_list_push(&x->chain, &g->c.link);
+  struct gather *g = gather_new(x, done, arg);
+  if (!g) return;
   struct ln_buf cursor;
   ln_buf_init(&cursor, SIZE_MAX / 2);
   if (take_cursor(g, msg, &cursor))
@@ -326,19 +373,5 @@ void ln_tasks_list(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
 
 struct ln_msg *ln_tasks_own_only(const struct ln_session *s, const struct ln_server *server,
                                  struct ln_msg *reply) {
-  struct ln_json_item it;
-  if (s->gen->n_servers < 2 || reply->kind != LN_MSG_RESULT ||
-      !ln_json_get(reply->result, "tasks", &it))
-    return reply;
-  struct ln_buf b;
-  ln_buf_init(&b, SIZE_MAX / 2);
-  const char *comma = "";
-  ln_buf_append_c(&b, "[");
-  append_tasks(s, server, true, reply->result, &b, &comma);
-  ln_buf_append_c(&b, "]");
-  struct ln_msg *out =
-      ln_buf_error(&b) ? NULL : ln_msg_edit(reply, &(struct ln_edit){it.value, ln_buf_str(&b)}, 1);
-  ln_buf_deinit(&b);
-  ln_msg_unref(reply);
-  return out ? out : ln_msg_error(-32603, "Out of memory", LN_STR_NONE);
+  return s->gen->n_servers < 2 ? reply : only_ours(s, server, true, reply);
 }

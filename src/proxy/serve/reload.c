@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "proxy/exchange/exchange.h"
-#include "proxy/lists/index.h"
+#include "proxy/lists/share.h"
 #include "proxy/lists/view_build.h"
 #include "proxy/lists/view_get.h"
 #include "proxy/lists/view_page.h"
@@ -81,7 +81,7 @@ static const struct ln_index *index_of_same_client(const struct ln_server *serve
   const struct ln_index *last = NULL;
   LN_LIST_EACH(l, &server->indexes) {
     last = LN_CONTAINER(l, struct ln_index, link);
-    if (ln_index_same_offer(last, c)) return last;
+    if (ln_index_same_key(last, c)) return last;
   }
   return ln_server_is_shared(server) ? last : NULL;
 }
@@ -117,7 +117,7 @@ static int try_known(struct ln_generation *g, struct plan *p) {
       bool tried = false;
       for (size_t k = 0; k < i && !tried; k++) {
         const struct ln_index *other = index_of_same_client(g->servers[k], c);
-        tried = other && ln_index_same_offer(other, c);
+        tried = other && ln_index_same_key(other, c);
       }
       if (!rc && !tried) rc = try_lists(g, c, p);
     }
@@ -200,12 +200,11 @@ static void start_new_servers(struct ln_session *s, struct ln_generation *g,
                               const struct ln_generation *old) {
   for (size_t i = 0; i < g->n_servers; i++) {
     struct ln_server *server = g->servers[i];
-    if (ln_generation_has(old, server) || s->state != LN_SESSION_OPEN || !s->offered) continue;
+    if (ln_generation_has(old, server) || s->state != LN_SESSION_OPEN || !s->peer.said) continue;
     bool started = false;
     LN_LIST_EACH(l, &server->links) {
       const struct ln_link *link = LN_CONTAINER(l, struct ln_link, link);
-      started |=
-          !link->owner || ln_str_eq(ln_bytes_str(link->owner->offered), ln_bytes_str(s->offered));
+      started |= !link->owner || ln_str_eq(ln_index_key(link->owner), ln_index_key(s));
     }
     const char *why;
     if (!started && !ln_pool_link(s, server, &why))
@@ -218,6 +217,9 @@ static void adopt_declarations(struct ln_generation *g) {
   for (size_t i = 0; i < g->n_servers; i++) {
     g->servers[i]->conf->timeout_ms = g->decls->servers[i].timeout_ms;
     g->servers[i]->conf->optional = g->decls->servers[i].optional;
+    bool own = g->decls->servers[i].lists_own, before = g->servers[i]->conf->lists_own;
+    g->servers[i]->conf->lists_own = own;
+    if (own && !before) ln_share_none(g->servers[i]);
   }
 }
 

@@ -31,6 +31,10 @@ struct ln_link_events {
   /* It is ready, and the link before it was lost. */
   void (*reopened)(struct ln_link *link);
 
+  /* For the first time something of the client's is about to be sent that may change what the
+   * server lists for it (ln_link_use_now). */
+  void (*used)(struct ln_link *link);
+
   /* --- messages from the server --- */
 
   /* Bytes from its channel, as ln_channel_events.message has them (takes the reference):

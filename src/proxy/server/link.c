@@ -7,6 +7,7 @@
 
 #include "mcp/method.h"
 #include "proxy/server/children.h"
+#include "proxy/server/use.h"
 
 enum { STEADY_MS = 10000 }; /* a link that has lasted so long counts as having worked */
 
@@ -71,6 +72,7 @@ static void link_free(struct ln_link *link) {
   ln_task_cancel(&link->leave);
   ln_children_give(link->server, link->payer);
   ln_calls_deinit(&link->calls);
+  ln_msg_unref(link->init_request);
   ln_msg_unref(link->init_reply);
   ln_server_unref(link->server);
   free(link);
@@ -278,7 +280,7 @@ static void channel_ready(void *arg) {
   struct ln_msg *m = events(link)->init_request(link);
   const struct ln_call_request request = {.msg = m, .reply = on_init_reply, .arg = link};
   link->init_call = m ? ln_call_new(&link->calls, &request) : NULL;
-  ln_msg_unref(m);
+  link->init_request = m;
   if (link->init_call)
     ln_call_send(link->init_call);
   else
@@ -304,6 +306,12 @@ static void note_user(struct ln_link *link, uint64_t client) {
   link->user = link->user && link->user != client ? LN_LINK_MANY : client;
 }
 
+void ln_link_use_now(struct ln_link *link) {
+  if (link->used) return;
+  link->used = true;
+  events(link)->used(link);
+}
+
 /* Sends it, after those that wait. Replies that say that the link has ended may lead to more calls.
  */
 static void send_call(struct ln_link *link, struct ln_call *call) {
@@ -321,6 +329,7 @@ struct ln_call *ln_link_call(struct ln_link *link, const struct ln_call_request 
   struct ln_call *call = ln_call_new(&link->calls, request);
   if (!call) return NULL;
   note_user(link, request->client);
+  if (ln_use_is(call->msg)) ln_link_use_now(link);
   send_call(link, call);
   return call;
 }
@@ -333,6 +342,7 @@ struct ln_call *ln_link_request(struct ln_link *link, struct ln_msg *msg, ln_rep
 void ln_link_adopt(struct ln_link *link, struct ln_call *call) {
   ln_call_move(call, &link->calls);
   note_user(link, call->client);
+  if (ln_use_is(call->msg)) ln_link_use_now(link);
   ln_list_push(&link->calls.waiting, &call->in_queue);
   if (ln_link_ready(link)) send_waiting(link);
 }
@@ -349,6 +359,7 @@ static int send_one(struct ln_link *link, struct ln_msg *msg, struct ln_str id,
 
 void ln_link_notify(struct ln_link *link, struct ln_msg *msg) {
   if (!ln_link_ready(link)) return;
+  if (ln_use_is(msg)) ln_link_use_now(link);
   int rc = send_one(link, msg, LN_STR_NONE, LN_NOTE_NOTIFICATION);
   if (rc)
     LN_LOG(link->server->host->log, WARN, link->server->topic, "%.*s was lost: %s",

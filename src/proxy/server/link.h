@@ -42,6 +42,7 @@ struct ln_link {
   enum ln_link_state state;
   enum ln_link_use use;
   bool served;     /* the server has answered more than initialize */
+  bool used;       /* it was told more than who the client is: see ln_link_use_now */
   bool after_loss; /* the link before it was lost */
   bool draining;   /* takes no new calls: closed when those under way have ended */
   bool paused;     /* we don't read from it */
@@ -54,10 +55,11 @@ struct ln_link {
   bool leaving;                /* it was told to give way … */
   struct ln_task leave;        /* … which it does from the loop */
   struct ln_calls calls;
-  struct ln_call *init_call;  /* while it is INITIALIZING */
-  struct ln_str capabilities; /* the server's, from READY on: a slice of init_reply */
-  struct ln_msg *init_reply;  /* counted; NULL before */
-  struct ln_list watchers;    /* struct ln_watcher: called when it is ready or has failed */
+  struct ln_call *init_call;   /* while it is INITIALIZING */
+  struct ln_str capabilities;  /* the server's, from READY on: a slice of init_reply */
+  struct ln_msg *init_request; /* what the server was told of the client; counted; NULL before */
+  struct ln_msg *init_reply;   /* counted; NULL before */
+  struct ln_list watchers;     /* struct ln_watcher: called when it is ready or has failed */
 
   /* Kept for the rooms above, each written by the one file that is named. */
   struct ln_index *index;       /* lists/index.c: the index it was given; counted */
@@ -126,6 +128,10 @@ void ln_link_respond(struct ln_link *link, struct ln_str id, struct ln_msg *repl
 /* Its client is ready: sends notifications/initialized (the client's own; NULL: one of ours) and
  * the calls that waited. Does nothing unless the state is READY. */
 void ln_link_client_initialized(struct ln_link *link, struct ln_msg *initialized);
+/* Something of the client's goes to the server that may change what it lists for this client:
+ * anything but initialize, ping, list requests and completions. Calls and notifications say so by
+ * themselves; to be called before the answer to a server's request is sent. */
+void ln_link_use_now(struct ln_link *link);
 /* Back-pressure: stops or starts reading from the server. */
 void ln_link_pause(struct ln_link *link, bool pause);
 

@@ -57,6 +57,7 @@ struct ln_server *ln_server_new(struct ln_host *h, const struct ln_server_conf *
   snprintf(server->topic, sizeof server->topic, "upstream %s", conf->name);
   ln_list_init(&server->links);
   ln_list_init(&server->indexes);
+  ln_list_init(&server->listings);
   ln_list_init(&server->link);
   if (!set_transport(server, max_message, why)) {
     ln_conf_free(server->conf);

@@ -38,8 +38,13 @@ struct ln_server {
   bool shared_lost;          /* … the last one was lost … */
   struct ln_shared_state *shared_state; /* … and what it was told (route/); NULL: nothing */
   struct ln_list indexes;               /* struct ln_index (lists/): those that sessions share */
-  char topic[64];                       /* for the log: "upstream NAME" */
-  struct ln_log_ration ration;          /* of what its lists have that is no use */
+  struct ln_list listings;              /* struct ln_listing (lists/): all that somebody has */
+  struct ln_msg *apart; /* lists/share.c: its answer to initialize when it was seen to answer two
+                           clients differently; counted; NULL: it was not … */
+  struct ln_msg *said;  /* … and the last one of all, counted … */
+  bool unsteady;        /* … which is not what the one before it said of the server */
+  char topic[64];       /* for the log: "upstream NAME" */
+  struct ln_log_ration ration; /* of what its lists have that is no use */
   enum ln_server_health health;
   char last_error[LN_WHY_MAX];
   uint64_t retry_at;      /* loop time before which no link is opened */

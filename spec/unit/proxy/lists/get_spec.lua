@@ -40,7 +40,7 @@ describe("the view of a session", function()
       local h = H.new("", { { "a" }, { "b" } })
       local one, two = h:join(), h:join '{"roots":{}}'
       local view = h:view("tools", one)
-      assert.is_false(h:view("tools", two) == view)
+      assert.is_true(h:view("tools", two) == view, "who can be told apart sees the same bytes")
       assert.is_false(h:view("resources", one) == view)
       h.by_name.b.tools = '{"name":"x"}'
       h:say("b", '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}', h:channel("b", one))

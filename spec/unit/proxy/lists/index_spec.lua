@@ -1,4 +1,4 @@
--- src/proxy/lists/index.c: what a server offers to clients of certain capabilities, and which sessions share that.
+-- src/proxy/lists/index.c and share.c: what a server offers to a client, and which sessions share that.
 local H = require "spec.unit.proxy.host"
 local lib, ffi = H.lib, H.ffi
 
@@ -14,6 +14,18 @@ describe("an index", function()
     local s = h:join(capabilities)
     h:listing(name or "a", "tools", s)
     return s, h:index(name or "a", s)
+  end
+
+  -- It has used something.
+  local function use(h, session) h:call("a", "tools/call", '{"name":"x"}', session) end
+
+  -- Its client lists: whether what it saw is another now; nil: nobody was asked.
+  local function again(h, session)
+    local a = H.driver.pl_fetch_again(h.rig, session, h:server "a", 0)
+    if a == nil then return nil end
+    h:run()
+    assert(a.there, "no answer yet")
+    return a.differs
   end
 
   -- Our own words for it too.
@@ -32,7 +44,7 @@ describe("an index", function()
       for i = 1, 4 do
         for j = i + 1, 4 do
           assert.is_false(all[i] == all[j])
-          assert.is_false(lib.ln_index_same_offer(all[i], all[j]))
+          assert.is_false(lib.ln_index_same_key(all[i], all[j]))
         end
       end
       assert.equal(4, shared(h, "a"))
@@ -43,7 +55,7 @@ describe("an index", function()
       local h = H.new("lunette.sampling(function() end)", { { "a" } })
       local _, one = joined(h, "{}")
       local _, two = joined(h, '{"sampling":{}}')
-      assert.equal('{"sampling":{}}', H.bytes(one.offered))
+      assert.truthy(H.str(one.init_request.params):find('"capabilities":{"sampling":{}}', 1, true))
       assert.is_true(one == two)
     end)
 
@@ -71,8 +83,8 @@ describe("an index", function()
       local _, second = joined(h, of(2))
       for i = 3, 64 do joined(h, of(i)) end
       assert.equal(64, shared(h, "a"))
-      local _, again = joined(h, of(1))
-      assert.is_true(first == again)
+      local _, same = joined(h, of(1))
+      assert.is_true(first == same)
       joined(h, of(65))
       assert.equal(64, shared(h, "a"))
       assert.is_true(first == select(2, joined(h, of(1))))
@@ -108,105 +120,145 @@ describe("an index", function()
       h:heard()
       assert.is_true(h:index("a", s) == index)
       assert.same({ '{"name":"x"}' }, h:listing("a", "tools", s))
-      h:call("a", "tools/call", '{"name":"x"}', s)
+      use(h, s)
       assert.same({ '{"name":"y"}' }, h:listing("a", "tools", s))
       assert.same({ changed }, h:heard(s))
+      local late = h:join()
+      h:listing("a", "tools", late)
+      assert.is_true(again(h, late), "the list went with who had listed it")
+      assert.same({ '{"name":"y"}' }, h:listing("a", "tools", late))
+    end)
+  end)
+
+  describe("is a session's own", function()
+    it("from its first use on, whatever that is, and the others' stays", function()
+      for method, params in pairs { ["tools/call"] = '{"name":"x"}', ["resources/read"] = '{"uri":"u:x"}', ["prompts/get"] = '{"name":"x"}',
+        ["resources/subscribe"] = '{"uri":"u:x"}', ["logging/setLevel"] = '{"level":"info"}', ["x/unknown"] = "{}" } do
+        local h = H.new("", { { "a", tools = '{"name":"x"}' } })
+        local one, index = joined(h)
+        local two = joined(h)
+        h:call("a", method, params, two)
+        local own = h:index("a", two)
+        assert.is_true(own.own, method)
+        assert.is_false(own == index)
+        assert.is_true(own.listings[0] == index.listings[0], "what is the same is in memory once")
+        assert.is_true(h:index("a", one) == index)
+        assert.is_false(index.own)
+        assert.equal(1, shared(h, "a"))
+        assert.is_true(lib.ln_index_same_key(own, index))
+      end
+    end)
+
+    it("not for a ping, a list or a completion", function()
+      local h = H.new("", { { "a", tools = '{"name":"x"}' } })
+      local s, index = joined(h)
+      for _, method in ipairs { "ping", "tools/list", "completion/complete" } do
+        h:call("a", method, "{}", s)
+        assert.is_true(h:index("a", s) == index, method)
+      end
+    end)
+
+    it("and what its own session lists then is nobody else's", function()
+      for _, capabilities in ipairs { '{"tools":{"listChanged":true}}', '{"tools":{}}' } do
+        local h = H.new("lunette.configure { list_max_age = 0 }", { { "a", capabilities = capabilities, tools = '{"name":"x"}' } })
+        local one = joined(h)
+        local two = joined(h)
+        use(h, two)
+        h.by_name.a.tools = '{"name":"y"}'
+        assert.is_true(again(h, two), "it has never listed itself")
+        assert.same({ '{"name":"y"}' }, h:listing("a", "tools", two))
+        assert.same({ '{"name":"x"}' }, h:listing("a", "tools", one))
+        assert.same({ '{"name":"x"}' }, h:listing("a", "tools", h:join()))
+      end
+    end)
+
+    it("where the list was being fetched while it was used: who waits besides asks for itself", function()
+      local h = H.new("", { { "a", on = { ["tools/list"] = function() return false end } } })
+      local one, two = h:join(), h:join()
+      local a = H.driver.pl_listing(h.rig, one, h:server "a", 0)
+      h:run()
+      local b = H.driver.pl_listing(h.rig, two, h:server "a", 0)
+      use(h, one)
+      h:answer(h.held[1], '"result":{"tools":[{"name":"mine"}]}')
+      assert.same({ '{"name":"mine"}' }, H.items(a.listing))
+      assert.is_false(b.there)
+      h:answer(h.held[2], '"result":{"tools":[{"name":"x"}]}')
+      assert.same({ '{"name":"x"}' }, H.items(b.listing))
+      assert.is_false(h.held[1].channel == h.held[2].channel)
+    end)
+
+    it("before there was any, when it was used first", function()
+      local h = H.new("", { { "a", tools = '{"name":"x"}' } })
+      local s = h:join()
+      use(h, s)
+      assert.is_true(h:index("a", s).own)
+      h:listing("a", "tools", s)
+      h.by_name.a.tools = '{"name":"y"}'
       assert.same({ '{"name":"y"}' }, h:listing("a", "tools", h:join()))
     end)
   end)
 
-  describe("that a session alone saw change", function()
-    it("is that one's own from then on, and the others' stays", function()
-      local h = H.new("", { { "a", tools = '{"name":"x"}', resources = '{"uri":"x:1"}' } })
-      local one, index = joined(h)
-      h:listing("a", "resources", one)
-      local two = joined(h)
-      h:call("a", "tools/call", '{"name":"x"}', two)
-      h.by_name.a.tools = '{"name":"y"}'
-      h:say("a", changed)
-      h:run()
-      local own = h:index("a", two)
-      assert.is_true(own.own)
-      assert.is_false(own == index)
-      assert.is_true(h:index("a", one) == index)
-      assert.same({ '{"name":"y"}' }, h:listing("a", "tools", two))
-      assert.same({ '{"name":"x"}' }, h:listing("a", "tools", one))
-      assert.is_true(own.listings[1] == index.listings[1], "what did not change is the same")
-      assert.same({ '{"name":"x"}' }, h:listing("a", "tools", (joined(h))))
-      assert.equal(1, shared(h, "a"))
-      assert.is_true(lib.ln_index_same_offer(own, index))
-    end)
-
-    it("is one copy of it, however many lists changed at once", function()
-      local h = H.new("", { { "a", tools = '{"name":"x"}', resources = '{"uri":"x:1"}' } })
-      local one, index = joined(h)
-      h:listing("a", "resources", one)
-      local two = joined(h)
-      h:call("a", "tools/call", '{"name":"x"}', two)
-      h.by_name.a.on = { ["tools/list"] = function() return false end, ["resources/list"] = function() return false end }
-      h:say("a", changed)
-      h:say("a", (changed:gsub("tools", "resources")))
-      h:run()
-      assert.equal(2, #h.held)
-      h:answer(h.held[1], '"result":{"tools":[{"name":"y"}]}')
-      h:answer(h.held[2], '"result":{"resources":[{"uri":"y:1"}]}')
-      assert.same({ '{"name":"y"}' }, h:listing("a", "tools", two))
-      assert.same({ '{"uri":"y:1"}' }, h:listing("a", "resources", two))
-      assert.is_true(h:index("a", one) == index)
-      assert.same({ '{"name":"x"}' }, h:listing("a", "tools", one))
-      assert.same({ '{"uri":"x:1"}' }, h:listing("a", "resources", one))
-    end)
-
-    it("stays shared when nothing differs", function()
-      local h = H.new("", { { "a", tools = '{"name":"x"}' } })
-      local s, index = joined(h)
-      h:call("a", "tools/call", '{"name":"x"}', s)
-      h:say("a", changed)
-      h:run()
-      assert.equal(2, h:count("a", "tools/list"))
-      assert.is_true(h:index("a", s) == index)
-      assert.is_false(index.own)
-    end)
-
-    it("before it was used for anything is everybody's: servers complete their lists when they learn of the client", function()
+  describe("that changes before it was used for anything", function()
+    it("is everybody's: servers complete their lists when they learn of the client", function()
       local h = H.new("", { { "a", tools = '{"name":"x"}' } })
       local one, index = joined(h)
       h.by_name.a.tools = '{"name":"x"},{"name":"y"}'
-      assert.is_false(index.fetched_by == 0)
       h:say("a", changed)
       h:run()
       assert.is_true(h:index("a", one) == index)
       assert.equal(2, #h:listing("a", "tools", h:join()))
     end)
 
-    it("is that session's when another one's link is the one that was first", function()
-      local h = H.new("", { { "a", tools = '{"name":"x"}' } })
-      local _, index = joined(h)
-      local first = h.by_name.a.channel
+    -- Two clients with links of their own that have used nothing; which answers n-th to each is up to the test.
+    local function two_links(answers)
+      local h = H.new("", { { "a", on = { ["tools/list"] = function(_, _, channel)
+        return '"result":{"tools":[{"name":"' .. answers[channel]() .. '"}]}'
+      end } } })
+      answers[1] = function() return "x" end
+      local one, index = joined(h)
       local two = h:join()
-      h:call("a", "ping", "{}", two) -- opens its link
-      h.by_name.a.tools = '{"name":"y"}'
-      assert.is_false(first == h.by_name.a.channel)
-      h:say("a", changed)
+      h:call("a", "ping", "{}", two)
+      return h, one, two, index
+    end
+
+    it("for another's link, too, where it changed for the first as well", function()
+      local answers = {}
+      local h, one, two, index = two_links(answers)
+      answers[1], answers[2] = function() return "y" end, function() return "y" end
+      h:say("a", changed, h:channel("a", two))
       h:run()
-      assert.is_false(h:index("a", two) == index)
-      assert.same({ '{"name":"x"}' }, H.items(index.listings[0]))
+      assert.same({ '{"name":"y"}' }, h:listing("a", "tools", one))
+      assert.same({ '{"name":"y"}' }, h:listing("a", "tools", two))
+      assert.is_true(h:index("a", one) == index)
+      assert.same({ '{"name":"y"}' }, h:listing("a", "tools", h:join()))
+      assert.equal(0, h:logged "is not shared between clients")
     end)
 
-    it("is told apart by the link's serial, which no later link has", function()
-      local h = H.new("", { { "a", tools = '{"name":"x"}' } })
-      local one, index = joined(h)
-      local maker = tonumber(index.fetched_by)
-      local two = joined(h)
-      h:part(one)
-      assert.equal(0, tonumber(index.fetched_by), "its maker has gone")
-      h.by_name.a.tools = '{"name":"y"}'
-      h:call("a", "ping", "{}", two)
-      h:say("a", changed)
+    it("for another's link alone, for good, ends all sharing", function()
+      local answers = {}
+      local h, one, two = two_links(answers)
+      answers[2] = function() return "y" end
+      h:say("a", changed, h:channel("a", two))
       h:run()
-      assert.is_true(h:index("a", two).own)
-      assert.same({ '{"name":"x"}' }, H.items(index.listings[0]))
-      assert.is_true(tonumber(h.host.next_serial) > maker)
+      assert.same({ '{"name":"y"}' }, h:listing("a", "tools", two))
+      assert.same({ '{"name":"x"}' }, h:listing("a", "tools", one))
+      assert.equal(1, h:logged "is not shared between clients")
+      assert.equal(0, shared(h, "a"))
+      answers[3] = function() return "z" end
+      assert.same({ '{"name":"z"}' }, h:listing("a", "tools", h:join()))
+    end)
+
+    it("for another's link, and changes on, is that one's, and no verdict", function()
+      local answers = {}
+      local h, one, two = two_links(answers)
+      local n = 0
+      answers[2] = function() n = n + 1 return "y" .. n end
+      h:say("a", changed, h:channel("a", two))
+      h:run()
+      assert.same({ '{"name":"y2"}' }, h:listing("a", "tools", two))
+      assert.same({ '{"name":"x"}' }, h:listing("a", "tools", one))
+      assert.equal(0, h:logged "is not shared between clients")
+      assert.same({ '{"name":"x"}' }, h:listing("a", "tools", h:join()))
     end)
   end)
 
@@ -216,7 +268,7 @@ describe("an index", function()
       local one, index = joined(h, '{"roots":{}}')
       local two, same = joined(h, '{"sampling":{}}')
       assert.is_true(index == same)
-      assert.equal("{}", H.bytes(index.offered))
+      assert.is_nil(H.str(index.init_request.params):find("roots", 1, true))
       h:call("a", "tools/call", '{"name":"x"}', one)
       h.by_name.a.tools = '{"name":"y"}'
       h:heard()
@@ -239,25 +291,6 @@ describe("an index", function()
     assert.is_true(h:index("a", one) == index)
     local _, fresh = joined(h)
     assert.is_false(index == fresh)
-  end)
-
-  it("takes another's place among the shared ones, as one of them", function()
-    local h = H.new("", { { "a", tools = '{"name":"x"}' } })
-    local one, index = joined(h)
-    local _, other = joined(h, '{"roots":{}}')
-    local by = lib.ln_index_fork(index)
-    assert.is_true(by.own)
-    assert.is_true(by.listings[0] == index.listings[0])
-    assert.equal(tonumber(index.asked_at[0]), tonumber(by.asked_at[0]))
-    assert.equal(0, tonumber(by.fetched_by))
-    lib.ln_index_replace(index, by)
-    lib.ln_index_unref(by)
-    assert.is_false(by.own)
-    assert.equal(2, shared(h, "a"))
-    assert.is_true(h:server("a").indexes.next == by.link, "in the same place")
-    assert.is_true(h:server("a").indexes.prev == other.link)
-    assert.is_true(h:index("a", one) == index)
-    assert.is_true(select(2, joined(h)) == by)
   end)
 
   it("offers what the server's capabilities promise, as objects and in no other way", function()
@@ -320,6 +353,6 @@ describe("an index", function()
     lib.ln_index_unref(nil)
     local h = H.new("", { { "a" } })
     assert.is_nil(h:index "a")
-    assert.is_true(lib.ln_index_find(h:server "a", ffi.new "struct ln_bytes") == nil)
+    assert.is_true(lib.ln_index_find(h:server "a", ffi.new "struct ln_str") == nil)
   end)
 end)

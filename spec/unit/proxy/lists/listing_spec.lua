@@ -104,7 +104,7 @@ describe("a listing", function()
     assert.equal(lib.LN_ELIMIT, codes[17])
   end)
 
-  it("is the same as another that has the same definitions, byte for byte, whatever pages they are on", function()
+  it("is kept once, whoever was given it: the one with the same definitions, byte for byte, whatever pages they are on", function()
     local a = { '{"tools":[{"name":"a"},{"name":"b"}]}' }
     for pages, same in pairs {
       [{ '{"tools":[{"name":"a"}],"nextCursor":"x"}', '{"tools":[{"name":"b"}]}' }] = true,
@@ -116,12 +116,23 @@ describe("a listing", function()
       [{ '{"tools":[{"name":"a"},{"name":"b"},{}]}' }] = true, -- which has no name
       [{ '{"tools":[]}' }] = false,
     } do
-      listed("tools", a, function(one)
-        listed("tools", pages, function(other)
-          assert.equal(same, lib.ln_listing_same(one, other), pages[1])
-          assert.equal(same, lib.ln_listing_same(other, one), pages[1])
-        end)
-      end)
+      local h = H.new("", { { "a" } })
+      local function made(of)
+        local list = lib.ln_listing_new(h:server "a", H.kinds.tools)
+        for _, page in ipairs(of) do
+          H.with_msg('{"jsonrpc":"2.0","id":1,"result":' .. page .. "}", function(m) return lib.ln_listing_add(list, m) end)
+        end
+        return list
+      end
+      local one = lib.ln_listing_intern(made(a))
+      local other = lib.ln_listing_intern(made(pages))
+      assert.equal(same, one == other, pages[1])
+      assert.equal(same and 2 or 1, tonumber(one.refs))
+      assert.equal(same and 1 or 2, tonumber(H.driver.pl_count(h:server("a").listings)))
+      local third = lib.ln_listing_intern(made(pages))
+      assert.is_true(third == other)
+      for _, list in ipairs { one, other, third } do lib.ln_listing_unref(list) end
+      assert.equal(0, tonumber(H.driver.pl_count(h:server("a").listings)), "it is not kept for itself")
     end
   end)
 end)

@@ -32,6 +32,47 @@ describe("a link", function()
   local function health() return tonumber(ffi.cast("int", server.health)) end
   local UP, DOWN, STOPPED = 1, 2, 3
 
+  describe("is used", function()
+    local links = 0
+    before_each(function() links = 0 end)
+    local function another()
+      local link = assert(rig:link(server))
+      links = links + 1
+      rig:answers_initialize(links)
+      return link
+    end
+
+    it("by what may change what the server lists for this client, which is told once and before it is sent", function()
+      for method, use in pairs {
+        ["tools/call"] = true, ["resources/read"] = true, ["resources/subscribe"] = true, ["prompts/get"] = true,
+        ["logging/setLevel"] = true, ["tasks/get"] = true, ["tasks/list"] = true, ["x/y"] = true, ["Ping"] = true,
+        ["ping"] = false, ["tools/list"] = false, ["resources/list"] = false, ["resources/templates/list"] = false,
+        ["prompts/list"] = false, ["completion/complete"] = false,
+      } do
+        local link = another()
+        rig:tell_use()
+        rig:told()
+        for n = 1, 2 do rig:call(link, n, { msg = ('{"jsonrpc":"2.0","id":1,"method":"%s"}'):format(method) }) end
+        assert.equal(use, link.used, method)
+        local told = table.concat(rig:told(), "\n")
+        assert.equal(use and 1 or 0, select(2, told:gsub("used", "")), told)
+        if use then assert.truthy(told:find "used\n%d+> request", told) end
+      end
+    end)
+
+    it("by notifications, but for those that only say that the client is there, or take something back", function()
+      for text, use in pairs {
+        ['"notifications/roots/list_changed"'] = true, ['"notifications/progress"'] = true, ['"notifications/x"'] = true,
+        ['"notifications/initialized","params":{"x":1}'] = true, ['"notifications/initialized"'] = false,
+        ['"notifications/cancelled","params":{"requestId":1}'] = false,
+      } do
+        local link = another()
+        lib.ln_link_notify(link, rig:msg('{"jsonrpc":"2.0","method":' .. text .. "}"))
+        assert.equal(use, link.used, text)
+      end
+    end)
+  end)
+
   describe("is opened", function()
     it("by a channel, initialize, its answer and the client's word that it is ready", function()
       rig:client_ready(false)

@@ -1,0 +1,286 @@
+-- What one client's session with a server makes the server list, say or create is never another client's, in any way
+-- that clients share what they can.
+local http = require "spec.support.http"
+local json = require "spec.support.json"
+local loop = require "spec.support.loop"
+local lunette = require "spec.support.lunette"
+local restart = require "spec.support.restart"
+local tasks = require "spec.support.tasks"
+local workshop = require "spec.support.workshop"
+
+describe("between clients", function()
+  after_each(lunette.finish)
+
+  local function policy_of(up, more, extra) return ("lunette.upstream('up', %s) %s"):format(up:lua(extra), more or "") end
+
+  local function host_of(up, way, more, extra)
+    if way == "http" and not up.url then up:http() end
+    return lunette.http { policy = policy_of(up, more, extra) }
+  end
+
+  local function join(host, options)
+    local client = host.client()
+    client:initialize(options)
+    return client
+  end
+
+  local function assert_unseen(client, marker)
+    local seen = workshop.seen(client)
+    assert.is_nil(seen:find(marker, 1, true), seen)
+    assert.truthy(seen:find("make", 1, true))
+    return seen
+  end
+
+  for _, way in ipairs { "stdio", "http" } do
+    for _, quiet in ipairs { false, true } do
+      describe((quiet and "of a quiet server over " or "of a server that announces, over ") .. way .. ",", function()
+        it("nothing that one makes is seen by another, whenever it came", function()
+          local up = workshop.new { quiet = quiet }
+          local host = host_of(up, way, "lunette.configure { list_max_age = 0.1 }")
+          local a, b = join(host), join(host)
+          workshop.seen(b)
+          workshop.make(a, "MARKER")
+          loop.sleep(150)
+          assert.truthy(workshop.seen(a):find("MARKER", 1, true))
+          assert.equal("used MARKER", json.value(a:result("tools/call", '{"name":"MARKER"}'), "content", 1, "text"))
+          assert_unseen(b, "MARKER")
+          local c = join(host)
+          assert_unseen(c, "MARKER")
+          workshop.make(b, "OTHER")
+          loop.sleep(150)
+          local seen = assert_unseen(b, "MARKER")
+          assert.truthy(seen:find("OTHER", 1, true))
+          assert_unseen(c, "MARKER")
+          assert_unseen(c, "OTHER")
+          assert_unseen(join(host), "MARKER")
+          assert_unseen(a, "OTHER")
+          assert.truthy(workshop.seen(a):find("MARKER", 1, true), "what one makes stays that one's")
+          assert.truthy(json.at(b:request("tools/call", '{"name":"MARKER"}'), "error"))
+        end)
+
+        it("nor when it was the first to list, after it had made something", function()
+          local up = workshop.new { quiet = quiet }
+          local host = host_of(up, way)
+          local a = join(host)
+          workshop.make(a, "MARKER")
+          assert.truthy(workshop.seen(a):find("MARKER", 1, true))
+          local b = join(host)
+          assert_unseen(b, "MARKER")
+          assert.truthy(workshop.seen(a):find("MARKER", 1, true))
+        end)
+      end)
+    end
+
+    it("what one made is told to that one alone, over " .. way, function()
+      local up = workshop.new()
+      local host = host_of(up, way)
+      local a, b = join(host), join(host)
+      a:listen()
+      b:listen()
+      workshop.seen(a)
+      workshop.seen(b)
+      workshop.make(b, "WARM") -- it has a session of its own, too
+      b:expect "notifications/tools/list_changed"
+      workshop.make(a, "MARKER")
+      a:expect "notifications/tools/list_changed"
+      assert.is_nil(b:maybe("notifications/tools/list_changed", 200))
+      assert_unseen(b, "MARKER")
+    end)
+
+    it("names with a prefix that one has are unknown to another, over " .. way, function()
+      local up, other = workshop.new { name = "a" }, workshop.new { name = "b" }
+      if way == "http" then up:http() other:http() end
+      local host = lunette.http { policy = lunette.bare(up, other) }
+      local a, b = join(host), join(host)
+      workshop.make(a, "MARKER", "a_make")
+      assert.truthy(workshop.seen(a):find("a_MARKER", 1, true))
+      assert.equal("used MARKER", json.value(a:result("tools/call", '{"name":"a_MARKER"}'), "content", 1, "text"))
+      assert_unseen(b, "MARKER")
+      local before = up:count "tools/call"
+      local refused = b:failure("tools/call", '{"name":"a_MARKER"}')
+      assert.equal(-32602, refused.code)
+      assert.truthy(refused.message:find("Unknown tool", 1, true))
+      b:failure("prompts/get", '{"name":"a_MARKER"}')
+      b:failure("completion/complete", '{"ref":{"type":"ref/prompt","name":"a_MARKER"},"argument":{"name":"x","value":""}}')
+      assert.equal(before, up:count "tools/call", "nobody was asked")
+      assert.equal(0, up:count "prompts/get" + up:count "completion/complete")
+    end)
+
+    it("a reload and a restart change nothing of that, over " .. way, function()
+      local up = workshop.new()
+      local key = ("lunette.configure { session_key_file = %q }"):format(loop.tempdir() .. "/key")
+      local host = host_of(up, way, key)
+      local process = host.process
+      local a, b = join(host), join(host)
+      workshop.make(a, "MARKER")
+      assert_unseen(b, "MARKER")
+      process:kill "sighup"
+      loop.wait(function() return process.err:all():find("reload", 1, true) end, "the reload")
+      assert_unseen(b, "MARKER")
+      assert.truthy(workshop.seen(a):find("MARKER", 1, true))
+      assert_unseen(join(host), "MARKER")
+      host = restart.restart(host, policy_of(up, key))
+      workshop.make(a, "AGAIN")
+      assert_unseen(b, "AGAIN")
+      assert_unseen(join(host), "AGAIN")
+      assert.truthy(workshop.seen(a):find("AGAIN", 1, true))
+    end)
+  end
+
+  it("instructions are for who they are addressed to", function()
+    local up = workshop.new()
+    local host = host_of(up, "stdio")
+    for _, name in ipairs { "ann", "bob", "ann" } do
+      local client = host.client()
+      local said = client:initialize { info = ('{"name":"%s","version":"1"}'):format(name) }
+      assert.equal("for " .. name, json.value(said, "instructions"))
+    end
+    assert.equal(2, #up.sessions, "who can't be told apart shares the answer")
+  end)
+
+  it("the answers to a server's questions are not another's", function()
+    local up = workshop.new()
+    up:on("notifications/initialized", function(req)
+      req.session:ask("roots/list", nil, function(answer)
+        req.session.made = { json.value(answer.result, "roots", 1, "name") }
+        req.session:notify "notifications/tools/list_changed"
+      end)
+    end)
+    local host = host_of(up, "stdio")
+    local clients = {}
+    for _, name in ipairs { "HERS", "HIS" } do
+      local client = join(host, { capabilities = '{"roots":{}}' })
+      client:listen()
+      workshop.seen(client)
+      if name == "HIS" then client:result("tools/call", '{"name":"make","arguments":{"marker":"x"}}') end
+      client:answer(client:expect "roots/list", ('{"roots":[{"uri":"file:///%s","name":"%s"}]}'):format(name, name))
+      client:expect "notifications/tools/list_changed"
+      loop.wait(function() return client:result("tools/list"):find(name, 1, true) end, "its own")
+      clients[name] = client
+    end
+    assert_unseen(clients.HERS, "HIS")
+    assert_unseen(clients.HIS, "HERS")
+    assert_unseen(join(host, { capabilities = '{"roots":{}}' }), "HERS")
+  end)
+
+  describe("that a server tells apart", function()
+    it("by its answer to initialize, nothing is shared any more", function()
+      local up = workshop.new { greeting = function(session) return "session " .. session.number end,
+        numbered = function(session) return "n" .. session.number end }
+      local host = host_of(up, "stdio")
+      local a, b = join(host), join(host)
+      assert.truthy(workshop.seen(a):find("n1", 1, true))
+      b:request("tools/call", '{"name":"make","arguments":{"marker":"x"}}')
+      assert.truthy(workshop.seen(b):find('"n2"', 1, true))
+      for i = 3, 4 do
+        local client = host.client()
+        assert.equal("session " .. i, json.value(client:initialize(), "instructions"))
+        local seen = workshop.seen(client)
+        assert.truthy(seen:find('"n' .. i .. '"', 1, true))
+        assert.is_nil(seen:find('"n1"', 1, true))
+      end
+      assert.truthy(workshop.seen(a):find('"n1"', 1, true))
+      local _, times = host.process.err:all():gsub("is not shared between clients from now on", "")
+      assert.equal(1, times, "told once")
+    end)
+
+    it("by a list, neither", function()
+      local up = workshop.new { quiet = true, greeting = function() return "all" end,
+        numbered = function(session) return "n" .. session.number end }
+      local host = host_of(up, "stdio", "lunette.configure { list_max_age = 0.05 }")
+      local a = join(host)
+      assert.truthy(workshop.seen(a):find('"n1"', 1, true))
+      workshop.make(a, "x") -- who listed first is not asked for others any more
+      loop.sleep(100)
+      local b = join(host)
+      local of_b = workshop.seen(b)
+      assert.is_nil(of_b:find('"n1"', 1, true))
+      for _ = 3, 4 do assert.is_nil(workshop.seen(join(host)):find('"n1"', 1, true)) end
+      assert.equal(4, #up.sessions)
+      assert.equal(of_b, workshop.seen(b))
+    end)
+
+    it('by declaration (lists = "own"), each asks for itself from the beginning', function()
+      local up = workshop.new { greeting = function(session) return "session " .. session.number end }
+      local host = host_of(up, "stdio", nil, "lists = 'own'")
+      for i = 1, 3 do
+        local client = host.client()
+        assert.equal("session " .. i, json.value(client:initialize(), "instructions"))
+        client:result "tools/list"
+        client:result "tools/list"
+      end
+      assert.equal(3, up:count "tools/list")
+      assert.is_nil(host.process.err:all():find("is not shared", 1, true))
+    end)
+  end)
+
+  it("a hundred that have used nothing cost one list", function()
+    for _, way in ipairs { "stdio", "http" } do
+      local up = workshop.new()
+      local host = host_of(up, way)
+      for _ = 1, 100 do join(host):result "tools/list" end
+      assert.equal(1, up:count "tools/list")
+      assert.equal(1, #up.sessions)
+    end
+  end)
+
+  it("tasks of one are unknown to another", function()
+    for _, extra in ipairs { "session = 'client'", "session = 'shared'", "session = 'request'" } do
+      local up = tasks.server("up", { tools = '[{"name":"slow","inputSchema":{"type":"object"},"execution":{"taskSupport":"optional"}}]' })
+      up:http() -- whose tasks are known in all its sessions
+      local all = {}
+      up:on("tasks/list", function(req)
+        local list = {}
+        for i = 1, #up.made do list[i] = tasks.task("t" .. i) end
+        req:reply('{"tasks":[' .. table.concat(list, ",") .. "]}")
+      end)
+      local host = lunette.http { policy = ("lunette.upstream('up', %s)"):format(up:lua(extra)) }
+      for i = 1, 2 do
+        all[i] = join(host)
+        assert.equal("t" .. i, json.value(all[i]:result("tools/call", tasks.call "slow"), "task", "taskId"))
+      end
+      for i = 1, 2 do
+        local listed = json.at(all[i]:result "tasks/list", "tasks")
+        assert.truthy(listed:find('"t' .. i .. '"', 1, true), extra .. listed)
+        assert.is_nil(listed:find('"t' .. 3 - i .. '"', 1, true), extra .. listed)
+        assert.truthy(json.at(all[i]:request("tasks/get", tasks.about("t" .. i)), "result"), extra)
+        for _, method in ipairs { "tasks/get", "tasks/result", "tasks/cancel" } do
+          local refused = all[i]:failure(method, tasks.about("t" .. 3 - i))
+          assert.equal("Unknown task", refused.message, extra)
+          assert.equal(-32602, refused.code)
+        end
+      end
+      assert.equal(0, up:count "tasks/cancel" + up:count "tasks/result")
+    end
+  end)
+end)
+
+describe("a server that is replaced at its address", function()
+  after_each(lunette.finish)
+
+  for name, version in pairs { ["by another version"] = '{"name":"workshop","version":"2"}', ["by one that says the same of itself"] = nil or false } do
+    it(name .. " lists what is true to all, whoever is connected", function()
+      local port = http.free_port()
+      local up = workshop.new()
+      up:http(port)
+      local host = lunette.http { policy = ("lunette.upstream('up', %s) lunette.configure { list_max_age = 0.2 }"):format(up:lua()) }
+      local function join()
+        local client = host.client()
+        client:initialize()
+        return client
+      end
+      local used, idle = join(), join()
+      workshop.seen(used)
+      workshop.seen(idle)
+      workshop.make(used, "x")
+      up.server:close()
+      for _, connection in ipairs(up.server.connections) do connection:close() end
+      local next_up = workshop.new { info = version or nil, numbered = function() return "NEW" end }
+      next_up:http(port)
+      loop.sleep(300)
+      assert.truthy(workshop.seen(join()):find("NEW", 1, true), "who comes now")
+      assert.truthy(workshop.seen(idle):find("NEW", 1, true), "who has used nothing")
+      assert.truthy(workshop.seen(used):find("NEW", 1, true), "who has")
+    end)
+  end
+end)
