@@ -155,6 +155,88 @@ describe("a handler", function()
       assert.equal(1, up:count "tools/call")
     end)
 
+    describe("another name", function()
+      local function servers()
+        local a, b = policy.server { tools = policy.plain }, policy.server { tools = policy.plain }
+        a.name, b.name = "a", "b"
+        return a, b
+      end
+      -- Two servers, behind handlers that note what they know; `reroute` stands between them.
+      local function behind(reroute)
+        local a, b = servers()
+        local client = lunette.stdio { policy = lunette.bare(a, b) .. ([[
+          local way = {}
+          local function note(word) return function(request, forward, ctx)
+            local function tell() way[#way + 1] = ("%%s %%s %%s.%%s"):format(word, request.params.name, ctx.upstream, ctx.native_name) end
+            tell()
+            local result = forward(request)
+            tell()
+            return result end
+          end
+          lunette.on("tools/call", { name = { "a_*", "b_*" } }, note "outer")
+          lunette.on("tools/call", "b_*", note "b before")
+          %s
+          lunette.on("tools/call", "a_*", note "a after")
+          lunette.on("tools/call", { upstream = "b" }, note "of b")
+          lunette.on("tools/call", { where = function(tool) return tool.name == "b_write" and tool.description == "Writes" end }, note "where")
+          lunette.tools.add { name = "way", handler = function() local text = table.concat(way, ", ") way = {} return text end }]]):format(reroute) }
+        client:initialize()
+        return client, a, b
+      end
+      local reroute = [[lunette.on("tools/call", "a_*", function(request, forward)
+        request.params.name = request.params.arguments.to
+        return forward(request) end)]]
+
+      it("is told truly to later handlers, and to earlier ones once it is back", function()
+        local client, a, b = behind(reroute)
+        local result = client:result("tools/call", '{"name":"a_read","arguments":{"to":"b_write"}}')
+        assert.equal("write", json.value(result, "got", "name"))
+        assert.same({ 0, 1 }, { a:count "tools/call", b:count "tools/call" })
+        assert.equal("outer a_read a.read, of b b_write b.write, where b_write b.write, where b_write b.write, of b b_write b.write, "
+          .. "outer a_read b.write", policy.says(client, "way"))
+        client:result("tools/call", '{"name":"a_read","arguments":{"to":"a_delete"}}')
+        assert.equal("outer a_read a.read, a after a_delete a.delete, a after a_delete a.delete, outer a_read a.delete", policy.says(client, "way"))
+      end)
+
+      it("that there is not is an error each time, and the first name can still be sent", function()
+        local client, a, b = behind [[lunette.on("tools/call", "a_*", function(request, forward)
+          local codes = {}
+          for _, name in ipairs { "b_none", "b_none", "secret", "b_write" } do
+            request.params.name = name
+            local ok, err = pcall(forward, request)
+            codes[#codes + 1] = ok and "ok" or err.code
+          end
+          request.params.name = "a_read"
+          forward(request)
+          return table.concat(codes, " ") end)
+          lunette.tools.add { name = "secret", handler = function() return "s" end }
+          lunette.tools.hide "secret"]]
+        assert.equal("-32602 -32602 -32602 ok", policy.says(client, "a_delete"))
+        assert.same({ '"read"' }, { a:wait("tools/call"):at "name" })
+        assert.same({ 1, 1 }, { a:count "tools/call", b:count "tools/call" })
+        assert.equal("outer a_delete a.delete, of b b_write b.write, where b_write b.write, where b_write b.write, of b b_write b.write, "
+          .. "a after a_read a.read, a after a_read a.read, outer a_delete a.read", policy.says(client, "way"))
+      end)
+
+      it("goes through the transforms of what it names", function()
+        local client = behind(reroute .. [[ lunette.tools.transform("b_write", { call = function(args, forward, ctx)
+          return ctx.upstream .. "." .. ctx.native_name .. " " .. forward(args).got.name end })]])
+        assert.equal("b.write write", policy.says(client, "a_read", '{"to":"b_write"}'))
+      end)
+
+      it("is what the audit tells", function()
+        local a, b = servers()
+        local client = lunette.stdio { policy = lunette.bare(a, b) .. '\nrequire "lunette.policy.audit" {}\n' .. reroute }
+        client:initialize()
+        client:result("tools/call", '{"name":"a_read","arguments":{"to":"b_write"}}')
+        client:result("tools/call", '{"name":"a_read","arguments":{"to":"a_read"}}')
+        local lines = {}
+        for line in client.process.err:all():gmatch '{"[^\n]*}' do lines[#lines + 1] = json.decode(line) end
+        assert.same({ "a_read", "a", "b", "write" }, { lines[1].name, lines[1].upstream, lines[2].upstream, lines[2].native_name })
+        assert.same({ "a_read", "a" }, { lines[3].name, lines[3].upstream, lines[4].upstream, lines[4].native_name })
+      end)
+    end)
+
     it("nothing instead of the request: that sends it as it stands", function()
       local client = with [[lunette.on("tools/call", function(request, forward) request.params.arguments.n = 2 return forward() end)]]
       assert.equal('{"m":1.0,"n":2}', policy.call(client, "read", '{"m":1.0}'))

@@ -54,9 +54,12 @@ return options.policy("audit", {
         session = session.id, transport = session.transport, client = session.client.name,
         principal = ctx.principal.subject,
       }
-      local began = lunette.now()
+      local began, upstream, native = lunette.now(), ctx.upstream, params.name and ctx.native_name
       local ok, result = pcall(forward, request)
       local record = outcome(ok, result)
+      -- A handler further in may have sent it elsewhere.
+      local went = params.name and ctx.native_name
+      if went ~= native or ctx.upstream ~= upstream then record.upstream, record.native_name = ctx.upstream, went end
       record.event, record.call, record.ms = "response", call, math.floor((lunette.now() - began) * 1000 + 0.5)
       write(record)
       if not ok then error(result, 0) end

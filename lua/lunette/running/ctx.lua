@@ -113,11 +113,15 @@ end
 local methods = {}
 local look_up = lazy(facts)
 
+-- These change when a handler forwards another name.
+local changing = { upstream = true, native_name = true }
+
 local ctx_mt = {
   __name = "ctx",
   __index = function(self, name)
     local method = methods[name]
     if method then return method end
+    if changing[name] then return facts[name](rawget(self, EXCHANGE)) end
     return look_up(self, name)
   end,
 }

@@ -308,7 +308,9 @@ end
 
 --- Runs the exchange's message through the handlers, and finishes it with what they leave.
 function Rig:hooks(x)
-  c.lib.ln_hooks_run(x, 0, x.msg, driver.rig_native, driver.rig_done, x)
+  local ends = ffi.new("struct ln_hooks_end", { driver.rig_native, nil })
+  table.insert(self.keep, ends)
+  c.lib.ln_hooks_run(x, 0, x.msg, ends, driver.rig_done, x)
   self:turn()
 end
 --- What native got as number n is answered.

@@ -13,6 +13,7 @@ struct ln_exchange *ln_exchange_new(struct ln_session *s, struct ln_msg *msg,
   x->peer = &s->peer;
   x->gen = ln_generation_ref(s->gen);
   x->msg = ln_msg_ref(msg);
+  x->named = ln_msg_ref(msg);
   ln_bytes_charge(msg->bytes, s->purse);
   x->method = method;
   x->sink = sink ? ln_sink_ref(sink) : NULL;
@@ -57,6 +58,7 @@ void ln_exchange_unref(struct ln_exchange *x) {
   }
   ln_view_unref(x->view);
   ln_msg_unref(x->msg);
+  ln_msg_unref(x->named);
   ln_msg_unref(x->held);
   ln_bytes_unref(x->headers);
   ln_sink_unref(x->sink);
@@ -87,6 +89,7 @@ void ln_exchange_set_from_server(struct ln_exchange *x, struct ln_server *server
 }
 
 void ln_exchange_set_msg(struct ln_exchange *x, struct ln_msg *msg) {
+  ln_exchange_set_named(x, msg);
   ln_msg_unref(x->msg);
   x->msg = msg;
 }
@@ -103,6 +106,12 @@ void ln_exchange_set_entry(struct ln_exchange *x, struct ln_view *v, const struc
   x->entry = e;
   if (e) x->server = e->server;
   ln_view_unref(old);
+}
+
+void ln_exchange_set_named(struct ln_exchange *x, struct ln_msg *msg) {
+  ln_msg_ref(msg);
+  ln_msg_unref(x->named);
+  x->named = msg;
 }
 
 void ln_exchange_set_server(struct ln_exchange *x, struct ln_server *server) {

@@ -36,8 +36,8 @@ struct ln_exchange {
   struct ln_view *view; /* counted: entry is in it */
   const struct ln_entry *entry;
   struct ln_server *server; /* that it goes to or comes from; not counted: gen counts it */
-  bool moved;               /* route/use.c: a handler forwarded it with another name, which entry
-                               may be of */
+  struct ln_msg *named; /* counted: the message whose name view, entry and server are of: msg, or
+                           what a handler made of it */
 
   struct ln_list calls;      /* struct ln_call under way for it */
   struct ln_list waits;      /* struct ln_exchange_wait */
@@ -111,6 +111,8 @@ void ln_exchange_set_ask(struct ln_exchange *x, int64_t id);
 
 /* Sets the component that it names, and its server (v counted by the call; both NULL: unknown). */
 void ln_exchange_set_entry(struct ln_exchange *x, struct ln_view *v, const struct ln_entry *e);
+/* What this message names was looked up last. */
+void ln_exchange_set_named(struct ln_exchange *x, struct ln_msg *msg);
 /* Sets the server that it goes to or comes from. */
 void ln_exchange_set_server(struct ln_exchange *x, struct ln_server *server);
 /* Sets the exchange that it is related to, or was made for (counted by the call; NULL: none). */

@@ -8,8 +8,9 @@
 
 struct step {
   struct ln_chain c;
-  ln_hooks_native native;
-  struct ln_transform *transform; /* when the handler is a transform; its run counts it */
+  const struct ln_hooks_end *end;
+  ln_hooks_native native;         /* when the handler is a transform: where it leads to … */
+  struct ln_transform *transform; /* … and the transform; its run counts it */
 };
 
 static bool glob_bytes(const char *glob, const struct ln_bytes *b) {
@@ -90,6 +91,28 @@ static void forwarded(void *arg, struct ln_msg *reply) {
 static void run_transform(struct ln_exchange *x, struct ln_transform *t, size_t left,
                           struct ln_msg *msg, ln_hooks_native native, ln_reply_fn done, void *arg);
 
+/* True when a message names another component than the one that was looked up last. */
+static bool renamed(const struct ln_exchange *x, const struct ln_msg *msg) {
+  enum ln_route route = x->method->route;
+  if (route != LN_ROUTE_USE && route != LN_ROUTE_SUBSCRIBE && route != LN_ROUTE_COMPLETE)
+    return false;
+  if (msg == x->named) return false;
+  struct ln_subject a = ln_subject_of(x->method, x->named), b = ln_subject_of(x->method, msg);
+  return a.kind != b.kind || !a.value.p || !b.value.p || !ln_str_eq(a.value, b.value);
+}
+
+/* What a handler forwarded, to the handlers after it. arg: the forward's step. */
+static void go_on(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  const struct step *f = arg, *handler = LN_CONTAINER(f->c.outer, struct step, c);
+  ln_hooks_run(x, handler->c.next_hook, msg, handler->end, done, arg);
+}
+
+/* The same, named otherwise; only once that is found, so that it is looked for again if not. */
+static void found_other(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  ln_exchange_set_named(x, msg);
+  go_on(x, msg, done, arg);
+}
+
 static void on_forward(void *arg, struct ln_run *run, uint64_t token, struct ln_msg *msg) {
   struct step *handler = arg;
   handler->c.run = run;
@@ -100,11 +123,17 @@ static void on_forward(void *arg, struct ln_run *run, uint64_t token, struct ln_
     return;
   }
   f->c.token = token;
+  struct ln_exchange *x = handler->c.x;
   size_t left = ln_run_left(run);
-  if (left)
-    run_transform(handler->c.x, handler->transform, left, f->c.msg, handler->native, forwarded, f);
-  else
-    ln_hooks_run(handler->c.x, handler->c.next_hook, f->c.msg, handler->native, forwarded, f);
+  if (left) {
+    run_transform(x, handler->transform, left, f->c.msg, handler->native, forwarded, f);
+  } else if (handler->transform) {
+    handler->native(x, f->c.msg, forwarded, f);
+  } else if (handler->end->resolve && renamed(x, f->c.msg)) {
+    handler->end->resolve(x, f->c.msg, found_other, forwarded, f);
+  } else {
+    go_on(x, f->c.msg, forwarded, f);
+  }
 }
 
 static void on_call_off(void *arg) {
@@ -155,11 +184,11 @@ static void begin(struct step *s, size_t hook, size_t left) {
   ln_exchange_unref(x);
 }
 
-void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hooks_native native,
-                  ln_reply_fn done, void *arg) {
+void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg,
+                  const struct ln_hooks_end *end, ln_reply_fn done, void *arg) {
   size_t i = next_match(x, from, msg);
   if (i == x->gen->decls->n_hooks) {
-    native(x, msg, done, arg);
+    end->native(x, msg, done, arg);
     return;
   }
   struct step *s = step_new(x, NULL, msg);
@@ -170,7 +199,7 @@ void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg, ln_hoo
   s->c.next_hook = i + 1;
   s->c.done = done;
   s->c.arg = arg;
-  s->native = native;
+  s->end = end;
   begin(s, i, 0);
 }
 
@@ -181,7 +210,6 @@ static void run_transform(struct ln_exchange *x, struct ln_transform *t, size_t 
     done(arg, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
     return;
   }
-  s->c.next_hook = x->gen->decls->n_hooks; /* it has passed all handlers */
   s->c.done = done;
   s->c.arg = arg;
   s->native = native;

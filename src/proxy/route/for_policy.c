@@ -18,10 +18,11 @@ static struct ln_str int_text(struct ln_buf *scratch, uint64_t n) {
 
 static struct ln_str native_name(struct ln_exchange *x, struct ln_buf *scratch) {
   if (x->entry && x->entry->server) return ln_bytes_str(x->entry->item->key);
-  struct ln_str raw = ln_json_inside(x->msg->name.p ? x->msg->name : x->msg->uri);
+  const struct ln_msg *named = x->named;
+  struct ln_str raw = ln_json_inside(named->name.p ? named->name : named->uri);
   if (!raw.p || ln_json_unescape(raw, true, scratch)) return LN_STR_NONE;
-  return x->msg->name.p && x->server ? ln_generation_native(x->gen, x->server, ln_buf_str(scratch))
-                                     : ln_buf_str(scratch);
+  return named->name.p && x->server ? ln_generation_native(x->gen, x->server, ln_buf_str(scratch))
+                                    : ln_buf_str(scratch);
 }
 
 static struct ln_str deadline(struct ln_exchange *x, struct ln_buf *scratch) {

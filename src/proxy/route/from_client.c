@@ -61,7 +61,8 @@ static void finished(void *arg, struct ln_msg *reply) {
 }
 
 static void through_hooks(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
-  ln_hooks_run(x, 0, msg, native, done, arg);
+  static const struct ln_hooks_end end = {native, ln_resolve};
+  ln_hooks_run(x, 0, msg, &end, done, arg);
 }
 
 static void start(struct ln_exchange *x) {
@@ -228,7 +229,8 @@ static void notification_in(struct ln_session *s, struct ln_msg *msg, struct ln_
     return;
   }
   ln_exchange_set_headers(x, headers);
-  ln_hooks_run(x, 0, msg, notification_native, notified, x);
+  static const struct ln_hooks_end end = {notification_native, NULL};
+  ln_hooks_run(x, 0, msg, &end, notified, x);
 }
 
 /* Whether a session that has got this message is of use to its client. */

@@ -108,8 +108,9 @@ static void ask_shown(void *arg, struct ln_msg *shown) {
     ln_exchange_finish(x, shown);
     return;
   }
+  static const struct ln_hooks_end end = {ask_native, NULL};
   ln_exchange_set_msg(x, shown);
-  ln_hooks_run(x, 0, x->msg, ask_native, ask_done, x);
+  ln_hooks_run(x, 0, x->msg, &end, ask_done, x);
 }
 
 static void request_in(struct ln_link *link, struct ln_msg *msg, struct ln_exchange *cause,

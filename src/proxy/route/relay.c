@@ -58,7 +58,8 @@ static void relay_shown(struct ln_server *server, struct ln_session *s, struct l
   ln_exchange_set_from_server(x, server);
   ln_exchange_set_cause(x, cause);
   if (cause) ln_exchange_hold_cause(x);
-  ln_hooks_run(x, 0, msg, notify_native, notify_done, x);
+  static const struct ln_hooks_end end = {notify_native, NULL};
+  ln_hooks_run(x, 0, msg, &end, notify_done, x);
 }
 
 static void relay(struct ln_server *server, struct ln_session *s, struct ln_exchange *cause,

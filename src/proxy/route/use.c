@@ -124,18 +124,11 @@ static void use(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, voi
     use_resolved(x, msg, done, arg);
 }
 
-/* True when what a handler forwards names the same component. */
-static bool same_subject(const struct ln_exchange *x, const struct ln_msg *msg) {
-  if (msg == x->msg) return true;
-  struct ln_subject a = ln_subject_of(x->method, x->msg), b = ln_subject_of(x->method, msg);
-  return a.kind == b.kind && a.value.p && b.value.p && ln_str_eq(a.value, b.value);
-}
-
+/* What msg names was looked up, by the hooks when a handler changed it; but for a completion that
+ * no server could answer so far. */
 void ln_use_forwarded(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
-  if (!x->moved && same_subject(x, msg) && (x->entry || x->server)) {
+  if (x->entry || x->server)
     use(x, msg, done, arg);
-  } else {
-    x->moved = true;
+  else
     ln_resolve(x, msg, use, done, arg);
-  }
 }
