@@ -189,3 +189,17 @@ bool ln_view_is_hidden(const struct ln_view *v, struct ln_str key) {
   return ln_view_has_spellings(v) && v->hidden.len &&
          (find_form(&v->hidden, key, ln_uri_normal) || find_form(&v->hidden, key, ln_uri_loose));
 }
+
+bool ln_view_may_hide(const struct ln_generation *g, enum ln_kind kind, struct ln_str key) {
+  static const ln_view_uri_form forms[] = {ln_uri_normal, ln_uri_loose};
+  bool hide = ln_present_may_hide(g->policy, kind, key);
+  if (kind != LN_KIND_RESOURCE && kind != LN_KIND_TEMPLATE) return hide;
+  for (size_t i = 0; i < LN_COUNT(forms) && !hide && ln_policy_has_rules(g->policy, kind); i++) {
+    struct ln_buf other;
+    ln_buf_init(&other, LN_URI_ROOM(key.n));
+    hide =
+        forms[i](key, &other) != LN_OK || ln_present_may_hide(g->policy, kind, ln_buf_str(&other));
+    ln_buf_deinit(&other);
+  }
+  return hide;
+}

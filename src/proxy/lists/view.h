@@ -102,6 +102,9 @@ const struct ln_entry *ln_view_find(const struct ln_view *v, struct ln_str key);
 /* True when a rule hid or renamed a component of this key, or one whose URI a server might take to
  * be the same. */
 bool ln_view_is_hidden(const struct ln_view *v, struct ln_str key);
+/* True when a rule could hide what no list has, by its name or URI. URIs are tried in every form,
+ * as servers differ in how they read them. */
+bool ln_view_may_hide(const struct ln_generation *g, enum ln_kind kind, struct ln_str key);
 /* An entry's definition before any rule: the server's, or the policy's component's. */
 struct ln_str ln_entry_definition(const struct ln_view *v, const struct ln_entry *e);
 /* True when it is in the lists that clients get. */

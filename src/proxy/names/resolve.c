@@ -133,21 +133,8 @@ static void on_over(struct ln_exchange_wait *w) {
     release(r);
 }
 
-/* True when a rule could hide what no list has. URIs are tried in every form, as servers differ in
- * how they read them. */
 static bool may_hide(const struct resolve *r, enum ln_kind kind) {
-  static int (*const forms[])(struct ln_str, struct ln_buf *) = {ln_uri_normal, ln_uri_loose};
-  const struct ln_policy *p = r->x->gen->policy;
-  bool hide = ln_present_may_hide(p, kind, ln_bytes_str(r->key));
-  if (!is_uri(kind)) return hide;
-  for (size_t i = 0; i < LN_COUNT(forms) && !hide && ln_policy_has_rules(p, kind); i++) {
-    struct ln_buf other;
-    ln_buf_init(&other, LN_URI_ROOM(r->key->len));
-    hide = forms[i](ln_bytes_str(r->key), &other) != LN_OK ||
-           ln_present_may_hide(p, kind, ln_buf_str(&other));
-    ln_buf_deinit(&other);
-  }
-  return hide;
+  return ln_view_may_hide(r->x->gen, kind, ln_bytes_str(r->key));
 }
 
 /* The policy says something of single components of this kind. */

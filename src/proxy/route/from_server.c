@@ -8,10 +8,12 @@
 #include "proxy/lists/index.h"
 #include "proxy/names/elicitation.h"
 #include "proxy/names/rewrite.h"
+#include "proxy/names/shown.h"
 #include "proxy/names/task.h"
 #include "proxy/route/list_changed.h"
 #include "proxy/route/relay.h"
 #include "proxy/route/shared_state.h"
+#include "proxy/route/subscription.h"
 #include "proxy/route/tasks.h"
 
 /* --- what it is related to --- */
@@ -194,24 +196,28 @@ static void unattributed_in(struct ln_link *link, struct ln_msg *msg) {
 struct update {
   struct ln_link *link;
   struct ln_msg *msg;
+  struct ln_bytes *uri; /* NULL: it has none */
   uint64_t steps;
 };
 
 static void one_updated(void *arg, struct ln_session *s) {
   struct update *up = arg;
-  ln_relay_to_one_of_many(up->link->server, s, up->msg, &up->steps);
+  if (up->uri && ln_subscription_unsure(s, up->link->server, ln_bytes_str(up->uri))) return;
+  if (!up->uri || ln_shown_to(s, up->link->server, ln_bytes_str(up->uri), &up->steps))
+    ln_relay_to_one_of_many(up->link->server, s, up->msg, &up->steps);
 }
 
-/* resources/updated: of a shared server to the clients that have subscribed. */
+/* resources/updated: of a shared server to the clients that have subscribed; to nobody of what
+ * rules hide, whether it was ever subscribed to or not. */
 static void updated_in(struct ln_link *link, struct ln_msg *msg) {
-  if (!ln_server_is_shared(link->server)) {
-    ln_relay_to_all(link->server, link->owner, msg);
-    return;
-  }
   struct ln_bytes *uri = msg->uri.p ? ln_json_text(msg->uri) : NULL;
-  if (uri)
-    ln_shared_state_updated(link, ln_bytes_str(uri), one_updated,
-                            &(struct update){link, msg, LN_MATCH_STEPS});
+  struct update up = {link, msg, uri, LN_MATCH_STEPS};
+  if (!ln_server_is_shared(link->server) && link->owner)
+    one_updated(&up, link->owner);
+  else if (!ln_server_is_shared(link->server))
+    ln_relay_to_all(link->server, NULL, msg);
+  else if (uri)
+    ln_shared_state_updated(link, ln_bytes_str(uri), one_updated, &up);
   ln_bytes_unref(uri);
 }
 

@@ -15,9 +15,12 @@ struct ln_subscription {
   struct ln_list topic_link;     /* in topic->listeners … */
   struct ln_shared_topic *topic; /* … of a shared server, while that lives; else NULL */
   struct ln_session *session;
-  uint64_t server;      /* its serial: it may have gone */
-  struct ln_bytes *key; /* the server's own URI, unescaped */
-  struct ln_msg *msg;   /* counted: resources/subscribe as the server gets it */
+  uint64_t server;          /* its serial: it may have gone */
+  struct ln_bytes *key;     /* the server's own URI, unescaped */
+  struct ln_msg *msg;       /* counted: resources/subscribe as the server gets it */
+  struct ln_bytes *headers; /* counted, or NULL: of the client's request, by which rules see it */
+  bool unsure;              /* subscription.c: made under another policy, not looked at since … */
+  bool missed;              /* … while an update came */
 };
 
 /* A client's logging/setLevel (its session has the new level already), resources/subscribe or

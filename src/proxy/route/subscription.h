@@ -12,6 +12,14 @@ void ln_subscription_request(struct ln_exchange *x, struct ln_server *server, st
 void ln_subscription_restore(struct ln_link *link);
 /* Ends the session's subscriptions. */
 void ln_subscription_session_ends(struct ln_session *s);
+/* The session has another policy: ends those of its subscriptions that would be refused now, at the
+ * server, too, once the lists are there that say so. */
+void ln_subscription_reloaded(struct ln_session *s);
+/* True while that goes on for some at this server: an update of this URI (its own) waits until
+ * then.
+ */
+bool ln_subscription_unsure(struct ln_session *s, const struct ln_server *server,
+                            struct ln_str uri);
 /* Makes it one at another server; NULL: ends it. */
 void ln_subscription_move(struct ln_subscription *sub, struct ln_server *to);
 

@@ -186,6 +186,7 @@ static void carry_out(struct plan *p, struct ln_generation *g, const struct ln_g
     ln_view_set(s, (enum ln_kind)k, p->views[k]);
     p->views[k] = NULL;
   }
+  ln_subscription_reloaded(s);
   if (s->state != LN_SESSION_OPEN) return;
   bool resources = p->differs[LN_KIND_RESOURCE] || p->differs[LN_KIND_TEMPLATE];
   if (p->differs[LN_KIND_TOOL]) ln_outbox_notify(&s->outbox, ln_kind_rows[LN_KIND_TOOL].changed);
