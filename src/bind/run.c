@@ -382,6 +382,21 @@ static int l_run_finish_reply(lua_State *L) {
   return 0;
 }
 
+/* refused() -> the text of the error that came, and true; or of the result, when it has isError.
+ * Nothing when neither came. */
+static int l_run_refused(lua_State *L) {
+  struct ln_run *run = check_run(L);
+  const struct ln_msg *m = run->reply ? run->reply : run->base;
+  struct ln_json_item it;
+  if (!m) return 0;
+  bool failed = m->kind == LN_MSG_ERROR;
+  if (!failed && !(ln_json_get(m->result, "isError", &it) && it.type == LN_JSON_TRUE)) return 0;
+  struct ln_str text = failed ? m->error : m->result;
+  lua_pushlstring(L, text.p, text.n);
+  lua_pushboolean(L, failed);
+  return 2;
+}
+
 /* keep(): keeps the reply that came for finish, without decoding it */
 static int l_run_keep(lua_State *L) {
   struct ln_run *run = check_run(L);
@@ -405,6 +420,7 @@ const luaL_Reg ln_bind_run[] = {{"run", l_run_run},
                                 {"take", l_run_take},
                                 {"answer", l_run_answer},
                                 {"untouched", l_run_untouched},
+                                {"refused", l_run_refused},
                                 {"keep", l_run_keep},
                                 {"finish", l_run_finish},
                                 {"finish_error", l_run_finish_error},

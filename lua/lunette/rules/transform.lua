@@ -239,13 +239,14 @@ function M.folded(name) return (name:gsub("\226\132\170", "k"):gsub("\197\191", 
 
 -- The layer that maps a call: presented names to the ones before, names that are refused, values that are filled in.
 local function mapping(rule, doc, plan, native_of)
-  local layer = { rule = rule, native = {}, presented = {}, refused = {}, fill = {} }
+  local layer = { rule = rule, native = {}, presented = {}, found = {}, refused = {}, fill = {} }
   for presented, name in pairs(native_of) do
     layer.presented[presented] = true
     if presented ~= name then layer.native[presented] = name end
   end
   for _, name in ipairs(doc.names) do
     local a, p = rule.arguments[name], plan[name]
+    layer.found[name] = true
     if p and (p.hide or p.new) then layer.refused[M.folded(name)] = true end
     if is_sent(a) then
       table.insert(layer.fill, {
@@ -254,6 +255,7 @@ local function mapping(rule, doc, plan, native_of)
         text = p.default,
         compute = a.compute,
         required = doc.required[name],
+        hide = p.hide,
       })
     end
   end

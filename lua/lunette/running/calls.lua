@@ -8,6 +8,7 @@ local transform = require "lunette.rules.transform"
 local contexts = require "lunette.running.ctx"
 local errors = require "lunette.running.errors"
 local structured = require "lunette.running.structured"
+local told = require "lunette.running.told"
 
 local M = {}
 
@@ -27,8 +28,9 @@ local function filled(layer, fill, ctx)
   return text
 end
 
--- Arguments (text) as the layer found them, of arguments as it presents them.
-local function map(layer, text, ctx)
+-- Arguments (text) as the layer found them, of arguments as it presents them. hidden: a list to which the values go
+-- that the client knows nothing of.
+local function map(layer, text, ctx, hidden)
   if not layer.maps then return text end
   local there, added = {}, {}
   for _, span in ipairs(core.spans(text)) do
@@ -40,6 +42,7 @@ local function map(layer, text, ctx)
       local value = filled(layer, fill, ctx)
       if value then
         added[#added + 1] = fill.key .. ":" .. value
+        if fill.hide then hidden[#hidden + 1] = value end
       elseif fill.required then
         local why = "%s: the default of %s gave nothing, and the server requires it"
         error(why:format(layer.rule.where, fill.name), 0)
@@ -91,6 +94,12 @@ function M.completion(chain, params)
   return params
 end
 
+--- What is to be told otherwise of what the `call` function that a run with `left` layers comes to gives or raises.
+function M.told_above(chain, left)
+  local _, at = M.calling(chain, left)
+  return told.of(chain, at, left)
+end
+
 --- The first layer with a `call` function among the lowest `left`, and its place in the chain; nil and 0 without one.
 function M.calling(chain, left)
   while left > 0 and not chain[left].rule.call do
@@ -134,14 +143,15 @@ local function with_defaults(chain, top, text, ctx)
 end
 
 --- One step of a call through a chain, of which `left` layers are still to be passed: down to the first `call`
--- function. Gives what that is to be called with: its layer, args, forward. Nothing when there is none: then the
--- call is forwarded, and the answer has come. Each such function has a run of its own, as handlers have.
+-- function. Gives what that is to be called with: its layer, args, forward. nil when there is none, and the values
+-- that the client knows nothing of: then the call is forwarded, and the answer has come. Each such function has a run
+-- of its own, as handlers have.
 function M.step(chain, left, ctx)
-  local given = arguments_text()
+  local given, hidden = arguments_text(), {}
   local function descend(text, from)
     local layer, at = M.calling(chain, from)
     for i = from, at + 1, -1 do
-      text = map(chain[i], text, ctx)
+      text = map(chain[i], text, ctx, hidden)
     end
     return text, at, layer
   end
@@ -150,7 +160,10 @@ function M.step(chain, left, ctx)
     core.forward_arguments((given or text ~= "{}") and text or nil, seconds, rest)
   end
   local text, at, layer = descend(given or "{}", left)
-  if not layer then return send(text, 0) end
+  if not layer then
+    send(text, 0)
+    return nil, hidden
+  end
   -- What may not be sent is refused before the function sees it.
   for _, span in ipairs(core.spans(text)) do
     if layer.maps then check_sent(layer, span.name) end
@@ -160,9 +173,13 @@ function M.step(chain, left, ctx)
   local function forward(changed, how)
     contexts.own(ctx, "forward")
     local seconds = check.forward_options(how)
-    local mapped, rest = descend(map(layer, core.merge(text, check_args(changed or args)), ctx), at - 1)
+    local mapped, rest = descend(map(layer, core.merge(text, check_args(changed or args)), ctx, hidden), at - 1)
     send(mapped, rest, seconds)
-    return structured.note(forwarded, core.answer(1))
+    local value, failed = told.answer(chain, rest, at, hidden)
+    if not value then return structured.note(forwarded, core.answer(1)) end
+    core.keep()
+    if failed then error(setmetatable(value, core.error_mt), 0) end
+    return value
   end
   return layer, args, forward, forwarded
 end

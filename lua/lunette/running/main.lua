@@ -13,6 +13,7 @@ local calls = require "lunette.running.calls"
 local contexts = require "lunette.running.ctx"
 local errors = require "lunette.running.errors"
 local structured = require "lunette.running.structured"
+local told = require "lunette.running.told"
 
 local M = {
   may_hide = presented.may_hide,
@@ -265,6 +266,21 @@ local function run_component(index)
   finish(value, component, method, params, false, component.definition)
 end
 
+-- Ends with the answer that came, in the names that the client knows.
+local function finish_told(chain, left, hidden)
+  local value, failed = told.answer(chain, 0, left, hidden)
+  if not value then return core.finish_reply() end
+  if failed then return core.finish_error(value) end
+  core.finish(value)
+end
+
+-- What a `call` function gives or raises, beneath layers that have other names for arguments.
+local function told_by(otherwise, call, ...)
+  local ok, value = pcall(call, ...)
+  if not ok then error(errors.is_rpc(value) and told.error(value, otherwise) or value, 0) end
+  return type(value) == "table" and value.isError and told.result(value, otherwise) or value
+end
+
 -- `left`: how many layers of the chain the call still has to pass. This too is the first frame of its coroutine.
 local function run_transform(left)
   local chain = core.chain()
@@ -278,7 +294,11 @@ local function run_transform(left)
   local layer, args, forward, forwarded = calls.step(chain, left, ctx)
   if not layer then
     core.keep()
-    return core.finish_reply()
+    return finish_told(chain, left, args)
+  end
+  local above = calls.told_above(chain, left)
+  if above then
+    return finish(told_by(above, layer.rule.call, args, forward, ctx), layer.rule, method, nil, forwarded)
   end
   local value = layer.rule.call(args, forward, ctx)
   if value == untouched then return core.finish_reply() end
