@@ -408,3 +408,41 @@ describe("initialize", function()
     end
   end)
 end)
+
+describe("the command line", function()
+  after_each(lunette.finish)
+
+  it("says after two seconds what it waits for, once and on stderr", function()
+    local cases = {
+      { "initialize", "list" }, { "tools/list", "list" }, { "tools/list", "list", "--explain" }, { "initialize", "call", "slow_work" },
+      { "resources/list", "read", "slow:///1" }, { "prompts/get", "prompt", "slow_p" }, { "tools/call", "call", "slow_work" },
+    }
+    for _, case in ipairs(cases) do
+      case.ready, case.slow = server "ready", server("slow", { holds = case[1] })
+      local args = { case[2], lunette.policy(lunette.bare(case.ready, case.slow)) }
+      for i = 3, #case do args[#args + 1] = case[i] end
+      case.process = lunette.spawn(args)
+    end
+    for _, case in ipairs(cases) do
+      local said = "lunette: waiting for server slow to answer " .. case[1] .. " …\n"
+      case.process:wait_stderr(said)
+      assert.equal("", case.process.out:all())
+    end
+    loop.sleep(600) -- in which it would be said again
+    for _, case in ipairs(cases) do
+      if case[1]:find "list$" or case[1] == "initialize" then
+        case.slow:let()
+      else
+        for _, req in ipairs(case.slow.held) do req:reply '{"content":[{"type":"text","text":"done"}],"messages":[]}' end
+      end
+      assert.equal(0, case.process:wait_exit(10000))
+      local _, times = case.process.err:all():gsub("waiting", "")
+      assert.equal(1, times, case.process.err:all())
+    end
+  end)
+
+  it("says nothing of servers that answer in time", function()
+    local result = lunette.cli { "list", lunette.policy(lunette.bare(server "ready")) }
+    assert.same({ 0, "" }, { result.code, result.stderr })
+  end)
+end)

@@ -12,6 +12,7 @@
 
 #include "bind/core.h"
 #include "bind/shield.h"
+#include "bind/silence.h"
 #include "bind/targets.h"
 #include "bind/test_harness.h"
 #include "proxy/entry/local.h"
@@ -291,7 +292,10 @@ static int push_reply(lua_State *L, struct ln_msg *reply) {
 /* A request of ours; the caller lets go of the reply. */
 static struct ln_msg *request(struct app *a, const char *method, struct ln_str params) {
   struct ln_shield shield = ln_shield_up();
+  struct ln_silence silence;
+  ln_silence_begin(&silence, &a->host);
   struct ln_msg *reply = ln_local_request(a->local, method, params);
+  ln_silence_end(&silence);
   ln_shield_down(&shield);
   return reply;
 }
@@ -384,7 +388,10 @@ static int l_app_explain(lua_State *L) {
   if (!a->local || kind < 0 || kind >= LN_KINDS) return luaL_error(L, "not connected");
   const char *why;
   struct ln_shield shield = ln_shield_up();
+  struct ln_silence silence;
+  ln_silence_begin(&silence, &a->host);
   struct ln_view *v = ln_local_explain(a->local, (enum ln_kind)kind, &why);
+  ln_silence_end(&silence);
   ln_shield_down(&shield);
   if (!v) return fail(L, why);
   lua_createtable(L, (int)v->n_entries, 0);
