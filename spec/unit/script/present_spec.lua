@@ -89,10 +89,11 @@ describe("ln_present", function()
   it("withholds what a rule failed for, with the place in the log", function()
     for _, case in ipairs {
       { "\nlunette.tools.filter(function(t) return t.no.such end)", "policy.lua:2: filter failed, tool read is withheld" },
-      { "\nlunette.tools.filter(function(t) return t.no.such end)", "policy.lua:2: attempt to index" },
-      { "\nlunette.tools.transform('read', function(t) t.x = nil end)", "policy.lua:2: transform must return the tool, not nothing" },
+      { "\nlunette.tools.filter(function(t) return t.no.such end)", "withheld: attempt to index field 'no'" },
+      { "\nlunette.tools.transform('read', function(t) t.x = nil end)",
+        "policy.lua:2: transform failed, tool read is withheld: transform must return the tool, not nothing" },
       { "\nlunette.tools.transform('read', function(t) t.name = 5 return t end)", "the new name of read must be a text, not 5" },
-      { "\nlunette.tools.rename(function(n) return '' end)", "policy.lua:2: the new name of read must be a text" },
+      { "\nlunette.tools.rename(function(n) return '' end)", "withheld: the new name of read must be a text" },
       { "\nlunette.tools.hide { where = function(t) lunette.sleep(1) end }", "which only a handler can do" },
       { "\nlunette.tools.transform('read', function(t) t.f = { print } return t end)",
         "policy.lua:2: read can't be presented and is withheld: item.f[1]: a function can't be sent" },

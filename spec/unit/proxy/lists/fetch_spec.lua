@@ -100,8 +100,9 @@ describe("fetching a list", function()
         return n < 3 and '"error":{"code":-32000,"message":"not \\u006eow"}' or page "x"
       end } } })
       for i = 1, 2 do
-        assert.equal("not now", why(begin(h)), i)
-        assert.equal(i, h:logged "tools/list failed: not now")
+        assert.equal("its list is refused (error -32000)\nnot now", why(begin(h)), i)
+        assert.equal(i, h:logged "tools/list failed: its list is refused (error -32000)")
+        assert.equal(i, h:logged "not now")
       end
       assert.same({ tool "x" }, h:listing("a", "tools"))
       assert.is_false(lib.ln_index_in_backoff(h:index "a", 0))
@@ -133,13 +134,13 @@ describe("fetching a list", function()
       h:call("a", "ping", "{}", two) -- has its own link
       local c = begin(h, "tools", two)
       h:answer(h.held[1], '"error":{"code":1,"message":"first"}')
-      assert.equal("first", why(a))
+      assert.equal("its list is refused (error 1)\nfirst", why(a))
       assert.is_false(b.there or c.there)
       assert.equal(2, h:count("a", "tools/list"))
       assert.is_false(h.held[1].channel == h.held[2].channel)
       h:answer(h.held[2], '"error":{"code":1,"message":"second"}')
-      assert.equal("second", why(b))
-      assert.equal("second", why(c))
+      assert.equal("its list is refused (error 1)\nsecond", why(b))
+      assert.equal("its list is refused (error 1)\nsecond", why(c))
       assert.equal(2, h:count("a", "tools/list"))
     end)
 
@@ -149,9 +150,9 @@ describe("fetching a list", function()
       for i = 1, 3 do waiting[i] = begin(h, "tools", h:join()) end
       h:answer(h.held[1], '"error":{"code":1,"message":"first"}')
       h:answer(h.held[2], '"error":{"code":1,"message":"second"}')
-      assert.equal("first", why(waiting[1]))
-      assert.equal("second", why(waiting[2]))
-      assert.equal("second", why(waiting[3]))
+      assert.equal("its list is refused (error 1)\nfirst", why(waiting[1]))
+      assert.equal("its list is refused (error 1)\nsecond", why(waiting[2]))
+      assert.equal("its list is refused (error 1)\nsecond", why(waiting[3]))
       assert.equal(2, h:count("a", "tools/list"))
     end)
 
@@ -166,7 +167,9 @@ describe("fetching a list", function()
 
     it("at a server that can't be started, and not again at once", function()
       local h = H.new("", { { "a", on = { initialize = function() return '"error":{"code":1,"message":"go away"}' end } } })
-      for _ = 1, 3 do assert.equal("refused initialize: go away", why(begin(h))) end
+      assert.equal("refused initialize: go away", why(begin(h)))
+      -- The next ones get no words that were for another.
+      for _ = 1, 2 do assert.equal("refused initialize (error 1)", why(begin(h))) end
       assert.equal(1, h:count("a", "initialize"))
     end)
 
@@ -248,7 +251,7 @@ describe("fetching a list", function()
       h:say("a", changed)
       h:run()
       assert.same({ tool "x" }, h:listing("a", "tools"))
-      assert.equal(1, h:logged "a changed list could not be fetched: no")
+      assert.equal(1, h:logged "a changed list could not be fetched: its list is refused (error 1)")
     end)
 
     it("is asked for in the link that said so, for each of its kinds", function()
