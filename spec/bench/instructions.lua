@@ -19,6 +19,7 @@ local LOAD, UPSTREAM = "build/bench/bench_load", "build/bench/bench_upstream"
 local CASES = {
   { "http", "tools/call, HTTP to HTTP" },
   { "lists", "the same, with a rule on lists", policy = "lists" },
+  { "headers", "the same, with a rule that reads a header", policy = "headers" },
   { "handler", "the same, with a handler", policy = "handler", expect = "edited" },
   { "stdio", "tools/call, stdio to stdio", stdio = true },
 }

@@ -70,6 +70,8 @@ end
 
 --- The value, or in place of rules' ctx.headers all of them.
 M.whole = seen_through
+--- Lua's own, for what runs with every message.
+M.rawget = rawget
 
 -- luacheck: push ignore 121
 function _G.pairs(t)

@@ -5,6 +5,8 @@ local check = require "lunette.base.check"
 local reads = require "lunette.base.reads"
 local presented = require "lunette.rules.present"
 
+local rawget = reads.rawget
+
 local M = {}
 
 -- Per session: what the policy keeps in ctx.session.state.

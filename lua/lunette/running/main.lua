@@ -15,6 +15,8 @@ local errors = require "lunette.running.errors"
 local structured = require "lunette.running.structured"
 local told = require "lunette.running.told"
 
+local rawget = reads.rawget
+
 local M = {
   may_hide = presented.may_hide,
   may_rename = presented.may_rename,

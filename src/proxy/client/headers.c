@@ -80,6 +80,29 @@ static struct ln_str next_value(const struct ln_bytes *b, size_t *at, struct ln_
   return LN_STR_NONE;
 }
 
+int ln_headers_some(struct ln_bytes *headers, const struct ln_bytes *names, size_t max,
+                    struct ln_bytes **out) {
+  if (!names) {
+    if (headers->len > max) return LN_ELIMIT;
+    *out = ln_bytes_ref(headers);
+    return LN_OK;
+  }
+  struct ln_buf some;
+  ln_buf_init(&some, max);
+  const char *end = names->data + names->len;
+  for (const char *name = names->data; name < end; name += strlen(name) + 1) {
+    struct ln_str value;
+    for (size_t at = 0; (value = next_value(headers, &at, ln_str_c(name))).p;) {
+      ln_buf_append(&some, name, strlen(name) + 1);
+      ln_buf_append(&some, value.p, value.n + 1);
+    }
+  }
+  int rc = ln_buf_error(&some);
+  if (!rc && some.len && !(*out = ln_buf_take(&some))) rc = LN_ENOMEM;
+  ln_buf_deinit(&some);
+  return rc;
+}
+
 bool ln_headers_agree(const struct ln_bytes *a, const struct ln_bytes *b, struct ln_str name) {
   struct ln_str x, y;
   size_t in_a = 0, in_b = 0;

@@ -40,7 +40,7 @@ struct ln_host {
   size_t in_flight;         /* requests under way for clients */
   struct ln_list views;     /* struct ln_view: those that several sessions may share … */
   struct ln_list variants; /* … and those that a session isn't shown just now, the oldest first … */
-  size_t kept_entries;     /* … with so many entries; lists/view.c */
+  size_t kept;             /* … and what those cost; lists/view.c */
 
   struct { /* for /metrics */
     uint64_t requests, server_requests, notifications, errors, sessions;

@@ -124,9 +124,9 @@ void ln_exchange_set_cause(struct ln_exchange *x, struct ln_exchange *cause) {
 }
 
 void ln_exchange_set_headers(struct ln_exchange *x, struct ln_bytes *headers) {
-  struct ln_bytes *old = x->headers;
-  x->headers = headers ? ln_bytes_ref(headers) : NULL;
-  ln_bytes_unref(old);
+  if (headers) ln_bytes_ref(headers);
+  if (x->headers) ln_bytes_unref(x->headers);
+  x->headers = headers;
 }
 
 void ln_exchange_count(struct ln_exchange *x) {

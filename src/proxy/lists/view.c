@@ -6,9 +6,11 @@
 #include "mcp/uri.h"
 #include "proxy/client/headers.h"
 
-/* How many views a session has of one kind, for requests with different headers; and how many
- * entries those together have that sessions were not shown last. */
-enum { MAX_VARIANTS = 8, MAX_KEPT_ENTRIES = 1 << 18 };
+enum {
+  MAX_VARIANTS = 8,   /* a session's views of one kind, for requests with different headers */
+  MAX_KEY = 4096,     /* bytes of such headers */
+  MAX_KEPT = 1 << 18, /* what sessions are not shown just now, all together: see cost */
+};
 
 struct ln_view *ln_view_ref(struct ln_view *v) {
   v->refs++;
@@ -26,7 +28,7 @@ void ln_view_unref(struct ln_view *v) {
   if (!v || --v->refs) return;
   ln_list_remove(&v->link);
   ln_reads_deinit(&v->reads);
-  ln_bytes_unref(v->headers);
+  ln_bytes_unref(v->key);
   for (size_t i = 0; i < v->n_entries; i++) {
     struct ln_entry *e = &v->entries[i];
     ln_bytes_unref(e->key);
@@ -60,21 +62,32 @@ void ln_view_unref(struct ln_view *v) {
 
 /* --- a session's --- */
 
-static bool holds(const struct ln_view *v, const struct ln_bytes *headers) {
-  if (v->headers == headers) return true;
+void ln_view_set_key(struct ln_view *v, struct ln_bytes *headers) {
+  if (!v->per_request || !headers) return;
+  v->unkept = ln_headers_some(headers, v->reads.names, MAX_KEY, &v->key) != LN_OK;
+}
+
+bool ln_view_holds(const struct ln_view *v, const struct ln_bytes *headers) {
+  if (!v->per_request) return true;
+  if (v->unkept) return false;
   if (v->reads.all)
-    return v->headers && headers && ln_str_eq(ln_bytes_str(v->headers), ln_bytes_str(headers));
+    return v->key ? headers && ln_str_eq(ln_bytes_str(v->key), ln_bytes_str(headers)) : !headers;
   const char *at = v->reads.names->data, *end = at + v->reads.names->len;
   for (; at < end; at += strlen(at) + 1)
-    if (!ln_headers_agree(v->headers, headers, ln_str_c(at))) return false;
+    if (!ln_headers_agree(v->key, headers, ln_str_c(at))) return false;
   return true;
+}
+
+/* About how much room it takes, by the room of an entry. */
+static size_t cost(const struct ln_view *v) {
+  return v->n_entries + 16 + (v->key ? v->key->len / 128 : 0);
 }
 
 /* It is no longer a variant; its reference is the caller's. */
 static void take_out(struct ln_view *v) {
   ln_list_remove(&v->link);
   ln_list_remove(&v->by_age);
-  v->host->kept_entries -= v->n_entries;
+  v->host->kept -= cost(v);
 }
 
 static void drop(struct ln_view *v) {
@@ -88,11 +101,10 @@ static void keep(struct ln_session *s, enum ln_kind kind, struct ln_view *v) {
   size_t n = 1;
   ln_list_push(&s->variants[kind], &v->link);
   ln_list_push(&h->variants, &v->by_age);
-  h->kept_entries += v->n_entries;
+  h->kept += cost(v);
   LN_LIST_EACH(l, &s->variants[kind]) n++;
   if (n > MAX_VARIANTS) drop(LN_CONTAINER(s->variants[kind].next, struct ln_view, link));
-  while (h->kept_entries > MAX_KEPT_ENTRIES)
-    drop(LN_CONTAINER(h->variants.next, struct ln_view, by_age));
+  while (h->kept > MAX_KEPT) drop(LN_CONTAINER(h->variants.next, struct ln_view, by_age));
 }
 
 /* True when both are made of the same lists by the same rules, and differ only by whom for. */
@@ -105,36 +117,31 @@ static bool are_variants(const struct ln_view *a, const struct ln_view *b) {
 
 void ln_view_set(struct ln_session *s, enum ln_kind kind, struct ln_view *v) {
   struct ln_view *old = s->views[kind];
+  bool others = old && v && are_variants(old, v);
   s->views[kind] = v;
-  if (old && v && are_variants(old, v)) {
+  if (others && !old->unkept) {
     keep(s, kind, old);
     return;
   }
-  LN_LIST_EACH(l, &s->variants[kind]) drop(LN_CONTAINER(l, struct ln_view, link));
   ln_view_unref(old);
+  if (others) return;
+  LN_LIST_EACH(l, &s->variants[kind]) {
+    drop(LN_CONTAINER(l, struct ln_view, link));
+  }
 }
 
 struct ln_view *ln_view_for(struct ln_session *s, enum ln_kind kind, struct ln_bytes *headers) {
   struct ln_view *v = s->views[kind];
-  if (!v || !v->per_request) return v;
-  if (!holds(v, headers)) {
-    v = NULL;
-    LN_LIST_EACH(l, &s->variants[kind]) {
-      struct ln_view *other = LN_CONTAINER(l, struct ln_view, link);
-      if (holds(other, headers)) v = other;
-    }
-    if (!v) return NULL;
-    take_out(v);
-    ln_view_set(s, kind, v);
+  if (!v || ln_view_holds(v, headers)) return v;
+  v = NULL;
+  LN_LIST_EACH(l, &s->variants[kind]) {
+    struct ln_view *other = LN_CONTAINER(l, struct ln_view, link);
+    if (ln_view_holds(other, headers)) v = other;
   }
-  ln_view_made_for(v, headers);
+  if (!v) return NULL;
+  take_out(v);
+  ln_view_set(s, kind, v);
   return v;
-}
-
-void ln_view_made_for(struct ln_view *v, struct ln_bytes *headers) {
-  if (headers) ln_bytes_ref(headers);
-  ln_bytes_unref(v->headers);
-  v->headers = headers;
 }
 
 void ln_view_forget(struct ln_session *s) {

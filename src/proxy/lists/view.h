@@ -51,9 +51,11 @@ struct ln_view {
   bool has_ui;    /* some tool names a resource that displays it (_meta.ui) */
   bool renames;   /* some entry of a server is presented by another key */
   bool unmatched; /* templates that rules may hide are in no set of match: too many, or too long */
-  bool per_request;             /* the rules read headers … */
-  struct ln_reads reads;        /* … namely these, … */
-  struct ln_bytes *headers;     /* … which it had: the last request that it held for; counted */
+  bool per_request;      /* the rules read headers: … */
+  struct ln_reads reads; /* … these, … */
+  struct ln_bytes *key; /* … of which the request that it was made for had these (client/headers.h),
+                           counted; NULL: none */
+  bool unkept;          /* the key is too long to be kept: it holds for no other request */
   struct ln_generation *gen;    /* counted: whose rules */
   struct ln_listing **listings; /* one per server, counted; NULL where the server has none */
   size_t n_listings;
@@ -86,8 +88,10 @@ void ln_view_set(struct ln_session *s, enum ln_kind kind, struct ln_view *v);
 /* What the session was shown of a kind for a request with these headers (NULL: none), which becomes
  * what it was last shown; NULL: nothing yet, or it is forgotten. Not counted. */
 struct ln_view *ln_view_for(struct ln_session *s, enum ln_kind kind, struct ln_bytes *headers);
-/* It was made for a request with these headers (NULL: none), or holds for it. */
-void ln_view_made_for(struct ln_view *v, struct ln_bytes *headers);
+/* It was made for a request with these headers (NULL: none). */
+void ln_view_set_key(struct ln_view *v, struct ln_bytes *headers);
+/* True when it is right for a request with these headers. */
+bool ln_view_holds(const struct ln_view *v, const struct ln_bytes *headers);
 /* Sets NULL for all kinds. */
 void ln_view_forget(struct ln_session *s);
 /* Frees the pages made of it so far. */

@@ -53,7 +53,7 @@ static struct ln_view *make(const struct ln_view_request *r, struct ln_listing *
   struct ln_view *v = existing(r, listings);
   if (v) return ln_view_ref(v);
   v = ln_view_build(r->gen, r->kind, listings, r->x, 0);
-  if (v && v->per_request) ln_view_made_for(v, r->headers);
+  if (v) ln_view_set_key(v, r->headers);
   if (v && !ln_policy_per_client(r->gen->policy, r->kind))
     ln_list_push(&r->gen->host->views, &v->link);
   return v;

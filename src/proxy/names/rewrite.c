@@ -362,9 +362,9 @@ static struct ln_exchange *named_for(struct ln_exchange *x) {
 /* True when the session has the view that the message is to be named by, which is the one it was
  * shown last from now on, and that has the server's list. */
 static bool has_view(struct ln_exchange *x, const struct ln_server *server, enum ln_kind kind) {
-  const struct ln_exchange *of = named_for(x);
-  const struct ln_view *v =
-      of ? ln_view_for(x->session, kind, of->headers) : x->session->views[kind];
+  const struct ln_view *v = x->session->views[kind];
+  const struct ln_exchange *of = v && v->per_request ? named_for(x) : NULL;
+  if (of) v = ln_view_for(x->session, kind, of->headers);
   for (size_t i = 0; v && i < v->n_listings; i++)
     if (v->gen->servers[i] == server) return v->listings[i] != NULL;
   return v != NULL;

@@ -38,7 +38,7 @@ static int plan_view(struct plan *p, struct ln_generation *g, enum ln_kind kind,
                      struct ln_view *old, struct ln_view **made) {
   struct ln_exchange *x = ln_exchange_stand_in(p->session, g, ln_kind_rows[kind].list_method);
   if (!x) return LN_ENOMEM;
-  if (old && old->per_request) ln_exchange_set_headers(x, old->headers);
+  if (old && !old->unkept && !ln_view_holds(old, x->headers)) ln_exchange_set_headers(x, old->key);
   struct ln_view_request request = ln_exchange_views(x, kind, LN_VIEW_LIST);
   *made = ln_view_get_now(&request);
   ln_exchange_close(x);

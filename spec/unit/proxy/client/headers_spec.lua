@@ -59,6 +59,24 @@ describe("the headers of a request", function()
     end
   end)
 
+  it("can be had by their names alone, or all of them", function()
+    for _, case in ipairs {
+      { "b\0", "a\0001\0b\0002\0c\0003\0b\0\0", "b\0002\0b\0\0" }, { "c\0a\0", "a\0001\0b\0002\0c\0003\0", "c\0003\0a\0001\0" },
+      { "x\0", "a\0001\0", "nothing" }, { "x\0", "", "nothing" }, { nil, "a\0001\0", "a\0001\0" },
+      { "a\0", "a\0" .. ("1"):rep(17) .. "\0", "a\0" .. ("1"):rep(17) .. "\0" }, { "a\0", "a\0" .. ("1"):rep(18) .. "\0", "too long" },
+      { nil, "a\0" .. ("1"):rep(18) .. "\0", "too long" },
+    } do
+      local from, names = lib.ln_bytes_copy(case[2], #case[2]), case[1] and lib.ln_bytes_copy(case[1], #case[1])
+      local out = ffi.new "struct ln_bytes *[1]"
+      local rc = lib.ln_headers_some(from, names, 20, out)
+      local got = rc == lib.LN_ELIMIT and "too long" or out[0] == nil and "nothing" or ffi.string(out[0].data, out[0].len)
+      assert.equal(case[3], got)
+      lib.ln_bytes_unref(from)
+      if names then lib.ln_bytes_unref(names) end
+      lib.ln_bytes_unref(out[0])
+    end
+  end)
+
   it("don't fit where there is no room", function()
     local copy = S.with_head({ "GET / HTTP/1.1", "Host: h", "X: " .. ("x"):rep(100) }, function(head) return lib.ln_headers_copy(head) end)
     local out = S.buf(64)

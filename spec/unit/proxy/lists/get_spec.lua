@@ -118,7 +118,7 @@ describe("the view of a session", function()
       assert.is_false(of(h, s, "2") == views[2], "which had not been asked for the longest")
       h:part(s)
       assert.equal(0, variants(h.host.variants))
-      assert.equal(0, tonumber(h.host.kept_entries))
+      assert.equal(0, tonumber(h.host.kept))
     end)
 
     it("is nobody else's", function()
@@ -136,6 +136,31 @@ describe("the view of a session", function()
       local s = h:join()
       assert.is_true(of(h, s, "1") == of(h, s, "2"))
       assert.equal(0, variants(s.variants[0]))
+    end)
+
+    it("is not kept when what was read is long", function()
+      local h = H.new(rule, servers)
+      local s = h:join()
+      local short = of(h, s, "3")
+      for value, kept in pairs { [("1"):rep(4000)] = true, [("1"):rep(5000)] = false } do
+        local view = of(h, s, value)
+        assert.equal('{"tools":[{"name":"y"}]}', (H.page_of(view)))
+        assert.equal(kept, of(h, s, value) == view)
+        assert.is_true(of(h, s, "3") == short)
+        assert.equal(kept, of(h, s, value) == view)
+      end
+      h = H.new("lunette.tools.filter(function(t, ctx) return t.name ~= 'x' or next(ctx.headers) end)", servers)
+      s = h:join()
+      local function same(text)
+        local bytes, views = lib.ln_bytes_copy(text, #text), {}
+        lib.ln_session_set_headers(s, bytes)
+        lib.ln_bytes_unref(bytes)
+        for i = 1, 2 do views[i] = h:view("tools", s) end
+        return views[1] == views[2]
+      end
+      assert.is_true(same "c\0d\0")
+      assert.is_false(same("c\0" .. ("d"):rep(5000) .. "\0"))
+      assert.is_true(same "c\0d\0")
     end)
 
     it("goes with the lists that it was made of", function()
@@ -161,7 +186,7 @@ describe("the view of a session", function()
       assert.equal(2, variants(h.host.variants))
       of(h, one, "3")
       assert.equal(2, variants(h.host.variants), "the oldest went")
-      assert.equal(200000, tonumber(h.host.kept_entries))
+      assert.equal(200032, tonumber(h.host.kept))
     end)
   end)
 
