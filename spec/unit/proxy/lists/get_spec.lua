@@ -229,7 +229,7 @@ describe("the view of a session", function()
     local h = H.new("", { { "a", on = { ["tools/list"] = function() return '"error":{"code":1,"message":"no"}' end } } })
     local view, why = h:view "tools"
     assert.is_nil(view)
-    assert.equal('Server "a": no', why)
+    assert.equal('Server "a": its list is refused (error 1)\nno', why, "what the server said is behind the first line")
   end)
 
   it("is of the policy's own components when the only server can't be asked", function()
