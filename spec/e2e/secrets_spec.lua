@@ -217,3 +217,48 @@ describe("the id of a session over HTTP", function()
     assert.equal(202, status(host, "/messages?sessionId=" .. id))
   end)
 end)
+
+describe("the log, at its most verbose,", function()
+  after_each(lunette.finish)
+
+  it("has no header's value, no server's header, no query and no control character of a peer's", function()
+    local up = upstream.new { name = "up", tools = '[{"name":"work","inputSchema":{"type":"object"}}]' }:http()
+    up:on("tools/call", function(req) upstream.plain(req.via.conn, "401 Unauthorized", "a\27[31mb\r\nc") end)
+    local host = lunette.http { flags = { "--log-level", "debug" }, policy = ([[lunette.upstream("up", { url = "%s?key=HIDDEN-a",
+      headers = { Authorization = "Bearer HIDDEN-b", ["X-Key"] = "HIDDEN-c" } })
+      lunette.on("notifications/x", function(n) error(n.params.text) end)]]):format(up.url) }
+    local secret = { "Authorization: Bearer HIDDEN-d", "Cookie: id=HIDDEN-e", "X-Key: HIDDEN-f" }
+    local client = host.client { headers = secret }
+    client:initialize()
+    client:request("tools/call", '{"name":"work"}')
+    client:request("tools/call", '{"name":"no\\n\\u001b[31msuch"}')
+    client:notify("notifications/x", '{"text":"one\\ntwo\\u001b]0;title\\u0007\\u009b31m"}')
+    for _, path in ipairs { "/mcp", "/messages?sessionId=HIDDEN-g", "/nothing?token=HIDDEN-h" } do
+      for _, more in ipairs { "Host: evil.example", "Origin: http://evil.example", "Mcp-Session-Id: HIDDEN-i" } do
+        http.request { port = host.port, method = "POST", path = path, body = "{", headers = { more, unpack(secret) } }
+      end
+    end
+    up.server.close()
+    client:request("tools/call", '{"name":"work"}')
+    host.process:wait_stderr "one"
+    local log = host.process.err:all()
+    assert.is_nil(log:find("HIDDEN", 1, true), log)
+    assert.is_nil(log:find "[%z\1-\9\11-\31\127]", log)
+    assert.is_nil(log:find("\194\155", 1, true), log)
+    for line in log:gmatch "[^\n]+" do assert.matches("^%d%d%d%d%-%d%d%-%d%dT", line) end
+  end)
+
+  it("has the beginning of a long id alone, and lines that end", function()
+    local up = upstream.new { name = "up", tools = '[{"name":"work","inputSchema":{"type":"object"}}]' }
+    up:on("tools/call", function() end)
+    local client = lunette.stdio { policy = lunette.bare(up), flags = { "--log-level", "debug" } }
+    client:initialize()
+    local id = '"' .. ("x"):rep(100000) .. '"'
+    for _ = 1, 2 do client:send(('{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":"work"}}'):format(id)) end
+    client:notify(("y"):rep(100000), "{}")
+    client.process:wait_stderr "is under way already"
+    client:request "ping"
+    assert.is_nil(client.process.err:all():find(("x"):rep(100), 1, true))
+    for line in client.process.err:all():gmatch "[^\n]+" do assert.is_true(#line < 4200) end
+  end)
+end)
