@@ -43,7 +43,8 @@ local cases = {
   ["ctx:elicit, given nonsense"] = { 'lunette.on("tools/call", function(_, _, ctx) ctx:elicit { message = "' .. MARK .. '", [print] = 1 } end)', log = "" },
   ["lunette.http"] = { 'lunette.on("tools/call", function() lunette.http "http://127.0.0.1:1/' .. MARK .. '?' .. MARK .. '" end)', log = "127.0.0.1:1" },
   ["time that is up"] = { 'lunette.configure { hook_timeout = 0.05 } lunette.on("tools/call", function() while true do end end)', log = "ran for more than" },
-  ["memory that is none"] = { 'lunette.configure { memory_limit = 16e6 } lunette.on("tools/call", function() local t = {} while true do t[#t + 1] = ("x"):rep(1e5) .. #t end end)',
+  ["memory that is none"] = { 'lunette.configure { memory_limit = 16e6 } lunette.on("tools/call", '
+    .. 'function() local t = {} while true do t[#t + 1] = ("x"):rep(1e5) .. #t end end)',
     log = "not enough memory" },
   ["endless recursion"] = { 'lunette.on("tools/call", function() local function f() return 1 + f() end return f() end)', log = "stack overflow" },
 }

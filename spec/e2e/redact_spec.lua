@@ -44,6 +44,14 @@ describe("redact takes a secret out of", function()
     assert.equal(("file:///%s/a"):format(SECRET), up:wait("resources/read"):value "uri")
   end)
 
+  it("definitions that rules before it have edited", function()
+    local client = with { tools = '[{"name":"read","description":"a","inputSchema":{"type":"object"}},{"name":"b","inputSchema":{"type":"object"}}]',
+      policy = ('lunette.tools.transform("read", { description = "of %s" }) lunette.tools.transform("b", function(t) t.title = "B" return t end)\n%s')
+        :format(SECRET, redact) }
+    assert.equal("of [redacted]", json.value(policy.item(client, "read"), "description"))
+    assert.equal("B", json.value(policy.item(client, "b"), "title"))
+  end)
+
   it("what lists have beside their items, and their errors", function()
     local client, up = with { tools = tool "" }
     up:on("prompts/list", function(req) req:fail(-32000, "no " .. SECRET, '{"why":"' .. SECRET .. '"}') end)
@@ -135,6 +143,21 @@ describe("redact and large texts", function()
     local expected = text:gsub("%f[%w]" .. SECRET .. "%f[%W]", "[redacted]"):gsub("%-%-%-%-%-BEGIN [^-]*%-%-%-%-%-[^-]*", "[redacted]")
       :gsub("^%.+", "[redacted]"):gsub("end$", "[redacted]")
     assert.is_true(expected == got)
+  end)
+
+  it("lists ten thousand tools, of which some have one", function()
+    local tools = {}
+    for i = 1, 10000 do
+      tools[i] = ('{"name":"t%d","description":"of a task-list %d %s","inputSchema":{"type":"object"}}'):format(i, i, i % 1000 == 0 and SECRET or "")
+    end
+    local up = upstream.new { name = "up", tools = "[" .. table.concat(tools, ",") .. "]" }
+    local host = lunette.http { policy = 'lunette.configure { page_size = 0 } require "lunette.policy.redact" { personal = true }\n' .. lunette.bare(up) }
+    local client = host.client()
+    client:initialize()
+    local raw = client:result("tools/list", "{}")
+    assert.equal(10000, #json.elements(json.at(raw, "tools")))
+    assert.is_nil(raw:find(SECRET, 1, true))
+    assert.equal(10, select(2, raw:gsub("%[redacted%]", "")))
   end)
 
   -- In seconds, as far as the histogram tells.

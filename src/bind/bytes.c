@@ -51,7 +51,9 @@ static int l_bytes_base64_decode(lua_State *L) {
 
 /* --- looking for fixed texts --- */
 
-enum { WORD_START = 1 }; /* first byte of a hint that counts only where a word begins */
+/* The first byte of a hint that is more than its text: it counts only where a word begins; it is of
+ * classes, d a digit and u a capital letter. */
+enum { WORD_START = 1, CLASSES = 2 };
 
 static bool is_word(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -66,34 +68,53 @@ static bool begins_word(struct ln_str text, const char *at) {
 struct hints {
   size_t n;
   struct ln_str text[LN_HINTS];
-  uint64_t words;                   /* a bit each: those that count only at a word's beginning */
+  uint64_t words, classes;          /* a bit each: those of this kind */
   uint64_t first[256], second[256]; /* those that have the byte there */
 };
+
+static bool in_class(char c, char class) {
+  return class == 'd' ? c >= '0' && c <= '9' : c >= 'A' && c <= 'Z';
+}
+
+static void mark(uint64_t set[256], uint64_t bit, char c, bool class) {
+  if (!class) set[(unsigned char)c] |= bit;
+  for (int i = 0; class && i < 128; i++)
+    if (in_class((char)i, c)) set[i] |= bit;
+}
 
 /* False: too many, or one that is empty. */
 static bool read_hints(struct hints *h, struct ln_str lines) {
   for (const char *p = lines.p, *end = p + lines.n; p < end; h->n++) {
     const char *lf = memchr(p, '\n', (size_t)(end - p)), *stop = lf ? lf : end;
-    bool word = *p == WORD_START;
-    struct ln_str text = {p + word, (size_t)(stop - p) - word};
+    bool word = *p == WORD_START, classes = *p == CLASSES;
+    struct ln_str text = {p + (word || classes), (size_t)(stop - p) - (word || classes)};
     if (h->n == LN_HINTS || stop == p || !text.n) return false;
     uint64_t bit = (uint64_t)1 << h->n;
     h->text[h->n] = text;
     if (word) h->words |= bit;
-    h->first[(unsigned char)text.p[0]] |= bit;
+    if (classes) h->classes |= bit;
+    mark(h->first, bit, text.p[0], classes);
     for (size_t c = 0; text.n == 1 && c < 256; c++) h->second[c] |= bit;
-    if (text.n > 1) h->second[(unsigned char)text.p[1]] |= bit;
+    if (text.n > 1) mark(h->second, bit, text.p[1], classes);
     p = stop + 1;
   }
   return true;
+}
+
+static bool same(const char *at, struct ln_str hint, bool classes) {
+  if (!classes) return memcmp(at, hint.p, hint.n) == 0;
+  size_t n = 0;
+  while (n < hint.n && in_class(at[n], hint.p[n])) n++;
+  return n == hint.n;
 }
 
 static bool hint_at(const struct hints *h, uint64_t which, struct ln_str text, const char *at) {
   size_t left = (size_t)(text.p + text.n - at);
   for (; which; which &= which - 1) {
     const struct ln_str *hint = &h->text[__builtin_ctzll(which)];
-    if (left < hint->n || memcmp(at, hint->p, hint->n) != 0) continue;
-    if (!(h->words & which & -which) || begins_word(text, at)) return true;
+    uint64_t bit = which & -which;
+    if (left < hint->n || !same(at, *hint, h->classes & bit)) continue;
+    if (!(h->words & bit) || begins_word(text, at)) return true;
   }
   return false;
 }

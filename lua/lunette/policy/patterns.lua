@@ -5,9 +5,10 @@
 -- has only one of.
 --
 -- Behind each pattern stand its hints: texts of which one is in whatever it matches, so that texts without them need
--- not be searched. WORD in front: only where no letter or digit is before it. No hints: nothing is known.
+-- not be searched. WORD in front: only where no letter or digit is before it; CLASSES: d stands for any digit, u for
+-- any capital letter. No hints: nothing is known.
 local key = "[%w_-]"
-local WORD = "\1"
+local WORD, CLASSES = "\1", "\2"
 
 local function of(pattern, ...)
   local hints = { ... }
@@ -39,9 +40,12 @@ local M = {
   },
   personal = {
     of("%f[%w._%%+-][%w._%%+-]+@[%w-]+%.[%w.-]*%w", "@"), -- mail
-    of "%f[%w]%d%d%d%-%d%d%-%d%d%d%d%f[%W]", -- US social security
-    of("%f[%w]%u%u%d%d" .. (" ?[%u%d][%u%d][%u%d][%u%d]"):rep(3) .. (" ?[%u%d]?[%u%d]?[%u%d]?[%u%d]?"):rep(4)), -- IBAN
-    of("%f[%w]" .. ("%d%d%d%d[ -]?"):rep(3) .. "%d%d%d?%d?%f[%W]"), -- cards
+    of("%f[%w]%d%d%d%-%d%d%-%d%d%d%d%f[%W]", CLASSES .. "dddd"), -- US social security
+    of(
+      "%f[%w]%u%u%d%d" .. (" ?[%u%d][%u%d][%u%d][%u%d]"):rep(3) .. (" ?[%u%d]?[%u%d]?[%u%d]?[%u%d]?"):rep(4),
+      CLASSES .. "uudd" -- IBAN
+    ),
+    of("%f[%w]" .. ("%d%d%d%d[ -]?"):rep(3) .. "%d%d%d?%d?%f[%W]", CLASSES .. "dddd"), -- cards
     of("%+%d" .. ("[%d .()-]"):rep(6) .. "[%d .()-]*%d", "+"), -- telephones with their country
   },
 }

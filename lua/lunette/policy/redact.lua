@@ -7,6 +7,7 @@
 -- pieces, between which others have their turn.
 local core = require "lunette.core"
 local lunette = require "lunette"
+local state = require "lunette.base.state"
 local hooks = require "lunette.running.hooks"
 local options = require "lunette.policy.options"
 local known = require "lunette.policy.patterns"
@@ -112,6 +113,7 @@ return options.policy("redact", {
     patterns[#patterns + 1] = known.own(pattern)
   end
   local scrub, hints = scrubber(patterns, o.with)
+  hints = hints and hints .. "\n\\u" -- in JSON one may stand behind an escape
   local texts = 0
 
   local function clean(value, pause, depth)
@@ -151,6 +153,9 @@ return options.policy("redact", {
       { where = function(item) return is_dirty(item, 0) end },
       function(item) return clean(item, never, 2) end
     )
+    local rules = state.rules[verb]
+    local chosen = rules[#rules].selector
+    chosen.hints, chosen.hit = hints, true -- that it chooses nothing is fine
   end
 
   -- What a client sends is a request by name: only what it gives to that is cleaned, but all of what nobody knows.
@@ -178,5 +183,5 @@ return options.policy("redact", {
     result = clean(result, pause, 0)
     if not ok then error(result, 0) end
     return result
-  end, nil, hints and hints .. "\n\\u") -- or an escape, behind which one may stand
+  end, nil, hints)
 end) --[[@as fun(options?: lunette.policy.redact)]]

@@ -104,6 +104,9 @@ function M.matches(s, item, kind, ctx)
     local name = M.value(item, kind).name
     if type(name) ~= "string" or not selector.any(s.names, name) then return false end
   end
+  -- Its JSON has none of what `where` looks for.
+  local text = s.hints and not item.edited and (item.text or core.item_text(item.index))
+  if text and not core.holds(text, s.hints) then return false end
   local yes = not s.where or (s.where(M.value(item, kind), ctx) and true or false)
   s.hit = s.hit or yes -- see loading/unmatched.lua
   return yes
