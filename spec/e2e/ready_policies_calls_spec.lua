@@ -304,6 +304,47 @@ describe("the ready policy", function()
     end)
   end)
 
+  describe("cache beside what puts in who asks", function()
+    local cache = 'require "lunette.policy.cache" { by = "all" }\n'
+    for name, rules in pairs {
+      ["inject after it"] = cache .. 'require "lunette.policy.inject" { arguments = { user = { header = "x-user" } } }',
+      ["inject before it"] = 'require "lunette.policy.inject" { arguments = { user = { header = "x-user" } } }\n' .. cache,
+      ["a hidden argument's default"] = cache .. 'lunette.tools.transform("read", { arguments = { user = { hide = true, '
+        .. 'default = function(ctx) return ctx.headers["x-user"] end } } })',
+      ["a transform's call"] = cache .. 'lunette.tools.transform("read", { call = function(args, forward, ctx) '
+        .. 'args.user = ctx.headers["x-user"] return forward(args) end })',
+      ["a handler"] = cache .. 'lunette.on("tools/call", function(request, forward, ctx) '
+        .. 'request.params.arguments.user = ctx.headers["x-user"] return forward(request) end)',
+    } do
+      it("gives nobody another's answer: " .. name, function()
+        local _, up, host = with(rules, { way = { "http", "stdio" } })
+        local users = {}
+        for i, user in ipairs { "ann", "bob", "ann" } do
+          users[i] = host.client { headers = { "X-User: " .. user } }
+          users[i]:initialize()
+          assert.equal(user, call(users[i], "read", '{"path":"p"}').got.arguments.user)
+        end
+        for i, user in ipairs { "ann", "bob", "ann" } do
+          assert.equal(user, call(users[i], "read", '{"path":"p"}').got.arguments.user)
+        end
+        assert.equal(2, up:count "tools/call", "one for each user")
+      end)
+    end
+
+    it("knows a tool by its server's name for it, and edits of the answer are made each time", function()
+      local client, up = with(cache .. [[
+        lunette.on("tools/call", { name = { "write", "quiet" } }, function(request, forward)
+          request.params.name = "read" return forward(request) end)
+        local n = 0
+        lunette.on("tools/call", function(request, forward)
+          local result = forward(request) n = n + 1 result.n = n return result end)]])
+      assert.equal(1, call(client, "read", "{}").n)
+      assert.equal(2, call(client, "write", "{}").n)
+      assert.equal(3, call(client, "quiet", "{}").n)
+      assert.equal(1, up:count "tools/call")
+    end)
+  end)
+
   describe("inject", function()
     it("hides the argument and puts its own in, whatever the client says", function()
       local client, up = with 'require "lunette.policy.inject" { arguments = { user = { client = "name" } } }'

@@ -38,6 +38,7 @@ struct ln_hook {
   const char *server; /* globs over upstreams' names, a line each, or NULL */
   unsigned position;  /* among all rules of the policy, in the order written */
   const char *offer;  /* JSON: the capability that servers are offered for it, or NULL */
+  bool last;          /* it stands before the server, behind all others and transforms */
 };
 
 struct ln_component {

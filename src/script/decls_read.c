@@ -136,6 +136,7 @@ static void read_hook(lua_State *L, struct ln_policy *p, void *at) {
   h->name = field_text(L, p, "name");
   h->server = field_text(L, p, "upstream");
   h->offer = field_text(L, p, "offer");
+  h->last = field_true(L, "last");
   h->position = (unsigned)field_number(L, "position");
 }
 

@@ -10,6 +10,7 @@ local core = require "lunette.core"
 local check = require "lunette.base.check"
 local state = require "lunette.base.state"
 local upstreams = require "lunette.config.upstreams"
+local contexts = require "lunette.running.ctx"
 local selector = require "lunette.rules.selector"
 
 local M = { fail = check.fail }
@@ -196,12 +197,22 @@ local namers = {
   client = function(ctx) return tostring(ctx.session.client.name) end,
 }
 
+-- The same where somebody taken for another would see what is not theirs: session ids are short, and may be missing.
+local strict_namers = {
+  all = namers.all,
+  session = function(ctx) return "session " .. contexts.session_key(ctx) end,
+  principal = function(ctx)
+    return ctx.principal.subject and "principal " .. ctx.principal.subject or "session " .. contexts.session_key(ctx)
+  end,
+  client = namers.client,
+}
+
 --- "all", "session", "principal" or "client", or a function(ctx) that gives a text. The option is a
--- function(ctx) then.
-function M.by(default)
+-- function(ctx) then. strict: nobody may be taken for another.
+function M.by(default, strict)
   local choice = M.choice(default, check.sorted(namers))
   return function(what, value)
-    if type(value) ~= "function" then return namers[choice(what, value)] end
+    if type(value) ~= "function" then return (strict and strict_namers or namers)[choice(what, value)] end
     return function(ctx)
       local key = value(ctx)
       if type(key) ~= "string" then error(("%s gave %s, not a text"):format(what, check.describe(key)), 0) end

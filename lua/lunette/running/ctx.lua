@@ -137,6 +137,12 @@ function M.of_list(exchange)
   return setmetatable({ [EXCHANGE] = exchange, headers = headers }, ctx_mt)
 end
 
+--- A text that no other session's ctx gives; nil when it is of none.
+function M.session_key(ctx)
+  local key = core.session_key(rawget(ctx, EXCHANGE))
+  return key and ("%d"):format(key)
+end
+
 function M.is_ctx(value) return type(value) == "table" and getmetatable(value) == ctx_mt end
 
 --- Raises unless ctx is that of the handler that runs: what waits for an answer speaks for that one.

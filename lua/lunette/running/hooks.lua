@@ -120,9 +120,15 @@ function M.on(method, which, fn)
   return M.handle(method, which, fn)
 end
 
---- The same, with the capability that servers are offered for it (JSON), where it is one of the client's. hints: the
+--- The same for a ready policy, behind all handlers and transforms wherever it is written: what it sees is what the
+-- server gets, but for the name.
+function M.on_last(method, which, fn)
+  return M.handle(method, which, fn, nil, nil, true)
+end
+
+--- As M.on, with the capability that servers are offered for it (JSON), where it is one of the client's. hints: the
 -- handler's forward gives core.untouched() for a result whose JSON has none of these, as core.holds has them.
-function M.handle(method, which, fn, offer, hints)
+function M.handle(method, which, fn, offer, hints, last)
   check.loading "lunette.on"
   if fn == nil then
     which, fn = nil, which
@@ -140,6 +146,7 @@ function M.handle(method, which, fn, offer, hints)
     position = position,
     offer = offer,
     hints = hints,
+    last = last,
     fn = fn,
     test = test_of(s, position),
     selector = s,

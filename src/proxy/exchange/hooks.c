@@ -61,10 +61,11 @@ static bool matches(const struct ln_exchange *x, const struct ln_msg *msg,
   return text_matches(msg->name, false, hook) || text_matches(msg->uri, true, hook);
 }
 
-static size_t next_match(const struct ln_exchange *x, size_t from, const struct ln_msg *msg) {
+static size_t next_match(const struct ln_exchange *x, size_t from, const struct ln_msg *msg,
+                         bool last) {
   const struct ln_policy_decls *d = x->gen->decls;
   size_t i = from;
-  while (i < d->n_hooks && !matches(x, msg, &d->hooks[i])) i++;
+  while (i < d->n_hooks && (d->hooks[i].last != last || !matches(x, msg, &d->hooks[i]))) i++;
   return i;
 }
 
@@ -186,7 +187,7 @@ static void begin(struct step *s, size_t hook, size_t left) {
 
 void ln_hooks_run(struct ln_exchange *x, size_t from, struct ln_msg *msg,
                   const struct ln_hooks_end *end, ln_reply_fn done, void *arg) {
-  size_t i = next_match(x, from, msg);
+  size_t i = next_match(x, from, msg, end->last);
   if (i == x->gen->decls->n_hooks) {
     end->native(x, msg, done, arg);
     return;

@@ -19,6 +19,7 @@ typedef void (*ln_hooks_resolve)(struct ln_exchange *x, struct ln_msg *msg, ln_h
 struct ln_hooks_end {
   ln_hooks_native native;
   ln_hooks_resolve resolve; /* NULL: its messages name nothing that could be looked up */
+  bool last;                /* the way there leads through the `last` handlers, else the others */
 };
 
 /* Runs msg through the handlers from index `from` on that match it. end outlives x. */

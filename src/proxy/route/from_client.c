@@ -61,7 +61,7 @@ static void finished(void *arg, struct ln_msg *reply) {
 }
 
 static void through_hooks(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
-  static const struct ln_hooks_end end = {native, ln_resolve};
+  static const struct ln_hooks_end end = {.native = native, .resolve = ln_resolve};
   ln_hooks_run(x, 0, msg, &end, done, arg);
 }
 
@@ -229,7 +229,7 @@ static void notification_in(struct ln_session *s, struct ln_msg *msg, struct ln_
     return;
   }
   ln_exchange_set_headers(x, headers);
-  static const struct ln_hooks_end end = {notification_native, NULL};
+  static const struct ln_hooks_end end = {.native = notification_native};
   ln_hooks_run(x, 0, msg, &end, notified, x);
 }
 

@@ -110,7 +110,7 @@ static void ask_shown(void *arg, struct ln_msg *shown) {
     ln_exchange_finish(x, shown);
     return;
   }
-  static const struct ln_hooks_end end = {ask_native, NULL};
+  static const struct ln_hooks_end end = {.native = ask_native};
   ln_exchange_set_msg(x, shown);
   ln_hooks_run(x, 0, x->msg, &end, ask_done, x);
 }

@@ -58,7 +58,7 @@ static void relay_shown(struct ln_server *server, struct ln_session *s, struct l
   ln_exchange_set_from_server(x, server);
   ln_exchange_set_cause(x, cause);
   if (cause) ln_exchange_hold_cause(x);
-  static const struct ln_hooks_end end = {notify_native, NULL};
+  static const struct ln_hooks_end end = {.native = notify_native};
   ln_hooks_run(x, 0, msg, &end, notify_done, x);
 }
 

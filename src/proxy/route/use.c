@@ -104,16 +104,22 @@ static void use_unlisted(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn 
   ln_bytes_unref(key);
 }
 
+static void use_server(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  if (x->entry)
+    use_native(x, msg, done, arg);
+  else
+    use_unlisted(x, msg, done, arg);
+}
+
 /* After the transform. */
 static void use_resolved(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  static const struct ln_hooks_end end = {.native = use_server, .last = true};
   if (!x->entry && !x->server)
     ln_reply_error(done, arg, -32602, "The request doesn't say what it is about");
-  else if (!x->entry)
-    use_unlisted(x, msg, done, arg);
-  else if (!x->entry->server)
+  else if (x->entry && !x->entry->server)
     use_own(x, msg, done, arg);
   else
-    use_native(x, msg, done, arg);
+    ln_hooks_run(x, 0, msg, &end, done, arg);
 }
 
 /* Through the transforms of its entry, and to whoever answers it. */
