@@ -6,6 +6,7 @@ local loop = require "spec.support.loop"
 local lunette = require "spec.support.lunette"
 local restart = require "spec.support.restart"
 local tasks = require "spec.support.tasks"
+local upstream = require "spec.support.upstream"
 local workshop = require "spec.support.workshop"
 
 describe("between clients", function()
@@ -212,6 +213,61 @@ describe("between clients", function()
       assert.equal(3, up:count "tools/list")
       assert.is_nil(host.process.err:all():find("is not shared", 1, true))
     end)
+  end)
+
+  it("what a session says that its client has lost is nobody's", function()
+    local up = workshop.new()
+    up:http()
+    local lost = false
+    up.on_request = function(request, conn)
+      if not lost or not (request.body or ""):find("forget me", 1, true) or request.headers["mcp-session-id"] ~= up.sessions[1].id then return end
+      upstream.plain(conn, "404 Not Found", "{}")
+      return true
+    end
+    local slow
+    local plain_call = up.handlers["tools/call"]
+    up:on("tools/call", function(req)
+      if req:at("arguments", "slow") then slow = req return end
+      return plain_call(req)
+    end)
+    local host = host_of(up, "http")
+    local a, b = join(host), join(host)
+    b:listen()
+    workshop.seen(a)
+    workshop.seen(b)
+    b:request("tools/call", '{"name":"make","arguments":{"marker":"B"}}')
+    b:expect "notifications/tools/list_changed"
+    b:expect "notifications/resources/list_changed"
+    b:expect "notifications/prompts/list_changed"
+    local call = a:start("tools/call", '{"name":"make","arguments":{"slow":1}}')
+    loop.wait(function() return slow end, "the slow call")
+    lost = true
+    a:request("tools/call", '{"name":"make","arguments":{"marker":"forget me"}}')
+    assert.equal(3, #up.sessions)
+    slow:notify("notifications/resources/updated", '{"uri":"x://MARKER"}')
+    slow:notify "notifications/tools/list_changed"
+    slow:notify("notifications/message", '{"level":"error","data":"MARKER"}')
+    slow:reply '{"content":[]}'
+    call:wait()
+    loop.sleep(100)
+    for _, message in ipairs(b.inbox) do assert.is_nil(message.method, message.raw) end
+    assert_unseen(b, "forget me")
+  end)
+
+  it("a server that says at every list that it has changed is asked for it once a second, after the first few", function()
+    local up = workshop.new()
+    local list = up.handlers["tools/list"]
+    up:on("tools/list", function(req)
+      list(req)
+      req.session:notify "notifications/tools/list_changed"
+    end)
+    local client = join(host_of(up, "stdio"))
+    client:result "tools/list"
+    loop.sleep(1500)
+    local n = up:count "tools/list"
+    assert.is_true(n >= 4 and n <= 14, n)
+    client:result("tools/call", '{"name":"make","arguments":{"marker":"MINE"}}')
+    loop.wait(function() return client:result("tools/list"):find("MINE", 1, true) end, "its own list", 3000)
   end)
 
   it("a hundred that have used nothing cost one list", function()

@@ -58,6 +58,7 @@ static void lost(struct ln_link *link) {
 static void detached(struct ln_link *link) {
   if (ln_server_is_shared(link->server)) ln_shared_state_lost(link);
   ln_pool_link_detached(link);
+  ln_list_changed_link_ends(link);
 }
 
 static void ended(struct ln_link *link) {

@@ -84,6 +84,7 @@ void ln_relay_to_all(struct ln_server *server, struct ln_session *owner, struct 
     ln_relay(server, owner, NULL, msg);
     return;
   }
+  if (!ln_server_is_shared(server)) return;
   uint64_t steps = LN_MATCH_STEPS;
   LN_LIST_EACH(l, &server->host->sessions) {
     struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);

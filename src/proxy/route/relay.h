@@ -12,7 +12,8 @@ void ln_relay(struct ln_server *server, struct ln_session *s, struct ln_exchange
 /* The same to one of many sessions. *steps: what looking its URIs up may still take for all. */
 void ln_relay_to_one_of_many(struct ln_server *server, struct ln_session *s, struct ln_msg *msg,
                              uint64_t *steps);
-/* To the owner of the link that it came in; owner NULL: to all sessions, which share the link. */
+/* To the owner of the link that it came in; owner NULL: to all sessions, if they share the link:
+ * a link that has lost its owner, or was opened to see whether the server works, is nobody's. */
 void ln_relay_to_all(struct ln_server *server, struct ln_session *owner, struct ln_msg *msg);
 /* The sink of the client's exchange at the end of the chain of causes; NULL: the general one. */
 struct ln_sink *ln_relay_sink(struct ln_exchange *cause);

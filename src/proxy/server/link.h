@@ -11,6 +11,7 @@
 #include "proxy/server/call.h"
 #include "proxy/server/events.h"
 
+struct ln_change;
 struct ln_index;
 struct ln_session;
 
@@ -62,11 +63,13 @@ struct ln_link {
   struct ln_list watchers;     /* struct ln_watcher: called when it is ready or has failed */
 
   /* Kept for the rooms above, each written by the one file that is named. */
-  struct ln_index *index;       /* lists/index.c: the index it was given; counted */
-  struct ln_list asks;          /* exchange/: the server's own requests */
-  struct ln_list tasks;         /* names/task.c: struct ln_task_entry, by in_link */
-  bool changing[LN_KINDS];      /* route/list_changed.c: a changed list is being fetched … */
-  bool changed_again[LN_KINDS]; /* … and has changed again */
+  struct ln_index *index;               /* lists/index.c: the index it was given; counted */
+  struct ln_list asks;                  /* exchange/: the server's own requests */
+  struct ln_list tasks;                 /* names/task.c: struct ln_task_entry, by in_link */
+  struct ln_change *changing[LN_KINDS]; /* route/list_changed.c: a changed list is being fetched, or
+                                           will be after a pause … */
+  bool changed_again[LN_KINDS];         /* … and has changed again */
+  uint64_t change_due[LN_KINDS];        /* loop time when it may be fetched by the average pace */
 };
 
 static inline struct ln_link *ln_link_of(struct ln_calls *c) {
