@@ -4,6 +4,7 @@ local loop = require "spec.support.loop"
 local lunette = require "spec.support.lunette"
 local policy = require "spec.support.policy"
 local reload = require "spec.support.reload"
+local restart = require "spec.support.restart"
 local sse = require "spec.support.sse"
 local upstream = require "spec.support.upstream"
 
@@ -240,6 +241,39 @@ describe("a rule that reads headers", function()
       assert.equal(case[2], response.body:find("Unknown tool: secret", 1, true) == nil, response.body)
       assert.equal(case[2], response.body:find('"name":"secret"', 1, true) ~= nil, response.body)
     end
+  end)
+
+  it("is asked of what a handler of a server's request asks as of somebody without headers", function()
+    local up = policy.server { tools = '[{"name":"open","inputSchema":{"type":"object"}},{"name":"secret","inputSchema":{"type":"object"}}]' }
+    up:on("tools/call", function(req)
+      if req:at "name" == '"secret"' then return req:reply '{"content":[]}' end
+      req:ask("roots/list", nil, function(answer) req:reply('{"content":[],"got":' .. answer.raw .. "}") end)
+    end)
+    local client = open(only_admins("tools", "name") .. [[
+      lunette.roots(function(_, _, ctx)
+        local fine = pcall(ctx.call_tool, ctx, "secret")
+        return { roots = { { uri = "file:///" .. tostring(fine) } } } end)]], { up = up, headers = ADMIN })
+    local result = client:result("tools/call", '{"name":"open"}')
+    assert.truthy(result:find("file:///false", 1, true), result)
+    assert.is_true(may(client, ADMIN, "secret"))
+  end)
+
+  it("is asked again of a session that goes on after a restart", function()
+    local up = policy.server { tools = '[{"name":"secret","inputSchema":{"type":"object"}}]' }
+    local text = lunette.bare(up) .. "\n" .. only_admins("tools", "name")
+    local host = restart.start(text)
+    local client = host.client { headers = ADMIN }
+    client:initialize()
+    assert.is_true(may(client, ADMIN, "secret"))
+    host = restart.restart(host, text)
+    client.idle = {}
+    assert.is_false(may(client, NOBODY, "secret"))
+    assert.is_true(may(client, ADMIN, "secret"))
+    host = restart.restart(host, text)
+    client.idle = {}
+    assert.is_true(may(client, ADMIN, "secret"))
+    assert.is_false(may(client, NOBODY, "secret"))
+    assert.truthy(host)
   end)
 
   it("gives cursors that are good for a list of the same names alone", function()

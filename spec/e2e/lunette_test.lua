@@ -146,6 +146,11 @@ describe("a played client", function()
       client = { headers = { ["X-Team"] = "moon" } },
     }
     assert.equal("http moon", test.text(client:call "who"))
+    assert.equal("http sun", test.text(client:set_headers({ ["x-team"] = "sun" }):call "who"))
+    assert.equal("http sun", test.text(client:call "who"))
+    client:set_headers()
+    assert.has_error(function() client:call "who" end)
+    assert.has_error(function() client:set_headers { a = 1 } end)
   end)
 
   it("can leave while the proxy stays", function()

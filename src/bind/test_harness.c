@@ -337,6 +337,18 @@ static int l_join(struct ln_test_harness *th, lua_State *L, int at) {
   return 1;
 }
 
+static int l_headers(struct ln_test_harness *th, lua_State *L, int at) {
+  struct client *c = find_client(th, luaL_checkinteger(L, at));
+  size_t n;
+  const char *headers = luaL_checklstring(L, at + 1, &n);
+  if (!c) return luaL_error(L, "the client has gone");
+  struct ln_bytes *fresh = ln_bytes_copy(headers, n);
+  if (!fresh) return luaL_error(L, "not enough memory");
+  ln_bytes_unref(c->headers);
+  c->headers = fresh;
+  return 0;
+}
+
 static int l_part(struct ln_test_harness *th, lua_State *L, int at) {
   struct client *c = find_client(th, luaL_checkinteger(L, at));
   if (c) part(c);
@@ -425,10 +437,10 @@ static int l_wait(struct ln_test_harness *th, lua_State *L, int at) {
 
 LN_THROWS int ln_test_harness_act(struct ln_test_harness *th, struct lua_State *L, int at) {
   typedef int (*act)(struct ln_test_harness *, lua_State *, int);
-  static const act acts[] = {l_play,    l_join,   l_part,   l_say, l_reply,
-                             l_hang_up, l_divert, l_answer, l_wait};
-  static const char *const names[] = {"play",    "join",   "part",   "say",  "reply",
-                                      "hang_up", "divert", "answer", "wait", NULL};
+  static const act acts[] = {l_play,  l_join,    l_headers, l_part,   l_say,
+                             l_reply, l_hang_up, l_divert,  l_answer, l_wait};
+  static const char *const names[] = {"play",    "join",   "headers", "part", "say", "reply",
+                                      "hang_up", "divert", "answer",  "wait", NULL};
   return acts[luaL_checkoption(L, at, NULL, names)](th, L, at + 1);
 }
 

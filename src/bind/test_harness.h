@@ -24,6 +24,7 @@ void ln_test_harness_free(struct ln_test_harness *th);
  * play(name): a server of that name is there; play(name, why): it can't be had
  * join(transport, headers) -> a client's number; nil and why. headers: "name\0value\0" of each of
  *   the HTTP headers that its messages come with, names in lower case; "": none
+ * headers(client, headers): what its messages come with from now on
  * part(client)
  * say(client, text) -> true; nil and what is wrong with the text
  * reply(session, text): a message of the server in that session -> true; nil when it has gone

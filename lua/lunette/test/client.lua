@@ -213,6 +213,13 @@ local function header_bytes(headers)
   return table.concat(out)
 end
 
+--- The HTTP headers that what it says comes with from now on. Returns the client.
+function Client:set_headers(headers)
+  if not self.id then wire.fail "this client has been closed" end
+  self.proxy.app:harness("headers", self.id, header_bytes(headers))
+  return self
+end
+
 --- A client of a proxy, initialized.
 function M.new(proxy, options)
   options = options or {}

@@ -220,6 +220,11 @@ function Client:try(method, params) end
 ---@param params? table
 function Client:notify(method, params) end
 
+---The HTTP headers of its requests from now on (none when nil), for ctx.headers.
+---@param headers? table<string, string>
+---@return lunette.test.Client self
+function Client:set_headers(headers) end
+
 ---@param name string
 ---@param arguments? table
 ---@return table result
