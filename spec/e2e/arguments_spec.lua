@@ -354,6 +354,34 @@ describe("an argument", function()
     end
   end)
 
+  it("of a tool or prompt of the policy's own is refused when the policy loads, when it can't hold", function()
+    for text, why in pairs {
+      ["lunette.tools.rename { own = 'mine' }\nlunette.tools.transform('mine', { arguments = { b = { hide = true } } })"] =
+        ":3: the transform of mine can't hold: it has no argument b; it has a",
+      ["\nlunette.tools.transform('*', { arguments = { a = { default = 5 } } })"] = ":3: the transform of own can't hold: the default of a",
+      ["\nlunette.prompts.transform('p', { arguments = { x = { hide = true } } })"] = ":3: the transform of p can't hold: x is required",
+    } do
+      local path = lunette.policy(([[lunette.tools.add { name = "own", handler = print,
+        inputSchema = { type = "object", properties = { a = { type = "string" } }, required = { "a" } } }
+        lunette.prompts.add { name = "p", arguments = { { name = "x", required = true } }, get = print }]])
+        :gsub("\n%s*", " ") .. "\n" .. text)
+      local result = lunette.cli { "check", path }
+      assert.equal(1, result.code)
+      assert.truthy(result.stderr:find(path .. why, 1, true), result.stderr)
+    end
+  end)
+
+  it("of a tool of the policy's own is not tried where it is hidden, or behind a function", function()
+    local result = lunette.cli { "check", lunette.policy [[
+      lunette.tools.add { name = "own", handler = print }
+      lunette.tools.add { name = "hidden", handler = print }
+      lunette.tools.hide "hidden"
+      lunette.tools.transform("hidden", { arguments = { b = { hide = true } } })
+      lunette.tools.filter(function(tool) error "not at load" end)
+      lunette.tools.transform("own", { arguments = { b = { hide = true } } })]] }
+    assert.equal(0, result.code, result.stderr)
+  end)
+
   describe("in a chain of transforms", function()
     it("is known by the name the one before gave it", function()
       local client = with([[
@@ -418,6 +446,11 @@ describe("an argument", function()
       { '{"a":{},"b":{}}', { '{ a = { name = "x", default = 1 } }', '{ x = { default = 2 } }' }, "{}", '{"x":2}' },
       { '{"a":{},"b":{}}', { '{ a = { default = 1 } }', '{ a = { hide = true }, b = { name = "a", default = 2 } }' }, "{}", '{"a":2}' },
       { '{"a":{},"b":{}}', { '{ a = { default = 1 } }', "nil" }, "{}", '{"a":1}' },
+      { '{"a":{"default":7.0},"b":{"default":null}}', { "nil" }, "{}", '{"a":7}' },
+      { '{"a":{"default":[]},"b":{"default":{"x":[1]}}}', { "nil" }, '{"a":[2]}', '{"a":[2],"b":{"x":[1]}}' },
+      { '{"a":{"default":7},"b":{"default":false}}', { '{ a = { name = "x", default = 8 } }' }, "{}", '{"b":false,"x":8}' },
+      { '{"a":{"default":7},"b":{}}', { '{ a = { default = function() return 9 end } }' }, "{}", '{"a":9}' },
+      { '{"a":{"default":7},"b":{}}', { '{ a = { hide = true } }' }, "{}", "{}" },
     } do
       it("sees defaults filled in: " .. table.concat(row[2], " ") .. " " .. row[3], function()
         local text = {}
@@ -427,6 +460,22 @@ describe("an argument", function()
         end
         local client = with(table.concat(text, "\n"), { tools = '[{"name":"t","inputSchema":{"type":"object","properties":' .. row[1] .. "}}]" })
         assert.equal(row[4], policy.says(client, "t", row[3]))
+      end)
+    end
+
+    -- { what call does, what is sent, what the server gets }
+    for _, row in ipairs {
+      { "", "{}", '{}' },
+      { "", '{"b": 1.0}', '{"b": 1.0}' },
+      { "args.a = args.a + 1", "{}", '{"a":8}' },
+      { "args.l[2] = 5", "{}", '{"l":[1,5]}' },
+      { "args.a, args.l = nil, nil", "{}", '{}' },
+      { "args = { a = args.a }", "{}", '{"a":7}' },
+    } do
+      it(("leaves to the server to fill in what is its own default: %s %s"):format(row[1], row[2]), function()
+        local client = with(([[lunette.tools.transform("t", { call = function(args, forward) %s return forward(args) end })]]):format(row[1]),
+          { tools = '[{"name":"t","inputSchema":{"type":"object","properties":{"a":{"default":7},"b":{},"l":{"default":[1]}}}}]' })
+        assert.equal(row[3], call(client, "t", row[2]))
       end)
     end
 

@@ -2,6 +2,7 @@
 local core = require "lunette.core"
 local state = require "lunette.base.state"
 local lint_rules = require "lunette.loading.lint_rules"
+local own = require "lunette.loading.own"
 
 local M = {}
 
@@ -60,6 +61,7 @@ function M.finish()
   for _, component in ipairs(state.components) do
     component.json = core.encode(component.definition)
   end
+  own.check()
   lint_rules.check()
 end
 

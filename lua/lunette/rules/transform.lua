@@ -301,10 +301,23 @@ local shapes = {
   prompts = { member = "arguments", is = json_text.is_array, read = read_prompt, edit = edit_prompt },
 }
 
+-- What a definition as it is presented says that arguments are when they are left out: for `call`. null says nothing.
+local function defaults_in(text)
+  local there = json_text.member(text, "inputSchema")
+  local schema, defaults = there and core.decode(there), {}
+  local properties = json_text.is_map(schema) and schema.properties
+  for name, property in pairs(json_text.is_map(properties) and properties or {}) do
+    local default = nil
+    if json_text.is_map(property) then default = property.default end
+    if default ~= nil and default ~= core.null then defaults[name] = core.encode(default) end
+  end
+  return defaults
+end
+
 --- Applies a rule to a definition (its text): returns the definition as it is presented from here on, and the layer
 -- for calls (nil: they pass as they are). Raises { inapplicable = why } when it doesn't fit.
 function M.apply(rule, text, verb)
-  if not rule.arguments then return text, { rule = rule } end
+  if not rule.arguments then return text, { rule = rule, defaults = defaults_in(text) } end
   local shape = shapes[verb]
   local there = json_text.member(text, shape.member)
   if not there or not shape.is(there) then inapplicable("it has no %s", shape.member) end
@@ -317,6 +330,7 @@ function M.apply(rule, text, verb)
   local edited = shape.edit(doc, plan)
   local layer = mapping(rule, doc, plan, native_of)
   if edited ~= there then text = json_text.set_member(text, shape.member, edited) end
+  if rule.call then layer.defaults = defaults_in(text) end
   if not layer.maps and not rule.call then layer = nil end
   return text, layer
 end

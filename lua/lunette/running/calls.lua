@@ -120,9 +120,9 @@ local function names_below(layer, shown)
   return names
 end
 
--- The arguments (text) as the layer at `top` presents them, with what it and those beneath fill in for the ones that
--- its client has.
-local function with_defaults(chain, top, text, ctx)
+-- The arguments (text) as the layer at `top` presents them, with what functions of its own and of those beneath fill in
+-- for the ones that its client has.
+local function with_computed(chain, top, text, ctx)
   local there, added, shown = {}, {}, nil
   for _, span in ipairs(core.spans(text)) do
     there[span.name] = true
@@ -132,14 +132,35 @@ local function with_defaults(chain, top, text, ctx)
     if layer.presented then shown = names_below(layer, shown) end
     for _, fill in ipairs(layer.fill or {}) do
       local name = shown[fill.name]
-      local value = name and not there[name] and filled(layer, fill, ctx)
-      if value then
-        there[name] = true
-        added[#added + 1] = { name, value }
-      end
+      local value = name and fill.compute and not there[name] and filled(layer, fill, ctx)
+      if value then added[#added + 1] = { name, value } end
+      if name then there[name] = true end -- the outermost default holds
     end
   end
   return #added > 0 and json_text.edit_items(text, function() end, added) or text
+end
+
+-- Arguments for a `call` function, with the defaults that its client was shown for those that are left out; and these.
+local function with_defaults(layer, text)
+  local args, left_out = core.decode(text), {}
+  for name, default in pairs(layer.defaults) do
+    if args[name] == nil then
+      args[name], left_out[name] = core.decode(default), default
+    end
+  end
+  return args, left_out
+end
+
+-- Without those that were left out and are still what the function was shown: that is the server's, or a layer's, to
+-- fill in.
+local function without_defaults(args, left_out)
+  if next(left_out) == nil then return args end
+  local rest = setmetatable({}, getmetatable(args))
+  for name, value in pairs(args) do
+    local ok, text = pcall(core.encode, value)
+    if not (ok and text == left_out[name]) then rest[name] = value end
+  end
+  return rest
 end
 
 --- One step of a call through a chain, of which `left` layers are still to be passed: down to the first `call`
@@ -168,12 +189,15 @@ function M.step(chain, left, ctx)
   for _, span in ipairs(core.spans(text)) do
     if layer.maps then check_sent(layer, span.name) end
   end
-  text = with_defaults(chain, at, text, ctx)
-  local args, forwarded = core.decode(text), {}
+  text = with_computed(chain, at, text, ctx)
+  local args, left_out = with_defaults(layer, text)
+  local forwarded = {}
   local function forward(changed, how)
     contexts.own(ctx, "forward")
     local seconds = check.forward_options(how)
-    local mapped, rest = descend(map(layer, core.merge(text, check_args(changed or args)), ctx, hidden), at - 1)
+    local new = check_args(changed or args)
+    if new == args then new = without_defaults(args, left_out) end
+    local mapped, rest = descend(map(layer, core.merge(text, new), ctx, hidden), at - 1)
     send(mapped, rest, seconds)
     local value, failed = told.answer(chain, rest, at, hidden)
     if not value then return structured.note(forwarded, core.answer(1)) end
