@@ -98,6 +98,68 @@ describe("a server that is late,", function()
     end)
   end
 
+  for _, way in ipairs { { "client", "stdio" }, { "shared", "stdio" }, { "request", "stdio" }, { "client", "http" }, { "shared", "http" } } do
+    it(("gets its calls in mode %s over %s"):format(unpack(way)), function()
+      local ready, slow = server "ready", server("slow", { holds = "initialize" })
+      if way[2] == "http" then slow:http() end
+      local client = lunette.stdio { policy = ("%slunette.upstream('ready', %s)\nlunette.upstream('slow', %s)"):format(patient,
+        ready:lua(), slow:lua(("session = %q"):format(way[1]))) }
+      client:initialize()
+      local waiting, unknown = call(client, "slow_work"), call(client, "slow_none")
+      assert.equal("ready", by(call(client, "ready_work"):wait()))
+      still_waits(client, waiting, unknown)
+      slow:let()
+      assert.equal("slow", by(waiting:wait()))
+      assert.equal("Unknown tool: slow_none", json.value(unknown:wait(), "error", "message"))
+    end)
+  end
+
+  it("is waited for when it is the only one", function()
+    for _, rule in ipairs { "", "lunette.tools.hide 'x'", "lunette.tools.rename { work = 'job' }", "lunette.tools.filter(function() return true end)" } do
+      local slow = server("slow", { holds = "initialize" })
+      local client = lunette.stdio { policy = patient .. lunette.bare(slow) .. "\n" .. rule }
+      client:initialize()
+      local waiting, list = call(client, rule:find "rename" and "job" or "work"), client:start("tools/list", "{}")
+      still_waits(client, waiting, list)
+      slow:let()
+      assert.equal("slow", by(waiting:wait()))
+      assert.equal(1, #json.names(json.at(list:wait(), "result", "tools")))
+      client:close()
+    end
+  end)
+
+  it("in one client's session alone, is late for nobody else", function()
+    local ready, slow = server "ready", server "slow"
+    slow:on("tools/list", function(req)
+      if req.session.number == 1 then slow.held[1] = req else req:reply(('{"tools":%s}'):format(slow.options.tools)) end
+    end)
+    local host = lunette.http { policy = patient .. lunette.bare(ready, slow) }
+    local stuck, other, third = host.client(), host.client(), host.client()
+    stuck:initialize()
+    local waiting = call(stuck, "slow_work")
+    loop.wait(function() return slow.held[1] end, "tools/list")
+    other:initialize()
+    assert.equal("slow", by(call(other, "slow_work"):wait()))
+    third:initialize()
+    assert.same({ "ready_work", "slow_work" }, json.names(json.at(third:result("tools/list", "{}"), "tools")))
+    slow.held[1]:reply(('{"tools":%s}'):format(slow.options.tools))
+    assert.equal("slow", by(waiting:wait()))
+  end)
+
+  it("is told apart from what is unknown when there is no room to start it", function()
+    local ready, slow = server("ready"):http(), server "slow"
+    local host = lunette.http { policy = ("%slunette.upstream('ready', %s)\nlunette.upstream('slow', %s)"):format(patient,
+      ready:lua(), slow:lua "max_children = 1, lists = 'own'") }
+    local first, second = host.client(), host.client()
+    first:initialize()
+    assert.equal("slow", by(call(first, "slow_work"):wait()))
+    second:initialize()
+    local err = second:failure("tools/call", '{"name":"slow_work"}')
+    assert.equal(-32603, err.code)
+    assert.truthy(err.message:find('Server "slow": as many children run as may', 1, true), err.message)
+    assert.equal("ready", by(call(second, "ready_work"):wait()))
+  end)
+
   it("is waited for by every name that could be its own, hidden or not", function()
     for policy, names in pairs {
       ["lunette.tools.hide 'slow_work'"] = { "slow_work", "slow_none" },

@@ -12,8 +12,10 @@ struct ask {
   bool waits;
   unsigned times; /* that it was asked */
   uint64_t due;   /* while it waits: loop time of giving up … */
-  uint64_t soon;  /* … and of doing without it when it was found elsewhere */
-  bool by_name;   /* its name says so; else a rule may have given it that name */
+  uint64_t soon; /* … and of doing without it when it was found elsewhere, or asking once more: what
+                    is late in another client's session may not be in ours */
+  bool again;
+  bool by_name; /* its name says so; else a rule may have given it that name */
   bool failed, late;
   enum ln_kind owes; /* when it is late */
 };
@@ -24,8 +26,10 @@ struct ln_await {
   size_t n_asks;
   bool stepping, news;
   bool asked_rules, renamed; /* a rule may have given it its name */
-  char *why;                 /* the first failure, or NULL */
-  struct ln_timer timer;     /* the first due */
+  char
+      *why; /* of the first server of which nothing is known, as it could not be asked; or NULL … */
+  const struct ln_server *whose; /* … and which that is */
+  struct ln_timer timer;         /* the first due */
   void (*fn)(void *arg);
   void *arg;
 };
@@ -106,6 +110,16 @@ void ln_await_free(struct ln_await *a) {
 
 /* --- asking --- */
 
+/* An only server is all that there is; one that is down is told of with the unknown name. */
+static void note_why(struct ask *k, const char *why) {
+  struct ln_await *a = k->await;
+  const struct ln_server *server = server_of(k);
+  bool asked = ln_index_of(a->what.session, server) || server->health == LN_SERVER_DOWN;
+  if (a->why || (asked && a->what.gen->n_servers > 1)) return;
+  a->why = strdup(why);
+  a->whose = server;
+}
+
 static void on_listing(void *arg, struct ln_listing *listing, const char *why) {
   struct ask *k = arg;
   struct ln_await *a = k->await;
@@ -115,7 +129,7 @@ static void on_listing(void *arg, struct ln_listing *listing, const char *why) {
   } else {
     k->failed = true;
     k->at++;
-    if (!a->why) a->why = strdup(why);
+    note_why(k, why);
   }
   if (!a->stepping) a->fn(a->arg);
 }
@@ -154,9 +168,17 @@ static void ask(struct ask *k, enum ln_kind kind) {
   uint64_t since = late_since(k, kind, now), due = since + h->settings.late_timeout_ms;
   due = LN_MIN(due, now + ln_server_timeout(server_of(k)));
   k->soon = since + h->settings.start_timeout_ms;
+  k->again |= k->soon <= now; /* it has been asked just so */
   /* All that it is asked for in turn is waited for no longer than the first of it. */
   k->due = k->due ? LN_MIN(k->due, due) : due;
   if (k->due <= now) give_up(k);
+}
+
+static void ask_again(struct ask *k) {
+  ln_fetch_forget(&k->wait);
+  k->waits = false;
+  k->again = true;
+  ask(k, k->await->what.kinds[k->at]);
 }
 
 static void on_due(struct ln_timer *t) {
@@ -200,8 +222,9 @@ static enum ln_await_step step(struct ln_await *a, const struct need *n) {
   for (size_t i = 0; i < a->n_asks; i++) {
     struct ask *k = &a->asks[i];
     if (k->waits && k->due <= now) give_up(k);
+    if (k->waits && !k->again && k->soon <= now) ask_again(k);
     ask_on(k, n);
-    uint64_t until = n->found ? LN_MIN(k->soon, k->due) : k->due;
+    uint64_t until = n->found || !k->again ? LN_MIN(k->soon, k->due) : k->due;
     if (k->waits && needs(n, k) && until > now) first = LN_MIN(first, until);
   }
   a->stepping = false;
@@ -237,6 +260,7 @@ bool ln_await_failed(const struct ln_await *a, size_t i) {
   return false;
 }
 
-const char *ln_await_why(const struct ln_await *a) {
-  return a->why;
+const struct ln_server *ln_await_unasked(const struct ln_await *a, const char **why) {
+  *why = a->why;
+  return a->why ? a->whose : NULL;
 }

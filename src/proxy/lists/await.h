@@ -41,7 +41,8 @@ enum ln_await_step ln_await_step_before(struct ln_await *a, size_t kind, size_t 
 const struct ln_server *ln_await_late(const struct ln_await *a, enum ln_kind *kind);
 /* True when a list of gen's server i could not be had. */
 bool ln_await_failed(const struct ln_await *a, size_t i);
-/* The error of the first that failed; NULL: none did. */
-const char *ln_await_why(const struct ln_await *a);
+/* The first server that could not be asked and isn't down (or the only one), and why; NULL: none.
+ */
+const struct ln_server *ln_await_unasked(const struct ln_await *a, const char **why);
 
 #endif

@@ -214,12 +214,24 @@ static int fetch_start(struct ln_index *index, enum ln_kind kind, struct ln_link
   if (!f) return LN_ENOMEM;
   f->repeated = repeated;
   index->fetching[kind] = true;
+  index->fetcher[kind] = link->owner ? link->owner->key : 0;
   index->asked_at[kind] = now_of(index);
   fetch_page(f, link, LN_STR_NONE);
   return LN_OK;
 }
 
-/* The session has an index: answers from it, or waits for a fetch. */
+/* In our own session, or one that all share. */
+static bool own_fetch(const struct ln_session *s, const struct ln_index *index, enum ln_kind kind) {
+  return index->fetcher[kind] == s->key || ln_server_is_shared(index->server);
+}
+
+bool ln_fetch_hopeless(const struct ln_session *s, const struct ln_index *index,
+                       enum ln_kind kind) {
+  return ln_index_late(index, kind) && own_fetch(s, index, kind);
+}
+
+/* The session has an index: answers from it, or waits for a fetch; where that is late in another
+ * client's session, our own is asked, too. */
 static void waiter_proceed(struct ln_fetch_wait *w) {
   struct ln_session *s = w->session;
   struct ln_index *index = ln_index_of(s, w->server);
@@ -234,7 +246,8 @@ static void waiter_proceed(struct ln_fetch_wait *w) {
     waiter_end(w, index->listings[kind], NULL);
     return;
   }
-  if (index->fetching[kind]) {
+  bool late = ln_index_late(index, kind) && !own_fetch(s, index, kind);
+  if (index->fetching[kind] && !late) {
     ln_list_push(&index->fetches[kind], &w->link);
     return;
   }

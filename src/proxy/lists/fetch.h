@@ -22,6 +22,9 @@ struct ln_fetch_wait {
  * later, unless w is forgotten before. */
 void ln_fetch_listing(struct ln_fetch_wait *w, struct ln_session *s, struct ln_server *server,
                       enum ln_kind kind, ln_listing_fn fn, void *arg);
+/* True when a request should do without it: it has been being fetched for longer than
+ * start_timeout, and not by another client's session, which may be the only one that is stuck. */
+bool ln_fetch_hopeless(const struct ln_session *s, const struct ln_index *index, enum ln_kind kind);
 /* fn won't be called; the fetch goes on, as the list is others', too. */
 void ln_fetch_forget(struct ln_fetch_wait *w);
 

@@ -103,7 +103,7 @@ bool ln_index_offers(const struct ln_index *index, enum ln_kind kind) {
   return ln_capability(index->capabilities, ln_kind_rows[kind].capability, &it);
 }
 
-bool ln_index_unavailable(const struct ln_index *index, enum ln_kind kind) {
+bool ln_index_late(const struct ln_index *index, enum ln_kind kind) {
   const struct ln_host *h = index->server->host;
   return !index->listings[kind] && index->fetching[kind] &&
          ln_loop_now(h->loop) - index->asked_at[kind] > h->settings.start_timeout_ms;

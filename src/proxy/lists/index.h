@@ -36,6 +36,7 @@ struct ln_index {
   /* Written by fetch.c. */
   struct ln_list fetches[LN_KINDS]; /* who waits for a fetch under way */
   bool fetching[LN_KINDS];
+  uint64_t fetcher[LN_KINDS];       /* the key of the session in whose link; 0: a shared one */
   struct ln_list again[LN_KINDS];   /* who waits until what is known was asked for again … */
   bool asking[LN_KINDS];            /* … which is under way */
   uint64_t backoff_until[LN_KINDS]; /* after a fetch failed, until when calls do without it */
@@ -63,9 +64,8 @@ void ln_index_server_ends(struct ln_server *server);
 bool ln_index_same_key(const struct ln_index *a, const struct ln_index *b);
 /* True when the server's capabilities have this list. */
 bool ln_index_offers(const struct ln_index *index, enum ln_kind kind);
-/* True when a list request should do without it: it has been being fetched for longer than
- * start_timeout. */
-bool ln_index_unavailable(const struct ln_index *index, enum ln_kind kind);
+/* True when it has been being fetched for longer than start_timeout. */
+bool ln_index_late(const struct ln_index *index, enum ln_kind kind);
 /* True when fetching it has just failed: who looks for one component doesn't ask again yet. */
 bool ln_index_in_backoff(const struct ln_index *index, enum ln_kind kind);
 

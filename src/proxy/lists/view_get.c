@@ -134,7 +134,7 @@ static bool unavailable(const struct ln_view_request *r, const struct ln_server 
   if (indispensable(r)) return false;
   const struct ln_index *index = ln_index_of(s, server);
   if (index)
-    return ln_index_unavailable(index, r->kind) ||
+    return ln_fetch_hopeless(s, index, r->kind) ||
            (r->use == LN_VIEW_USE && ln_index_in_backoff(index, r->kind));
   const struct ln_link *link = ln_pool_current(s, server);
   return link && !ln_link_ready(link) &&

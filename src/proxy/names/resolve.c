@@ -383,14 +383,15 @@ static void resolve_absent(struct resolve *r, enum look found) {
   const struct ln_generation *g = r->x->gen;
   enum ln_kind kind;
   const struct ln_server *late = r->await ? ln_await_late(r->await, &kind) : NULL;
-  const char *why = r->await ? ln_await_why(r->await) : NULL;
+  const char *why;
+  const struct ln_server *unasked = r->await ? ln_await_unasked(r->await, &why) : NULL;
   if (!r->await) {
     resolve_end(r, ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
   } else if (late) {
     resolve_end(r, too_late(r, late, kind));
-  } else if (why && g->n_servers == 1 && !g->components[r->kind]) {
+  } else if (unasked && (g->n_servers > 1 || !g->components[r->kind])) {
     char text[LN_WHY_MAX + 128];
-    ln_server_error_text(g->servers[0], why, text, sizeof text);
+    ln_server_error_text(unasked, why, text, sizeof text);
     /* Handlers don't see this error, so it has no words of the server's: those are in a second
      * line. */
     text[strcspn(text, "\n")] = 0;

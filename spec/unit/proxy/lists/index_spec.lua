@@ -346,7 +346,7 @@ describe("an index", function()
     local h = H.new("lunette.configure { start_timeout = 0.03 }",
       { { "a", on = { ["tools/list"] = function(_, n) return n == 1 and '"error":{"code":1,"message":"no"}' end } } })
     local function failed(kind) return lib.ln_index_in_backoff(h:index "a", H.kinds[kind or "tools"]) end
-    local function hopeless() return lib.ln_index_unavailable(h:index "a", H.kinds.tools) end
+    local function hopeless() return lib.ln_index_late(h:index "a", H.kinds.tools) end
     assert.is_nil((h:listing("a", "tools")))
     assert.is_true(failed())
     assert.is_false(hopeless())
