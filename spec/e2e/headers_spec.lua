@@ -243,6 +243,34 @@ describe("a rule that reads headers", function()
     end
   end)
 
+  it("tells of a resource by the role with which it was subscribed to, whatever role was last", function()
+    local up = policy.server { server = '{"resources":{"subscribe":true}}', templates = "[]",
+      resources = '[{"uri":"x://secret/1","name":"s"},{"uri":"x://secret/2","name":"t"},{"uri":"x://open","name":"o"}]' }
+    local session
+    up:on("resources/subscribe", function(req)
+      session = req.session
+      req:reply "{}"
+    end)
+    local client = open(only_admins("resources", "uri")
+      .. "lunette.resources.rename(function(uri, _, ctx) return ctx.headers['x-role'] and uri .. '/' .. ctx.headers['x-role'] end)",
+      { up = up })
+    client:listen()
+    local function updated(...)
+      for _, uri in ipairs { ... } do session:notify("notifications/resources/updated", ('{"uri":"%s"}'):format(uri)) end
+      local told = {}
+      repeat
+        told[#told + 1] = json.value(client:expect("notifications/resources/updated").params, "uri")
+      until told[#told]:find "^x://open"
+      return told
+    end
+    as(client, ADMIN):result("resources/subscribe", '{"uri":"x://secret/1/admin"}')
+    as(client, NOBODY):result("resources/subscribe", '{"uri":"x://open"}')
+    for _, headers in ipairs { NOBODY, ADMIN, { "X-Role: writer" } } do
+      assert.is_truthy(#policy.seen(as(client, headers), "resources") > 0)
+      assert.same({ "x://secret/1/admin", "x://open" }, updated("x://secret/2", "x://secret/1", "x://open"))
+    end
+  end)
+
   it("is asked of what a handler of a server's request asks as of somebody without headers", function()
     local up = policy.server { tools = '[{"name":"open","inputSchema":{"type":"object"}},{"name":"secret","inputSchema":{"type":"object"}}]' }
     up:on("tools/call", function(req)

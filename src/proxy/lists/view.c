@@ -117,6 +117,10 @@ static bool are_variants(const struct ln_view *a, const struct ln_view *b) {
 
 void ln_view_set(struct ln_session *s, enum ln_kind kind, struct ln_view *v) {
   struct ln_view *old = s->views[kind];
+  if (v && v == old) {
+    ln_view_unref(v);
+    return;
+  }
   bool others = old && v && are_variants(old, v);
   s->views[kind] = v;
   if (others && !old->unkept) {

@@ -54,11 +54,15 @@ enum ln_shown ln_shown_uri(const struct ln_generation *g, const struct ln_view *
   return templates ? by_template(g, templates, server, native, steps) : LN_SHOWN_UNLISTED;
 }
 
-/* What the client was last shown of a kind, or would be shown now. */
-static const struct ln_view *view_of(struct ln_session *s, enum ln_kind kind) {
-  if (s->views[kind]) return s->views[kind];
+/* What the client was shown of a kind for a request with these headers, or would be shown now. It
+ * is then what it was last shown, whose names it is told. */
+static const struct ln_view *view_of(struct ln_session *s, enum ln_kind kind,
+                                     struct ln_bytes *headers) {
+  struct ln_view *known = ln_view_for(s, kind, headers);
+  if (known) return known;
   struct ln_exchange *x = ln_exchange_stand_in(s, s->gen, ln_kind_rows[kind].list_method);
   if (!x) return NULL;
+  ln_exchange_set_headers(x, headers);
   struct ln_view_request request = ln_exchange_views(x, kind, LN_VIEW_USE);
   struct ln_view *v = ln_view_get_now(&request);
   ln_exchange_close(x);
@@ -67,11 +71,12 @@ static const struct ln_view *view_of(struct ln_session *s, enum ln_kind kind) {
 }
 
 bool ln_shown_to(struct ln_session *s, const struct ln_server *server, struct ln_str native,
-                 uint64_t *steps) {
+                 struct ln_bytes *headers, uint64_t *steps) {
   const struct ln_generation *g = s->gen;
   if (!ln_policy_has_rules(g->policy, LN_KIND_RESOURCE) &&
       !ln_policy_has_rules(g->policy, LN_KIND_TEMPLATE))
     return true;
-  return ln_shown_uri(g, view_of(s, LN_KIND_RESOURCE), view_of(s, LN_KIND_TEMPLATE), server, native,
+  return ln_shown_uri(g, view_of(s, LN_KIND_RESOURCE, headers),
+                      view_of(s, LN_KIND_TEMPLATE, headers), server, native,
                       steps) != LN_SHOWN_HIDDEN;
 }

@@ -16,9 +16,9 @@ enum ln_shown {
 enum ln_shown ln_shown_uri(const struct ln_generation *g, const struct ln_view *resources,
                            const struct ln_view *templates, const struct ln_server *server,
                            struct ln_str native, uint64_t *steps);
-/* False when it is hidden from the session's client, by what that was last shown; made now where it
- * is out of date. */
+/* False when it is hidden from a request of the session's client with these headers (NULL: none).
+ */
 bool ln_shown_to(struct ln_session *s, const struct ln_server *server, struct ln_str native,
-                 uint64_t *steps);
+                 struct ln_bytes *headers, uint64_t *steps);
 
 #endif

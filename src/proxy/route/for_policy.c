@@ -36,8 +36,9 @@ static struct ln_str deadline(struct ln_exchange *x, struct ln_buf *scratch) {
 /* By the name that the client gave: that is what it knows a schema of, whoever answers in the end.
  */
 static struct ln_str structured(struct ln_exchange *x, struct ln_buf *scratch) {
-  const struct ln_view *v =
-      x->view && x->view->kind == LN_KIND_TOOL ? x->view : x->session->views[LN_KIND_TOOL];
+  const struct ln_view *v = x->view && x->view->kind == LN_KIND_TOOL
+                                ? x->view
+                                : ln_view_for(x->session, LN_KIND_TOOL, x->headers);
   if (!v || x->method->route != LN_ROUTE_USE || !x->msg->name.p) return LN_STR_NONE;
   struct ln_bytes *key = ln_json_text(x->msg->name);
   const struct ln_entry *e = key ? ln_view_find(v, ln_bytes_str(key)) : NULL;

@@ -8,7 +8,6 @@
 #include "proxy/lists/index.h"
 #include "proxy/names/elicitation.h"
 #include "proxy/names/rewrite.h"
-#include "proxy/names/shown.h"
 #include "proxy/names/task.h"
 #include "proxy/route/list_changed.h"
 #include "proxy/route/relay.h"
@@ -203,7 +202,7 @@ struct update {
 static void one_updated(void *arg, struct ln_session *s) {
   struct update *up = arg;
   if (up->uri && ln_subscription_unsure(s, up->link->server, ln_bytes_str(up->uri))) return;
-  if (!up->uri || ln_shown_to(s, up->link->server, ln_bytes_str(up->uri), &up->steps))
+  if (!up->uri || ln_subscription_shows(s, up->link->server, ln_bytes_str(up->uri), &up->steps))
     ln_relay_to_one_of_many(up->link->server, s, up->msg, &up->steps);
 }
 

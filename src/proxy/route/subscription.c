@@ -138,15 +138,34 @@ static void tell(const struct ln_subscription *sub, struct ln_server *server) {
   ln_msg_unref(m);
 }
 
+/* True for an update of what it is to, or of a part of that. */
+static bool is_for(const struct ln_subscription *sub, const struct ln_server *server,
+                   struct ln_str uri) {
+  struct ln_str key = ln_bytes_str(sub->key);
+  return sub->server == server->serial && uri.n >= key.n && memcmp(uri.p, key.p, key.n) == 0;
+}
+
+bool ln_subscription_shows(struct ln_session *s, const struct ln_server *server, struct ln_str uri,
+                           uint64_t *steps) {
+  const struct ln_policy *p = s->gen->policy;
+  bool by_request =
+      ln_policy_per_client(p, LN_KIND_RESOURCE) || ln_policy_per_client(p, LN_KIND_TEMPLATE);
+  LN_LIST_EACH(l, &s->subscriptions) {
+    struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
+    if (by_request && is_for(sub, server, uri) && ln_shown_to(s, server, uri, sub->headers, steps))
+      return true;
+  }
+  return ln_shown_to(s, server, uri, NULL, steps);
+}
+
 bool ln_subscription_unsure(struct ln_session *s, const struct ln_server *server,
                             struct ln_str uri) {
   bool unsure = false;
   LN_LIST_EACH(l, &s->subscriptions) {
     struct ln_subscription *sub = LN_CONTAINER(l, struct ln_subscription, link);
-    struct ln_str key = ln_bytes_str(sub->key);
     if (!sub->unsure || sub->server != server->serial) continue;
     unsure = true;
-    sub->missed |= uri.n >= key.n && memcmp(uri.p, key.p, key.n) == 0;
+    sub->missed |= is_for(sub, server, uri);
   }
   return unsure;
 }
