@@ -324,7 +324,7 @@ describe("without end", function()
     local up = upstream.new { tools = tools }
     up:on("tools/call", function() return '{"content":[]}' end)
     up:http()
-    local host = lunette.http { policy = policy_of(up) }
+    local host = lunette.http { policy = policy_of(up, nil, "lunette.configure { max_initialize_bytes = 200000 }") }
     local function round(n)
       for i = 1, n do
         local client = host.client()

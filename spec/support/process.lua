@@ -57,7 +57,7 @@ function M.spawn(options)
   end))
   if not handle then error(("can't start %s: %s"):format(options.command, pid), 2) end
   self.handle, self.pid = handle, pid
-  self.out, self.err = loop.collect(stdout), loop.collect(stderr)
+  self.out, self.err, self.stderr = loop.collect(stdout), loop.collect(stderr), stderr
   loop.note(function()
     return ("--- %s (pid %d, %s), stderr:\n%s"):format(self.name, pid,
       self.code and ("exit %d signal %d"):format(self.code, self.signal) or "running", self.err:all())
@@ -120,6 +120,17 @@ end
 function Process:wait_stderr(text, ms)
   return loop.wait(function() return self.err:all():find(text, 1, true) end,
     ("%q on stderr of %s"):format(text, self.name), ms)
+end
+
+--- Nobody reads its stderr any more; until it is heard again.
+function Process:deaf()
+  self.stderr:read_stop()
+end
+
+function Process:hear()
+  local before = self.err
+  local after = loop.collect(self.stderr)
+  self.err = { all = function() return before:all() .. after:all() end }
 end
 
 --- What it complained of on stderr: all but that its loop was late, which a busy machine does to any.

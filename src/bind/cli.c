@@ -447,6 +447,7 @@ static void app_close(struct app *a) {
   ln_shield_down(&shield);
   if (ln_loop_free(a->loop))
     LN_LOG(&a->log, ERROR, "close", "%zu handle(s) were left open", ln_loop_handles(a->loop));
+  ln_log_finish(&a->log);
 }
 
 static int l_app_close(lua_State *L) {

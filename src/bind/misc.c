@@ -34,7 +34,7 @@ static int l_misc_log(lua_State *L) {
   int level = ln_log_level_parse(luaL_checkstring(L, 1));
   const char *topic = luaL_checkstring(L, 2), *text = luaL_checkstring(L, 3);
   if (vm->log && level >= 0 && level < LN_LOG_NONE && vm->log->level <= (enum ln_log_level)level)
-    ln_log_write(vm->log, (enum ln_log_level)level, topic, "%s", text);
+    ln_log_write_always(vm->log, (enum ln_log_level)level, topic, "%s", text);
   return 0;
 }
 

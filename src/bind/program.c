@@ -50,5 +50,6 @@ int ln_program_run(int argc, char **argv) {
     c.code = 1;
   }
   ln_vm_free(vm);
+  ln_log_finish(&log);
   return c.code;
 }

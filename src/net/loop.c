@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { LOG_TICK_MS = 250 };
+
 static void on_prepare(uv_prepare_t *h);
 static void on_check(uv_check_t *h);
 
@@ -39,6 +41,8 @@ struct ln_loop *ln_loop_new(struct ln_log *log) {
   uv_idle_init(&l->uv, &l->idle);
   uv_async_init(&l->uv, &l->poke, on_poke);
   uv_unref((uv_handle_t *)&l->poke);
+  uv_timer_init(&l->uv, &l->log_tick);
+  uv_unref((uv_handle_t *)&l->log_tick);
   return l;
 }
 
@@ -99,6 +103,7 @@ int ln_loop_free(struct ln_loop *l) {
   uv_close((uv_handle_t *)&l->check, NULL);
   uv_close((uv_handle_t *)&l->idle, NULL);
   uv_close((uv_handle_t *)&l->poke, NULL);
+  uv_close((uv_handle_t *)&l->log_tick, NULL);
   for (size_t i = 0; l->signals_made && i < LN_COUNT(l->signals); i++)
     uv_close((uv_handle_t *)&l->signals[i], NULL);
   uv_run(&l->uv, UV_RUN_DEFAULT);
@@ -153,11 +158,26 @@ static void run_tasks(struct ln_loop *l) {
   }
 }
 
+/* --- the log --- */
+
+static void on_log_tick(uv_timer_t *h) {
+  struct ln_loop *l = h->loop->data;
+  ln_log_tick(l->log, false);
+}
+
+/* Before the loop sleeps, for what nobody may ever write another line. */
+static void see_to_log(struct ln_loop *l) {
+  bool more = l->log && (l->log->left_out || l->log->backlog.len);
+  if (more && !uv_is_active((uv_handle_t *)&l->log_tick))
+    uv_timer_start(&l->log_tick, on_log_tick, LOG_TICK_MS, 0);
+}
+
 /* Tasks run before a poll too: those that timers posted needn't wait for it. */
 static void on_prepare(uv_prepare_t *h) {
   struct ln_loop *l = h->loop->data;
   run_tasks(l);
   ln_turn_end(l);
+  see_to_log(l);
   ln_wheel_arm(l);
 }
 

@@ -38,7 +38,6 @@ struct ln_turn {
   uint64_t longest_ms;
   _Atomic uint64_t beat;
   struct ln_turns seen;
-  struct ln_log_ration ration;
 };
 
 struct ln_guard;
@@ -52,6 +51,7 @@ struct ln_loop {
   uv_check_t check;
   uv_idle_t idle; /* active while tasks wait, so that the loop doesn't sleep */
   uv_async_t poke;
+  uv_timer_t log_tick; /* while the log has more to tell later */
   struct ln_turn turn;
   struct ln_wheel wheel;
   struct ln_list tasks;       /* posted */

@@ -58,18 +58,17 @@ void ln_loop_at(const struct ln_loop *l, char *out, size_t max) {
     *out = '\0';
 }
 
-static void tell(struct ln_loop *l, uint64_t ms, uint64_t now) {
+static void tell(struct ln_loop *l, uint64_t ms) {
   struct ln_turn *t = &l->turn;
   char text[160];
   put(text, sizeof text, &t->longest);
   if (2 * t->longest_ms >= ms)
-    LN_LOG_RATIONED(l->log, &t->ration, now, WARN, "loop",
-                    "nobody else was served for %.3f s, %.3f s of it by this: %s",
-                    (double)ms / 1000, (double)t->longest_ms / 1000, text);
+    LN_LOG(l->log, WARN, "loop", "nobody else was served for %.3f s, %.3f s of it by this: %s",
+           (double)ms / 1000, (double)t->longest_ms / 1000, text);
   else
-    LN_LOG_RATIONED(l->log, &t->ration, now, WARN, "loop",
-                    "nobody was served for %.3f s: many things at once, or none that is known",
-                    (double)ms / 1000);
+    LN_LOG(l->log, WARN, "loop",
+           "nobody was served for %.3f s: many things at once, or none that is known",
+           (double)ms / 1000);
 }
 
 void ln_turn_awake(struct ln_loop *l) {
@@ -87,7 +86,7 @@ void ln_turn_end(struct ln_loop *l) {
   t->seen.total_ms += ms;
   if (ms >= LONG_MS) {
     close_step(t, coarse_ms());
-    tell(l, ms, now);
+    tell(l, ms);
   }
   t->woke = 0;
   t->at.began = 0;

@@ -94,19 +94,20 @@ static void end_for_policy(struct ln_watchdog *w) {
   /* No line is known in a finalizer of a policy being closed, or when no signal is taken.
    */
   bool known = ask(w);
-  ln_log_write(w->log, LN_LOG_ERROR, "watchdog",
-               "%s: can't be stopped and holds everybody up: ending the process (a pattern that "
-               "takes ages, reading a pipe, a finalizer without end?)",
-               known ? w->place : "a policy");
+  ln_log_write_apart(
+      w->log, LN_LOG_ERROR, "watchdog",
+      "%s: can't be stopped and holds everybody up: ending the process (a pattern that "
+      "takes ages, reading a pipe, a finalizer without end?)",
+      known ? w->place : "a policy");
   end();
 }
 
 static void end_for_loop(struct ln_watchdog *w) LN_NORETURN;
 static void end_for_loop(struct ln_watchdog *w) {
   bool known = ask(w);
-  ln_log_write(w->log, LN_LOG_ERROR, "watchdog",
-               "%s: has held everybody up for %u s: ending the process",
-               known ? w->place : "the loop", w->pulse.looks * AGAIN_MS / 1000);
+  ln_log_write_apart(w->log, LN_LOG_ERROR, "watchdog",
+                     "%s: has held everybody up for %u s: ending the process",
+                     known ? w->place : "the loop", w->pulse.looks * AGAIN_MS / 1000);
   end();
 }
 

@@ -203,8 +203,10 @@ static void on_stdin_broken(void *arg) {
 
 static void on_stderr_line(void *arg, const char *line) {
   struct child *c = arg;
-  LN_LOG_RATIONED(ln_loop_log(c->loop), &c->ration, ln_loop_now(c->loop), INFO, c->topic, "%s",
-                  line);
+  struct ln_log *log = ln_loop_log(c->loop);
+  if (log->level <= LN_LOG_INFO &&
+      ln_log_ration_take(log, &c->ration, ln_loop_now(c->loop), c->topic))
+    ln_log_write_always(log, LN_LOG_INFO, c->topic, "%s", line);
 }
 
 static void on_stderr(void *arg, const char *p, size_t n) {

@@ -38,7 +38,7 @@ describe("ln_log", function()
 
   -- What follows the time stamp, which is checked too.
   local function line(level, topic, text)
-    lib.ln_log_write(log, level, topic, "%s", text)
+    lib.ln_log_write_always(log, level, topic, "%s", text)
     local got = written()
     local rest = got:match "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ (.*)\n$"
     assert.is_truthy(rest, got)
@@ -47,7 +47,7 @@ describe("ln_log", function()
 
   local function json(topic, text)
     log.json = true
-    lib.ln_log_write(log, INFO, topic, "%s", text)
+    lib.ln_log_write_always(log, INFO, topic, "%s", text)
     local got = written()
     assert.are.equal(#got, (got:find "\n"))
     return cjson.decode(got), got
@@ -177,6 +177,55 @@ describe("ln_log", function()
     assert.is_truthy(got:find "^\27%[33m%d" and got:find ": m\27%[0m\n$")
     lib.ln_log_write(log, INFO, "t", "m")
     assert.is_nil(written():find "\27")
+  end)
+
+  it("writes the first lines of a kind, and then how many there were", function()
+    for _ = 1, 50 do lib.ln_log_write(log, WARN, "a", "kind %d", ffi.cast("int", 7)) end
+    for _ = 1, 3 do lib.ln_log_write(log, WARN, "b", "kind %d", ffi.cast("int", 8)) end
+    local _, a = written():gsub("warn a: kind 7", "")
+    assert.are.equal(lib.LN_LOG_FIRST, a)
+    assert.is_true(lib.ln_log_tick(log, false))
+    assert.are.equal("", written())
+    assert.is_false(lib.ln_log_tick(log, true))
+    assert.is_truthy(written():find "^%S+ warn a: 30 more lines like this were left out in 0 s: kind 7\n$")
+    lib.ln_log_finish(log)
+    assert.are.equal("", written())
+  end)
+
+  it("has a limit for one text from many, and forgets no count", function()
+    for i = 1, 1000 do lib.ln_log_write(log, WARN, "session " .. i, "said %d", ffi.cast("int", i)) end
+    local first = written()
+    local _, n = first:gsub("said", "")
+    assert.are.equal(lib.LN_LOG_FIRST_ALL, n)
+    lib.ln_log_finish(log)
+    local left = 0
+    for more in written():gmatch "(%d+) more lines like this" do left = left + tonumber(more) end
+    assert.are.equal(1000 - n, left)
+  end)
+
+  it("has all lines of level debug, and those that are always written", function()
+    log.level = DEBUG
+    for _ = 1, 100 do
+      lib.ln_log_write(log, DEBUG, "a", "x")
+      lib.ln_log_write_always(log, WARN, "a", "x")
+    end
+    assert.are.equal(200, select(2, written():gsub("\n", "")))
+    assert.is_false(lib.ln_log_tick(log, true))
+  end)
+
+  it("never waits for who reads: lines wait, and then are lost and counted", function()
+    local text = ("x"):rep(1000)
+    for _ = 1, 1000 do lib.ln_log_write_always(log, WARN, "a", "%s", text) end
+    local lines, lost = 0, nil
+    repeat
+      local more = lib.ln_log_tick(log, true)
+      local got = written()
+      lines = lines + select(2, got:gsub(text, ""))
+      lost = lost or tonumber(got:match "warn log: (%d+) lines were lost")
+    until got == "" and not more
+    assert.are.equal(1000, lines + lost)
+    assert.is_true(lines > 250)
+    lib.ln_log_finish(log)
   end)
 
   it("gives a peer its ration of lines a second, and tells what it left out", function()

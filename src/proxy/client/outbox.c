@@ -127,8 +127,8 @@ static struct ask *ask_of(struct ln_outbox *o, const struct ln_msg *m) {
 static void drop_oldest(struct ln_outbox *o) {
   struct waiting *oldest = LN_CONTAINER(o->waiting.next, struct waiting, link);
   struct ask *a = ask_of(o, oldest->msg);
-  LN_LOG_RATIONED(o->host->log, &o->ration, ln_loop_now(o->host->loop), WARN, o->name,
-                  "no stream to send on: dropped %.*s", LN_STR_ARG(oldest->msg->method));
+  LN_LOG(o->host->log, WARN, o->name, "no stream to send on: dropped %.*s",
+         LN_STR_ARG(oldest->msg->method));
   waiting_drop(o, oldest);
   ask_fails(a, "The client does not listen");
 }

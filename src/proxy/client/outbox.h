@@ -40,9 +40,7 @@ enum ln_outbox_state {
 
 struct ln_outbox {
   struct ln_host *host;
-  const char *name;            /* the session's, for the log */
-  struct ln_log_ration ration; /* limits log lines about messages refused or dropped; shared with
-                                  the session */
+  const char *name; /* the session's, for the log */
   enum ln_outbox_state state;
   struct ln_sink *general; /* for messages related to no request: stdio's pipe, or the GET stream of
                               HTTP; NULL: they wait */

@@ -43,20 +43,17 @@ static int add_item(struct ln_listing *list, struct ln_str json) {
   const struct ln_kind_row *row = &ln_kind_rows[list->kind];
   struct ln_server *server = list->server;
   struct ln_log *log = server->host->log;
-  uint64_t now = ln_loop_now(server->host->loop);
   struct ln_json_item key;
   if (!ln_json_get(json, row->key, &key) || key.type != LN_JSON_STRING) {
-    LN_LOG_RATIONED(log, &server->ration, now, WARN, server->conf->name,
-                    "a %s without %s was left out", row->noun, row->key);
+    LN_LOG(log, WARN, server->conf->name, "a %s without %s was left out", row->noun, row->key);
     return LN_OK;
   }
   struct ln_bytes *name = ln_json_text(key.value);
   if (!name) return LN_ENOMEM;
   const char *flaw = ln_flaw_of_item(json);
   if (flaw)
-    LN_LOG_RATIONED(log, &server->ration, now, WARN, server->conf->name,
-                    "%s \"%.*s\": %s; official clients refuse the whole list", row->noun,
-                    LN_STR_ARG((ln_bytes_str(name))), flaw);
+    LN_LOG(log, WARN, server->conf->name, "%s \"%.*s\": %s; official clients refuse the whole list",
+           row->noun, LN_STR_ARG((ln_bytes_str(name))), flaw);
   list->items[list->n_items++] = (struct ln_listing_item){json, name, key.value};
   return LN_OK;
 }

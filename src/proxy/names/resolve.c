@@ -279,10 +279,10 @@ static enum look refuse_costly(struct resolve *r, int rc) {
     text =
         "Too many resource templates begin as this URI does: which one it is of takes too long to "
         "find out";
-    LN_LOG_RATIONED(s->host->log, &s->outbox.ration, ln_loop_now(s->host->loop), WARN, s->id,
-                    "%s was refused: to find the template of its URI takes more than the %d steps "
-                    "that a message has for that",
-                    r->x->method->name, LN_MATCH_STEPS);
+    LN_LOG(s->host->log, WARN, s->id,
+           "%s was refused: to find the template of its URI takes more than the %d steps "
+           "that a message has for that",
+           r->x->method->name, LN_MATCH_STEPS);
   }
   r->refusal = ln_msg_error(-32603, text, LN_STR_NONE);
   return LOOK_FAILED;

@@ -302,8 +302,8 @@ static struct ln_msg *refused(const struct work *w, const struct ln_msg *m) {
     snprintf(text, sizeof text,
              "The server's %s has too many URIs that could be of its resource templates", what);
   }
-  LN_LOG_RATIONED(s->host->log, &s->outbox.ration, ln_loop_now(s->host->loop), WARN,
-                  w->server->conf->name, "its %s was refused: more than %s", what, limit);
+  LN_LOG(s->host->log, WARN, w->server->conf->name, "its %s was refused: more than %s", what,
+         limit);
   return ln_msg_error(-32603, text, LN_STR_NONE);
 }
 

@@ -89,9 +89,9 @@ static void request_in(struct ln_session *s, struct ln_msg *msg, struct ln_sink 
   const struct ln_method *method = ln_method_find(msg->method, LN_FROM_CLIENT);
   if (ln_exchange_find(s, msg->id)) {
     /* The client would take an error with that id for the answer to the first request. */
-    LN_LOG_RATIONED(s->host->log, &s->outbox.ration, ln_loop_now(s->host->loop), WARN, s->id,
-                    "dropped %.*s: a request with its id %.*s is under way already",
-                    LN_STR_ARG(msg->method), (int)LN_MIN(msg->id.n, (size_t)80), msg->id.p);
+    LN_LOG(s->host->log, WARN, s->id,
+           "dropped %.*s: a request with its id %.*s is under way already", LN_STR_ARG(msg->method),
+           (int)LN_MIN(msg->id.n, (size_t)80), msg->id.p);
     if (sink && sink->ops->give_up) sink->ops->give_up(sink);
     return;
   }
@@ -109,8 +109,7 @@ static void request_in(struct ln_session *s, struct ln_msg *msg, struct ln_sink 
   if (cased) {
     snprintf(text, sizeof text, "method \"%.*s\" differs from \"%s\" only by case",
              LN_STR_ARG(msg->method), cased);
-    LN_LOG_RATIONED(s->host->log, &s->outbox.ration, ln_loop_now(s->host->loop), WARN, s->id,
-                    "refused a message: %s", text);
+    LN_LOG(s->host->log, WARN, s->id, "refused a message: %s", text);
     ln_exchange_fail(x, -32600, text);
   } else if (ln_str_starts(msg->method, "notifications/")) {
     ln_exchange_fail(x, -32601, "A notification has no id");
@@ -218,14 +217,14 @@ static void notification_in(struct ln_session *s, struct ln_msg *msg, struct ln_
   if (ln_method_is_request(method) || ln_method_case_twin(method, msg->method)) {
     /* A lax server might carry it out as a request, or take another case for the same method; rules
      * would not have been applied to it. */
-    LN_LOG_RATIONED(s->host->log, &s->outbox.ration, ln_loop_now(s->host->loop), WARN, s->id,
-                    "%.*s as a notification was dropped", LN_STR_ARG(msg->method));
+    LN_LOG(s->host->log, WARN, s->id, "%.*s as a notification was dropped",
+           LN_STR_ARG(msg->method));
     return;
   }
   struct ln_exchange *x = ln_session_crowded(s) ? NULL : ln_exchange_new(s, msg, method, sink);
   if (!x) {
-    LN_LOG_RATIONED(s->host->log, &s->outbox.ration, ln_loop_now(s->host->loop), WARN, s->id,
-                    "too many notifications at once: dropped %.*s", LN_STR_ARG(msg->method));
+    LN_LOG(s->host->log, WARN, s->id, "too many notifications at once: dropped %.*s",
+           LN_STR_ARG(msg->method));
     return;
   }
   ln_exchange_set_headers(x, headers);

@@ -50,9 +50,8 @@ static void relay_shown(struct ln_server *server, struct ln_session *s, struct l
   }
   struct ln_exchange *x = ln_session_crowded(s) ? NULL : ln_exchange_new(s, msg, method, NULL);
   if (!x) {
-    LN_LOG_RATIONED(s->host->log, &s->outbox.ration, ln_loop_now(s->host->loop), WARN,
-                    server->topic, "too many notifications at once: dropped %.*s",
-                    LN_STR_ARG(msg->method));
+    LN_LOG(s->host->log, WARN, server->topic, "too many notifications at once: dropped %.*s",
+           LN_STR_ARG(msg->method));
     return;
   }
   ln_exchange_set_from_server(x, server);

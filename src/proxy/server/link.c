@@ -535,8 +535,7 @@ static void channel_failed(void *arg, uint64_t tag, int err, int status, const c
     return;
   }
   if (!call || told == buffer)
-    LN_LOG_RATIONED(link->server->host->log, &link->ration, ln_loop_now(link->server->host->loop),
-                    WARN, link->server->topic, "%s", why);
+    LN_LOG(link->server->host->log, WARN, link->server->topic, "%s", why);
   if (!call) {
     if (err == LN_ELIMIT || err == LN_ENOMEM) events(link)->dropped(link, told);
     return;

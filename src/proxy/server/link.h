@@ -50,11 +50,10 @@ struct ln_link {
   bool stalled;    /* the server doesn't read what we send */
   uint64_t user; /* the key of the only session that has used it; 0: none; LN_LINK_MANY: several, so
                     that a notification may be about any of their calls */
-  struct ln_log_ration ration; /* limits log lines about what it sends that is no message */
-  uint64_t opened_at;          /* loop time */
-  struct ln_account *payer;    /* whose its child is (children.h); counted, NULL: it has none */
-  bool leaving;                /* it was told to give way … */
-  struct ln_task leave;        /* … which it does from the loop */
+  uint64_t opened_at;       /* loop time */
+  struct ln_account *payer; /* whose its child is (children.h); counted, NULL: it has none */
+  bool leaving;             /* it was told to give way … */
+  struct ln_task leave;     /* … which it does from the loop */
   struct ln_calls calls;
   struct ln_call *init_call;   /* while it is INITIALIZING */
   struct ln_str capabilities;  /* the server's, from READY on: a slice of init_reply */

@@ -46,9 +46,8 @@ static struct ln_call *call_of_unreadable(struct ln_link *link, struct ln_str te
 /* The text is no message: the call that it was meant to answer fails. */
 static void unreadable_in(struct ln_link *link, struct ln_str text, uint64_t related,
                           const char *why) {
-  LN_LOG_RATIONED(log_of(link), &link->ration, ln_loop_now(link->server->host->loop), WARN,
-                  link->server->topic, "sent what is no message (%s): %.*s", why,
-                  (int)LN_MIN(text.n, (size_t)120), text.p);
+  LN_LOG(log_of(link), WARN, link->server->topic, "sent what is no message (%s): %.*s", why,
+         (int)LN_MIN(text.n, (size_t)120), text.p);
   struct ln_call *call = call_of_unreadable(link, text, related);
   if (!call) return;
   ln_channel_abandon(link->calls.channel, (uint64_t)call->id);

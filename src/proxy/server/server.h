@@ -44,7 +44,6 @@ struct ln_server {
   struct ln_msg *said;  /* … and the last one of all, counted … */
   bool unsteady;        /* … which is not what the one before it said of the server */
   char topic[64];       /* for the log: "upstream NAME" */
-  struct ln_log_ration ration; /* of what its lists have that is no use */
   enum ln_server_health health;
   char last_error[LN_WHY_MAX];
   uint64_t retry_at;      /* loop time before which no link is opened */

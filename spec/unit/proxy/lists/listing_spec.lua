@@ -61,11 +61,11 @@ describe("a listing", function()
   it("says of no more than some that they are no use", function()
     local _, n, h = listed("tools", { '{"tools":[' .. ("{},"):rep(5000) .. '{"name":"a"}]}' }, function(list) return tonumber(list.n_items) end)
     assert.equal(1, n)
-    assert.equal(lib.LN_LOG_RATION, h:logged "a tool without name was left out")
+    assert.equal(lib.LN_LOG_FIRST, h:logged "a tool without name was left out")
     local flawed = '{"uri":"x:1","annotations":{"lastModified":"today"}}'
     _, n, h = listed("resources", { '{"resources":[' .. (flawed .. ","):rep(5000) .. flawed .. "]}" }, function(list) return tonumber(list.n_items) end)
     assert.equal(5001, n)
-    assert.equal(lib.LN_LOG_RATION, h:logged 'resource "x:1": lastModified is no RFC 3339 date; official clients refuse the whole list')
+    assert.equal(lib.LN_LOG_FIRST, h:logged 'resource "x:1": lastModified is no RFC 3339 date; official clients refuse the whole list')
   end)
 
   it("knows names as they are meant, however they are written", function()
