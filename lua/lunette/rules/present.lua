@@ -3,6 +3,7 @@
 local core = require "lunette.core"
 local state = require "lunette.base.state"
 local traceback = require "lunette.base.traceback"
+local globs = require "lunette.rules.globs"
 local items = require "lunette.rules.item"
 
 -- The C one: loading/limits.lua gives policies a guarded one.
@@ -134,6 +135,30 @@ function M.may_rename(verb, name)
       end
       if rule.native_name and name:sub(-#rule.native_name) == rule.native_name then return true end
     end
+  end
+  return false
+end
+
+local function some(globs_of_rule, glob, holds)
+  for _, name in ipairs(globs_of_rule) do
+    if holds(name, glob) then return true end
+  end
+  return false
+end
+
+--- Called by C: do rules hide all that this glob matches? What rules rename is theirs to show, and what a function
+-- decides is not known. A long glob counts as hidden, as it is compared with each of the rules'.
+function M.hides_all(verb, glob)
+  if #glob > 256 then return true end
+  for _, rule in ipairs(state.rules[verb]) do
+    local left = false
+    for _, s in ipairs(rule.selectors or {}) do
+      local whole = s.names and not s.upstreams and not s.where
+      if rule.verb == "hide" and whole and some(s.names, glob, globs.covers) then return true end
+      left = left or not s.names or some(s.names, glob, globs.meet)
+    end
+    if rule.verb == "only" and not left then return true end
+    if rule.verb == "rename" or rule.verb == "transform" then return false end
   end
   return false
 end

@@ -8,6 +8,7 @@
 #include "mcp/uri.h"
 #include "proxy/exchange/hooks.h"
 #include "proxy/names/resolve.h"
+#include "proxy/route/completion.h"
 #include "proxy/route/forward.h"
 #include "proxy/route/subscription.h"
 
@@ -105,7 +106,9 @@ static void use_unlisted(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn 
 }
 
 static void use_server(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
-  if (x->entry)
+  if (x->method->route == LN_ROUTE_COMPLETE && ln_completion_filter(x, msg, &done, &arg))
+    ln_reply_no_memory(done, arg);
+  else if (x->entry)
     use_native(x, msg, done, arg);
   else
     use_unlisted(x, msg, done, arg);
