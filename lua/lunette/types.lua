@@ -36,6 +36,8 @@
 ---@field timeout? number seconds a request
 ---@field optional? boolean a server that may be missing
 ---@field max_children? integer children of it at once (64)
+---@field start? "first"|"eager" with the first client that needs it, or with Lunette ("first")
+---@field idle_timeout? number seconds after its last answer that a session with it ends; it is opened again when needed
 ---@field unlisted? boolean names that no list shows are passed to it
 
 ---@class lunette.Upstream

@@ -27,8 +27,10 @@ struct ln_server_conf {
   uint64_t timeout_ms;   /* per request; 0: settings.request_timeout */
   unsigned max_children; /* 64 */
   bool optional;
-  bool unlisted;  /* names that no list shows are passed to it */
-  bool lists_own; /* clients share neither its lists nor its answer to initialize */
+  bool unlisted;    /* names that no list shows are passed to it */
+  bool eager;       /* started with Lunette, else with the first client that needs it */
+  uint64_t idle_ms; /* its sessions end after so long without an answer; 0: never */
+  bool lists_own;   /* clients share neither its lists nor its answer to initialize */
 };
 
 struct ln_hook {

@@ -127,6 +127,8 @@ static void read_server(lua_State *L, struct ln_policy *p, void *at) {
   u->optional = field_true(L, "optional");
   u->unlisted = field_true(L, "unlisted");
   u->lists_own = field_true(L, "lists_own");
+  u->eager = field_true(L, "eager");
+  u->idle_ms = field_ms(L, "idle_timeout");
 }
 
 static void read_hook(lua_State *L, struct ln_policy *p, void *at) {

@@ -24,6 +24,8 @@ local known = {
   optional = true,
   unlisted = true,
   max_children = true,
+  start = true,
+  idle_timeout = true,
 }
 
 -- Of these, what is of one server only; any other is an option for a whole file of servers, too.
@@ -150,6 +152,13 @@ local function check_prefix(what, o, u)
 end
 
 -- What any server may have, however it is reached.
+local function check_seconds(what, key, value)
+  if value ~= nil and (type(value) ~= "number" or not (value > 0 and value < 1e8)) then
+    fail(what, "%s must be a number of seconds, not %s", key, check.describe(value))
+  end
+  return value
+end
+
 local function check_common(what, o, u)
   u.session = o.session == nil and "client" or one_of(what, "session", o.session, { "client", "shared", "request" })
   u.lists_own = o.lists ~= nil and one_of(what, "lists", o.lists, { "shared", "own" }) == "own"
@@ -157,12 +166,9 @@ local function check_common(what, o, u)
     fail(what, 'lists = "own" can\'t be with session = "shared": all clients share one session, and what that lists')
   end
   check_prefix(what, o, u)
-  if o.timeout ~= nil then
-    if type(o.timeout) ~= "number" or not (o.timeout > 0 and o.timeout < 1e8) then
-      fail(what, "timeout must be a number of seconds, not %s", check.describe(o.timeout))
-    end
-    u.timeout = o.timeout
-  end
+  u.timeout = check_seconds(what, "timeout", o.timeout)
+  u.idle_timeout = check_seconds(what, "idle_timeout", o.idle_timeout)
+  u.eager = o.start ~= nil and one_of(what, "start", o.start, { "first", "eager" }) == "eager"
   local most = o.max_children == nil and MAX_CHILDREN or o.max_children
   if type(most) ~= "number" or not (most >= 1 and most <= 100000) or most % 1 ~= 0 then
     fail(what, "max_children must be a whole number from 1 to 100000, not %s", check.describe(most))

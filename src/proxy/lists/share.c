@@ -368,7 +368,9 @@ struct ln_link *ln_share_ask_again(struct ln_session *s, struct ln_index *index,
   struct ln_link *link = index->own || index->outdated ? NULL : ln_share_maker(index, kind);
   if (link) return link;
   link = open_link(s, server);
-  /* A child of its own that has gone is not started for its list: that went with it. */
-  if (link || (index->own && !server->pool)) return link;
+  /* A child of its own that has gone is not started for its list: that went with it. Nor is one
+   * that sleeps, by those who only list. */
+  bool asleep = server->conf->idle_ms && !older;
+  if (link || (index->own && !server->pool) || asleep) return link;
   return ln_pool_link(s, server, &why);
 }

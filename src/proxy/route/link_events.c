@@ -46,6 +46,21 @@ static void disconnected(struct ln_call *call, uint64_t retry_ms) {
     x->session->on_disconnected(x->session, x->sink, retry_ms);
 }
 
+static bool listens(const struct ln_session *s, const struct ln_server *server) {
+  LN_LIST_EACH(l, &s->subscriptions) {
+    if (LN_CONTAINER(l, struct ln_subscription, link)->server == server->serial) return true;
+  }
+  return false;
+}
+
+static bool needed(const struct ln_link *link) {
+  if (link->owner) return listens(link->owner, link->server);
+  LN_LIST_EACH(l, &link->server->host->sessions) {
+    if (listens(LN_CONTAINER(l, struct ln_session, link), link->server)) return true;
+  }
+  return false;
+}
+
 static void stalled(struct ln_link *link, bool now) {
   if (link->owner) ln_session_stall(link->owner, now);
 }
@@ -90,6 +105,7 @@ const struct ln_link_events ln_link_events = {
     .abandoned = ln_task_abandoned,
     .release = release,
     .disconnected = disconnected,
+    .needed = needed,
     .stalled = stalled,
     .forgotten = ln_pool_link_forgotten,
     .lost = lost,

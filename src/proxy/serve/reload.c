@@ -11,6 +11,8 @@
 #include "proxy/lists/view_page.h"
 #include "proxy/route/init_request.h"
 #include "proxy/route/subscription.h"
+#include "proxy/server/idle.h"
+#include "proxy/server/start.h"
 
 /* What a reload changes for one session: its views under the new rules, made before anything is put
  * in force. */
@@ -213,6 +215,12 @@ static void start_new_servers(struct ln_session *s, struct ln_generation *g,
   }
 }
 
+static void adopt_idle(struct ln_server *server, uint64_t ms) {
+  if (server->conf->idle_ms == ms) return;
+  server->conf->idle_ms = ms;
+  LN_LIST_EACH(l, &server->links) ln_idle_start(LN_CONTAINER(l, struct ln_link, link));
+}
+
 /* Servers taken over may be declared differently in these members. */
 static void adopt_declarations(struct ln_generation *g) {
   for (size_t i = 0; i < g->n_servers; i++) {
@@ -221,6 +229,8 @@ static void adopt_declarations(struct ln_generation *g) {
     bool own = g->decls->servers[i].lists_own, before = g->servers[i]->conf->lists_own;
     g->servers[i]->conf->lists_own = own;
     if (own && !before) ln_share_none(g->servers[i]);
+    g->servers[i]->conf->eager = g->decls->servers[i].eager;
+    adopt_idle(g->servers[i], g->decls->servers[i].idle_ms);
   }
 }
 
@@ -285,6 +295,8 @@ int ln_reload(struct ln_host *h, struct ln_policy *policy, char *why, size_t max
   LN_LIST_EACH(l, &plans) {
     start_new_servers(LN_CONTAINER(l, struct plan, link)->session, g, old);
   }
+  for (size_t i = 0; i < g->n_servers; i++)
+    if (!ln_generation_has(old, g->servers[i])) ln_start_eager(g->servers[i]);
   ln_policy_retire(old->policy);
   for (size_t i = 0; i < old->n_servers; i++)
     if (!ln_generation_has(g, old->servers[i])) ln_link_retire_all(old->servers[i]);

@@ -12,6 +12,7 @@
 #include "proxy/serve/host_life.h"
 #include "proxy/serve/reload.h"
 #include "proxy/server/generation.h"
+#include "proxy/server/start.h"
 #include "script/watchdog.h"
 
 enum { POLL_MS = 10 };
@@ -191,6 +192,7 @@ int ln_serve(struct ln_host *h, const struct ln_serve_conf *conf, const char **w
       *why = "standard input and output can't be used";
     }
   }
+  for (size_t i = 0; !rc && i < h->gen->n_servers; i++) ln_start_eager(h->gen->servers[i]);
   if (!rc && conf->watch && conf->load) {
     s.watch = ln_watch_new(h->loop, reload, &s);
     watch_files(&s, NULL);

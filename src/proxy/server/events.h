@@ -59,6 +59,8 @@ struct ln_link_events {
 
   /* --- its state --- */
 
+  /* Whether it has to stay though nothing is under way: somebody listens to what it may say. */
+  bool (*needed)(const struct ln_link *link);
   /* The server doesn't keep up with what is sent to it, or (false) does again or has gone. */
   void (*stalled)(struct ln_link *link, bool stalled);
   /* The server answered this call with 404: it has lost the session and did nothing for the call.

@@ -7,6 +7,8 @@
 
 #include "mcp/method.h"
 #include "proxy/server/children.h"
+#include "proxy/server/idle.h"
+#include "proxy/server/start.h"
 #include "proxy/server/use.h"
 
 enum { STEADY_MS = 10000 }; /* a link that has lasted so long counts as having worked */
@@ -70,6 +72,8 @@ static struct ln_channel *dial(struct ln_link *link, const char **why) {
 
 static void link_free(struct ln_link *link) {
   ln_task_cancel(&link->leave);
+  ln_task_cancel(&link->begin);
+  ln_timer_stop(&link->idle);
   ln_children_give(link->server, link->payer);
   ln_calls_deinit(&link->calls);
   ln_msg_unref(link->init_request);
@@ -89,7 +93,9 @@ struct ln_link *ln_link_open(struct ln_server *server, struct ln_session *owner,
     *why = server->last_error;
     return NULL;
   }
-  struct ln_link *link = calloc(1, sizeof *link);
+  struct ln_link *link = ln_start_take(server, owner, use);
+  if (link) return link;
+  link = calloc(1, sizeof *link);
   if (!link) {
     *why = "out of memory";
     return NULL;
@@ -106,6 +112,8 @@ struct ln_link *ln_link_open(struct ln_server *server, struct ln_session *owner,
   ln_list_init(&link->owner_link);
   ln_list_init(&link->link);
   ln_task_init(&link->leave);
+  ln_task_init(&link->begin);
+  ln_timer_init(&link->idle);
   if (!ln_children_take(server, owner, &link->payer, why)) {
     link_free(link);
     return NULL;
@@ -152,7 +160,7 @@ bool ln_link_late(const struct ln_server *server) {
            patience = server->host->settings.start_timeout_ms;
   LN_LIST_EACH(l, &server->links) {
     const struct ln_link *link = LN_CONTAINER(l, struct ln_link, link);
-    if (link->state < LN_LINK_READY && now - link->opened_at > patience) return true;
+    if (link->state < LN_LINK_READY && !link->held && now - link->opened_at > patience) return true;
   }
   return false;
 }
@@ -255,6 +263,7 @@ static void ready(struct ln_link *link, struct ln_msg *reply) {
   if (client_ready) send_initialized(link, NULL);
   call_watchers(link, true, NULL);
   if (ln_link_ready(link)) send_waiting(link);
+  ln_idle_start(link);
   if (link->after_loss && ln_link_ready(link)) events(link)->reopened(link);
   if (link->use == LN_LINK_PROBE)
     ln_link_close(link, "it was opened only to see whether the server works");
@@ -273,9 +282,9 @@ static void on_init_reply(void *arg, struct ln_msg *reply) {
   ln_msg_unref(reply);
 }
 
-static void channel_ready(void *arg) {
-  struct ln_link *link = arg;
-  if (link->state != LN_LINK_CONNECTING) return;
+void ln_link_begin(struct ln_link *link) {
+  link->connected = true;
+  if (link->state != LN_LINK_CONNECTING || link->held) return;
   set_state(link, LN_LINK_INITIALIZING);
   struct ln_msg *m = events(link)->init_request(link);
   const struct ln_call_request request = {.msg = m, .reply = on_init_reply, .arg = link};
@@ -297,6 +306,10 @@ static bool call_failing(struct ln_call *call, const char *why) {
   if (!is_initialize(link, call)) return false;
   give_up(link, why);
   return true;
+}
+
+static void channel_ready(void *arg) {
+  ln_link_begin(arg);
 }
 
 /* --- sending --- */
@@ -412,6 +425,7 @@ static void call_release(struct ln_calls *c, struct ln_exchange *x) {
 }
 
 static void call_ended(struct ln_calls *c) {
+  ln_idle_answered(ln_link_of(c));
   ln_link_close_if_idle(ln_link_of(c));
 }
 
@@ -437,6 +451,7 @@ static void note_lost(struct ln_link *link) {
 static void detach(struct ln_link *link) {
   struct ln_server *server = link->server;
   if (server->shared == link) server->shared = NULL;
+  if (server->spare == link) server->spare = NULL;
   events(link)->detached(link);
   ln_list_remove(&link->owner_link);
   link->owner = NULL;
@@ -476,6 +491,12 @@ void ln_link_drain(struct ln_link *link) {
   note_lost(link);
   detach(link);
   link->draining = true;
+}
+
+void ln_link_sleep(struct ln_link *link, const char *why) {
+  if (link->state == LN_LINK_CLOSING || link->draining) return;
+  note_lost(link); /* the next one may list other things */
+  ln_link_close(link, why);
 }
 
 static void on_leave(struct ln_task *t) {

@@ -52,6 +52,11 @@ struct ln_link {
                     that a notification may be about any of their calls */
   uint64_t opened_at;       /* loop time */
   struct ln_account *payer; /* whose its child is (children.h); counted, NULL: it has none */
+  bool held;                /* start.h: for no client yet, so that it isn't initialized … */
+  bool connected;           /* … though its channel is ready … */
+  struct ln_task begin;     /* … until a client has it */
+  uint64_t answered_at;     /* idle.h: loop time of the last answer, or of its beginning … */
+  struct ln_timer idle;     /* … and until it has been so for too long */
   bool leaving;             /* it was told to give way … */
   struct ln_task leave;     /* … which it does from the loop */
   struct ln_calls calls;
@@ -97,6 +102,10 @@ void ln_link_close(struct ln_link *link, const char *why);
 void ln_link_close_if_idle(struct ln_link *link);
 /* Takes it away from its owner or those who share it, and closes it when its calls have ended. */
 void ln_link_drain(struct ln_link *link);
+/* It has had nothing to do for too long: closed; the next need opens another. */
+void ln_link_sleep(struct ln_link *link, const char *why);
+/* Its channel is ready: initializes it. */
+void ln_link_begin(struct ln_link *link);
 /* Another client needs its child's place: it is closed from the loop, whatever is under way in it.
  */
 void ln_link_give_way(struct ln_link *link);

@@ -34,6 +34,7 @@ struct ln_server {
   struct ln_list links;      /* struct ln_link */
   size_t n_children;         /* of these */
   char full[128];            /* why the last could not be started, when there were as many as may */
+  struct ln_link *spare;     /* start.h: started ahead, for the first client; or NULL */
   struct ln_link *shared;    /* mode "shared": the link that all clients use, or NULL … */
   bool shared_lost;          /* … the last one was lost … */
   struct ln_shared_state *shared_state; /* … and what it was told (route/); NULL: nothing */
