@@ -73,7 +73,7 @@ Fake.__index = Fake
 local kinds = { lua = 0, json = 1, url = 2, command = 3 }
 local component_kinds = { tools = 0, resources = 1, resource_templates = 2, prompts = 3 }
 local facts = { "id", "transport", "era", "protocol_version", "client", "capabilities", "headers", "upstream",
-  "native_name", "request_id", "deadline" }
+  "native_name", "request_id", "from", "deadline", "structured" }
 
 --- A policy of this text, loaded; or nil and what is wrong with it. options.kind: a target that is
 -- no Lua. options.shared: a store. The policy is called policy.lua unless options.name.
