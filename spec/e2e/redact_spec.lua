@@ -98,6 +98,23 @@ describe("redact takes a secret out of", function()
     assert.equal("[redacted] and \n[redacted], [redacted]", policy.says(client, "read"))
   end)
 
+  it("what own patterns match, whatever they begin with", function()
+    local own = { "%f[%w]ACME%-%d+", "ab?c!", "x%.y*z!", "%f[%]]]q!", "[uv]w!", "(gh)i!", "jk-l!", "mno+!", "p/q!", "%%r!", "^start!", "é!", "s%d!" }
+    local list, text = {}, "start! ACME-1 ac! abc! x.z! x.yyz! ]q! uw! ghi! jl! jkkl! mnooo! p\\/q! %r! é! s5! end"
+    for i, pattern in ipairs(own) do list[i] = ("%q"):format(pattern) end
+    for _, patterns in ipairs { list, { list[1] }, { list[2] }, { list[3] }, { list[4] }, { list[6] }, { list[7] }, { list[8] }, { list[9] } } do
+      local client, up = with { policy = ('require "lunette.policy.redact" { secrets = false, with = "-", patterns = { %s } }')
+        :format(table.concat(patterns, ", ")) }
+      up:on("tools/call", function(req) req:reply('{"content":[{"type":"text","text":"' .. text .. '"}]}') end)
+      local expected = text:gsub("\\/", "/")
+      for i, pattern in ipairs(own) do
+        if #patterns > 1 or patterns[1] == list[i] then expected = expected:gsub(pattern, "-") end
+      end
+      assert.equal(expected, policy.says(client, "read"))
+      lunette.finish()
+    end
+  end)
+
   it("notifications and requests of servers, but not the ids by which they are known", function()
     local client, up = with { capabilities = '{"sampling":{}}' }
     up:on("tools/call", function(req)

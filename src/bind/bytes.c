@@ -102,9 +102,8 @@ static bool read_hints(struct hints *h, struct ln_str lines) {
 }
 
 static bool same(const char *at, struct ln_str hint, bool classes) {
-  if (!classes) return memcmp(at, hint.p, hint.n) == 0;
   size_t n = 0;
-  while (n < hint.n && in_class(at[n], hint.p[n])) n++;
+  while (n < hint.n && (classes ? in_class(at[n], hint.p[n]) : at[n] == hint.p[n])) n++;
   return n == hint.n;
 }
 
