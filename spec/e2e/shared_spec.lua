@@ -97,6 +97,63 @@ for _, kind in ipairs { "stdio", "http" } do
       assert.equal(second, up.sessions[#up.sessions])
     end)
 
+    describe("and of whom there is one", function()
+      local asks = { ["sampling/createMessage"] = '{"messages":[],"maxTokens":1}', ["roots/list"] = "{}",
+        ["elicitation/create"] = '{"message":"?","requestedSchema":{"type":"object","properties":{}}}' }
+      local function able()
+        local c = host.client()
+        c:initialize { capabilities = '{"sampling":{},"elicitation":{},"roots":{}}' }
+        c:listen()
+        return c
+      end
+      -- What the server hears when it asks, on no stream of a call's.
+      local function ask(method)
+        local answer
+        up.sessions[#up.sessions]:ask(method, asks[method], function(response) answer = response end)
+        return function() return loop.wait(function() return answer end, "an answer to " .. method) end
+      end
+
+      it("has it asked, and told, whether it has called or not", function()
+        start()
+        local a = able()
+        for _, called in ipairs { false, true } do
+          if called then a:result("tools/call", work) else a:result "tools/list" end
+          stream_upstream()
+          for method in pairs(asks) do
+            local answer = ask(method)
+            a:answer(a:expect(method), '{"mine":true}')
+            assert.equal('{"mine":true}', answer().result)
+          end
+          log "error"
+          a:expect "notifications/message"
+          up.sessions[#up.sessions]:notify("x/y", '{"of":"a"}')
+          a:expect "x/y"
+        end
+      end)
+
+      it("is over with a second one, and after another that has used it", function()
+        start()
+        local a, b = able(), able()
+        a:result "tools/list"
+        stream_upstream()
+        for method in pairs(asks) do assert.truthy(ask(method)().error, method) end
+        a:result("tools/call", work)
+        if kind == "http" then
+          for method in pairs(asks) do assert.truthy(ask(method)().error, method) end
+        end
+        assert.equal(200, a:close())
+        -- What the server says now may be about what the first has called.
+        for method in pairs(asks) do assert.truthy(ask(method)().error, method) end
+        up.sessions[#up.sessions]:notify("x/y", '{"of":"a"}')
+        b:result("tools/call", work)
+        for method in pairs(asks) do assert.truthy(ask(method)().error, method) end
+        up.sessions[#up.sessions]:notify("x/y", '{"of":"a"}')
+        log "error"
+        b:result "ping"
+        assert.equal(0, #b.inbox)
+      end)
+    end)
+
     it("have the server log at the most verbose of their levels, told when that changes", function()
       start()
       local a, b, c = client(), client(), client()

@@ -58,9 +58,24 @@ static struct ln_exchange *cause_of(struct ln_link *link, struct ln_call *call,
   return latest;
 }
 
+/* The only client there is, of a shared link that nobody else has ever used: what the server says
+ * can be about no other. NULL: there are several, or none. */
+static struct ln_session *only_client(const struct ln_link *link) {
+  struct ln_session *only = NULL;
+  if (!ln_server_is_shared(link->server) || link->draining) return NULL;
+  LN_LIST_EACH(l, &link->server->host->sessions) {
+    struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
+    if (!ln_generation_has(s->gen, link->server)) continue;
+    if (only || s->state != LN_SESSION_OPEN || (link->user && link->user != s->key)) return NULL;
+    only = s;
+  }
+  return only;
+}
+
 static struct ln_session *session_of(struct ln_link *link, struct ln_exchange *cause,
                                      const struct ln_task_entry *t) {
-  return link->owner ? link->owner : t ? t->session : cause ? cause->session : NULL;
+  if (link->owner) return link->owner;
+  return t ? t->session : cause ? cause->session : only_client(link);
 }
 
 /* --- requests --- */
