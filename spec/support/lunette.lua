@@ -44,10 +44,15 @@ local function stop(p)
   if bad then error("a sanitizer complains: " .. bad .. "\n" .. p.err:all(), 0) end
 end
 
---- Starts `lunette args…`; options: env, cwd, detached.
+--- Starts `lunette args…`; options: env, cwd, detached, descriptors (how many it may have).
 function M.spawn(args, options)
   options = options or {}
-  local p = process.spawn { command = M.binary, args = args, name = "lunette", env = options.env, cwd = options.cwd,
+  local command = M.binary
+  if options.descriptors then
+    args = { "-c", "ulimit " .. (type(options.descriptors) == "number" and "-n " or "") .. options.descriptors .. ' && exec "$0" "$@"', M.binary, unpack(args) }
+    command = "sh"
+  end
+  local p = process.spawn { command = command, args = args, name = "lunette", env = options.env, cwd = options.cwd,
     detached = options.detached }
   started[#started + 1] = p
   return p

@@ -15,6 +15,7 @@
 #include "bind/silence.h"
 #include "bind/targets.h"
 #include "bind/test_harness.h"
+#include "net/descriptors.h"
 #include "proxy/entry/local.h"
 #include "proxy/lists/view.h"
 #include "proxy/route/for_policy.h"
@@ -84,6 +85,7 @@ static int l_cli_new(lua_State *L) {
   a->log.colour = a->log.colour && !a->log.json;
   a->loop = ln_loop_new(&a->log);
   if (!a->loop) return luaL_error(L, "out of memory");
+  ln_descriptors_raise(a->loop);
   ln_host_init(&a->host, a->loop, &a->log);
   a->closed = false;
   return 1;

@@ -4,11 +4,13 @@
  *
  * Options set on the listening socket are inherited by what it accepts: no call per connection. */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/descriptors.h"
 #include "net/stream_impl.h"
 
 enum { BACKLOG = 1024, BURST = 64, PAUSE_MS = 100, KEEPALIVE_S = 60 };
@@ -19,9 +21,11 @@ struct ln_listener {
   struct ln_timer resume;
   void (*on_accept)(void *arg, struct ln_stream *s);
   void *arg;
+  bool (*on_scarce)(void *arg, const unsigned char address[16]);
   void (*closed)(void *arg);
   void *closed_arg;
   int fd;
+  int kept; /* descriptors from this number on are kept back */
   uint16_t port;
   unsigned char address[16]; /* bound to; IPv4 is mapped */
   bool paused;               /* and has said so in the log */
@@ -102,9 +106,15 @@ int ln_listen(struct ln_loop *l, const char *host, uint16_t port,
     return LN_ESYSTEM;
   }
   n->poll.data = n;
+  n->kept = ln_descriptors_kept(l);
   uv_poll_start(&n->poll, UV_READABLE, on_readable);
   *out = n;
   return LN_OK;
+}
+
+void ln_listener_on_scarce(struct ln_listener *l,
+                           bool (*on_scarce)(void *arg, const unsigned char address[16])) {
+  l->on_scarce = on_scarce;
 }
 
 uint16_t ln_listener_port(const struct ln_listener *l) {
@@ -131,14 +141,24 @@ static void pause_accepting(struct ln_listener *n, int err) {
   ln_timer_start(n->loop, &n->resume, PAUSE_MS, on_resume);
 }
 
+/* The same connection by a lower number, where one is free now. */
+static int lower(int fd) {
+  int low = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (low < 0) return fd;
+  close(low < fd ? fd : low);
+  return LN_MIN(low, fd);
+}
+
 static void hand_over(struct ln_listener *n, int fd, const union address *peer) {
   unsigned char address[16];
   address_bytes(peer, address);
+  if (fd >= n->kept && n->on_scarce && n->on_scarce(n->arg, address)) fd = lower(fd);
   struct ln_stream *s = ln_stream_accepted(n->loop, fd, address);
   if (!s) {
     close(fd);
     return;
   }
+  s->spare = fd >= n->kept;
   const struct ln_stream_ops *none = s->ops;
   n->on_accept(n->arg, s);
   if (s->ops == none) ln_stream_close(s); /* nobody wanted it */

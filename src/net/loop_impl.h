@@ -62,6 +62,7 @@ struct ln_loop {
   void (*on_signal)(void *arg, int signum);
   void *signal_arg;
 
+  uint64_t child_descriptors; /* the soft limit that children start with; 0: as we have it */
   size_t pending;             /* requests under way that have no handle */
   struct ln_guard *guard;     /* NULL until the first child */
   struct ln_tls_ctx *tls_ctx; /* contexts by configuration, latest first */

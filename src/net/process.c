@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "net/command.h"
+#include "net/descriptors.h"
 #include "net/guard.h"
 
 enum {
@@ -96,12 +97,18 @@ struct start {
   int rc;
 };
 
+static void start_with_our_limits(struct start *s) {
+  bool lowered = ln_descriptors_lower(s->loop);
+  s->rc = uv_spawn(&s->loop->uv, s->uv, s->opts);
+  ln_descriptors_restore(s->loop, lowered, s->rc ? 0 : uv_process_get_pid(s->uv));
+}
+
 static void *start_thread(void *arg) {
   struct start *s = arg;
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     s->rc = uv_translate_sys_error(errno);
   else
-    s->rc = uv_spawn(&s->loop->uv, s->uv, s->opts);
+    start_with_our_limits(s);
   return NULL;
 }
 

@@ -224,6 +224,10 @@ void ln_stream_report_end(struct ln_stream *s, int err) {
   if (first && s->ops->on_end) s->ops->on_end(s->arg, err);
 }
 
+bool ln_stream_spare(const struct ln_stream *s) {
+  return s->spare;
+}
+
 const unsigned char *ln_stream_address(const struct ln_stream *s) {
   return s->address;
 }

@@ -60,6 +60,8 @@ struct ln_stream *ln_stream_open(struct ln_loop *l, int fd, const struct ln_stre
 /* Reading stops and starts as often as wanted: the back-pressure valve. */
 void ln_stream_read_start(struct ln_stream *s);
 void ln_stream_read_stop(struct ln_stream *s);
+/* It was accepted with one of the last descriptors: to be closed soon. */
+bool ln_stream_spare(const struct ln_stream *s);
 /* 16 bytes: the peer of a stream that was accepted; an IPv4 address as its mapped IPv6 address. */
 const unsigned char *ln_stream_address(const struct ln_stream *s);
 
@@ -98,6 +100,10 @@ struct ln_listener;
 int ln_listen(struct ln_loop *l, const char *host, uint16_t port,
               void (*on_accept)(void *arg, struct ln_stream *s), void *arg,
               struct ln_listener **out, const char **why) LN_CHECK;
+/* Called before a connection from that address is accepted with one of the last descriptors: true
+ * when it has freed one, so that it need not be. */
+void ln_listener_on_scarce(struct ln_listener *l,
+                           bool (*on_scarce)(void *arg, const unsigned char address[16]));
 uint16_t ln_listener_port(const struct ln_listener *l);
 /* Where it really listens; an IPv4 address as its mapped IPv6 address. */
 void ln_listener_address(const struct ln_listener *l, unsigned char address[16]);

@@ -51,7 +51,8 @@ struct ln_stream {
   int stdio;                 /* 0, 1 or 2 when it stands for that descriptor; else -1 */
   int saved_flags; /* of a file description shared with other processes; -1: nothing to restore */
   enum ln_stream_kind kind;
-  bool fifo; /* a pipe(2), not a socket: has no shutdown */
+  bool spare; /* accepted with a descriptor of those that are kept back */
+  bool fifo;  /* a pipe(2), not a socket: has no shutdown */
   bool open;
   bool handle_closing;
   bool up;

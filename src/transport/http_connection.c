@@ -72,8 +72,26 @@ static size_t body_go(struct ln_holding *h, enum ln_short what, enum ln_urgency 
   return goes(c, urgency, c->body_charged + ln_stream_queued(c->stream), c->payer);
 }
 
+static void uncount(struct ln_http_connection *c) {
+  if (c->counted) ln_account_give(c->account, LN_SHORT_CONNECTIONS, 1);
+  c->counted = false;
+}
+
+/* First who has no request under way: a connection may end between two at any time. It is closed at
+ * once, for its descriptor: none but those with an open request are at work when this is asked. */
+static size_t connection_goes(struct ln_http_connection *c, enum ln_urgency urgency) {
+  bool young = ln_loop_now(c->server->loop) - c->since < LN_HTTP_YOUNG_MS;
+  if (c->phase == LN_HTTP_CLOSED || !c->counted) return 0;
+  if (urgency < LN_URGENCY_ANY && c->phase == LN_HTTP_OPEN) return 0;
+  if (urgency < LN_URGENCY_UNUSED && young) return 0;
+  uncount(c);
+  ln_http_connection_close(c);
+  return 1;
+}
+
 static size_t go(struct ln_holding *h, enum ln_short what, enum ln_urgency urgency) {
   struct ln_http_connection *c = LN_CONTAINER(h, struct ln_http_connection, holding);
+  if (what == LN_SHORT_CONNECTIONS) return connection_goes(c, urgency);
   if (what != LN_SHORT_BYTES) return 0;
   return goes(c, urgency, c->head_charged, c->account);
 }
@@ -89,13 +107,18 @@ static void set_payer(struct ln_http_connection *c, struct ln_account *payer) {
 
 /* --- life --- */
 
-int ln_http_connection_new(struct ln_http_server *s, struct ln_stream *stream) {
+int ln_http_connection_new(struct ln_http_server *s, struct ln_stream *stream, bool spare) {
   struct ln_http_connection *c = calloc(1, sizeof *c);
   if (!c) return LN_ENOMEM;
   c->server = s;
   c->stream = stream;
   c->account = account_of(c, NULL);
   ln_holding_init(&c->holding, c->account, go);
+  c->counted = true;
+  c->since = ln_loop_now(s->loop);
+  ln_account_add(c->account, LN_SHORT_CONNECTIONS, 1);
+  c->spare = spare;
+  s->n_spare += spare;
   ln_holding_init(&c->body_holding, NULL, body_go);
   ln_stream_set_payer(stream, c->account);
   ln_buf_init(&c->chunks, s->conf.max_body);
@@ -109,7 +132,7 @@ int ln_http_connection_new(struct ln_http_server *s, struct ln_stream *stream) {
   ln_stream_set_ops(stream, &stream_ops, c);
   ln_stream_read_start(stream);
   /* The first request has the time of a head to come, not that of a kept connection. */
-  start_timer(c, s->conf.head_timeout_ms);
+  start_timer(c, spare ? LN_HTTP_SPARE_MS : s->conf.head_timeout_ms);
   return LN_OK;
 }
 
@@ -183,6 +206,11 @@ static bool more_room(struct ln_http_connection *c, size_t n) {
 
 static void receive_head(struct ln_http_connection *c, bool more_here) {
   const struct ln_http_head *head = &c->parser->http.head;
+  if (c->spare && !(c->server->ops->spare && c->server->ops->spare(c->server->arg, head))) {
+    refuse(c, 503,
+           "as many connections are open as may, and most of them are yours: try again later");
+    return;
+  }
   struct ln_account *payer = account_of(c, head);
   set_payer(c, payer ? payer : ln_account_ref(c->account));
   if (head->content_length > 0 && (uint64_t)head->content_length > c->server->conf.max_body) {
@@ -236,7 +264,8 @@ static void receive_end(struct ln_http_connection *c) {
   c->phase = LN_HTTP_OPEN;
   c->open = true;
   c->minor = (uint8_t)head->minor;
-  c->keep = head->keep_alive;
+  c->keep = head->keep_alive && !c->spare;
+  ln_holding_touch(&c->holding, c->account);
   c->head_only = ln_str_is(head->method, "HEAD");
   c->sse = c->full = c->complete = c->flushing = false;
 
@@ -272,7 +301,7 @@ static void feed(struct ln_http_connection *c, struct ln_str *data) {
 /* Our side has said its last. A close now, with bytes of the peer's unread, would make the
  * kernel send a reset that can destroy the answer on its way: so read on for a while. */
 static void linger(struct ln_http_connection *c) {
-  if (c->eof) {
+  if (c->eof || c->spare) {
     ln_http_connection_close_idle(c);
     return;
   }
@@ -283,9 +312,9 @@ static void linger(struct ln_http_connection *c) {
 
 static void refuse(struct ln_http_connection *c, int status, const char *why) {
   struct ln_log *log = ln_loop_log(c->server->loop);
-  if (status == 503)
-    LN_LOG(log, WARN, "http", "refused with %d: %s (%s)", status, why,
-           c->payer ? c->payer->name : "?");
+  if (status == 503 && c->account)
+    LN_LOG(log, WARN, "http", "refused %s with %d: %s", (c->payer ? c->payer : c->account)->name,
+           status, why);
   else
     LN_LOG(log, DEBUG, "http", "answered %d: %s", status, why);
   int rc = ln_http_reply_refusal(c, status, why);
@@ -301,6 +330,7 @@ static void finish(struct ln_http_connection *c) {
   struct ln_bytes *body = c->request.body;
   c->open = false;
   c->phase = LN_HTTP_IDLE;
+  c->since = ln_loop_now(c->server->loop);
   ln_http_reply_forget(c);
   c->server->ops->done(c->server->arg, &c->request, false);
   ln_bytes_unref(body);
@@ -374,6 +404,8 @@ static void on_closed(void *arg) {
   ln_list_remove(&c->link);
   set_payer(c, NULL);
   charge_head(c);
+  uncount(c);
+  s->n_spare -= c->spare;
   ln_holding_deinit(&c->holding);
   ln_account_unref(c->account);
   free(c);
@@ -425,7 +457,7 @@ static void settle(struct ln_http_connection *c) {
   switch (c->phase) {
     case LN_HTTP_IDLE: start_timer(c, c->server->conf.idle_timeout_ms); break;
     case LN_HTTP_RECEIVING:
-      if (!c->timing_head) start_timer(c, c->server->conf.head_timeout_ms);
+      if (!c->timing_head && !c->spare) start_timer(c, c->server->conf.head_timeout_ms);
       c->timing_head = true;
       break;
     case LN_HTTP_OPEN:

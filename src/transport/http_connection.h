@@ -24,6 +24,9 @@
 enum {
   LN_HTTP_HOLD = 8 * 1024,     /* held bytes at which reading stops */
   LN_HTTP_HOLD_MAX = 1 << 20,  /* and a whole read buffer may come on top */
+  LN_HTTP_YOUNG_MS = 500,      /* what is so old may be closed for another of its peer */
+  LN_HTTP_SPARE = 8,           /* spare connections at once; the oldest goes when another comes */
+  LN_HTTP_SPARE_MS = 2000,     /* and how long one may take */
   LN_HTTP_LINGER_MS = 2000,    /* how long an answered peer may take to close */
   LN_HTTP_POOLED_PARSERS = 32, /* more are freed when they come back */
   LN_HTTP_DATE_LINE = 40       /* "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n" and a NUL */
@@ -54,6 +57,7 @@ struct ln_http_server {
   uint16_t port;
   unsigned n_parsers;
   size_t n_connections;
+  size_t n_spare;   /* of these */
   size_t n_refused; /* streams over the limit that are not closed yet */
   struct ln_list connections;
   struct ln_list parsers;
@@ -85,9 +89,12 @@ struct ln_http_connection {
   struct ln_timer timer;
   struct ln_task task;
   struct ln_task go; /* it was told to give way */
+  bool counted;      /* in account */
+  bool spare; /* on one of the last descriptors: no more than a page is served, and no other */
   struct ln_http_request request;
-  char *lines;   /* of the open request's reply besides its own, or NULL */
-  size_t queued; /* at the timer's last look: has the peer taken anything since? */
+  char *lines;    /* of the open request's reply besides its own, or NULL */
+  uint64_t since; /* loop time of its beginning, then of the end of its last request */
+  size_t queued;  /* at the timer's last look: has the peer taken anything since? */
   enum ln_http_phase phase;
   uint8_t minor;    /* the request's HTTP/1.minor */
   bool open;        /* a request awaits its done; outlasts the phase when that becomes CLOSED */
@@ -114,7 +121,8 @@ const char *ln_http_server_date(struct ln_http_server *s);
 void ln_http_server_lost(struct ln_http_server *s);
 
 /* --- http_connection.c --- */
-int ln_http_connection_new(struct ln_http_server *s, struct ln_stream *stream) LN_CHECK;
+/* spare: there is no room for it, but for a question about how we are. */
+int ln_http_connection_new(struct ln_http_server *s, struct ln_stream *stream, bool spare) LN_CHECK;
 /* Closes at once. An open request gets its done from on_closed. */
 void ln_http_connection_close(struct ln_http_connection *c);
 /* Closes one that is between requests, once it has sent what is queued. */

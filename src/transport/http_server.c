@@ -12,6 +12,7 @@
 #include "transport/http_connection.h"
 #include "wire/http_host.h"
 
+static bool make_room(void *arg, const unsigned char address[16]);
 static void on_accept(void *arg, struct ln_stream *stream);
 static void on_refused_closed(void *arg);
 static void on_listener_closed(void *arg);
@@ -48,6 +49,7 @@ int ln_http_server_start(struct ln_loop *l, const struct ln_http_server_conf *co
     free(s);
     return rc;
   }
+  ln_listener_on_scarce(s->listener, make_room);
   s->listening = true;
   s->port = ln_listener_port(s->listener);
   *out = s;
@@ -136,10 +138,42 @@ const char *ln_http_server_date(struct ln_http_server *s) {
   return s->date;
 }
 
+/* There are as many connections as may be: one of the peer that has most of them goes. */
+static bool make_room(void *arg, const unsigned char address[16]) {
+  struct ln_http_server *s = arg;
+  struct ln_account *own = s->ops->account ? s->ops->account(s->arg, address, NULL) : NULL;
+  if (!own) return false;
+  struct ln_account *most = ln_ledger_heaviest(own->ledger, LN_SHORT_CONNECTIONS, own);
+  /* Nobody's request is broken off for who has no fewer. */
+  bool fewer = most && most->held[LN_SHORT_CONNECTIONS] > own->held[LN_SHORT_CONNECTIONS] + 1;
+  bool room = most && ln_account_yield(most, LN_SHORT_CONNECTIONS,
+                                       fewer ? LN_URGENCY_ANY : LN_URGENCY_STALE);
+  struct ln_log *log = ln_loop_log(s->loop);
+  if (room)
+    LN_LOG(log, WARN, "http", "as many connections are open as may: one of %s's is closed",
+           most->name);
+  else
+    LN_LOG(log, WARN, "http", "as many connections are open as may: one from %s is refused",
+           own->name);
+  ln_account_unref(own);
+  return room;
+}
+
+static void close_oldest_spare(struct ln_http_server *s) {
+  LN_LIST_EACH(it, &s->connections) {
+    struct ln_http_connection *c = LN_CONTAINER(it, struct ln_http_connection, link);
+    if (!c->spare || c->phase == LN_HTTP_CLOSED) continue;
+    ln_http_connection_close(c);
+    return;
+  }
+}
+
 static void on_accept(void *arg, struct ln_stream *stream) {
   struct ln_http_server *s = arg;
-  bool room = !s->draining && s->n_connections < s->conf.max_connections;
-  if (room && ln_http_connection_new(s, stream) == LN_OK) return;
+  bool full = s->n_connections - s->n_spare >= s->conf.max_connections || ln_stream_spare(stream);
+  bool spare = full && (ln_stream_spare(stream) || !make_room(s, ln_stream_address(stream)));
+  if (spare && s->n_spare >= LN_HTTP_SPARE) close_oldest_spare(s);
+  if (!s->draining && ln_http_connection_new(s, stream, spare) == LN_OK) return;
   s->n_refused++;
   ln_stream_set_ops(stream, &refused_ops, s);
   ln_stream_close(stream);

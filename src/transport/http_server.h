@@ -26,6 +26,9 @@ struct ln_http_server_ops {
    * body is still to come; counted. NULL: the connection's, or nobody counts. May be NULL. */
   struct ln_account *(*account)(void *arg, const unsigned char address[16],
                                 const struct ln_http_head *head);
+  /* Whether this request, which has no body, is served even when there is no room for more
+   * connections. May be NULL. */
+  bool (*spare)(void *arg, const struct ln_http_head *head);
   /* A whole request has arrived. */
   void (*on_request)(void *arg, struct ln_http_request *r);
   /* Its SSE queue drained after ln_http_sse_send said LN_EFULL. */

@@ -124,8 +124,23 @@ static struct ln_account *account_of(void *arg, const unsigned char address[16],
   return ln_ledger_account(&h->ledger, ln_peer_name(peer, name));
 }
 
-static const struct ln_http_server_ops server_ops = {
-    .account = account_of, .on_request = on_request, .on_drain = on_drain, .done = on_done};
+/* How we are can be asked even when there is no room for anybody. */
+static bool spare(void *arg, const struct ln_http_head *head) {
+  (void)arg;
+  struct ln_str path = head->target;
+  const char *query = memchr(path.p, '?', path.n);
+  if (query) path.n = (size_t)(query - path.p);
+  bool body = head->chunked || head->content_length > 0;
+  for (size_t i = 0; !body && i < LN_COUNT(paths); i++)
+    if (!paths[i].methods && ln_str_is(path, paths[i].path)) return true;
+  return false;
+}
+
+static const struct ln_http_server_ops server_ops = {.spare = spare,
+                                                     .account = account_of,
+                                                     .on_request = on_request,
+                                                     .on_drain = on_drain,
+                                                     .done = on_done};
 
 /* --- life --- */
 

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "net/descriptors.h"
+
 static bool refuse(struct ln_server *server, const char *which, size_t max, const char **why) {
   snprintf(server->full, sizeof server->full,
            "as many children run as may (%s = %zu): try again later", which, max);
@@ -10,6 +12,14 @@ static bool refuse(struct ln_server *server, const char *which, size_t max, cons
   server->host->ledger.refused++;
   *why = server->full;
   return false;
+}
+
+/* A child takes three descriptors, and a few while it starts: clients' connections make room. */
+static void free_descriptors(struct ln_host *h, struct ln_account *payer) {
+  for (int i = 0; i < 4 && ln_descriptors_scarce(h->loop); i++) {
+    struct ln_account *most = ln_ledger_heaviest(&h->ledger, LN_SHORT_CONNECTIONS, payer);
+    if (!most || !ln_account_yield(most, LN_SHORT_CONNECTIONS, LN_URGENCY_IDLE)) return;
+  }
 }
 
 bool ln_children_take(struct ln_server *server, struct ln_session *owner, struct ln_account **payer,
@@ -25,6 +35,7 @@ bool ln_children_take(struct ln_server *server, struct ln_session *owner, struct
   bool room = server->n_children < max || events->make_room(h, server, a, max);
   bool any = h->ledger.held[LN_SHORT_CHILDREN] < all || events->make_room(h, NULL, a, all);
   if (room && any) {
+    free_descriptors(h, a);
     server->n_children++;
     ln_account_add(a, LN_SHORT_CHILDREN, 1);
     *payer = a;
