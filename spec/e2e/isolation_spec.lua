@@ -12,7 +12,7 @@ local workshop = require "spec.support.workshop"
 describe("between clients", function()
   after_each(lunette.finish)
 
-  local function policy_of(up, more, extra) return ("lunette.upstream('up', %s) %s"):format(up:lua(extra), more or "") end
+  local function policy_of(up, more, extra) return ("up = lunette.upstream('up', %s) %s"):format(up:lua(extra), more or "") end
 
   local function host_of(up, way, more, extra)
     if way == "http" and not up.url then up:http() end
@@ -215,6 +215,28 @@ describe("between clients", function()
     end)
   end)
 
+  it("what a session listed ends with it, cleared or lost", function()
+    for _, way in ipairs { "stdio", "http" } do
+      local up = workshop.new()
+      local host = host_of(up, way, [[lunette.tools.add { name = "anew", inputSchema = { type = "object" }, handler = function() up:clear() return "ok" end }]])
+      local client = join(host)
+      for _, over in ipairs { "cleared", "lost" } do
+        workshop.make(client, over)
+        assert.truthy(workshop.seen(client):find(over, 1, true))
+        if over == "cleared" then
+          client:result("tools/call", '{"name":"anew"}')
+        elseif way == "http" then
+          up:forget()
+          client:request("tools/call", '{"name":"none"}')
+        else
+          up.sessions[#up.sessions]:exit(0)
+          host.process:wait_stderr "exited"
+        end
+        assert_unseen(client, over)
+      end
+    end
+  end)
+
   it("what a session says that its client has lost is nobody's", function()
     local up = workshop.new()
     up:http()
@@ -269,6 +291,57 @@ describe("between clients", function()
     client:result("tools/call", '{"name":"make","arguments":{"marker":"MINE"}}')
     loop.wait(function() return client:result("tools/list"):find("MINE", 1, true) end, "its own list", 3000)
   end)
+
+  -- Clients come, list, make things and go, at random; servers change their lists, lose sessions and end.
+  for _, way in ipairs { "stdio", "http" } do
+    for _, quiet in ipairs { false, true } do
+      it(("nothing crosses whatever happens, over %s, of a server that %s"):format(way, quiet and "is quiet" or "announces"), function()
+        local up = workshop.new { quiet = quiet }
+        local host = host_of(up, way, "lunette.configure { list_max_age = 0.02 }")
+        local seed = tonumber(os.getenv "LUNETTE_SEED") or os.time()
+        math.randomseed(seed)
+        local clients, made = {}, 0
+        local function come()
+          made = made + 1
+          local c = join(host, { info = ('{"name":"c%d","version":"1"}'):format(math.random(2)) })
+          c.number = made
+          clients[#clients + 1] = c
+        end
+        for _ = 1, 4 do come() end
+        local acts = {
+          make = function(c) c:request("tools/call", ('{"name":"make","arguments":{"marker":"M%dx"}}'):format(c.number)) end,
+          ping = function(c) c:request("resources/read", '{"uri":"x://make"}') end,
+          complete = function(c) c:request("completion/complete", '{"ref":{"type":"ref/prompt","name":"make"},"argument":{"name":"a","value":""}}') end,
+          leave = function(_, i)
+            table.remove(clients, i):close()
+            come()
+          end,
+          lose = function()
+            local session = up.sessions[math.random(#up.sessions)]
+            if session.stdio then if not session.gone then session:exit(0) end else up.by_id[session.id] = nil end
+          end,
+          say = function()
+            local session = up.sessions[math.random(#up.sessions)]
+            if not session.gone and not session.deleted then session:notify "notifications/tools/list_changed" end
+          end,
+          all = function() up.all = { "common" .. math.random(3) } end,
+          wait = function() loop.sleep(math.random(30)) end,
+          reload = function() host.process:kill "sighup" end,
+        }
+        local names = { "make", "make", "ping", "complete", "leave", "lose", "say", "all", "wait", "wait", "reload" }
+        for step = 1, 250 do
+          local i, act = math.random(#clients), names[math.random(#names)]
+          local c = clients[i]
+          acts[act](c, i)
+          c = clients[math.random(#clients)]
+          local raw = c:request(({ "tools/list", "prompts/list", "resources/list", "resources/templates/list" })[math.random(4)])
+          for number in raw:gmatch "M(%d+)x" do
+            assert.equal(c.number, tonumber(number), ("seed %d, step %d, after %s: %s"):format(seed, step, act, raw))
+          end
+        end
+      end)
+    end
+  end
 
   it("a hundred that have used nothing cost one list", function()
     for _, way in ipairs { "stdio", "http" } do

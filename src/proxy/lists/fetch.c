@@ -20,6 +20,7 @@ struct fetch {
   struct ln_listing *listing; /* so far */
   struct ln_bytes *cursor;
   uint64_t asker; /* the key of the session whose list request caused it; 0: list_changed did */
+  bool announced; /* the server said that it has changed */
   bool repeated;  /* the list changed while it was being fetched the time before */
   struct ln_session *other; /* counted: the client that was told something else; or NULL */
   /* Gets the listing (its reference), or NULL with why. */
@@ -363,8 +364,11 @@ static void find_out(struct ln_index *index, enum ln_kind kind, struct ln_sessio
 
 /* Takes the listing. True when it is not what the session saw. */
 static bool took(struct fetch *f, struct ln_listing *listing) {
-  struct ln_share_fetched fetched = {
-      .index = f->index, .session = f->session, .listing = listing, .asker = f->asker};
+  struct ln_share_fetched fetched = {.index = f->index,
+                                     .session = f->session,
+                                     .listing = listing,
+                                     .asker = f->asker,
+                                     .announced = f->announced};
   bool differs = ln_share_took(&fetched);
   if (fetched.doubted) find_out(fetched.doubted, f->kind, f->session);
   ln_index_unref(fetched.doubted);
@@ -373,12 +377,32 @@ static bool took(struct fetch *f, struct ln_listing *listing) {
 
 /* --- changes --- */
 
+struct asker {
+  struct ln_list link; /* in index->again */
+  ln_fetched_fn done;
+  void *arg;
+};
+
+static void end_askers(struct ln_index *index, enum ln_kind kind, bool differs) {
+  struct ln_list list;
+  ln_list_init(&list);
+  ln_list_move(&list, &index->again[kind]);
+  index->asking[kind] = false;
+  LN_LIST_DRAIN(l, &list) {
+    struct asker *a = LN_CONTAINER(l, struct asker, link);
+    a->done(a->arg, differs);
+    free(a);
+  }
+}
+
 static void on_changed(struct fetch *f, struct ln_listing *listing, const char *why) {
   struct ln_server *server = f->index->server;
   if (!listing)
     LN_LOG(server->host->log, WARN, server->conf->name, "a changed list could not be fetched: %s",
            why);
-  f->changed(f->arg, listing && took(f, listing));
+  bool differs = listing && took(f, listing);
+  f->changed(f->arg, differs);
+  end_askers(f->index, f->kind, differs);
 }
 
 void ln_fetch_changed(struct ln_link *link, enum ln_kind kind, ln_fetched_fn done, void *arg) {
@@ -396,6 +420,8 @@ void ln_fetch_changed(struct ln_link *link, enum ln_kind kind, ln_fetched_fn don
     done(arg, true);
     return;
   }
+  index->asking[kind] = true; /* who lists meanwhile waits for it */
+  f->announced = true;
   f->changed = done;
   f->arg = arg;
   fetch_page(f, link, LN_STR_NONE);
@@ -403,28 +429,12 @@ void ln_fetch_changed(struct ln_link *link, enum ln_kind kind, ln_fetched_fn don
 
 /* --- changes that are not announced --- */
 
-struct asker {
-  struct ln_list link; /* in index->again */
-  ln_fetched_fn done;
-  void *arg;
-};
-
 static void on_asked_again(struct fetch *f, struct ln_listing *listing, const char *why) {
-  struct ln_index *index = f->index;
-  struct ln_server *server = index->server;
+  const struct ln_server *server = f->index->server;
   if (!listing)
     LN_LOG(server->host->log, WARN, server->conf->name, "%s failed when asked again: %s",
            ln_kind_rows[f->kind].list_method, why);
-  bool differs = listing && took(f, listing);
-  struct ln_list list;
-  ln_list_init(&list);
-  ln_list_move(&list, &index->again[f->kind]);
-  index->asking[f->kind] = false;
-  LN_LIST_DRAIN(l, &list) {
-    struct asker *a = LN_CONTAINER(l, struct asker, link);
-    a->done(a->arg, differs);
-    free(a);
-  }
+  end_askers(f->index, f->kind, listing && took(f, listing));
 }
 
 static bool ask_again(struct ln_session *s, struct ln_server *server, enum ln_kind kind,

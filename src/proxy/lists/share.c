@@ -211,12 +211,15 @@ void ln_share_used(struct ln_link *link) {
   ln_index_unref(own);
 }
 
+static void expire(struct ln_index *index, const struct ln_link *gone) {
+  for (int k = 0; k < LN_KINDS; k++) index->expired[k] |= index->by[k] == gone->serial;
+}
+
 /* What it listed may be otherwise when the server is there again. */
 void ln_share_lost(struct ln_link *link) {
-  LN_LIST_EACH(l, &link->server->indexes) {
-    struct ln_index *index = LN_CONTAINER(l, struct ln_index, link);
-    for (int k = 0; k < LN_KINDS; k++) index->expired[k] |= index->by[k] == link->serial;
-  }
+  struct ln_index *its = link->owner ? ln_index_of(link->owner, link->server) : NULL;
+  LN_LIST_EACH(l, &link->server->indexes) expire(LN_CONTAINER(l, struct ln_index, link), link);
+  if (its) expire(its, link);
 }
 
 /* --- a list was fetched --- */
@@ -274,14 +277,15 @@ static void take_differing(struct ln_share_fetched *f, struct ln_index *index,
   struct ln_session *s = f->session;
   enum ln_kind kind = listing->kind;
   struct ln_server *server = index->server;
-  if (index->by[kind] == by || index->expired[kind]) { /* it has changed */
+  struct ln_link *maker = ln_share_maker(index, kind);
+  bool said = f->announced && !maker;
+  if (index->by[kind] == by || index->expired[kind] || said) { /* it has changed */
     put(index, listing, by);
     index->calm[kind] = false;
     tell_unconnected(index, kind, f->asker);
     if (server->pool) expire_others(server, listing);
     return;
   }
-  struct ln_link *maker = ln_share_maker(index, kind);
   if (maker) { /* it has changed, or they are told apart: whoever is asked next knows */
     struct ln_index *own = ln_index_fork(index);
     if (!index->doubt[kind]) {
@@ -368,9 +372,9 @@ struct ln_link *ln_share_ask_again(struct ln_session *s, struct ln_index *index,
   struct ln_link *link = index->own || index->outdated ? NULL : ln_share_maker(index, kind);
   if (link) return link;
   link = open_link(s, server);
-  /* A child of its own that has gone is not started for its list: that went with it. Nor is one
-   * that sleeps, by those who only list. */
-  bool asleep = server->conf->idle_ms && !older;
-  if (link || (index->own && !server->pool) || asleep) return link;
+  /* One of its own that isn't there is started for its list only when that went with it, and one
+   * that sleeps by nobody who only lists. */
+  bool stays = (index->own && !server->pool) || (server->conf->idle_ms && !older);
+  if (link || (stays && !index->expired[kind])) return link;
   return ln_pool_link(s, server, &why);
 }

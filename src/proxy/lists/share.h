@@ -16,7 +16,8 @@
 
 #include "proxy/lists/index.h"
 
-/* For ln_link_events: the first use of a link; it ended and we didn't close it. */
+/* For ln_link_events: the first use of a link; it ended and we didn't close it. That, or its being
+ * cleared by the policy, ends with its session what that listed. */
 void ln_share_used(struct ln_link *link);
 void ln_share_lost(struct ln_link *link);
 /* A link was initialized: it gets an index, and so do its session and others that have none for the
@@ -32,6 +33,7 @@ struct ln_share_fetched {
   struct ln_session *session;
   struct ln_listing *listing;
   uint64_t asker;
+  bool announced;           /* the server said in that link that it has changed */
   struct ln_index *doubted; /* set by the callee: counted, the shared index whose doubt began */
 };
 bool ln_share_took(struct ln_share_fetched *f);

@@ -8,7 +8,7 @@
 #include "mcp/progress.h"
 #include "proxy/client/headers.h"
 #include "proxy/exchange/exchange.h"
-#include "proxy/lists/index.h"
+#include "proxy/lists/share.h"
 #include "proxy/lists/view.h"
 #include "proxy/route/from_client.h"
 
@@ -244,7 +244,10 @@ static void server_clear(void *host, const char *name) {
     clear_shared(g->servers[i]->shared);
     LN_LIST_EACH(l, &g->servers[i]->links) {
       struct ln_link *link = LN_CONTAINER(l, struct ln_link, link);
-      if (link->owner) ln_link_close(link, "cleared by the policy");
+      if (link->owner) {
+        ln_share_lost(link);
+        ln_link_close(link, "cleared by the policy");
+      }
     }
   }
 }

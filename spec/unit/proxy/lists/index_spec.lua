@@ -234,6 +234,35 @@ describe("an index", function()
       assert.equal(0, h:logged "is not shared between clients")
     end)
 
+    it("for another's link, when the first has used something, is everybody's who has not", function()
+      local answers = {}
+      local h, one, two, index = two_links(answers)
+      use(h, one)
+      answers[2] = function() return "y" end
+      h:say("a", changed, h:channel("a", two))
+      h:run()
+      assert.same({ '{"name":"y"}' }, h:listing("a", "tools", two))
+      assert.same({ '{"name":"x"}' }, h:listing("a", "tools", one))
+      assert.is_true(h:index("a", two) == index)
+      assert.same({ '{"name":"y"}' }, h:listing("a", "tools", h:join()))
+      assert.equal(0, h:logged "is not shared between clients")
+    end)
+
+    it("and nobody says so, when the first has used something, ends all sharing", function()
+      local answers = {}
+      local h, one, two = two_links(answers)
+      use(h, one)
+      answers[2] = function() return "y" end
+      local third = h:join()
+      h:listing("a", "tools", third)
+      h.host.settings.list_max_age_ms = 0
+      assert.is_true(again(h, two))
+      assert.same({ '{"name":"y"}' }, h:listing("a", "tools", two))
+      assert.equal(1, h:logged "is not shared between clients")
+      assert.is_true(h:index("a", third).own)
+      assert.is_true(h:index("a", third).listings[0] == nil, "it asks for itself when it needs it")
+    end)
+
     it("for another's link alone, for good, ends all sharing", function()
       local answers = {}
       local h, one, two = two_links(answers)
