@@ -132,6 +132,45 @@ describe("what a policy hides", function()
     is_refused(client, "file:///secret/" .. ("a/"):rep(20000) .. "b")
   end)
 
+  -- A server with a template that matches all there is, and takes what it gets for what it has.
+  local others = {
+    ["file:///srv/secret"] = { "/srv/secret", "srv/secret", "//srv/secret", "\\srv\\secret", "./srv/secret", " /srv/secret", "/srv//secret",
+      "/srv/x/../secret", "%2Fsrv%2Fsecret", "file%3A///srv/secret", "file:///srv/secret;x=1", "file:///srv;x/secret", "file:///srv/pub/..;/secret",
+      "file:///srv/secret%00.txt" },
+    ["http://Host.example/a/b"] = { "HTTP://host.EXAMPLE/a/b", "http://host.example:80/a;s=1/b", "host.example/a/b", "//host.example/a/b",
+      "http://host.example/a/b;jsessionid=1" },
+    ["http://Host.example/a/*"] = { "http://host.example/a/b", "HTTP://HOST.example/a/b/c", "host.example/a/b" },
+    ["db://Host/secret"] = { "db://host/secret", "DB://HOST/secret", "db://host/secret;x", "db://Host/./secret" },
+    ["db://Host/s*"] = { "db://host/secret", "DB://HOST/s" },
+  }
+  local apart = { "file:///srv/open", "/srv/open", "file:///srv/secrets", "http://host.example/b", "db://host/open", "note", "db://other/secret" }
+  for hidden, uris in pairs(others) do
+    local any = { resources = '[{"uri":"note://n","name":"n"}]', templates = '[{"uriTemplate":"{+any}","name":"any"}]' }
+
+    it("85: is reached by no spelling of " .. hidden .. " that another server might take for it", function()
+      local client, up = behind(("lunette.resources.hide %q"):format(hidden), any)
+      for _, uri in ipairs(uris) do is_refused(client, uri) end
+      assert.equal(0, up:count "resources/read")
+      for _, uri in ipairs(apart) do is_read(client, uri) end
+    end)
+
+    it("85: is seen by a handler of " .. hidden .. " in each such spelling", function()
+      local client, up = behind(("lunette.on('resources/read', %q, function() return lunette.deny 'no' end)"):format(hidden), any)
+      for _, uri in ipairs(uris) do assert.truthy(read(client, uri):find('"message":"no"', 1, true), uri) end
+      assert.equal(0, up:count "resources/read")
+      for _, uri in ipairs(apart) do is_read(client, uri) end
+    end)
+  end
+
+  it("85: is not reached without its scheme when it is listed, nor through a hidden template", function()
+    local client, up = behind("lunette.resources.rename { ['file:///srv/secret'] = 'x:1', ['http://h/s'] = 'x:2' } lunette.resource_templates.hide 'gone'", {
+      resources = '[{"uri":"file:///srv/secret","name":"s"},{"uri":"http://h/s","name":"s"}]',
+      templates = '[{"uriTemplate":"file:///gone/{x}","name":"gone"}]' }, "unlisted = true")
+    for _, uri in ipairs { "/srv/secret", "srv/secret;x", "h/s", "//h/s", "/gone/1", "gone/1" } do is_refused(client, uri) end
+    assert.equal(0, up:count "resources/read")
+    is_read(client, "/srv/open")
+  end)
+
   it("is a tool by its native name under a prefix, too", function()
     local options = { tools = '[{"name":"read","inputSchema":{}},{"name":"write","inputSchema":{}}]', prompts = '[{"name":"p"}]' }
     for policy, hidden in pairs { [""] = false, ["lunette.tools.hide 'files_write'"] = true } do

@@ -327,11 +327,22 @@ static void append_decoded(struct ln_str s, struct ln_buf *out) {
   }
 }
 
+/* "\" is a slash, and each segment ends before its parameters, the last one before a NUL. */
+static void cut_segments(struct ln_buf *out, size_t at) {
+  bool skips = false;
+  size_t w = at;
+  for (size_t i = at; i < out->len && out->data[i]; i++) {
+    char c = out->data[i] == '\\' ? '/' : out->data[i];
+    skips = c == ';' || (skips && c != '/');
+    if (!skips) out->data[w++] = c;
+  }
+  out->len = w;
+}
+
 static void append_loose_path(const struct parts *p, struct ln_buf *out) {
   size_t start = out->len;
   append_decoded(p->path, out);
-  for (size_t i = start; i < out->len; i++)
-    if (out->data[i] == '\\') out->data[i] = '/';
+  if (!ln_buf_error(out)) cut_segments(out, start);
   if (out->len == start) return;
   bool rooted = out->data[start] == '/';
   if (!rooted) insert(out, start, "/"); /* as if it had a root; the slash goes again */
@@ -381,4 +392,44 @@ int ln_uri_loose(struct ln_str uri, struct ln_buf *out) {
   }
   ln_buf_deinit(&plain);
   return ln_buf_error(out);
+}
+
+/* --- all forms --- */
+
+/* A drive of Windows is none. */
+static bool has_scheme(struct ln_str uri) {
+  return scheme_len(uri) > 1;
+}
+
+/* uri as it would be after this beginning. */
+static int after(const char *beginning, struct ln_str uri, struct ln_buf *out) {
+  struct ln_buf whole;
+  ln_buf_init(&whole, uri.n + 16);
+  ln_buf_append_c(&whole, beginning);
+  ln_buf_append_str(&whole, uri);
+  int rc = ln_buf_error(&whole);
+  if (!rc) rc = ln_uri_loose(ln_buf_str(&whole), out);
+  ln_buf_deinit(&whole);
+  return rc;
+}
+
+int ln_uri_form(struct ln_str uri, unsigned i, struct ln_buf *out) {
+  static const char *const beginnings[] = {"file:///", "http://", "https://"};
+  if (i == 0) return ln_uri_normal(uri, out);
+  if (i == 1) return ln_uri_loose(uri, out);
+  while (uri.n && (unsigned char)uri.p[0] <= ' ') uri.p++, uri.n--;
+  if (has_scheme(uri) || !uri.n || i - 2 > LN_COUNT(beginnings)) return LN_ENOTFOUND;
+  struct ln_buf plain;
+  ln_buf_init(&plain, uri.n);
+  append_decoded(uri, &plain);
+  struct ln_str text = ln_buf_str(&plain);
+  int rc = ln_buf_error(&plain);
+  if (!rc && has_scheme(text)) {
+    rc = i == 2 ? ln_uri_loose(text, out) : LN_ENOTFOUND;
+  } else if (!rc) {
+    while (text.n && one_of(text.p[0], "/\\")) text.p++, text.n--;
+    rc = i - 2 < LN_COUNT(beginnings) ? after(beginnings[i - 2], text, out) : LN_ENOTFOUND;
+  }
+  ln_buf_deinit(&plain);
+  return rc;
 }

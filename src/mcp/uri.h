@@ -11,7 +11,7 @@
 #include "base/buf.h"
 
 /* The most bytes that a form of a URI of n bytes can take. */
-#define LN_URI_ROOM(n) (3 * (n) + 16)
+#define LN_URI_ROOM(n) (3 * (n) + 48)
 
 /* Appends the normal form of uri: what RFC 3986 §6.2 calls equivalent and what the URL parsers of
  * browsers and of the official SDKs make of it. White space around it and line breaks and tabs
@@ -24,11 +24,18 @@
 int ln_uri_normal(struct ln_str uri, struct ln_buf *out) LN_CHECK;
 
 /* Appends the loose form: as the normal form, then all escapes undone, "\" taken for "/", slashes
- * merged, and only then dot segments carried out, also in paths that have no root; the host in
+ * merged, what follows a ';' in a segment gone (its parameters) and what follows a NUL, and only
+ * then dot segments carried out, also in paths that have no root; the host in
  * lower case, on the web without user and dot at its end, for files gone; without fragment, empty
  * query or slash at the end, for files without any query. No URI any more, but text that a glob may
  * be held against. */
 int ln_uri_loose(struct ln_str uri, struct ln_buf *out) LN_CHECK;
+
+enum { LN_URI_FORMS = 5 };
+/* The forms that are held against rules, one after the other from i = 0 on: the normal and the
+ * loose one, and of what has no scheme the loose ones of it as a file and on the web, as servers
+ * read it that prepend a scheme or decode it first. LN_ENOTFOUND: there are no more. */
+int ln_uri_form(struct ln_str uri, unsigned i, struct ln_buf *out) LN_CHECK;
 
 /* True when uri has a "." or ".." segment, in any spelling that the normal form knows. */
 bool ln_uri_climbs(struct ln_str uri);

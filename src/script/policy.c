@@ -22,8 +22,9 @@ enum { LOAD_MEMORY = 256 << 20 };
 /* The limit on a value as JSON, until max_message_bytes is known. */
 enum { CODEC_MAX_BYTES = 16 << 20 };
 
-static const char *const entry_names[LN_ENTRIES] = {
-    "main", "failed", "present", "may_hide", "hides_all", "may_rename", "loaded", "unmatched"};
+static const char *const entry_names[LN_ENTRIES] = {"main",       "failed", "present",
+                                                    "may_hide",   "hides",  "hides_all",
+                                                    "may_rename", "loaded", "unmatched"};
 /* --- loading --- */
 
 struct load {

@@ -18,6 +18,7 @@ enum ln_policy_entry {
   LN_ENTRY_FAILED,     /* ends a run whose coroutine raised an error */
   LN_ENTRY_PRESENT,    /* applies rules to a list */
   LN_ENTRY_MAY_HIDE,   /* whether a rule could hide a name */
+  LN_ENTRY_HIDES,      /* whether a rule hides that name, by it alone */
   LN_ENTRY_HIDES_ALL,  /* whether rules hide all that a glob matches */
   LN_ENTRY_MAY_RENAME, /* whether a rule could give a component that name */
   LN_ENTRY_LOADED,     /* called with each file of the policy before it runs */

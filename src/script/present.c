@@ -319,6 +319,10 @@ bool ln_present_may_hide(const struct ln_policy *p, enum ln_kind kind, struct ln
   return ask(p, LN_ENTRY_MAY_HIDE, kind, name);
 }
 
+bool ln_present_hides(const struct ln_policy *p, enum ln_kind kind, struct ln_str name) {
+  return ask(p, LN_ENTRY_HIDES, kind, name);
+}
+
 bool ln_present_hides_all(const struct ln_policy *p, enum ln_kind kind, struct ln_str glob) {
   return ask(p, LN_ENTRY_HIDES_ALL, kind, glob);
 }

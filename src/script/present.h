@@ -41,6 +41,8 @@ bool ln_present_may_hide(const struct ln_policy *p, enum ln_kind kind, struct ln
 /* True when a rule could give this name to a component of another name: rename or transform to it,
  * or any of these by a function. */
 bool ln_present_may_rename(const struct ln_policy *p, enum ln_kind kind, struct ln_str name);
+/* True when a `hide` with a matching glob could hide it: whatever else the rules say. */
+bool ln_present_hides(const struct ln_policy *p, enum ln_kind kind, struct ln_str name);
 /* True when rules hide all that the glob matches, as far as globs can tell. */
 bool ln_present_hides_all(const struct ln_policy *p, enum ln_kind kind, struct ln_str glob);
 enum {

@@ -73,14 +73,16 @@ function M.set_name(item, kind, rule, new)
 end
 
 --- True when one of the globs is for this name. A URI is the one that it is in every spelling of the same
--- normal form, its own or the rule's.
-function M.named(globs, name, kind)
+-- normal form, its own or the rule's. loosely: to refuse it, for which it is enough that some server might take it so.
+function M.named(globs, name, kind, loosely)
   if selector.any(globs, name) then return true end
   if kind.verb ~= "resources" then return false end
   local normal = core.uri(name)
   if normal ~= name and selector.any(globs, normal) then return true end
   for _, glob in ipairs(globs) do
     if core.uri(glob) == normal then return true end
+    local other = selector.lower_case(glob, loosely)
+    if other ~= glob and (core.glob(other, name) or core.glob(other, normal)) then return true end
   end
   return false
 end

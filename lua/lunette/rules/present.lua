@@ -111,7 +111,7 @@ local function may_match(list, name, kind)
   for _, s in ipairs(list) do
     if s.native then
       if name:sub(-#s.native) == s.native then return true end
-    elseif not s.names or kind.verb == "resource_templates" or items.named(s.names, name, kind) then
+    elseif not s.names or kind.verb == "resource_templates" or items.named(s.names, name, kind, true) then
       return true
     end
   end
@@ -142,6 +142,16 @@ end
 local function some(globs_of_rule, glob, holds)
   for _, name in ipairs(globs_of_rule) do
     if holds(name, glob) then return true end
+  end
+  return false
+end
+
+--- Called by C for what some server might take a URI for: does a rule hide it by its globs?
+function M.hides(verb, name)
+  for _, rule in ipairs(state.rules[verb]) do
+    for _, s in ipairs(rule.verb == "hide" and rule.selectors or {}) do
+      if s.names and items.named(s.names, name, state.BY_VERB[verb], true) then return true end
+    end
   end
   return false
 end

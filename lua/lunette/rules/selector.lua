@@ -83,6 +83,18 @@ function M.new(what, value)
   return s
 end
 
+local web = { http = true, https = true, ws = true, wss = true, ftp = true }
+
+--- A glob on URIs with its scheme and host in lower case, which they are in what it is compared with. loosely: the host
+-- of any scheme; else of those where its case makes no difference.
+function M.lower_case(glob, loosely)
+  local scheme, rest = glob:match "^(%a[%w+.-]*)(:.*)$"
+  if not scheme then return glob end
+  scheme = scheme:lower()
+  if loosely or web[scheme] then rest = rest:gsub("^://[^/]*", string.lower) end
+  return scheme .. rest
+end
+
 --- True when one of the globs matches.
 function M.any(list, text)
   for i = 1, #list do

@@ -103,14 +103,17 @@ local function lines(globs)
   return globs and #globs > 0 and table.concat(globs, "\n") or nil
 end
 
--- A handler for a URI is meant for each of its spellings: C compares with the normal form, too.
+-- A handler for a URI is meant for each of its spellings: C compares with the normal form, too, and with others that
+-- some server might take for it.
 local function with_normal(globs, method)
-  if not globs or not method:find "^resources/" then return globs end
+  if not globs or not core.glob(method, "resources/read") and not method:find "^resources/" then return globs end
   local all = {}
   for _, glob in ipairs(globs) do
     all[#all + 1] = glob
     local normal = not glob:find "[*?%[]" and core.uri(glob)
     if normal and normal ~= glob then all[#all + 1] = normal end
+    local lower = selector.lower_case(glob, true)
+    if lower ~= glob then all[#all + 1] = lower end
   end
   return all
 end

@@ -1,5 +1,5 @@
 -- The inside of a handler's coroutine, and what becomes of its errors. C enters here: see
--- src/script/run.c (main, failed) and present.c (present, may_hide, hides_all, may_rename).
+-- src/script/run.c (main, failed) and present.c (present, may_hide, hides, hides_all, may_rename).
 local core = require "lunette.core"
 local check = require "lunette.base.check"
 local reads = require "lunette.base.reads"
@@ -19,6 +19,7 @@ local rawget = reads.rawget
 
 local M = {
   may_hide = presented.may_hide,
+  hides = presented.hides,
   hides_all = presented.hides_all,
   may_rename = presented.may_rename,
   loaded = globals.scan,

@@ -72,9 +72,10 @@ local covers = {
     "file:///srv/secret#x", "file:///srv/secret?", "file:///srv/a%2F..%2Fsecret", "file:///srv/a%2F%2E%2E%2Fsecret", "file:///srv/a/..%2Fsecret",
     "file:///srv%5Csecret", "file:///srv/x/..\\secret", "file:///srv/a//../secret", "file://localhost//srv/secret", "file:srv/secret",
     "file:///srv/./secret", "FILE:///srv/%73ecret", "file:////srv/secret", "file:///srv/\tsecret",
-    "file://127.0.0.1/srv/secret", "file://user@localhost/srv/secret", "file://h:80/srv/secret" },
+    "file://127.0.0.1/srv/secret", "file://user@localhost/srv/secret", "file://h:80/srv/secret", "file:///srv/secret;v=1",
+    "file:///srv;a=b/secret", "file:///srv/x/..;y/secret", "file:///srv/secret%3Bx", "file:///srv/secret%00.txt" },
   { "test://h/é b", "test://h/%C3%A9%20b", "test://H/é b", "test://h//é%20b/", "test://h/%C3%A9 b#frag", "TEST://h/x/../é b", "test://h/é b?" },
-  { "memo:b", "memo:a/../b", "memo:./b", "memo:b/", "memo:b#1", "MEMO:%62", "memo:a%2F..%2Fb" },
+  { "memo:b", "memo:b;c", "memo:a/../b", "memo:./b", "memo:b/", "memo:b#1", "MEMO:%62", "memo:a%2F..%2Fb" },
   { "http://h/a?q=1", "http://h/a?q=%31", "http://h//a/?q=1", "http://h:80/a?q=1#f", "http:h/b/../a?q=1",
     "http://u@h/a?q=1", "http://u:p@h:80/a?q=1", "http://h./a?q=1" },
 }
@@ -132,6 +133,26 @@ describe("mcp/uri", function()
     assert.equal("test://h/é b", (S.loose "test://h/%C3%A9%20b"))
     assert.equal("file:///srv/secret", (S.loose "file:///srv/secret"))
     assert.equal("memo:b", (S.loose "memo:b"))
+  end)
+
+  it("gives what has no scheme as a file and on the web, or decoded", function()
+    local function forms(uri)
+      local list = {}
+      for i = 2, 9 do
+        local out = S.J.buf(3 * #uri + 48)
+        local rc = S.lib.ln_uri_form(S.J.text(uri), i, out)
+        local form = S.J.held(out)
+        if rc ~= 0 then return table.concat(list, " "), S.R.err(rc) end
+        list[#list + 1] = form
+      end
+    end
+    for uri, guessed in pairs {
+      ["/srv/secret"] = "file:///srv/secret http://srv/secret https://srv/secret", ["h/a;x"] = "file:///h/a http://h/a https://h/a",
+      [" //H/x/../a"] = "file:///H/a http://h/a https://h/a", ["C:\\a"] = "file:///C:/a http://c/a https://c/a",
+      ["file%3A///srv%2Fsecret"] = "file:///srv/secret", ["file:///srv/secret"] = "", ["memo:a"] = "", [""] = "",
+    } do
+      assert.same({ guessed, "ENOTFOUND" }, { forms(uri) }, uri)
+    end
   end)
 
   it("keeps apart even loosely what no server mistakes", function()

@@ -27,7 +27,6 @@ static bool entry_matches(const struct ln_entry *e, const struct ln_hook *hook) 
 }
 
 static bool text_matches(struct ln_str value, bool uri, const struct ln_hook *hook) {
-  static int (*const forms[])(struct ln_str, struct ln_buf *) = {ln_uri_normal, ln_uri_loose};
   struct ln_str raw = ln_json_inside(value);
   if (!raw.p) return false;
   struct ln_buf plain, other;
@@ -36,10 +35,10 @@ static bool text_matches(struct ln_str value, bool uri, const struct ln_hook *ho
   bool match = false;
   if (ln_json_unescape(raw, true, &plain) == LN_OK) {
     match = ln_glob_match(hook->name, ln_buf_str(&plain));
-    for (size_t i = 0; i < LN_COUNT(forms) && uri && !match; i++) {
+    for (unsigned i = 0; uri && !match; i++) {
       ln_buf_clear(&other);
-      match = forms[i](ln_buf_str(&plain), &other) == LN_OK &&
-              ln_glob_match(hook->name, ln_buf_str(&other));
+      if (ln_uri_form(ln_buf_str(&plain), i, &other)) break;
+      match = ln_glob_match(hook->name, ln_buf_str(&other));
     }
   }
   ln_buf_deinit(&plain);

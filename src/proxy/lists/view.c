@@ -196,21 +196,35 @@ const struct ln_entry *ln_view_find(const struct ln_view *v, struct ln_str key) 
 }
 
 bool ln_view_is_hidden(const struct ln_view *v, struct ln_str key) {
-  if (ln_map_get(&v->hidden, key)) return true;
-  return ln_view_has_spellings(v) && v->hidden.len &&
-         (find_form(&v->hidden, key, ln_uri_normal) || find_form(&v->hidden, key, ln_uri_loose));
+  bool hidden = ln_map_get(&v->hidden, key);
+  for (unsigned i = 0; !hidden && ln_view_has_spellings(v) && v->hidden.len; i++) {
+    struct ln_buf other;
+    ln_buf_init(&other, LN_URI_ROOM(key.n));
+    int rc = ln_uri_form(key, i, &other);
+    hidden = rc ? rc != LN_ENOTFOUND : ln_map_get(&v->hidden, ln_buf_str(&other)) != NULL;
+    ln_buf_deinit(&other);
+    if (rc) break;
+  }
+  return hidden;
+}
+
+/* A form of what has a scheme is asked of all rules; one with a guessed scheme can't be what `only`
+ * leaves. */
+static bool hides_form(const struct ln_policy *p, enum ln_kind kind, unsigned i,
+                       struct ln_str form) {
+  return i < 2 ? ln_present_may_hide(p, kind, form) : ln_present_hides(p, kind, form);
 }
 
 bool ln_view_may_hide(const struct ln_generation *g, enum ln_kind kind, struct ln_str key) {
-  static const ln_view_uri_form forms[] = {ln_uri_normal, ln_uri_loose};
   bool hide = ln_present_may_hide(g->policy, kind, key);
   if (kind != LN_KIND_RESOURCE && kind != LN_KIND_TEMPLATE) return hide;
-  for (size_t i = 0; i < LN_COUNT(forms) && !hide && ln_policy_has_rules(g->policy, kind); i++) {
+  for (unsigned i = 0; !hide && ln_policy_has_rules(g->policy, kind); i++) {
     struct ln_buf other;
     ln_buf_init(&other, LN_URI_ROOM(key.n));
-    hide =
-        forms[i](key, &other) != LN_OK || ln_present_may_hide(g->policy, kind, ln_buf_str(&other));
+    int rc = ln_uri_form(key, i, &other);
+    hide = rc ? rc != LN_ENOTFOUND : hides_form(g->policy, kind, i, ln_buf_str(&other));
     ln_buf_deinit(&other);
+    if (rc) break;
   }
   return hide;
 }

@@ -210,23 +210,23 @@ static void resolve_unlisted(struct resolve *r) {
 /* A client's URI in the forms that are matched against templates. */
 struct uri_forms {
   struct ln_str key;
-  struct ln_buf normal, loose;
-  bool climbs;    /* it has dot segments */
-  uint64_t steps; /* of matching that are left */
+  struct ln_buf other[LN_URI_FORMS]; /* of ln_uri_form, the normal one first */
+  bool climbs;                       /* it has dot segments */
+  uint64_t steps;                    /* of matching that are left */
 };
 
 static bool forms_of(struct ln_str key, struct uri_forms *f) {
+  int rc = LN_OK;
   f->key = key;
   f->steps = LN_MATCH_STEPS;
-  ln_buf_init(&f->normal, LN_URI_ROOM(key.n));
-  ln_buf_init(&f->loose, LN_URI_ROOM(key.n));
   f->climbs = ln_uri_climbs(key);
-  return ln_uri_normal(key, &f->normal) == LN_OK && ln_uri_loose(key, &f->loose) == LN_OK;
+  for (unsigned i = 0; i < LN_URI_FORMS; i++) ln_buf_init(&f->other[i], LN_URI_ROOM(key.n));
+  for (unsigned i = 0; !rc && i < LN_URI_FORMS; i++) rc = ln_uri_form(key, i, &f->other[i]);
+  return !rc || rc == LN_ENOTFOUND;
 }
 
 static void forms_free(struct uri_forms *f) {
-  ln_buf_deinit(&f->normal);
-  ln_buf_deinit(&f->loose);
+  for (unsigned i = 0; i < LN_URI_FORMS; i++) ln_buf_deinit(&f->other[i]);
 }
 
 /* The first entry that one of these forms (some may be absent) matches, or NULL. */
@@ -247,13 +247,15 @@ static int find(const struct ln_templates *set, const struct ln_str *forms, size
 
 /* The template that it matches. A URI with dot segments is matched only in its normal form. */
 static int find_visible(const struct ln_view *v, struct uri_forms *f, const struct ln_entry **e) {
-  const struct ln_str forms[] = {f->climbs ? LN_STR_NONE : f->key, ln_buf_str(&f->normal)};
+  const struct ln_str forms[] = {f->climbs ? LN_STR_NONE : f->key, ln_buf_str(&f->other[0])};
   return find(&v->match.visible, forms, LN_COUNT(forms), f, e);
 }
 
 /* The template that a rule hid or gave another form, and that it matches. */
 static int find_gone(const struct ln_view *v, struct uri_forms *f, const struct ln_entry **e) {
-  const struct ln_str forms[] = {f->key, ln_buf_str(&f->normal), ln_buf_str(&f->loose)};
+  struct ln_str forms[1 + LN_URI_FORMS] = {f->key};
+  for (unsigned i = 0; i < LN_URI_FORMS; i++)
+    forms[1 + i] = f->other[i].len ? ln_buf_str(&f->other[i]) : LN_STR_NONE;
   return find(&v->match.gone, forms, LN_COUNT(forms), f, e);
 }
 
@@ -265,7 +267,7 @@ static bool native_hidden(const struct resolve *r, const struct ln_entry *e, str
   struct ln_str from = ln_bytes_str(e->key), to = ln_bytes_str(e->item->key);
   int rc = f->climbs ? LN_ENOTFOUND : ln_template_convert(from, to, f->key, &native, &f->steps);
   if (rc == LN_ENOTFOUND)
-    rc = ln_template_convert(from, to, ln_buf_str(&f->normal), &native, &f->steps);
+    rc = ln_template_convert(from, to, ln_buf_str(&f->other[0]), &native, &f->steps);
   bool hidden = rc || ln_present_may_hide(r->x->gen->policy, LN_KIND_RESOURCE, ln_buf_str(&native));
   ln_buf_deinit(&native);
   return hidden;
