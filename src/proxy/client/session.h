@@ -21,20 +21,20 @@ struct ln_view;
 struct ln_session {
   struct ln_list link; /* in host->sessions */
   uint32_t refs;
-  struct ln_host *host;
-  uint64_t key; /* never used again */
   enum ln_session_state state;
+  struct ln_host *host;
+  uint64_t key;          /* never used again */
   const char *transport; /* "stdio", "http", "sse", "internal" */
   char id[40];           /* for logs and ctx; over HTTP made of the client's id, which is secret */
-  bool restored;         /* its client sent initialize to another process (http/restore.h) */
   struct ln_generation *gen; /* counted: new exchanges begin under it */
   struct ln_peer peer;
   struct ln_outbox outbox;
   struct ln_bytes *headers;   /* of its last HTTP request; counted, or NULL */
   size_t in_flight;           /* requests of the client under way */
-  unsigned stalled;           /* its links whose servers don't keep up */
   uint64_t last_used;         /* loop time */
+  unsigned stalled;           /* its links whose servers don't keep up */
   bool used;                  /* it has asked for more than initialize and ping */
+  bool restored;              /* its client sent initialize to another process (http/restore.h) */
   struct ln_account *account; /* of its peer; counted. NULL: nobody else can be its peer, and it is
                                  never told to go */
   struct ln_account *purse;   /* the part of that which it holds itself; counted, or NULL */

@@ -142,7 +142,8 @@ static void tell(const struct ln_subscription *sub, struct ln_server *server) {
 static bool is_for(const struct ln_subscription *sub, const struct ln_server *server,
                    struct ln_str uri) {
   struct ln_str key = ln_bytes_str(sub->key);
-  return sub->server == server->serial && uri.n >= key.n && memcmp(uri.p, key.p, key.n) == 0;
+  return sub->server == server->serial && uri.n >= key.n &&
+         ln_str_eq((struct ln_str){uri.p, key.n}, key);
 }
 
 bool ln_subscription_shows(struct ln_session *s, const struct ln_server *server, struct ln_str uri,
