@@ -139,8 +139,10 @@ describe("a transform", function()
 
   it("by a function that makes an outputSchema that is no object's withholds the tool", function()
     local client = with [[lunette.tools.transform("read", function(tool) tool.outputSchema = { type = "array" } return tool end)
-      lunette.tools.transform("delete", function(tool) tool.outputSchema = { type = "object" } return tool end)]]
-    assert.same({ "write", "delete" }, seen(client))
+      lunette.tools.transform("write", function(tool) tool.outputSchema = { type = "object" } return tool end)
+      lunette.tools.transform("delete", function(tool) tool.outputSchema = { type = "object" } return tool end)
+      lunette.tools.transform("delete", function(tool) tool.outputSchema.type = nil return tool end)]]
+    assert.same({ "write" }, seen(client))
     local log = client.process.err:all()
     assert.truthy(log:find "policy%d+%.lua:2: transform failed, tool read is withheld: the outputSchema must be the schema of an object", log)
   end)

@@ -37,23 +37,23 @@ function M.rename(rule, item, kind, ctx)
   if new ~= nil then items.set_name(item, kind, rule, new) end
 end
 
+local function is_odd(schema) return type(schema) ~= "table" or schema.type ~= "object" end
+
 -- Clients refuse a list with an outputSchema in it that is not an object's; one that its server gave stays its affair.
-local function check_output(rule, value, before)
-  local schema = value.outputSchema
-  if schema == nil or schema == before then return end
-  if type(schema) ~= "table" or schema.type ~= "object" then
+local function check_output(rule, value, was_odd)
+  if value.outputSchema ~= nil and not was_odd and is_odd(value.outputSchema) then
     error(("%s: the outputSchema must be the schema of an object: { type = \"object\", … }"):format(rule.where), 0)
   end
 end
 
 local function transform_by_function(rule, item, kind, ctx)
   local before, item_value = item.name, items.value(item, kind)
-  local schema_before = item_value.outputSchema
+  local was_odd = item_value.outputSchema ~= nil and is_odd(item_value.outputSchema)
   local value = rule.fn(item_value, ctx)
   if type(value) ~= "table" then
     error(("%s: transform must return the %s, not %s"):format(rule.where, kind.thing, check.describe(value)), 0)
   end
-  check_output(rule, value, schema_before)
+  check_output(rule, value, was_odd)
   local name = value[kind.key]
   item.value = setmetatable(value, { __index = { upstream = item.upstream } })
   item.by, item.edited = rule.where, true

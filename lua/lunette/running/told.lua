@@ -7,8 +7,9 @@ local json_text = require "lunette.base.json_text"
 
 local M = {}
 
-local MOST_TEXT = 64 * 1024 -- bytes of a text that are looked at
-local MOST_NAMES = 500 -- places in it
+local MOST = 256 * 1024 -- bytes of an answer that is looked at at all: it becomes a table
+local MOST_TEXT = 64 * 1024 -- bytes of an answer's texts that are looked at
+local MOST_NAMES = 500 -- places in them
 local AROUND = 240 -- bytes of it that are looked at on either side
 local SECRET = 6 -- bytes of a value that is long enough to be one, and not any word
 local HIDDEN = "(hidden)"
@@ -103,12 +104,15 @@ local function is_meant(before, after)
 end
 
 --- A text with the names in it that are meant replaced.
-local function in_text(text, names)
-  local out, done, n = {}, 1, 0
-  for from, name, to in text:sub(1, MOST_TEXT):gmatch "()([%w_$\128-\255-]+)()" do
-    local new = names[name]
-    if new and n < MOST_NAMES then
-      n = n + 1
+local function in_text(text, told)
+  local out, done = {}, 1
+  if told.text_left <= 0 then return text end
+  local looked_at = text:sub(1, told.text_left)
+  told.text_left = told.text_left - #looked_at
+  for from, name, to in looked_at:gmatch "()([%w_$\128-\255-]+)()" do
+    local new = told.names[name]
+    if new and told.names_left > 0 then
+      told.names_left = told.names_left - 1
       local before, after = text:sub(math.max(1, from - AROUND), from - 1):lower(), text:sub(to, to + AROUND):lower()
       if is_meant(before, after) then
         out[#out + 1] = text:sub(done, from - 1)
@@ -133,7 +137,7 @@ local function without_values(text, values)
   return text
 end
 
-local function say(text, told) return in_text(without_values(text, told.values), told.names) end
+local function say(text, told) return in_text(without_values(text, told.values), told) end
 
 -- A report (any JSON) in place. label: the member that it is, or is an element of.
 local function in_report(value, told, label, depth)
@@ -203,7 +207,8 @@ function M.of(chain, bottom, top, values)
     if lowest_of[name] then names[name] = HIDDEN end
   end
   local secrets = secrets_of(values)
-  return (next(names) or #secrets > 0) and { names = names, values = secrets } or nil
+  if not next(names) and #secrets == 0 then return nil end
+  return { names = names, values = secrets, text_left = MOST_TEXT, names_left = MOST_NAMES }
 end
 
 --- An error that was raised, or a result as a table, told otherwise in place.
@@ -224,7 +229,7 @@ end
 -- told otherwise, and whether it is an error. nil: it is none, or there is nothing to tell otherwise. See M.of.
 function M.answer(chain, bottom, top, values)
   local text, failed = core.refused()
-  local told = text and M.of(chain, bottom, top, values)
+  local told = text and #text <= MOST and M.of(chain, bottom, top, values)
   if not told then return nil end
   local value = core.decode(text)
   return (failed and M.error or M.result)(value, told), failed

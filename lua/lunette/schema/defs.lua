@@ -160,10 +160,16 @@ function U:follow(ref)
     local holder, name = unpack(tokens_of(pointer), 1, 2)
     if not HOLDERS[holder] then return end
     if name then return self:use(holder, name) end
-    return self:use_all(function(one) return one == holder end)
+    if not self.used_whole[holder] then
+      self.used_whole[holder] = true
+      self:use_all(function(one) return one == holder end)
+    end
+    return
   end
-  -- By URI: whatever is known by one.
-  if ref:sub(1, 1) ~= "#" then self:use_all(function(_, _, value) return next(ids_of(value, {})) ~= nil end) end
+  -- By URI: whatever is known by one. (Once: there may be many such references, and definitions.)
+  if ref:sub(1, 1) == "#" or self.by_uri then return end
+  self.by_uri = true
+  self:use_all(function(_, _, value) return next(ids_of(value, {})) ~= nil end)
 end
 
 -- Everything is looked through, whether it is a schema or not: rather too much is used than too little.
@@ -182,6 +188,7 @@ end
 -- stays whether it is used or not.
 local function used_in(root, stays)
   local self = { doc = schema_read.document(root), used = { ["$defs"] = {}, definitions = {} }, queue = {} }
+  self.used_whole = {}
   setmetatable(self, U)
   self:walk(root, true)
   self:use_all(stays)
