@@ -345,6 +345,102 @@ describe("the ready policy", function()
     end)
   end)
 
+  describe("cache with equal calls at once", function()
+    local args = '{"name":"read","arguments":{"path":"p"}}'
+    local held
+    local function hold(policy, options)
+      held = {}
+      options = options or {}
+      options.reply = function(req) held[#held + 1] = req end
+      return with(policy or 'require "lunette.policy.cache" {}', options)
+    end
+    local function asked(n) loop.wait(function() return #held >= n end, n .. " calls at the server") end
+    -- After whatever was sent before, at the server.
+    local function settle(client) client:result "tools/list" client:result "ping" end
+    local ANSWER = '{"content":[{"type":"text","text":"one"}]}'
+
+    it("makes one of them, and gives all its answer", function()
+      local client, up = hold()
+      local calls = {}
+      for i = 1, 20 do calls[i] = client:start("tools/call", args) end
+      asked(1)
+      settle(client)
+      held[1]:reply(ANSWER)
+      for i = 1, 20 do assert.equal("one", json.value(calls[i]:wait(), "result", "content", 1, "text")) end
+      assert.equal(1, up:count "tools/call")
+    end)
+
+    it("gives all its error, or failure, and asks anew after that", function()
+      local client, up = hold()
+      for n, answer in ipairs { function(req) req:fail(-32050, "no") end, function(req) req:reply '{"content":[],"isError":true}' end } do
+        local a, b = client:start("tools/call", args), client:start("tools/call", args)
+        asked(n)
+        settle(client)
+        answer(held[n])
+        for _, one in ipairs { a, b } do
+          local raw = one:wait()
+          assert.truthy(json.value(raw, "error", "code") == -32050 or json.value(raw, "result", "isError") == true, raw)
+        end
+        assert.equal(n, up:count "tools/call")
+      end
+    end)
+
+    it("goes on for the others when the first gives up; the server hears of it when all have", function()
+      local client, up = hold()
+      local first = client:start("tools/call", args, '"c1"')
+      asked(1)
+      local second, third = client:start("tools/call", args, '"c2"'), client:start("tools/call", args, '"c3"')
+      settle(client)
+      client:notify("notifications/cancelled", '{"requestId":"c1"}')
+      client:notify("notifications/cancelled", '{"requestId":"c3"}')
+      settle(client)
+      assert.equal(0, up:count "notifications/cancelled")
+      held[1]:reply(ANSWER)
+      assert.truthy(second:wait():find("one", 1, true))
+      assert.falsy(first:done(20) or third:done(20))
+
+      local again = '{"name":"read","arguments":{"path":"q"}}'
+      client:start("tools/call", again, '"d1"')
+      asked(2)
+      client:start("tools/call", again, '"d2"')
+      settle(client)
+      client:notify("notifications/cancelled", '{"requestId":"d1"}')
+      settle(client)
+      assert.equal(0, up:count "notifications/cancelled")
+      client:notify("notifications/cancelled", '{"requestId":"d2"}')
+      up:wait "notifications/cancelled"
+      local last = client:start("tools/call", again)
+      asked(3)
+      held[3]:reply(ANSWER)
+      assert.truthy(last:wait():find("one", 1, true))
+      assert.same({ 3, 1 }, { up:count "tools/call", up:count "notifications/cancelled" })
+    end)
+
+    it("asks anew for the others when the first's session ends", function()
+      local _, _, host = hold('require "lunette.policy.cache" { by = "all" }', { way = { "http", "stdio" } })
+      local a, b = host.client(), host.client()
+      a:initialize()
+      b:initialize()
+      a:start("tools/call", args)
+      asked(1)
+      local waits = b:start("tools/call", args)
+      b:result "ping"
+      assert.equal(200, a:close())
+      asked(2)
+      held[2]:reply(ANSWER)
+      assert.truthy(waits:wait():find("one", 1, true))
+    end)
+
+    it("takes no large number for another", function()
+      local client, up = with 'require "lunette.policy.cache" {}'
+      for _, n in ipairs { "9007199254740992", "9007199254740993", "9007199254740993" } do
+        local raw = client:result("tools/call", '{"name":"read","arguments":{"path":' .. n .. "}}")
+        assert.truthy(raw:find("900719925474099", 1, true))
+      end
+      assert.equal(2, up:count "tools/call")
+    end)
+  end)
+
   describe("inject", function()
     it("hides the argument and puts its own in, whatever the client says", function()
       local client, up = with 'require "lunette.policy.inject" { arguments = { user = { client = "name" } } }'

@@ -247,6 +247,18 @@ static int l_run_sleep(lua_State *L) {
   return lua_yield(L, 0);
 }
 
+/* follow(ref): waits for the end of another run, the one whose exchange() that is; yields, unless
+ * it is over or this one itself */
+static int l_run_follow(lua_State *L) {
+  const struct ln_client_ref *ref = ln_client_ref_at(L, 1);
+  if (!ref) return ln_bind_error(L, "not a ctx");
+  struct ln_run *run = check_waiter(L);
+  if (*ref->now != ref->then || ref->now == &run->serial) return 0;
+  uintptr_t leader = (uintptr_t)ref->now - offsetof(struct ln_run, serial);
+  ln_run_follow(run, (struct ln_run *)leader);
+  return lua_yield(L, 0);
+}
+
 /* Keeps the reply that came: the result will be merged into it. */
 static void keep_reply(struct ln_run *run) {
   ln_msg_unref(run->base);
@@ -417,6 +429,7 @@ const luaL_Reg ln_bind_run[] = {{"run", l_run_run},
                                 {"request", l_run_request},
                                 {"ask", l_run_ask},
                                 {"sleep", l_run_sleep},
+                                {"follow", l_run_follow},
                                 {"take", l_run_take},
                                 {"answer", l_run_answer},
                                 {"untouched", l_run_untouched},

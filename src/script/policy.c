@@ -195,6 +195,14 @@ const char *ln_policy_offers(const struct ln_policy *p, struct ln_str method) {
   return offer;
 }
 
+bool ln_policy_followed(const struct ln_policy *p, const struct ln_exchange *x) {
+  LN_LIST_EACH(it, &p->runs) {
+    const struct ln_run *run = LN_CONTAINER(it, struct ln_run, link);
+    if (run->x == x && !ln_list_empty(&run->followers)) return true;
+  }
+  return false;
+}
+
 void ln_policy_cancel(struct ln_policy *p, struct ln_exchange *x) {
   ln_policy_ref(p);
   LN_LIST_EACH(it, &p->runs) {

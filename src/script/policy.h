@@ -57,6 +57,8 @@ size_t ln_policy_references(const struct ln_policy *p);
 void ln_policy_cancel(struct ln_policy *p, struct ln_exchange *x);
 /* Gives a policy that takes over from another what JSON can hold of every ctx.session.state. */
 void ln_policy_inherit_states(struct ln_policy *p, struct ln_policy *before);
+/* True while runs of other exchanges wait for the end of one of this exchange's. */
+bool ln_policy_followed(const struct ln_policy *p, const struct ln_exchange *x);
 /* The session has ended: frees its ctx.session.state. */
 void ln_policy_session_end(struct ln_policy *p, uint64_t session_key);
 

@@ -57,6 +57,9 @@ struct ln_policy_host {
   /* Cancels such a request: the client gets notifications/cancelled, and reply an error. Does
    * nothing when it was answered. */
   void (*cancel_ask)(struct ln_exchange *x, int64_t id);
+  /* Nobody waits any more for the end of a run of this exchange: where its own client has given it
+   * up before, it may end. */
+  void (*deserted)(struct ln_exchange *x);
   /* A notification to the exchange's client, related to the exchange's request. */
   void (*notify_client)(struct ln_exchange *x, const char *method, struct ln_str params);
   /* JSON array of every component of a kind before any rule, each with its server:

@@ -38,6 +38,15 @@ static void job_thread(lua_State *L, void *arg) {
   run->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+static void run_init(struct ln_run *run) {
+  ln_list_init(&run->link);
+  ln_list_init(&run->https);
+  ln_list_init(&run->follows);
+  ln_list_init(&run->followers);
+  ln_timer_init(&run->timer);
+  ln_task_init(&run->task);
+}
+
 static struct ln_run *take_idle(struct ln_policy *p) {
   struct ln_list *link = ln_list_shift(&p->idle);
   if (link) {
@@ -46,11 +55,8 @@ static struct ln_run *take_idle(struct ln_policy *p) {
   }
   struct ln_run *run = ln_zalloc(sizeof *run);
   if (!run) return NULL;
-  ln_list_init(&run->link);
-  ln_list_init(&run->https);
-  ln_timer_init(&run->timer);
-  ln_task_init(&run->task);
   run->policy = p;
+  run_init(run);
   return run;
 }
 
@@ -81,8 +87,34 @@ static void drop_coroutine(struct ln_run *run) {
   run->co = NULL;
 }
 
+static void on_timer(struct ln_timer *t);
+
+/* Those that wait for its end go on, from the loop. */
+static void release_followers(struct ln_run *run) {
+  LN_LIST_DRAIN(it, &run->followers) {
+    struct ln_run *f = LN_CONTAINER(it, struct ln_run, follows);
+    f->leader = NULL;
+    ln_timer_start(run->policy->host.loop, &f->timer, 1, on_timer);
+  }
+}
+
+static void stop_following(struct ln_run *run) {
+  struct ln_run *leader = run->leader;
+  run->leader = NULL;
+  ln_list_remove(&run->follows);
+  if (leader && ln_list_empty(&leader->followers)) run->policy->host.deserted(leader->x);
+}
+
+void ln_run_follow(struct ln_run *run, struct ln_run *leader) {
+  run->leader = leader;
+  run->op = LN_OP_FOLLOW;
+  ln_list_push(&leader->followers, &run->follows);
+}
+
 static void forget(struct ln_run *run) {
   struct ln_policy *p = run->policy;
+  release_followers(run);
+  stop_following(run);
   while (!ln_list_empty(&run->https))
     ln_run_http_free(LN_CONTAINER(run->https.next, struct ln_run_http, link));
   ln_timer_stop(&run->timer);
@@ -111,10 +143,7 @@ static void recycle(struct ln_run *run) {
       .policy = p, .co = run->co, .co_ref = run->co_ref, .serial = run->serial + 1};
   ln_list_remove(&run->link);
   *run = fresh;
-  ln_list_init(&run->link);
-  ln_list_init(&run->https);
-  ln_timer_init(&run->timer);
-  ln_task_init(&run->task);
+  run_init(run);
   put_idle(p, run);
   p->n_runs--;
   ln_policy_unref(p);
@@ -324,6 +353,7 @@ static bool start(struct ln_run *run) {
       else
         run->http->token = run->token;
       break;
+    case LN_OP_FOLLOW: break; /* release_followers */
     case LN_OP_NONE: run->token = 0; break;
   }
   return !run->token && !run->cancelled;

@@ -51,6 +51,8 @@ enum ln_run_kind { LN_RUN_HOOK, LN_RUN_COMPONENT, LN_RUN_TIMER, LN_RUN_TRANSFORM
 /* A new run of the policy, which it counts, or NULL; ln_run_begin resumes it for the first time. */
 struct ln_run *ln_run_new(struct ln_policy *p, enum ln_run_kind kind, size_t index);
 void ln_run_begin(struct ln_run *run);
+/* What it waits for next is the end of another run of its policy. */
+void ln_run_follow(struct ln_run *run, struct ln_run *leader);
 /* Ends the run; done is not called. */
 void ln_run_cancel(struct ln_run *run);
 /* Sets the outcome; takes the reply's reference. */

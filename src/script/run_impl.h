@@ -13,7 +13,15 @@
 #include "script/run.h"
 #include "script/run_http.h"
 
-enum ln_run_op { LN_OP_NONE, LN_OP_FORWARD, LN_OP_REQUEST, LN_OP_ASK, LN_OP_SLEEP, LN_OP_HTTP };
+enum ln_run_op {
+  LN_OP_NONE,
+  LN_OP_FORWARD,
+  LN_OP_REQUEST,
+  LN_OP_ASK,
+  LN_OP_SLEEP,
+  LN_OP_HTTP,
+  LN_OP_FOLLOW
+};
 
 /* The argument of a reply function given to the proxy; outlives a cancelled run. */
 struct ln_run_wait {
@@ -48,6 +56,9 @@ struct ln_run {
   struct ln_bytes *params;
   uint64_t sleep_ms;
   struct ln_run_http *http; /* HTTP: the response that it waits for */
+  struct ln_run *leader;    /* FOLLOW: the run whose end it waits for … */
+  struct ln_list follows;   /* … in its followers */
+  struct ln_list followers; /* struct ln_run, by follows */
   /* the answer */
   uint64_t token; /* of the answer that it waits for; 0: none */
   struct ln_run_wait *wait;

@@ -137,6 +137,9 @@ function M.of_list(exchange)
   return setmetatable({ [EXCHANGE] = exchange, headers = headers }, ctx_mt)
 end
 
+--- Waits until the handler that has this ctx has ended, if it hasn't.
+function M.follow(ctx) core.follow(rawget(ctx, EXCHANGE)) end
+
 --- A text that no other session's ctx gives; nil when it is of none.
 function M.session_key(ctx)
   local key = core.session_key(rawget(ctx, EXCHANGE))

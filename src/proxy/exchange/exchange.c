@@ -72,7 +72,7 @@ struct ln_exchange *ln_exchange_find(struct ln_session *s, struct ln_str id) {
   LN_LIST_EACH(l, &s->exchanges) {
     struct ln_exchange *x = LN_CONTAINER(l, struct ln_exchange, link);
     if (x->msg->kind == LN_MSG_REQUEST && !x->from_server && !x->reply && !ln_exchange_ended(x) &&
-        ln_str_eq(x->msg->id, id))
+        !x->abandoned && ln_str_eq(x->msg->id, id))
       return x;
   }
   return NULL;
@@ -234,6 +234,8 @@ static void deliver(struct ln_exchange *x, struct ln_msg *reply) {
   }
   if (x->asker) {
     ln_link_respond(x->asker, x->msg->id, reply);
+  } else if (x->abandoned) {
+    /* Nobody waits for it. */
   } else if (x->from_server) {
     /* The link that it came in has ended. */
   } else if (x->msg->id.p) {
@@ -274,6 +276,19 @@ void ln_exchange_close(struct ln_exchange *x) {
 
 void ln_exchange_fail(struct ln_exchange *x, int code, const char *message) {
   ln_exchange_finish(x, ln_msg_error(code, message, LN_STR_NONE));
+}
+
+void ln_exchange_abandon(struct ln_exchange *x) {
+  if (ln_exchange_ended(x) || x->abandoned) return;
+  x->abandoned = true;
+  if (!x->sink) return;
+  if (x->sink->ops->give_up) x->sink->ops->give_up(x->sink);
+  ln_sink_unref(x->sink);
+  x->sink = NULL;
+}
+
+void ln_exchange_deserted(struct ln_exchange *x) {
+  if (x && x->abandoned) ln_exchange_abort(x);
 }
 
 void ln_exchange_abort(struct ln_exchange *x) {

@@ -44,11 +44,13 @@ struct ln_exchange {
   struct ln_list chain;      /* struct ln_chain */
   struct ln_exchange *cause; /* counted: the one that a server's message is related to, or that a
                                 policy's own request was made for */
-  bool counted;              /* a request of the client: counted in session->in_flight */
-  bool initializes;          /* route/initialize.c: the initialize request that the session was
-                                initialized with */
-  double progress;           /* mcp/progress.c: the last that was sent for it */
-  unsigned handlers;         /* hooks.c: of the policy that run for it */
+  bool abandoned;    /* its client has given it up; it goes on for others' handlers, who wait
+                        for one of its own, and is not answered */
+  bool counted;      /* a request of the client: counted in session->in_flight */
+  bool initializes;  /* route/initialize.c: the initialize request that the session was
+                        initialized with */
+  double progress;   /* mcp/progress.c: the last that was sent for it */
+  unsigned handlers; /* hooks.c: of the policy that run for it */
 
   /* Notifications related to a request are sent before its reply, though handlers delay them. */
   unsigned holds;      /* notifications related to it that are in handlers */
@@ -160,6 +162,11 @@ void ln_exchange_close(struct ln_exchange *x);
 /* Cancels everything under way for it: calls to servers, what is waited for, the request to the
  * client, the policy's own requests. The exchange itself goes on. */
 void ln_exchange_call_off(struct ln_exchange *x, const char *reason);
+/* Its client gave it up, but others wait for what it gives: it goes on, and ends with
+ * ln_exchange_deserted. */
+void ln_exchange_abandon(struct ln_exchange *x);
+/* Nobody else waits for it now: ends it if its client has given it up. */
+void ln_exchange_deserted(struct ln_exchange *x);
 /* Ends it without a reply to the client: its sender cancelled it, or its session ended. The reply
  * function of an internal request gets an error, and so does a server that clients share. */
 void ln_exchange_abort(struct ln_exchange *x);

@@ -261,6 +261,7 @@ struct ln_policy_host ln_for_policy(struct ln_host *h) {
       .request = own_request,
       .ask_client = ask_client,
       .cancel_ask = cancel_ask,
+      .deserted = ln_exchange_deserted,
       .notify_client = notify_client,
       .inventory = inventory,
       .notify_changed = notify_changed,

@@ -131,6 +131,10 @@ static void cancelled_in(struct ln_session *s, struct ln_msg *msg) {
   if (!msg->params.p || !ln_json_get(msg->params, "requestId", &id)) return;
   struct ln_exchange *x = ln_exchange_find(s, id.value);
   if (!x || x->method->route == LN_ROUTE_INITIALIZE) return;
+  if (ln_policy_followed(x->gen->policy, x)) {
+    ln_exchange_abandon(x);
+    return;
+  }
   LN_LIST_EACH(l, &x->calls) {
     ln_call_cancel(LN_CONTAINER(l, struct ln_call, in_exchange), msg);
   }

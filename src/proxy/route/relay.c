@@ -20,7 +20,7 @@ static void notify(struct ln_session *s, struct ln_exchange *cause, struct ln_ms
   struct ln_exchange *root = root_of(cause);
   /* Progress isn't sent after the response. */
   if (root && ln_str_is(msg->method, "notifications/progress") &&
-      (ln_exchange_ended(root) || !ln_progress_increases(&root->progress, msg)))
+      (ln_exchange_ended(root) || root->abandoned || !ln_progress_increases(&root->progress, msg)))
     return;
   /* An internal request without a client's request behind it has no stream to send this on. */
   if (root && root->reply && !root->sink && s->outbox.general == NULL) return;
