@@ -391,10 +391,25 @@ function Host:index(name, session)
   return index ~= nil and index or nil
 end
 
+--- Whether the view of a kind is there before any timer has run.
+function Host:view_at_once(kind)
+  local a = driver.pl_view(self.rig, self:client(), M.kinds[kind], uses.list)
+  self:run()
+  local there = a.there
+  self:wait(function() return a.there end)
+  return there
+end
+
 --- The view of a kind, borrowed until the test ends; nil and why.
 function Host:view(kind, session, use)
   local a = driver.pl_view(self.rig, session or self:client(), M.kinds[kind], uses[use or "list"])
   self:run()
+  -- A long list is made a view of in a turn of its own.
+  for _ = 1, 20 do
+    if a.there then break end
+    driver.pl_sleep(self.rig, 10)
+    self:run()
+  end
   assert(a.there, "no answer yet")
   if a.view == nil then return nil, ffi.string(a.why) end
   return a.view

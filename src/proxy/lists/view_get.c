@@ -113,6 +113,20 @@ static void getter_finish(struct ln_view_getter *g) {
   ln_view_unref(v);
 }
 
+static void on_timeout(struct ln_timer *t) {
+  getter_finish(LN_CONTAINER(t, struct ln_view_getter, timeout));
+}
+
+/* So many that the view is made in a turn of its own: to read them took one already. */
+enum { MANY_ITEMS = 1000 };
+
+static bool many(const struct ln_view_getter *g) {
+  size_t n = 0;
+  for (size_t i = 0; i < g->request.gen->n_servers; i++)
+    if (g->listings[i]) n += g->listings[i]->n_items;
+  return n > MANY_ITEMS;
+}
+
 static void got_listing(void *arg, struct ln_listing *listing, const char *why) {
   struct ask *a = arg;
   struct ln_view_getter *g = a->g;
@@ -120,11 +134,11 @@ static void got_listing(void *arg, struct ln_listing *listing, const char *why) 
   a->waits = false;
   g->listings[i] = listing ? ln_listing_ref(listing) : NULL;
   if (!listing) ln_server_error_text(g->request.gen->servers[i], why, g->why, sizeof g->why);
-  if (--g->missing == 0) getter_finish(g);
-}
-
-static void on_timeout(struct ln_timer *t) {
-  getter_finish(LN_CONTAINER(t, struct ln_view_getter, timeout));
+  if (--g->missing > 0) return;
+  if (many(g))
+    ln_timer_start(g->request.gen->host->loop, &g->timeout, 0, on_timeout);
+  else
+    getter_finish(g);
 }
 
 /* True when this server's list is not to be waited for: the server has been starting, or the list
