@@ -306,6 +306,18 @@ describe("several servers", function()
       assert.same({ 1, 1, 1 }, used)
     end)
 
+    it("outlive what a session for one call says of lists as it ends", function()
+      local a = server "alpha"
+      a:on("tools/call", function(req)
+        req.session:notify "notifications/tools/list_changed"
+        req:reply '{"content":[]}'
+      end)
+      local host = lunette.http { policy = ("lunette.upstream('alpha', %s)"):format(a:lua 'session = "request"') }
+      local client = host.client()
+      client:initialize()
+      for _ = 1, 40 do client:result("tools/call", '{"name":"echo"}') end
+    end)
+
     it("get only what is theirs", function()
       local a = server "alpha"
       local asked = 0

@@ -16,8 +16,9 @@ enum { AT_ONCE = 8, PACE_MS = 1000 };
 struct ln_change {
   struct ln_server *server;
   struct ln_session *session; /* counted; NULL: shared */
-  struct ln_link *link;       /* while it pauses, which ends with the link */
+  struct ln_link *link;       /* whose changing[kind] it is; NULL when that has ended */
   struct ln_timer pause;
+  bool pauses;        /* it hasn't begun: then it ends with the link */
   struct ln_msg *msg; /* counted */
   enum ln_kind kind;
   unsigned pending;
@@ -43,8 +44,8 @@ static void changed(void *arg, bool differs) {
   struct ln_host *h = c->server->host;
   if (tell && !h->closing && (!c->session || c->session->state != LN_SESSION_GONE))
     ln_relay_to_all(c->server, c->session, c->msg);
-  struct ln_link *link = c->session ? ln_pool_current(c->session, c->server) : c->server->shared;
-  if (link && link->changing[c->kind] == c) {
+  struct ln_link *link = c->link;
+  if (link) {
     bool again = link->changed_again[c->kind];
     link->changing[c->kind] = NULL;
     link->changed_again[c->kind] = false;
@@ -55,7 +56,7 @@ static void changed(void *arg, bool differs) {
 
 static void begin(struct ln_change *c, struct ln_link *link) {
   enum ln_kind kind = c->kind;
-  c->link = NULL;
+  c->pauses = false;
   c->pending = kind == LN_KIND_RESOURCE ? 2 : 1;
   ln_fetch_changed(link, kind, changed, c);
   if (kind == LN_KIND_RESOURCE) ln_fetch_changed(link, LN_KIND_TEMPLATE, changed, c);
@@ -75,7 +76,7 @@ static uint64_t pause_before(struct ln_link *link, enum ln_kind kind) {
 
 static void fetch(struct ln_link *link, struct ln_msg *msg, enum ln_kind kind, bool ours) {
   struct ln_change *c = link->changing[kind];
-  if (c && c->link) { /* it hasn't begun */
+  if (c && c->pauses) {
     c->ours &= ours;
     return;
   }
@@ -89,6 +90,7 @@ static void fetch(struct ln_link *link, struct ln_msg *msg, enum ln_kind kind, b
   *c = (struct ln_change){.server = link->server,
                           .session = link->owner ? ln_session_ref(link->owner) : NULL,
                           .link = link,
+                          .pauses = true,
                           .msg = ln_msg_ref(msg),
                           .kind = kind,
                           .ours = ours};
@@ -105,7 +107,10 @@ void ln_list_changed_link_ends(struct ln_link *link) {
   for (int k = 0; k < LN_KINDS; k++) {
     struct ln_change *c = link->changing[k];
     link->changing[k] = NULL;
-    if (c && c->link) change_free(c);
+    if (c && c->pauses)
+      change_free(c);
+    else if (c)
+      c->link = NULL;
   }
 }
 
