@@ -282,7 +282,7 @@ static void come(struct ln_host *h, size_t i, bool own) {
   MUST(c);
   c->sink = (struct ln_sink){&client_ops, 1, true};
   c->own = own;
-  c->session = ln_session_new(h, "stdio", "fuzz");
+  c->session = ln_session_new(h, "stdio", "fuzz", NULL);
   MUST(c->session);
   clients[i] = c;
   ln_outbox_set_general(&c->session->outbox, &c->sink);
