@@ -99,7 +99,7 @@ static void list_view(void *arg, struct ln_view *v, const char *why) {
   l->view = v && !l->gone ? ln_view_ref(v) : NULL;
   if (!v) snprintf(l->why, sizeof l->why, "%s", why);
   /* The client may know resources that display tools by other URIs. */
-  if (l->view && v->has_ui && ln_view_needed(l->x->gen, LN_KIND_RESOURCE))
+  if (l->view && l->view->has_ui && ln_view_needed(l->x->gen, LN_KIND_RESOURCE))
     get_view(l, LN_KIND_RESOURCE, list_resources);
   else
     list_end(l);

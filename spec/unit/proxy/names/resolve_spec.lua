@@ -284,7 +284,7 @@ describe("who is meant", function()
 
   it("is said not to be known when lists can't be had, of the only server", function()
     local h = H.new("lunette.tools.hide 'x'", { { "a", on = { ["tools/list"] = function() return '"error":{"code":1,"message":"no"}' end } } })
-    assert.same({ nil, '{"code":-32603,"message":"Server \\"a\\": no"}' }, { call(h, "y") })
+    assert.same({ nil, '{"code":-32603,"message":"Server \\"a\\": its list is refused (error 1)"}' }, { call(h, "y") })
   end)
 
   it("differs between sessions where a rule takes ctx", function()
