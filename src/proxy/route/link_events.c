@@ -109,6 +109,7 @@ const struct ln_link_events ln_link_events = {
     .stalled = stalled,
     .forgotten = ln_pool_link_forgotten,
     .lost = lost,
+    .asleep = ln_pool_link_lost,
     .detached = detached,
     .ended = ended,
     .freed = freed,

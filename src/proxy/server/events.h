@@ -71,6 +71,9 @@ struct ln_link_events {
 
   /* It is about to end, and we didn't close it. It has its owner still. */
   void (*lost)(struct ln_link *link);
+  /* Instead of `lost`: we end it, as there is nothing to do. What it listed holds until the next.
+   */
+  void (*asleep)(struct ln_link *link);
   /* No new calls may be made in it. It loses its owner after this. */
   void (*detached)(struct ln_link *link);
   /* All its calls have been answered: the server's own requests and tasks end, too. */

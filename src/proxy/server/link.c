@@ -495,7 +495,8 @@ void ln_link_drain(struct ln_link *link) {
 
 void ln_link_sleep(struct ln_link *link, const char *why) {
   if (link->state == LN_LINK_CLOSING || link->draining) return;
-  note_lost(link); /* the next one may list other things */
+  if (link->server->shared == link) link->server->shared_lost = true;
+  events(link)->asleep(link); /* the next one may list other things */
   ln_link_close(link, why);
 }
 
