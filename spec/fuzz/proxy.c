@@ -23,6 +23,7 @@
 #include "net/loop.h"
 #include "proxy/entry/parse.h"
 #include "proxy/lists/index.h"
+#include "proxy/lists/share.h"
 #include "proxy/route/for_policy.h"
 #include "proxy/route/from_client.h"
 #include "proxy/route/session_end.h"
@@ -426,6 +427,9 @@ static void forget(struct ln_host *h) {
     }
     while (!ln_list_empty(&server->indexes))
       ln_index_retire(LN_CONTAINER(server->indexes.next, struct ln_index, link));
+    ln_share_server_ends(server);
+    server->said = server->apart = NULL;
+    server->unsteady = false;
   }
   for (int i = 0; i < 20 && !ln_list_empty(&players); i++) settle(2);
   MUST(ln_list_empty(&players) && ln_list_empty(&h->views) && ln_list_empty(&h->sessions));
