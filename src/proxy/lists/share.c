@@ -215,8 +215,10 @@ static void expire(struct ln_index *index, const struct ln_link *gone) {
   for (int k = 0; k < LN_KINDS; k++) index->expired[k] |= index->by[k] == gone->serial;
 }
 
-/* What it listed may be otherwise when the server is there again. */
+/* What it listed may be otherwise when the server is there again. Of one that made room for another
+ * lists come from what is known, as of one that sleeps: nobody's list takes that room back. */
 void ln_share_lost(struct ln_link *link) {
+  if (link->leaving) return;
   struct ln_index *its = link->owner ? ln_index_of(link->owner, link->server) : NULL;
   LN_LIST_EACH(l, &link->server->indexes) expire(LN_CONTAINER(l, struct ln_index, link), link);
   if (its) expire(its, link);
