@@ -238,6 +238,8 @@ end
 -- VS Code and Zed start servers with all of their own environment, the others as the official SDKs do.
 local inherit_all = { servers = true, context_servers = true }
 
+local of_programs = { inherit_env = true, max_children = true }
+
 local function finish(entry)
   local options, what = entry.options, entry.what
   if options.command == nil and options.url == nil then fail(what, "has neither command nor url") end
@@ -258,7 +260,7 @@ local function finish(entry)
   end
   -- The policy has the last word: the file is its owner's, but mostly written for other programs.
   for name, value in pairs(entry.file.options) do
-    if options.command or name ~= "inherit_env" then options[name] = value end
+    if options.command or not of_programs[name] then options[name] = value end
   end
 end
 

@@ -220,11 +220,12 @@ describe("lunette.upstreams", function()
   it("takes options for all of a file's servers, before what the file says", function()
     support.write("mcp.json", [[{"servers":{"a":{"command":"x","timeout":7},"b":{"url":"http://h/mcp"}}}]])
     local f = assert(support.load [[lunette.upstreams("mcp.json",
-      { session = "shared", prefix = "p", timeout = 5, optional = true, inherit_env = { "SPEC_*" } })]])
+      { session = "shared", prefix = "p", timeout = 5, optional = true, inherit_env = { "SPEC_*" }, max_children = 3,
+        unlisted = true, start = "eager", idle_timeout = 9 })]])
     for i = 0, 1 do
       local u = f.decls.servers[i]
-      assert.same({ 1, 2, "p", 5000, true }, { tonumber(u.session), tonumber(u.prefix_mode), str(u.prefix),
-        tonumber(u.timeout_ms), u.optional })
+      assert.same({ 1, 2, "p", 5000, true, true, true, 9000 }, { tonumber(u.session), tonumber(u.prefix_mode), str(u.prefix),
+        tonumber(u.timeout_ms), u.optional, u.unlisted, u.eager, tonumber(u.idle_ms) })
     end
     -- The file's kind lets its programs inherit everything; the policy has the last word.
     assert.truthy(str(f.decls.servers[0].inherit):find "\nSPEC_%*$")
