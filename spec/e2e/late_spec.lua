@@ -213,6 +213,24 @@ describe("a server that is late,", function()
     assert.equal("first", by(read:wait()))
   end)
 
+  it("is waited for by a list once, whatever that needs", function()
+    local patience = 1 * loop.slow
+    local ui = server("ui", { capabilities = '{"tools":{},"resources":{}}',
+      tools = '[{"name":"work","inputSchema":{"type":"object"},"_meta":{"ui":{"resourceUri":"ui:///1"}}}]' }):http()
+    local ready = server "ready"
+    local client = lunette.stdio { policy = ("lunette.configure { start_timeout = %d, list_max_age = 0 }\n"):format(patience) .. lunette.bare(ready, ui) }
+    for _, up in ipairs { ui, ready } do up:on("resources/list", function(req) req:fail(-32000, "not now") end) end
+    client:initialize()
+    client:result("tools/list", "{}")
+    -- Asked again they say nothing, nor of the resources that tools are displayed by.
+    for _, up in ipairs { ui, ready } do
+      for _, method in ipairs { "tools/list", "resources/list" } do up:on(method, function() end) end
+    end
+    local started = loop.uv.hrtime()
+    assert.same({ "ready_work", "ui_work" }, json.names(json.at(client:result("tools/list", "{}"), "tools")))
+    assert.is_true((loop.uv.hrtime() - started) / 1e9 < 1.8 * patience)
+  end)
+
   it("is told apart from what is unknown when it stays away", function()
     local ready, slow = server "ready", server("slow", { holds = "initialize" })
     local listless = server("listless", { holds = "tools/list" })
