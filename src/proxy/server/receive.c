@@ -1,6 +1,8 @@
 /* What comes in over links; see receive.h. */
 #include "proxy/server/receive.h"
 
+#include <stdio.h>
+
 static struct ln_log *log_of(const struct ln_link *link) {
   return link->server->host->log;
 }
@@ -89,22 +91,34 @@ static void one_in(struct ln_link *link, struct ln_bytes *bytes, struct ln_str t
   }
 }
 
+/* More in one batch would hold everybody else up. Clients' batches have a limit of their own. */
+enum { MAX_BATCH = 1000 };
+
+static void batch_in(struct ln_link *link, struct ln_bytes *bytes, struct ln_str text,
+                     uint64_t related) {
+  struct ln_json_cur cur = ln_json_enter(text);
+  struct ln_json_item it;
+  size_t n = ln_json_count(text);
+  char why[64];
+  snprintf(why, sizeof why, "a batch of %zu messages, more than %d", n, MAX_BATCH);
+  if (n > MAX_BATCH) {
+    unreadable_in(link, text, related, why);
+    return;
+  }
+  while (link->state != LN_LINK_CLOSING && ln_json_next(&cur, &it))
+    one_in(link, bytes, it.value, related);
+}
+
 void ln_receive(struct ln_link *link, struct ln_bytes *bytes, uint64_t related) {
   struct ln_str text = ln_json_trim((struct ln_str){bytes->data, bytes->len});
-  if (text.n && text.p[0] == '[') { /* a batch: 2025-03-26 servers may */
-    struct ln_json_info info;
-    struct ln_json_limits limits = LN_JSON_LIMITS_DEFAULT;
-    limits.max_bytes = link->server->host->settings.max_message_bytes;
-    if (ln_json_scan(text, &limits, &info) == LN_OK) {
-      struct ln_json_cur cur = ln_json_enter(text);
-      struct ln_json_item it;
-      while (link->state != LN_LINK_CLOSING && ln_json_next(&cur, &it))
-        one_in(link, bytes, it.value, related);
-      ln_bytes_unref(bytes);
-      return;
-    }
-  }
-  if (link->state != LN_LINK_CLOSING) one_in(link, bytes, text, related);
+  struct ln_json_info info;
+  struct ln_json_limits limits = LN_JSON_LIMITS_DEFAULT;
+  limits.max_bytes = link->server->host->settings.max_message_bytes;
+  /* 2025-03-26 servers may send batches. */
+  if (text.n && text.p[0] == '[' && ln_json_scan(text, &limits, &info) == LN_OK)
+    batch_in(link, bytes, text, related);
+  else if (link->state != LN_LINK_CLOSING)
+    one_in(link, bytes, text, related);
   ln_bytes_unref(bytes);
 }
 
