@@ -50,7 +50,7 @@ describe("a component of the policy's", function()
   it("tool that fails tells the client nothing, and the log all", function()
     local text = tool "local x = args.b.c return x"
     assert.equal('{"jsonrpc":"2.0","id":0,"error":{"code":-32603,"message":"policy error"}}', text)
-    assert.truthy(f:log():find("error policy: t at .-policy.lua:1: .-policy.lua:1: attempt to index"), f:log())
+    assert.truthy(f:log():find("error policy: t at .-policy.lua:1: attempt to index"), f:log())
     tool ""
     assert.truthy(f:log():find("the handler of tools/call returned nothing", 1, true), f:log())
     assert.equal('{"jsonrpc":"2.0","id":0,"error":{"code":-7,"message":"m"}}', tool "lunette.error(-7, 'm')")

@@ -378,15 +378,15 @@ describe("a view", function()
     end)
 
     it("a long list is read in one turn, and made a view of in another", function()
-    for n, at_once in pairs { [1000] = true, [1001] = false } do
-      local items = {}
-      for i = 1, n do items[i] = ('{"name":"t%d"}'):format(i) end
-      local h = H.new("", { { "a", tools = table.concat(items, ",") } })
-      assert.equal(at_once, h:view_at_once "tools", n)
-    end
-  end)
+      for n, at_once in pairs { [1000] = true, [1001] = false } do
+        local items = {}
+        for i = 1, n do items[i] = ('{"name":"t%d"}'):format(i) end
+        local h = H.new("", { { "a", tools = table.concat(items, ",") } })
+        assert.equal(at_once, h:view_at_once "tools", n)
+      end
+    end)
 
-  it("100,000 of one name are one", function()
+    it("100,000 of one name are one", function()
       local h = H.new("lunette.configure { max_message_bytes = 8000000 }", { { "a", tools = ('{"name":"x"},'):rep(99999) .. '{"name":"y"}' } })
       assert.equal("x y", keys(h, "tools"))
       assert.equal(1, h:logged "two of its tools are called")

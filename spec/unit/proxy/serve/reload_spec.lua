@@ -176,12 +176,12 @@ describe("a reload", function()
 
     it("page for page", function()
       local page = {}
-      for i = 1, 1200 do page[i] = ('{"name":"t%d"}'):format(i) end
+      for i = 1, 900 do page[i] = ('{"name":"t%d"}'):format(i) end
       local a = server "a"
       a.tools = table.concat(page, ",")
       local h = H.new("lunette.configure { page_size = 100 }", { a })
       local s = watching(h, "tools")
-      h:reload("lunette.configure { page_size = 100 } lunette.tools.hide 't1200'", { a })
+      h:reload("lunette.configure { page_size = 100 } lunette.tools.hide 't900'", { a })
       h:run()
       assert.same({ changed "tools" }, h:heard(s), "the last")
     end)
