@@ -8,6 +8,7 @@ local restart = require "spec.support.restart"
 local sse = require "spec.support.sse"
 local upstream = require "spec.support.upstream"
 
+local EVERYTHING = { "X-Role: 1" }
 local ADMIN, NOBODY = { "X-Role: admin" }, {}
 
 -- `kind` "secret…" is for admins.
@@ -345,6 +346,61 @@ describe("a rule that reads headers", function()
     assert.is_true(may(client, { "X-Role: root" }, "secret"))
     assert.is_false(may(client, NOBODY, "secret"))
     assert.is_nil(plain:maybe(reload.changed.tools, 100), "who sees what it saw")
+  end)
+
+  it("holds whatever comes between: other clients, roles, reloads and changed lists", function()
+    local random = math.random
+    math.randomseed(tonumber(os.getenv "LUNETTE_SPEC_SEED") or 7)
+    local names, up = {}, upstream.new { name = "files", capabilities = '{"tools":{"listChanged":true}}' }
+    local function offer()
+      names = {}
+      for i = 1, 12 do if random() < 0.7 then names[#names + 1] = "t" .. i end end
+      local items = {}
+      for i, name in ipairs(names) do items[i] = ('{"name":"%s","inputSchema":{"type":"object"}}'):format(name) end
+      up.tools = "[" .. table.concat(items, ",") .. "]"
+    end
+    offer()
+    up:on("tools/list", function(req) req:reply('{"tools":' .. up.tools .. "}") end)
+    up:on("tools/call", function(req) req:reply '{"content":[]}' end)
+    -- A role sees what its number divides, plus the policy's.
+    local function rule(plus)
+      return lunette.bare(up) .. ([[
+
+        lunette.tools.filter(function(tool, ctx)
+          local role = tonumber(ctx.headers["x-role"] or ctx.headers["x-other-role"] or "0")
+          return role > 0 and (tonumber(tool.name:match "%%d+") + %d) %% role == 0 end)]]):format(plus)
+    end
+    local plus = 0
+    local host = reload.start(rule(plus))
+    local clients = {}
+    for i = 1, 3 do
+      clients[i] = host:client()
+      assert.is_true(may(clients[i], EVERYTHING, names[1]), "which has a session with the server from now on")
+    end
+    local function sees(role, name) return role > 0 and (tonumber(name:match "%d+") + plus) % role == 0 end
+    for step = 1, tonumber(os.getenv "LUNETTE_SPEC_STEPS") or 120 do
+      local client, role = clients[random(#clients)], random(0, 12)
+      as(client, role == 0 and NOBODY or { (random() < 0.8 and "X-Role: " or "X-Other-Role: ") .. role, "X-Step: " .. step })
+      local what = random()
+      if what < 0.6 then
+        local name = names[random(#names)]
+        assert.equal(sees(role, name), may(client, client.extra, name), ("%s as %d in step %d"):format(name, role, step))
+      elseif what < 0.9 then
+        local expected = {}
+        for _, name in ipairs(names) do if sees(role, name) then expected[#expected + 1] = name end end
+        assert.same(expected, policy.seen(client), ("as %d in step %d"):format(role, step))
+      elseif what < 0.95 then
+        plus = random(0, 3)
+        host:reload(rule(plus) .. "\n-- " .. step)
+      else
+        offer()
+        for _, session in ipairs(up.sessions) do session:notify "notifications/tools/list_changed" end
+        local all = table.concat(names, " ")
+        for _, c in ipairs(clients) do
+          loop.wait(function() return table.concat(policy.seen(as(c, EVERYTHING)), " ") == all end, "the new list")
+        end
+      end
+    end
   end)
 
   it("is asked anew after lunette.notify_changed, whatever the headers", function()
