@@ -75,7 +75,8 @@ void ln_generation_warn_once(struct ln_generation *g, const char *topic, const c
   struct ln_bytes *kept = ln_bytes_copy(text, strlen(text));
   if (!kept || ln_map_put(&g->warned, (struct ln_str){kept->data, kept->len}, kept))
     ln_bytes_unref(kept);
-  LN_LOG(g->host->log, WARN, topic, "%s", text + n);
+  /* Once each, and no more than a thousand: none of them is cut. */
+  ln_log_write_always(g->host->log, LN_LOG_WARN, topic, "%s", text + n);
 }
 
 /* Presented names go to model APIs that allow letters, digits, '_' and '-' only. */
