@@ -69,7 +69,7 @@ tables.src = {
     { "wire", "http http_head http_target http_value", "one parser, behind http_head.h" },
     { "net", "loop timer guard tls_ctx stream write connect file tls turn",
       "a loop owns its timers, guard and contexts of TLS; a stream is one object, behind stream_impl.h" },
-    { "proxy/server", "link idle start", "a link, when it sleeps, and when it begins" },
+    { "proxy/server", "link link_init idle start", "a link, what is said first in it, when it sleeps and is started" },
     { "transport", "http_channel http_channel_post http_channel_stream sse_channel", "one channel" },
     { "transport", "http_client http_client_route http_pool", "a pool opens connections, which go back to it" },
     { "transport", "http_server http_connection http_reply", "one server" },

@@ -1,13 +1,13 @@
-/* MCP sessions with servers: opening, initialize, sending, closing; see link.h. Messages from the
- * server are read in receive.c. */
+/* MCP sessions with servers: opening, sending, closing; see link.h. What is said first in one is in
+ * link_init.c, messages from the server are read in receive.c. */
 #include "proxy/server/link.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mcp/method.h"
 #include "proxy/server/children.h"
 #include "proxy/server/idle.h"
+#include "proxy/server/link_impl.h"
 #include "proxy/server/start.h"
 #include "proxy/server/use.h"
 
@@ -16,11 +16,7 @@ enum { STEADY_MS = 10000 }; /* a link that has lasted so long counts as having w
 static const struct ln_channel_events channel_events;
 static const struct ln_calls_events calls_events;
 
-static const struct ln_link_events *events(const struct ln_link *link) {
-  return link->server->host->link_events;
-}
-
-static void set_state(struct ln_link *link, enum ln_link_state state) {
+void ln_link_set_state(struct ln_link *link, enum ln_link_state state) {
   link->state = state;
   link->calls.ready = ln_link_ready(link);
 }
@@ -44,8 +40,7 @@ static const char *for_clients(const struct ln_link *link, const char *why, char
   return out;
 }
 
-/* why is for the log, told for all clients and for /readyz. */
-static void note_failure(struct ln_link *link, const char *why, const char *told) {
+void ln_link_failed(struct ln_link *link, const char *why, const char *told) {
   struct ln_server *server = link->server;
   bool ready = ln_link_ready(link), elsewhere = works_elsewhere(link);
   uint64_t age = ln_loop_now(server->host->loop) - link->opened_at;
@@ -120,7 +115,7 @@ struct ln_link *ln_link_open(struct ln_server *server, struct ln_session *owner,
   }
   link->calls.channel = dial(link, why);
   if (!link->calls.channel) {
-    note_failure(link, *why, *why);
+    ln_link_failed(link, *why, *why);
     *why = server->last_error;
     link_free(link);
     return NULL;
@@ -179,137 +174,12 @@ void ln_link_unwatch(struct ln_watcher *w) {
   ln_list_remove(&w->link);
 }
 
-static void call_watchers(struct ln_link *link, bool ready, const char *why) {
+void ln_link_tell_watchers(struct ln_link *link, bool ready, const char *why) {
   struct ln_list *l;
   while ((l = ln_list_shift(&link->watchers))) {
     struct ln_watcher *w = LN_CONTAINER(l, struct ln_watcher, link);
     w->fn(w, link, ready, why);
   }
-}
-
-/* --- initialize --- */
-
-/* It can't be initialized: counts as a failure of the server, and it is closed. */
-static void give_up(struct ln_link *link, const char *why) {
-  note_failure(link, why, why);
-  ln_link_close(link, why);
-}
-
-/* What it says is for whom it was asked: other clients of the server hear only that it refuses. */
-static void refused(struct ln_link *link, struct ln_msg *reply) {
-  char words[400], why[512], told[64];
-  struct ln_json_item code;
-  bool has = ln_json_get(reply->error, "code", &code);
-  ln_msg_error_words(reply, words, sizeof words);
-  snprintf(why, sizeof why, "refused initialize: %s", words);
-  snprintf(told, sizeof told, "refused initialize (error %.*s)", has ? (int)code.value.n : 1,
-           has ? code.value.p : "?");
-  note_failure(link, why, link->server->host->asked_once ? why : told);
-  ln_link_close(link, why);
-}
-
-static void send_initialized(struct ln_link *link, struct ln_msg *initialized) {
-  if (link->state != LN_LINK_READY) return;
-  struct ln_msg *m = initialized ? ln_msg_ref(initialized)
-                                 : ln_msg_notification("notifications/initialized", LN_STR_NONE);
-  if (m) ln_link_notify(link, m);
-  ln_msg_unref(m);
-  set_state(link, LN_LINK_OPEN);
-  events(link)->opened(link);
-}
-
-static void send_waiting(struct ln_link *link) {
-  struct ln_list *l;
-  if (!ln_list_empty(&link->calls.waiting)) send_initialized(link, NULL);
-  while (link->state == LN_LINK_OPEN && (l = ln_list_shift(&link->calls.waiting)))
-    ln_call_send(LN_CONTAINER(l, struct ln_call, in_queue));
-}
-
-void ln_link_client_initialized(struct ln_link *link, struct ln_msg *initialized) {
-  if (link->state != LN_LINK_READY) return;
-  send_initialized(link, initialized);
-  send_waiting(link);
-}
-
-/* Takes over the answer to initialize. NULL, or what is wrong with it. */
-static const char *read_init_reply(struct ln_link *link, struct ln_msg *reply,
-                                   struct ln_str *version) {
-  struct ln_json_item it;
-  if (!ln_json_get(reply->result, "protocolVersion", &it) || it.type != LN_JSON_STRING ||
-      !ln_version_known(ln_json_inside(it.value)))
-    return "answered initialize with a protocol version Lunette doesn't know";
-  *version = ln_json_inside(it.value);
-  link->init_reply = ln_msg_ref(reply);
-  bool has = ln_capability(reply->result, "capabilities", &it);
-  link->capabilities = has ? it.value : LN_STR_LIT("{}");
-  return NULL;
-}
-
-static void ready(struct ln_link *link, struct ln_msg *reply) {
-  struct ln_str version;
-  const char *wrong = read_init_reply(link, reply, &version);
-  if (wrong) {
-    give_up(link, wrong);
-    return;
-  }
-  set_state(link, LN_LINK_READY);
-  ln_server_works(link->server);
-  ln_channel_initialized(link->calls.channel, ln_version_answer(version), true);
-  bool client_ready = false;
-  if (events(link)->initialized(link, &client_ready)) {
-    ln_link_close(link, "out of memory");
-    return;
-  }
-  if (client_ready) send_initialized(link, NULL);
-  call_watchers(link, true, NULL);
-  if (ln_link_ready(link)) send_waiting(link);
-  ln_idle_start(link);
-  if (link->after_loss && ln_link_ready(link)) events(link)->reopened(link);
-  if (link->use == LN_LINK_PROBE)
-    ln_link_close(link, "it was opened only to see whether the server works");
-}
-
-static void on_init_reply(void *arg, struct ln_msg *reply) {
-  struct ln_link *link = arg;
-  link->init_call = NULL;
-  if (link->state != LN_LINK_INITIALIZING) {
-    /* it is closing */
-  } else if (reply->kind == LN_MSG_ERROR) {
-    refused(link, reply);
-  } else {
-    ready(link, reply);
-  }
-  ln_msg_unref(reply);
-}
-
-void ln_link_begin(struct ln_link *link) {
-  link->connected = true;
-  if (link->state != LN_LINK_CONNECTING || link->held) return;
-  set_state(link, LN_LINK_INITIALIZING);
-  struct ln_msg *m = events(link)->init_request(link);
-  const struct ln_call_request request = {.msg = m, .reply = on_init_reply, .arg = link};
-  link->init_call = m ? ln_call_new(&link->calls, &request) : NULL;
-  link->init_request = m;
-  if (link->init_call)
-    ln_call_send(link->init_call);
-  else
-    ln_link_close(link, "out of memory");
-}
-
-/* It is initialize, so that the link can't be used without an answer to it. */
-static bool is_initialize(const struct ln_link *link, const struct ln_call *call) {
-  return call == link->init_call && link->state == LN_LINK_INITIALIZING;
-}
-
-static bool call_failing(struct ln_call *call, const char *why) {
-  struct ln_link *link = ln_link_of(call->calls);
-  if (!is_initialize(link, call)) return false;
-  give_up(link, why);
-  return true;
-}
-
-static void channel_ready(void *arg) {
-  ln_link_begin(arg);
 }
 
 /* --- sending --- */
@@ -322,7 +192,7 @@ static void note_user(struct ln_link *link, uint64_t client) {
 void ln_link_use_now(struct ln_link *link) {
   if (link->used) return;
   link->used = true;
-  events(link)->used(link);
+  ln_link_events_of(link)->used(link);
 }
 
 /* Sends it, after those that wait. Replies that say that the link has ended may lead to more calls.
@@ -334,7 +204,7 @@ static void send_call(struct ln_link *link, struct ln_call *call) {
     ln_call_fail(call, "%s", ln_err_text(LN_ECLOSED));
   } else {
     ln_list_push(&link->calls.waiting, &call->in_queue);
-    if (link->state == LN_LINK_READY) send_waiting(link);
+    if (link->state == LN_LINK_READY) ln_link_send_waiting(link);
   }
 }
 
@@ -357,7 +227,7 @@ void ln_link_adopt(struct ln_link *link, struct ln_call *call) {
   note_user(link, call->client);
   if (ln_use_is(call->msg)) ln_link_use_now(link);
   ln_list_push(&link->calls.waiting, &call->in_queue);
-  if (ln_link_ready(link)) send_waiting(link);
+  if (ln_link_ready(link)) ln_link_send_waiting(link);
 }
 
 static int send_one(struct ln_link *link, struct ln_msg *msg, struct ln_str id,
@@ -399,7 +269,7 @@ void ln_link_pause(struct ln_link *link, bool pause) {
 static void set_stalled(struct ln_link *link, bool stalled) {
   if (link->stalled == stalled) return;
   link->stalled = stalled;
-  events(link)->stalled(link, stalled);
+  ln_link_events_of(link)->stalled(link, stalled);
 }
 
 static void calls_stalled(struct ln_calls *c) {
@@ -413,15 +283,15 @@ static void channel_drain(void *arg) {
 /* --- callbacks of the table of calls --- */
 
 static void call_replied(struct ln_call *call, struct ln_msg *reply) {
-  events(ln_link_of(call->calls))->replied(call, reply);
+  ln_link_events_of(ln_link_of(call->calls))->replied(call, reply);
 }
 
 static ln_reply_fn call_abandoned(const struct ln_call *call) {
-  return events(ln_link_of(call->calls))->abandoned(call);
+  return ln_link_events_of(ln_link_of(call->calls))->abandoned(call);
 }
 
 static void call_release(struct ln_calls *c, struct ln_exchange *x) {
-  events(ln_link_of(c))->release(x);
+  ln_link_events_of(ln_link_of(c))->release(x);
 }
 
 static void call_ended(struct ln_calls *c) {
@@ -431,7 +301,7 @@ static void call_ended(struct ln_calls *c) {
 
 static const struct ln_calls_events calls_events = {
     .stalled = calls_stalled,
-    .failing = call_failing,
+    .failing = ln_link_call_failing,
     .replied = call_replied,
     .abandoned = call_abandoned,
     .release = call_release,
@@ -444,7 +314,7 @@ static const struct ln_calls_events calls_events = {
 static void note_lost(struct ln_link *link) {
   if (link->draining) return;
   if (link->server->shared == link) link->server->shared_lost = true;
-  events(link)->lost(link);
+  ln_link_events_of(link)->lost(link);
 }
 
 /* Nobody finds it any more, so that it gets no new calls. */
@@ -452,18 +322,18 @@ static void detach(struct ln_link *link) {
   struct ln_server *server = link->server;
   if (server->shared == link) server->shared = NULL;
   if (server->spare == link) server->spare = NULL;
-  events(link)->detached(link);
+  ln_link_events_of(link)->detached(link);
   ln_list_remove(&link->owner_link);
   link->owner = NULL;
 }
 
 static void end(struct ln_link *link, const char *why) {
-  set_state(link, LN_LINK_CLOSING);
+  ln_link_set_state(link, LN_LINK_CLOSING);
   set_stalled(link, false);
   if (!link->draining) detach(link);
   ln_calls_fail_all(&link->calls, why);
-  events(link)->ended(link);
-  call_watchers(link, false, why);
+  ln_link_events_of(link)->ended(link);
+  ln_link_tell_watchers(link, false, why);
 }
 
 void ln_link_close(struct ln_link *link, const char *why) {
@@ -496,7 +366,7 @@ void ln_link_drain(struct ln_link *link) {
 void ln_link_sleep(struct ln_link *link, const char *why) {
   if (link->state == LN_LINK_CLOSING || link->draining) return;
   if (link->server->shared == link) link->server->shared_lost = true;
-  events(link)->asleep(link); /* the next one may list other things */
+  ln_link_events_of(link)->asleep(link); /* the next one may list other things */
   ln_link_close(link, why);
 }
 
@@ -520,12 +390,16 @@ void ln_link_retire_all(struct ln_server *server) {
   }
 }
 
+static void channel_ready(void *arg) {
+  ln_link_begin(arg);
+}
+
 static void channel_lost(void *arg, const char *why) {
   struct ln_link *link = arg;
   char buffer[LN_WHY_MAX];
   if (link->state == LN_LINK_CLOSING) return;
   const char *told = for_clients(link, why, buffer);
-  note_failure(link, why, told);
+  ln_link_failed(link, why, told);
   note_lost(link);
   ln_link_close(link, told);
 }
@@ -536,12 +410,12 @@ static void channel_closed(void *arg, int err, const char *why) {
   if (link->state != LN_LINK_CLOSING) {
     char buffer[LN_WHY_MAX];
     const char *told = why ? for_clients(link, why, buffer) : "the connection was closed";
-    if (err) note_failure(link, why ? why : told, told);
+    if (err) ln_link_failed(link, why ? why : told, told);
     note_lost(link);
     end(link, told);
   }
   ln_list_remove(&link->link);
-  events(link)->freed(link);
+  ln_link_events_of(link)->freed(link);
   link_free(link);
   ln_host_check_closed(h);
 }
@@ -551,31 +425,31 @@ static void channel_failed(void *arg, uint64_t tag, int err, int status, const c
   struct ln_call *call = tag ? ln_calls_find(&link->calls, (int64_t)tag) : NULL;
   char buffer[LN_WHY_MAX];
   const char *told = for_clients(link, why, buffer);
-  if (call && is_initialize(link, call)) {
-    note_failure(link, why, told);
+  if (call && ln_link_is_initialize(link, call)) {
+    ln_link_failed(link, why, told);
     ln_link_close(link, told);
     return;
   }
   if (!call || told == buffer)
     LN_LOG(link->server->host->log, WARN, link->server->topic, "%s", why);
   if (!call) {
-    if (err == LN_ELIMIT || err == LN_ENOMEM) events(link)->dropped(link, told);
+    if (err == LN_ELIMIT || err == LN_ENOMEM) ln_link_events_of(link)->dropped(link, told);
     return;
   }
   bool forgotten = err == LN_ENOTFOUND && status == 404 && !call->retried && ln_link_ready(link);
-  if (forgotten && events(link)->forgotten(link, call)) return;
+  if (forgotten && ln_link_events_of(link)->forgotten(link, call)) return;
   ln_call_fail(call, "%s", told);
 }
 
 static void channel_parted(void *arg, uint64_t tag, uint64_t retry_ms) {
   struct ln_link *link = arg;
   struct ln_call *call = ln_calls_find(&link->calls, (int64_t)tag);
-  if (call && call->x) events(link)->disconnected(call, retry_ms);
+  if (call && call->x) ln_link_events_of(link)->disconnected(call, retry_ms);
 }
 
 static void channel_message(void *arg, struct ln_bytes *bytes, uint64_t related) {
   struct ln_link *link = arg;
-  events(link)->received(link, bytes, related);
+  ln_link_events_of(link)->received(link, bytes, related);
 }
 
 static const struct ln_channel_events channel_events = {
