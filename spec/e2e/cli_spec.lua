@@ -323,6 +323,18 @@ Rules and handlers that do nothing here
       assert.truthy(result.stderr:find("dead", 1, true))
       assert.truthy(result.stderr:find("/no/such/program", 1, true))
     end)
+
+    it("does so when a server is there and does not list, unless it is optional", function()
+      local policy = lunette.bare(server()) .. "\nlunette.upstream(%q, %s)"
+      for _, case in ipairs { { "odd", 1 }, { "spare", 0, "optional = true" } } do
+        local odd = upstream.new { name = case[1], tools = "[]" }
+        odd:on("tools/list", function(req) req:fail(-32000, "no database") end)
+        local result = lunette.cli { "list", lunette.policy(policy:format(case[1], odd:lua(case[3]))) }
+        assert.equal(case[2], result.code, result.stderr)
+        assert.truthy(result.stdout:find("read", 1, true))
+        assert.truthy(result.stderr:find("no database", 1, true))
+      end
+    end)
   end)
 
   describe("call", function()

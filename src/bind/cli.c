@@ -198,6 +198,8 @@ static int l_app_servers(lua_State *L) {
     lua_setfield(L, -2, "state");
     lua_pushboolean(L, server->conf->optional);
     lua_setfield(L, -2, "optional");
+    lua_pushboolean(L, server->unlisted != 0);
+    lua_setfield(L, -2, "unlisted");
     if (server->health >= LN_SERVER_DOWN) {
       lua_pushstring(L, server->last_error);
       lua_setfield(L, -2, "error");

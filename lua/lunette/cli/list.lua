@@ -28,7 +28,7 @@ function M.describe(parser, record)
   parser:epilog(shared.about_targets .. [[
 
 
-Exits with 1 when a server that is not optional can't be had, after printing the rest.]])
+Exits with 1 when a server that is not optional can't be had, or a list of it, after printing the rest.]])
 end
 
 -- --- what there is ------------------------------------------------------------------------------
@@ -47,7 +47,7 @@ local function presented(client, state)
   local sections = {}
   for _, kind in ipairs(session.KINDS) do
     local items, err = client:items(kind)
-    if not items then report(client, kind, session.describe_error("the server says", err), state) end
+    if not items then report(client, kind, ("%s (%s)"):format(err.message, tostring(err.code)), state) end
     sections[#sections + 1] = { kind = kind, rows = items or {} }
   end
   return sections

@@ -130,7 +130,8 @@ function M.describe_error(what, err)
   return ("%s: %s%s"):format(what, err.message, code)
 end
 
---- Says on stderr which servers could not be had; true when one of them must be there.
+--- Says on stderr which servers could not be had; true when one of them must be there, or had to list more (of
+-- which the log tells).
 function Session:report_servers()
   local text = require "lunette.cli.text"
   local bad = false
@@ -138,8 +139,8 @@ function Session:report_servers()
     if server.state == "down" then
       local note = server.optional and " (it is optional)" or ""
       output.err(text.clean(("lunette: server %s: %s%s\n"):format(server.name, server.error or "is down", note)))
-      bad = bad or not server.optional
     end
+    bad = bad or (server.state == "down" or server.unlisted) and not server.optional
   end
   return bad
 end

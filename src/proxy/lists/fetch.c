@@ -197,11 +197,15 @@ static void on_first_fetched(struct fetch *f, struct ln_listing *listing, const 
   /* As long as the fetch took, at least a second. */
   index->backoff_until[kind] =
       listing ? 0 : now_of(index) + LN_MAX(now_of(index) - index->asked_at[kind], BACKOFF_MS);
-  if (listing)
+  struct ln_server *server = index->server;
+  if (listing) {
+    server->unlisted &= ~(1U << kind);
     took(f, listing);
-  else
-    LN_LOG(index->server->host->log, ERROR, index->server->conf->name, "%s failed: %s",
+  } else {
+    server->unlisted |= 1U << kind;
+    LN_LOG(server->host->log, ERROR, server->conf->name, "%s failed: %s",
            ln_kind_rows[kind].list_method, why);
+  }
   /* Some servers say so whenever they are asked: then who waits gets what there is, and whoever
    * lists next has it asked for again. */
   struct ln_index *its = s ? ln_index_of(s, index->server) : index;

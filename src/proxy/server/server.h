@@ -46,6 +46,7 @@ struct ln_server {
   bool unsteady;        /* … which is not what the one before it said of the server */
   char topic[64];       /* for the log: "upstream NAME" */
   enum ln_server_health health;
+  unsigned unlisted; /* a bit for each kind whose last fetch failed */
   char last_error[LN_WHY_MAX];
   uint64_t retry_at;      /* loop time before which no link is opened */
   uint64_t backoff_until; /* loop time before which no link is opened for a list */
