@@ -323,6 +323,16 @@ describe("an argument", function()
       end)
     end
 
+    it("but a default that the transform's schema names is filled in, unless the argument is always sent", function()
+      local client = tool("{" .. b .. "}", '{ a = { schema = { type = "string", default = "x" } } }')
+      assert.equal('{"a":"x"}', call(client, "t", "{}"))
+      assert.equal('{"a":"y"}', call(client, "t", '{"a":"y"}'))
+      for _, more in ipairs { 'default = "x" }, required = true', 'default = lunette.null }' } do
+        client = tool("{" .. b .. "}", "{ a = { schema = { " .. more .. " } }")
+        assert.equal("{}", call(client, "t", "{}"))
+      end
+    end)
+
     it("but one that another schema of the transform's own takes is the policy's affair", function()
       local client = tool("{" .. b .. "}", '{ a = { default = 5, type = "integer" } }')
       assert.equal('{"a":5}', call(client, "t", "{}"))
@@ -343,6 +353,7 @@ describe("an argument", function()
       ["{ a = { default = function() end, required = true } }"] = "can't have a default",
       ["{ a = { default = 'x', type = 'integer' } }"] = "a.default doesn't fit the argument's type: it must be of type integer",
       ["{ a = { hide = true, default = 'xyz', schema = { type = 'string', maxLength = 2 } } }"] = "a.default doesn't fit the argument's schema: ",
+      ["{ a = { schema = { type = 'integer', default = 'x' } } }"] = "a.default doesn't fit the argument's schema: it must be of type integer",
       ["{ a = { default = {}, type = { 'string', 'null' } } }"] = "a.default doesn't fit the argument's type",
     } do
       it(said, function()

@@ -90,7 +90,12 @@ local function argument(what, given, verb)
   if given.name ~= nil then a.name = check.text(what .. ".name", given.name) end
   a.title = text_or_false(what .. ".title", given.title)
   a.description = text_or_false(what .. ".description", given.description)
-  default_of(what .. ".default", a, given.default, verb)
+  local default = given.default
+  -- What clients are shown as the default of an argument has to be what they get.
+  if default == nil and not a.required and type(given.schema) == "table" and given.schema.default ~= core.null then
+    default = given.schema.default
+  end
+  default_of(what .. ".default", a, default, verb)
   if given.schema ~= nil then
     if type(given.schema) ~= "boolean" then check.type(what .. ".schema", given.schema, "table") end
     a.schema = encode(what .. ".schema", schema_lists.mark(given.schema))
