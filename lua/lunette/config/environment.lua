@@ -48,6 +48,16 @@ local function in_word(text)
   return list
 end
 
+-- Programs that hand on, as `-e NAME` or `--env NAME`, what they find in their own environment.
+local hands_on = { docker = true, podman = true, nerdctl = true }
+local name_alone = "^[%a_][%w_]*$"
+
+local function handed_on(args, i)
+  local before = args[i - 1]
+  local name = (before == "-e" or before == "--env") and args[i] or args[i]:match "^%-%-env=(.*)$"
+  return { name and name:match(name_alone) }
+end
+
 -- Values may be secrets: of them only one is read that is nothing but a name.
 local function in_value(text)
   local name = text:match "^%$([%u_][%u%d_]+)$" or text:match "^%${([%u_][%u%d_]+)}$"
@@ -72,15 +82,19 @@ function M.warn(what, u)
   for _, line in ipairs(env) do
     told[line:match "^[^=]+"] = true
   end
+  local program = u.command:match "[^/]*$"
   for i, arg in ipairs(args) do
     local key = ("args[%d]"):format(i)
     if shell.is_script(u.command, args, i) then
       tell(key, shell.wanted(arg))
+    elseif hands_on[program] then
+      tell(key, handed_on(args, i))
+      tell(key, in_word(arg))
     elseif not code[args[i - 1]] then
       tell(key, in_word(arg))
     end
     -- What env(1) is told.
-    if u.command:match "[^/]*$" == "env" and arg:find "^[%a_][%w_]*=" then told[arg:match "^[^=]+"] = true end
+    if program == "env" and arg:find "^[%a_][%w_]*=" then told[arg:match "^[^=]+"] = true end
   end
   for _, line in ipairs(env) do
     local name, value = line:match "^([^=]+)=(.*)$"

@@ -67,6 +67,10 @@ describe("a command line", function()
     ["command = 'npx', args = { 'mcp-remote', '--header', 'Authorization:${AUTH_HEADER}', '$TOKEN', '--key=$KEY' }"] = "AUTH_HEADER TOKEN KEY",
     ["command = 'npx', args = { 'pa$SWORD', '^a$', '$lower', '$HOME', 'a$B.c', '$1' }"] = "",
     ["command = 'node', args = { '-e', 'console.log(`${TOKEN}`)' }"] = "",
+    ["command = 'docker', args = { 'run', '-i', '-e', 'TOKEN', '--env', 'OTHER', '--env=THIRD', '-e', 'A=1', '-e', 'B=$KEY', 'img' }"] =
+      "TOKEN OTHER THIRD KEY",
+    ["command = '/usr/bin/podman', args = { 'run', '-e', 'TOKEN', '-e', 'HOME', '--entrypoint', 'SRV', 'img' }, env = { TOKEN = '1' }"] = "",
+    ["command = 'x', args = { '-e', 'TOKEN' }"] = "",
     ["command = 'x', env = { A = '$TOKEN', B = '${OTHER}', C = 'x$ECRET', D = '${A}' }"] = "TOKEN OTHER",
   } do
     it("with " .. options, function() assert.equal(names, wanted(options)) end)
