@@ -284,7 +284,7 @@ lunette.tools.add { name = "get", handler = function(o)
       { '{"request":{}}', "url must be a string, not nothing" },
       { '{"url":"http://h/","methd":"GET"}', "unknown option methd; did you mean method?" },
       { '{"url":"h/x"}', "GET h/x: the URL doesn't begin with http:// or https://" },
-      { '{"url":"http://u:p@h/x"}', "GET http://h/x: user names and passwords don't belong in a URL" },
+      { '{"url":"http://u:p@h/x"}', "GET http://h/x: user names and passwords don't belong in a URL: make them a header" },
       { '{"url":"http://h/","method":"G T"}', "G T http://h/: the method is not one" },
       { '{"url":"http://h/","method":"connect"}', "CONNECT http://h/: the method is not one" },
       { '{"url":"http://h/","headers":{"a":{"b":1}}}', "" },

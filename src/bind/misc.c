@@ -11,6 +11,7 @@
 #include "mcp/uri.h"
 #include "script/glob.h"
 #include "script/modules.h"
+#include "transport/url.h"
 #include "wire/forwarded.h"
 #include "wire/http_host.h"
 
@@ -165,6 +166,17 @@ static int l_misc_uri_climbs(lua_State *L) {
   return 1;
 }
 
+/* url_fault(url) -> what is wrong with it, or nil */
+static int l_misc_url_fault(lua_State *L) {
+  struct ln_url url;
+  const char *why = NULL;
+  int rc = ln_url_parse(&url, ln_bind_str(L, 1), 0, &why);
+  if (rc == LN_ENOMEM) return ln_bind_error(L, "out of memory");
+  if (rc) return lua_pushstring(L, why), 1;
+  ln_url_deinit(&url);
+  return 0;
+}
+
 const luaL_Reg ln_bind_misc[] = {{"glob", l_misc_glob},
                                  {"now", l_misc_now},
                                  {"log", l_misc_log},
@@ -180,5 +192,6 @@ const luaL_Reg ln_bind_misc[] = {{"glob", l_misc_glob},
                                  {"host", l_misc_host},
                                  {"origin", l_misc_origin},
                                  {"network", l_misc_network},
+                                 {"url_fault", l_misc_url_fault},
                                  {"modules", l_misc_modules},
                                  {NULL, NULL}};

@@ -108,7 +108,8 @@ static const char *parse_authority(struct ln_url *url, struct ln_str auth, unsig
   size_t at = find(auth, "@");
   *userinfo = LN_STR_NONE;
   if (at < auth.n) {
-    if (!(flags & LN_URL_USERINFO)) return "user names and passwords don't belong in a URL";
+    if (!(flags & LN_URL_USERINFO))
+      return "user names and passwords don't belong in a URL: make them a header";
     *userinfo = (struct ln_str){auth.p, at};
     if (!chars_ok(*userinfo)) return "the user name or password is not percent-encoded";
     auth = from(auth, at + 1);

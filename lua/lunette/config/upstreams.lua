@@ -129,6 +129,8 @@ local function check_remote(what, o, u)
     local shown = o.url:gsub("//[^/]*@", "//…@"):gsub("%?.*", "?…")
     fail(what, "url must be http://… or https://…, not %s", check.describe(shown))
   end
+  local fault = core.url_fault(u.url)
+  if fault then fail(what, "url: %s", fault) end
   for _, key in ipairs { "args", "env", "cwd", "inherit_env", "max_children" } do
     if o[key] ~= nil then fail(what, "%s goes with command, not url", key) end
   end
@@ -154,7 +156,7 @@ end
 -- What any server may have, however it is reached.
 local function check_seconds(what, key, value)
   if value ~= nil and (type(value) ~= "number" or not (value > 0 and value < 1e8)) then
-    fail(what, "%s must be a number of seconds, not %s", key, check.describe(value))
+    fail(what, "%s must be a number of seconds above 0, not %s", key, check.describe(value))
   end
   return value
 end
