@@ -58,7 +58,14 @@ struct ln_refusal ln_check_origin(struct ln_check_hosts *c, const struct ln_http
   struct ln_str origin = ln_http_header(head, "origin", &count);
   if (!count) return pass;
   if (count == 1 && lets_in(c, origin, served)) return pass;
-  return (struct ln_refusal){403, -32600, "This Origin is not allowed", NULL};
+  struct ln_http_origin read;
+  if (count > 1 || !ln_http_origin_read(origin, &read))
+    return (struct ln_refusal){403, -32600, "This Origin is not allowed", NULL};
+  snprintf(c->why, sizeof c->why,
+           "Unknown Origin, to be listed in lunette.configure { origins = … } if its pages may be "
+           "clients: %.*s",
+           LN_STR_ARG(origin));
+  return (struct ln_refusal){403, -32600, c->why, NULL};
 }
 
 /* Accept may be sent in several lines. */
