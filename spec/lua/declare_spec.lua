@@ -124,7 +124,7 @@ describe("a policy's mistake is told with its line:", function()
     { "lunette.env()", "lunette.env: name must be a string" },
     { "local x = lunette.env 'SPEC_NO_SUCH_VARIABLE'", "the environment has no SPEC_NO_SUCH_VARIABLE" },
     { "lunette.match('a')", "lunette.match: text must be a string, not nothing" },
-    { "lunette.text {}", "lunette.text must be a string, not a table" },
+    { "lunette.text {}", "lunette.text: s must be a string, not a table" },
     { "lunette.error('x', 'y')", 'lunette.error: code must be an integer, not "x"' },
     { "lunette.error(-1)", "lunette.error: message must be a string, not nothing" },
     { "lunette.deny 'x'", "lunette.deny refuses a message: it only works in a handler" },
@@ -135,7 +135,7 @@ describe("a policy's mistake is told with its line:", function()
     { "lunette.json.decode(5)", "lunette.json.decode: text must be a string, not 5" },
     { "error {}", "an error without a message (a table)" },
     { "error { code = 5, message = 'm' }", "m" },
-    { "lunette.array 'x'", 'lunette.array must be a table, not "x"' },
+    { "lunette.array 'x'", 'lunette.array: list must be a table, not "x"' },
   }
   for _, case in ipairs(cases) do
     it(case[1], function() fails(case[1], case[2]) end)

@@ -22,18 +22,20 @@ function M.uuid()
   return (("%02x"):rep(4) .. ("-%02x%02x"):rep(4) .. ("%02x"):rep(4)):format(unpack(b))
 end
 
-function M.base64.encode(bytes) return core.base64_encode(check.type("lunette.base64.encode", bytes, "string")) end
+function M.base64.encode(bytes)
+  return core.base64_encode(check.type("lunette.base64.encode: bytes", bytes, "string"))
+end
 
 --- The bytes; an error for what is not base64 with its padding, to the last bit.
 function M.base64.decode(text)
-  local bytes = core.base64_decode(check.type("lunette.base64.decode", text, "string"))
+  local bytes = core.base64_decode(check.type("lunette.base64.decode: text", text, "string"))
   if not bytes then check.fail "lunette.base64.decode: the text is not base64 (RFC 4648, with its padding)" end
   return bytes
 end
 
 --- In hexadecimal digits; raw: as 32 bytes.
 function M.sha256(text, raw)
-  check.type("lunette.sha256", text, "string")
+  check.type("lunette.sha256: text", text, "string")
   check.type("lunette.sha256: raw", raw, "boolean", true)
   return core.sha256(text, raw)
 end

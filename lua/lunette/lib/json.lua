@@ -23,7 +23,7 @@ end
 --- lunette.array{…}: the table marked as an array, so that {} is sent as [].
 function M.array(list)
   if list == nil then list = {} end
-  check.type("lunette.array", list, "table")
+  check.type("lunette.array: list", list, "table")
   return setmetatable(list, core.array_mt)
 end
 

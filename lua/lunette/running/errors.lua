@@ -39,7 +39,7 @@ end
 --- lunette.text(s): a tool's result with one text.
 function M.text(text)
   if type(text) == "number" then text = tostring(text) end
-  check.type("lunette.text", text, "string")
+  check.type("lunette.text: s", text, "string")
   return { content = setmetatable({ { type = "text", text = text } }, core.array_mt) }
 end
 
