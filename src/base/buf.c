@@ -42,7 +42,8 @@ static void uncharge(struct ln_bytes *b) {
 }
 
 void ln_bytes_charge(struct ln_bytes *b, struct ln_account *a) {
-  if (!b || !a || b->payer == a || (b->payer && b->payer != a->of)) return;
+  if (!b || b->refs >= LN_BYTES_ALWAYS / 2) return;
+  if (!a || b->payer == a || (b->payer && b->payer != a->of)) return;
   if (b->payer) uncharge(b);
   b->payer = ln_account_ref(a);
   ln_account_add(a, LN_SHORT_BYTES, b->len + BLOCK);

@@ -36,6 +36,8 @@ void ln_bytes_unref(struct ln_bytes *b);
  * whoever refers to it meanwhile. Who was charged first stays charged; only from a peer's account
  * it moves into a part of the same. */
 void ln_bytes_charge(struct ln_bytes *b, struct ln_account *a);
+/* One with so many references is there always, and is charged to nobody. */
+enum { LN_BYTES_ALWAYS = 1 << 30 };
 /* Blocks alive in this process: zero at the end of every test. */
 size_t ln_bytes_live(void);
 

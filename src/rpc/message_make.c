@@ -38,7 +38,7 @@ static struct ln_msg *out_of_memory(void) {
   static const char text[] =
       "{\"jsonrpc\":\"2.0\",\"id\":0,\"error\":"
       "{\"code\":-32603,\"message\":\"Out of memory\"}}";
-  enum { JSONRPC = 11, ID = 22, ERROR = 32, END = sizeof text - 2, MANY = 1 << 30 };
+  enum { JSONRPC = 11, ID = 22, ERROR = 32, END = sizeof text - 2, MANY = LN_BYTES_ALWAYS };
   static _Thread_local union {
     struct ln_bytes bytes;
     char room[sizeof(struct ln_bytes) + sizeof text];
