@@ -334,8 +334,15 @@ describe("bytes", function()
     client:initialize()
     up:on("tools/call", function(req) req:reply '{"content":[]}' end)
     local big = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"x":"' .. ("x"):rep(200000) .. '"}}}'
-    assert.equal(413, client:post(big).status)
+    local refusal, said = client:post(big), "more than 100000 bytes (max_message_bytes)"
+    assert.equal(413, refusal.status)
+    assert.truthy(refusal.body:find(said, 1, true), refusal.body)
     assert.equal('{"content":[]}', client:result("tools/call", '{"name":"echo"}'))
     assert.equal(1, up:count "tools/call")
+    local other = lunette.stdio { policy = "lunette.configure { max_message_bytes = 100000 }" }
+    other:initialize()
+    other:send(big)
+    other:result "ping"
+    assert.truthy(other.inbox[1].raw:find(said, 1, true), other.inbox[1].raw)
   end)
 end)

@@ -3,6 +3,7 @@
  * brings timer, reading and memory in line with the phase that came out. */
 #include "transport/http_connection.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static void on_read(void *arg, const char *p, size_t n);
@@ -312,6 +313,12 @@ static void linger(struct ln_http_connection *c) {
 
 static void refuse(struct ln_http_connection *c, int status, const char *why) {
   struct ln_log *log = ln_loop_log(c->server->loop);
+  char large[80];
+  if (status == 413) {
+    snprintf(large, sizeof large, "the body has more than %zu bytes (max_message_bytes)",
+             c->server->conf.max_body);
+    why = large;
+  }
   if (status == 503 && c->account)
     LN_LOG(log, WARN, "http", "refused %s with %d: %s", (c->payer ? c->payer : c->account)->name,
            status, why);

@@ -1,6 +1,7 @@
 /* One client over two pipes, a message a line; see stdio.h. */
 #include "proxy/entry/stdio.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "net/stream.h"
@@ -141,7 +142,10 @@ static void on_read(void *arg, const char *p, size_t n) {
       message_in(f, frame);
       ln_bytes_unref(frame);
     } else if (rc == LN_ELIMIT) {
-      struct ln_msg_fault fault = {.code = -32600, .text = "The message is too long"};
+      struct ln_msg_fault fault = {.code = -32600};
+      snprintf(fault.text, sizeof fault.text,
+               "The message has more than %zu bytes (max_message_bytes)",
+               f->host->settings.max_message_bytes);
       answer_fault(f, &fault);
     } else {
       break_off(f, "read", rc);
