@@ -107,6 +107,22 @@ describe("between clients", function()
       assert.equal(0, up:count "prompts/get" + up:count "completion/complete")
     end)
 
+    it("why a list is refused is told to each in the words that are for it, over " .. way, function()
+      local up, refused, calls = workshop.new(), {}, {}
+      up:on("tools/list", function(req) refused[#refused + 1] = req end)
+      local host = host_of(up, way)
+      for i = 1, 4 do calls[i] = join(host):start "tools/list" end
+      for i = 1, 2 do
+        loop.wait(function() return refused[i] end, "the list")
+        refused[i]:fail(-32000, "not for MARKER" .. i)
+      end
+      for i, call in ipairs(calls) do
+        local said = json.value(call:wait(), "error", "message")
+        assert.equal(i < 3 and "MARKER" .. i or nil, said:match "MARKER%d")
+        assert.truthy(said:find("its list is refused (error -32000)", 1, true), said)
+      end
+    end)
+
     it("a reload and a restart change nothing of that, over " .. way, function()
       local up = workshop.new()
       local key = ("lunette.configure { session_key_file = %q }"):format(loop.tempdir() .. "/key")

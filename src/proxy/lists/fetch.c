@@ -158,10 +158,13 @@ void ln_fetch_forget(struct ln_fetch_wait *w) {
 static void waiter_start(struct ln_fetch_wait *w);
 
 /* Each gets what its own session has now: the fetch may have been in a session that has used
- * something since, and was that one's alone. */
+ * something since, and was that one's alone. Why it failed is told in the server's words to the
+ * session in whose link it was; to others in ours, which are the first line. */
 static void end_waiters(struct ln_index *index, enum ln_kind kind, struct ln_session *fetcher,
                         const char *why) {
   struct ln_list list, *l;
+  char ours[LN_WHY_MAX];
+  snprintf(ours, sizeof ours, "%.*s", why ? (int)strcspn(why, "\n") : 0, why ? why : "");
   ln_list_init(&list);
   ln_list_move(&list, &index->fetches[kind]);
   while ((l = ln_list_shift(&list))) {
@@ -173,7 +176,8 @@ static void end_waiters(struct ln_index *index, enum ln_kind kind, struct ln_ses
       w->retried = true;
       waiter_start(w);
     } else {
-      waiter_end(w, NULL, why ? why : "the session has ended");
+      const char *told = fetcher && w->session != fetcher ? ours : why;
+      waiter_end(w, NULL, why ? told : "the session has ended");
     }
   }
 }
