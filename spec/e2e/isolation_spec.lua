@@ -107,6 +107,38 @@ describe("between clients", function()
       assert.equal(0, up:count "prompts/get" + up:count "completion/complete")
     end)
 
+    it("what it makes of a completion's words, or a list's that it doesn't offer, is not another's, over " .. way, function()
+      for _, known in ipairs { true, false } do
+        local up = workshop.new { capabilities = '{"tools":{"listChanged":true},"prompts":{"listChanged":true},"completions":{}}' }
+        local function make(req, marker)
+          req.session.made = req.session.made or {}
+          table.insert(req.session.made, marker)
+          req.session:notify "notifications/tools/list_changed"
+        end
+        up:on("completion/complete", function(req)
+          req:reply '{"completion":{"values":[]}}'
+          make(req, (req:value("argument", "value")))
+        end)
+        up:on("resources/list", function(req)
+          req:reply '{"resources":[]}'
+          make(req, (req:value "cursor"))
+        end)
+        local host = host_of(up, way, "lunette.configure { list_max_age = 0.05 }")
+        local a, b = join(host), join(host)
+        if known then
+          a:result "tools/list"
+          b:result "tools/list"
+        end
+        a:result("completion/complete", '{"ref":{"type":"ref/prompt","name":"make"},"argument":{"name":"x","value":"MARKER"}}')
+        a:result("resources/list", '{"cursor":"MARKED"}')
+        loop.wait(function() return a:result("tools/list"):find("MARKED", 1, true) end, "its own list")
+        for _, client in ipairs { b, join(host) } do
+          local seen = client:result "tools/list"
+          assert.is_nil(seen:find("MARK", 1, true), seen)
+        end
+      end
+    end)
+
     it("why a list is refused is told to each in the words that are for it, over " .. way, function()
       local up, refused, calls = workshop.new(), {}, {}
       up:on("tools/list", function(req) refused[#refused + 1] = req end)

@@ -317,17 +317,32 @@ static struct ln_index *index_now(struct ln_session *s, struct ln_index *index) 
   return now;
 }
 
+/* Completions, and requests for lists that the server doesn't offer, are no use, but have a
+ * client's words all the same: what a session lists after them that would be published may be made
+ * of these, and is that one's alone. What is known already is not. */
+static bool is_its_own(const struct ln_share_fetched *f, const struct ln_link *link,
+                       const struct ln_index *index) {
+  enum ln_kind kind = f->listing->kind;
+  const struct ln_listing *known = index->listings[kind];
+  return link->owner && link->user && !index->own && known != f->listing &&
+         (!known || index->by[kind] == link->serial || index->expired[kind] || f->announced);
+}
+
 bool ln_share_took(struct ln_share_fetched *f) {
   struct ln_server *server = f->index->server;
   struct ln_session *s = f->session;
   enum ln_kind kind = f->listing->kind;
-  struct ln_listing *listing = ln_listing_intern(f->listing);
+  struct ln_listing *listing = f->listing = ln_listing_intern(f->listing);
   struct ln_index *index = s ? index_now(s, f->index) : f->index;
+  struct ln_link *link = s ? open_link(s, server) : server->shared;
+  if (index && link && is_its_own(f, link, index)) {
+    ln_link_use_now(link);
+    index = ln_index_of(s, server);
+  }
   if (!index) { /* the session has ended, or has to ask anew */
     ln_listing_unref(listing);
     return false;
   }
-  const struct ln_link *link = s ? open_link(s, server) : server->shared;
   uint64_t by = link ? link->serial : 0;
   index->asked_at[kind] = ln_loop_now(server->host->loop);
   if (!s || index->own || !index->listings[kind]) return take(index, listing, by, f->asker);

@@ -5,7 +5,9 @@
  * have used nothing (server/use.h); it holds what such a session fetched before it was used. With
  * the first use a session gets an index of its own, for good, and what is fetched from then on goes
  * there: nobody else reads an own index. A listing that two of them have is one in memory
- * (ln_listing_intern), as it is the same bytes from both.
+ * (ln_listing_intern), as it is the same bytes from both. Completions are no use, so that a client
+ * that asks for them goes on sharing what is known; but it publishes nothing any more: they carry
+ * its words, and what it lists otherwise than known is its own use of the session.
  *
  * A server that answers two such clients differently is told apart from then on: nobody shares
  * anything of it until it is replaced. `lists = "own"` declares so from the start. Where all
