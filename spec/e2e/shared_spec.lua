@@ -131,6 +131,28 @@ for _, kind in ipairs { "stdio", "http" } do
         end
       end)
 
+      it("is offered what that one declares, and others are asked for no more than they declare", function()
+        start()
+        up:on("tools/call", function(req)
+          if not req:at("arguments", "ask") then return '{"content":[]}' end
+          req:ask("elicitation/create", asks["elicitation/create"], function(response)
+            req:reply(('{"content":[],"told":%s}'):format(response.result or response.error))
+          end)
+        end)
+        local a = able()
+        a:result("tools/call", work)
+        local offered = json.value(up.sessions[1].received[1], "params", "capabilities")
+        for _, name in ipairs { "sampling", "elicitation", "roots" } do assert.truthy(offered[name], name) end
+        local call = a:start("tools/call", '{"name":"work","arguments":{"ask":true}}')
+        a:answer(a:expect "elicitation/create", '{"action":"accept","content":{"whose":"a"}}')
+        loop.wait(function() return call.raw end, "the answer to a's call")
+        assert.truthy(call.raw:find '"whose":"a"')
+        local b = client()
+        assert.truthy(b:result("tools/call", '{"name":"work","arguments":{"ask":true}}'):find '"code":%-32601')
+        assert.equal(0, #b.inbox)
+        assert.equal(1, up:count "initialize")
+      end)
+
       it("is over with a second one, and after another that has used it", function()
         start()
         local a, b = able(), able()

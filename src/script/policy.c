@@ -176,10 +176,6 @@ size_t ln_policy_references(const struct ln_policy *p) {
   return n;
 }
 
-bool ln_policy_handles(const struct ln_policy *p, struct ln_str method) {
-  return ln_policy_offers(p, method) != NULL;
-}
-
 const char *ln_policy_offers(const struct ln_policy *p, struct ln_str method) {
   size_t family = 0;
   const char *offer = NULL;

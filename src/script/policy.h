@@ -40,10 +40,8 @@ struct ln_policy *ln_policy_load(const struct ln_policy_host *host, const struct
                                  size_t n, char **why, struct ln_sources *read);
 /* Another policy is in force: stops lunette.every's timers; runs under way go on. */
 void ln_policy_retire(struct ln_policy *p);
-/* True when a hook of this policy is for this method, so that its capability is offered to servers.
- * A hook for every method ("*") doesn't count. */
-bool ln_policy_handles(const struct ln_policy *p, struct ln_str method);
-/* The capability (JSON) that such a hook offers to servers; NULL: there is no such hook. */
+/* The capability (JSON) that a hook of this policy for this method offers to servers; NULL: there
+ * is no such hook. A hook for every method ("*") doesn't count. */
 const char *ln_policy_offers(const struct ln_policy *p, struct ln_str method);
 /* The host closes, after its sessions: stops timers, cancels runs. */
 void ln_policy_end(struct ln_policy *p);

@@ -133,7 +133,7 @@ function Fake:cancel() c.lib.ln_policy_cancel(self.policy, driver.fake_exchange(
 function Fake:session_end() c.lib.ln_policy_session_end(self.policy, 7) end
 function Fake:handles(method)
   local s, keep = c.str(method)
-  local yes = c.lib.ln_policy_handles(self.policy, s)
+  local yes = c.lib.ln_policy_offers(self.policy, s) ~= nil
   return yes, keep and nil
 end
 

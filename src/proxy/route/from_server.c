@@ -85,9 +85,10 @@ static void ask_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn do
     done(arg, ln_msg_result(LN_STR_LIT("{}")));
     return;
   }
-  /* The server was offered the capability because of a handler, and that forwarded the request. */
+  /* The server was offered the capability because of a handler, which forwarded the request, or
+   * because of another client; or it asks for what it was not offered. */
   const char *lacking = ln_peer_lacks(x->peer, msg->method);
-  if (lacking && ln_policy_handles(x->gen->policy, msg->method)) {
+  if (lacking) {
     char text[80];
     snprintf(text, sizeof text, "The client has no %s", lacking);
     done(arg, ln_msg_error(-32601, text, LN_STR_NONE));

@@ -28,9 +28,24 @@ static struct ln_bytes *offered(const struct ln_policy *p, struct ln_str own) {
   return ln_buf_finish(&b);
 }
 
-/* In a link without an owner: those of handlers only. */
+/* The capabilities of the only client that there is, who has all of a shared server for now: those
+ * that come later are asked only for what they declare themselves. "{}": there are several. */
+static struct ln_str only_clients(const struct ln_server *server) {
+  struct ln_str none = LN_STR_LIT("{}");
+  const struct ln_session *only = NULL;
+  if (!ln_server_is_shared(server)) return none;
+  LN_LIST_EACH(l, &server->host->sessions) {
+    const struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
+    if (!ln_generation_has(s->gen, server)) continue;
+    if (only) return none;
+    only = s;
+  }
+  return only && only->peer.said ? only->peer.capabilities : none;
+}
+
+/* In a link without an owner. */
 static struct ln_bytes *offered_for_all(const struct ln_server *server) {
-  return offered(server->host->gen->policy, LN_STR_LIT("{}"));
+  return offered(server->host->gen->policy, only_clients(server));
 }
 
 struct ln_msg *ln_init_request_for(struct ln_link *link) {

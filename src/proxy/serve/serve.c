@@ -107,6 +107,10 @@ static void watch_loop(const struct ln_host *h) {
 }
 
 /* Files have changed, or SIGHUP came. */
+static void refused(struct ln_host *h, const char *why) {
+  ln_log_write_always(h->log, LN_LOG_ERROR, "reload", "the old policy stays in force: %s", why);
+}
+
 static void reload(void *arg) {
   struct serve *s = arg;
   struct ln_host *h = s->host;
@@ -123,13 +127,14 @@ static void reload(void *arg) {
     return;
   }
   if (!p)
-    LN_LOG(h->log, ERROR, "reload", "the old policy stays in force: %s",
-           wrong ? wrong : "out of memory");
+    refused(h, wrong ? wrong : "out of memory");
   else if (ln_reload(h, p, why, sizeof why))
-    LN_LOG(h->log, ERROR, "reload", "the old policy stays in force: %s", why);
+    refused(h, why);
   else
-    LN_LOG(h->log, INFO, "reload", "a new policy is in force: %zu server(s), %zu handler(s)",
-           h->gen->n_servers, h->gen->decls->n_hooks);
+    /* Each, however many: nobody but who has the policy's files can bring them about. */
+    ln_log_write_always(h->log, LN_LOG_INFO, "reload",
+                        "a new policy is in force: %zu server(s), %zu handler(s)",
+                        h->gen->n_servers, h->gen->decls->n_hooks);
   free(wrong);
   watch_loop(h);
   watch_files(s, &read);

@@ -16,8 +16,10 @@ describe("a server's message", function()
   after_each(H.finish)
 
   -- A host with one server whose calls are held, and two clients, of whom both know its tools.
+  local able = '{"roots":{},"sampling":{},"elicitation":{}}'
   local function open(options, capabilities, rules)
     local h = H.new(rules or "", { { "a", options = options, tools = '{"name":"t"}', on = { ["tools/call"] = held } } })
+    capabilities = capabilities or able
     local one, two = h:join(capabilities), h:join(capabilities)
     for _, s in ipairs { one, two } do
       h:page("tools", nil, s)
@@ -102,15 +104,16 @@ describe("a server's message", function()
       end
     end)
 
-    it("is refused for a client without the capability where a handler lets it pass", function()
+    it("is refused for a client without the capability, whether a handler lets it pass or there is none", function()
       for method, lacking in pairs { ["roots/list"] = "roots", ["sampling/createMessage"] = "sampling", ["elicitation/create"] = "elicitation" } do
-        local rules = ("lunette.on(%q, function(request, next) return next(request) end)"):format(method)
-        local h, one = open("", "{}", rules)
-        assert.same({ err('"s"', -32601, "The client has no " .. lacking) }, say(h, one, H.request(method, "{}", '"s"')))
-        assert.same({}, h:heard(one))
-        local with, other = open("", ('{"%s":{}}'):format(lacking), rules)
-        assert.same({}, say(with, other, H.request(method, "{}", '"s"')))
-        assert.same({ H.request(method, "{}", 1) }, with:heard(other))
+        for _, rules in ipairs { "", ("lunette.on(%q, function(request, next) return next(request) end)"):format(method) } do
+          local h, one = open("", "{}", rules)
+          assert.same({ err('"s"', -32601, "The client has no " .. lacking) }, say(h, one, H.request(method, "{}", '"s"')))
+          assert.same({}, h:heard(one))
+          local with, other = open("", ('{"%s":{}}'):format(lacking), rules)
+          assert.same({}, say(with, other, H.request(method, "{}", '"s"')))
+          assert.same({ H.request(method, "{}", 1) }, with:heard(other))
+        end
       end
     end)
 
