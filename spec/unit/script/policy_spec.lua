@@ -297,8 +297,8 @@ lunette.prompts.add { name = "review", arguments = { { name = "path", required =
     end)
 
     it("a URL", function()
-      local d = load("https://user@docs.example.com:8080/mcp?x=1", { kind = "url" })
-      assert.same({ "docs.example.com-8080", "https://user@docs.example.com:8080/mcp?x=1" },
+      local d = load("https://docs.example.com:8080/mcp?x=1", { kind = "url" })
+      assert.same({ "docs.example.com-8080", "https://docs.example.com:8080/mcp?x=1" },
         { str(d.servers[0].name), str(d.servers[0].url) })
       f:free()
       f = nil
