@@ -47,7 +47,7 @@ describe("at the worst moment", function()
   it("a session that ends while lists are fetched starts no server", function()
     local a, b = upstream.new { name = "a", tools = tools }, upstream.new { name = "b", tools = tools }
     local list
-    a:on("tools/list", function(req) list = req end)
+    b:on("tools/list", function(req) list = req end)
     local host = lunette.http { policy = policy_of(a, "session = 'shared'") .. policy_of(b, "session = 'request'") }
     local client = host.client()
     client:initialize()

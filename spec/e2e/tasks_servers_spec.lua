@@ -186,7 +186,8 @@ describe("tasks of requests with a session each", function()
       req:reply(('{"content":[],"_meta":%s}'):format(related(id)))
     end)
     up:on("tasks/list", function(req) req:reply('{"tasks":[' .. (req.session.mine and task(req.session.mine) or "") .. "]}") end)
-    client = lunette.stdio { policy = ('up = lunette.upstream("up", %s)\n'):format(up:lua 'session = "request"') .. (policy or "") }
+    client = lunette.stdio { policy = ('up = lunette.upstream("up", %s)\n'):format(up:lua(
+      'session = "request", max_children = 100')) .. (policy or "") }
     client:initialize { capabilities = both }
   end
 
