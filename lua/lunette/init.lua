@@ -10,6 +10,7 @@ local bytes = require "lunette.lib.bytes"
 local http = require "lunette.lib.http"
 local json = require "lunette.lib.json"
 local rules = require "lunette.rules.declare"
+local selector = require "lunette.rules.selector"
 local components = require "lunette.running.components"
 local contexts = require "lunette.running.ctx"
 local errors = require "lunette.running.errors"
@@ -133,6 +134,7 @@ end
 function lunette.match(glob, text)
   check.type("lunette.match: glob", glob, "string")
   check.type("lunette.match: text", text, "string")
+  if glob:find("[", 1, true) then selector.check_glob("lunette.match", glob) end
   return core.glob(glob, text)
 end
 

@@ -124,9 +124,11 @@ describe("a policy's mistake is told with its line:", function()
     { "lunette.env()", "lunette.env: name must be a string" },
     { "local x = lunette.env 'SPEC_NO_SUCH_VARIABLE'", "the environment has no SPEC_NO_SUCH_VARIABLE" },
     { "lunette.match('a')", "lunette.match: text must be a string, not nothing" },
+    { "lunette.match('a[', 'a')", 'lunette.match: the "[" at byte 2 of a[ is not closed' },
     { "lunette.text {}", "lunette.text: s must be a string, not a table" },
     { "lunette.error('x', 'y')", 'lunette.error: code must be an integer, not "x"' },
     { "lunette.error(-1)", "lunette.error: message must be a string, not nothing" },
+    { "lunette.error(-1, 'no way')", "no way (lunette.error answers a request: while a policy loads use error)" },
     { "lunette.deny 'x'", "lunette.deny refuses a message: it only works in a handler" },
     { "local no = lunette.deny()", "lunette.deny refuses a message: it only works in a handler" },
     { "lunette.deny(5)", "lunette.deny: message must be a string, not 5" },
@@ -243,8 +245,12 @@ describe("the small functions", function()
   end)
 
   it("an error says what it is", function()
-    assert.equal("JSON-RPC error -5: m", eval [[local ok, e = pcall(lunette.error, -5, "m")
-      return tostring(e)]])
+    local f = assert(support.load [[lunette.on("x", function()
+      local ok, e = pcall(lunette.error, -5, "m") return { says = tostring(e) } end)]])
+    f:hook '{"jsonrpc":"2.0","id":1,"method":"x"}'
+    f:run()
+    assert.truthy(f:account():find('"result":{"says":"JSON-RPC error -5: m"}', 1, true))
+    f:free()
   end)
 
   it("lunette.notify_changed reaches the proxy once the policy is loaded", function()

@@ -186,6 +186,12 @@ end
 
 local upstream_mt = { __name = "upstream" }
 local RULES = "; rules choose by server: lunette.%s.hide { upstream = %q }"
+
+-- Set later it would be of no effect.
+function upstream_mt.__newindex(u, name)
+  fail(("upstream %q"):format(u.name), "%s can't be assigned to: options stand in lunette.upstream", tostring(name))
+end
+
 upstream_mt.__index = check.closed("an upstream", {
   --- Ends the server's sessions; the next call opens a new one.
   clear = function(self)

@@ -25,6 +25,9 @@ function M.error(code, message, data)
     check.fail("lunette.error: code must be an integer, not %s", check.describe(code))
   end
   check.type("lunette.error: message", message, "string")
+  if not state.closed then
+    check.fail("%s (lunette.error answers a request: while a policy loads use error)", message)
+  end
   error(setmetatable({ code = code, message = message, data = data }, rpc), 0)
 end
 

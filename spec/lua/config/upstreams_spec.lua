@@ -98,6 +98,11 @@ describe("lunette.upstream", function()
     f:free()
   end)
 
+  it("and takes no options afterwards", function()
+    fails("\nlunette.upstream('a', { command = 'x' }).session = 'shared'",
+      ":2: upstream \"a\": session can't be assigned to: options stand in lunette.upstream")
+  end)
+
   it("can be cleared from a handler, by the object it gave", function()
     local f = assert(support.load [[local a = lunette.upstream('a', { command = 'x' }) a:clear()
       lunette.on('x', function() a:clear() return {} end)]])
