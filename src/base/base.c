@@ -57,10 +57,6 @@ bool ln_str_ieq(struct ln_str a, struct ln_str b) {
   return same_letters(a.p + a.n - 8, b.p + b.n - 8);
 }
 
-bool ln_str_iis(struct ln_str a, const char *lit) {
-  return ln_str_ieq(a, ln_str_c(lit));
-}
-
 struct ln_str ln_str_trim(struct ln_str s) {
   while (s.n && (s.p[0] == ' ' || s.p[0] == '\t')) s.p++, s.n--;
   while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) s.n--;

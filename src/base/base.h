@@ -31,7 +31,6 @@ struct ln_str {
 
 /* ASCII case-insensitive equality: for header names and schemes, never for MCP names. */
 bool ln_str_ieq(struct ln_str a, struct ln_str b);
-bool ln_str_iis(struct ln_str a, const char *lit);
 struct ln_str ln_str_trim(struct ln_str s); /* spaces and tabs off both ends */
 
 /* Writes the digits of n, at most LN_DIGITS, and no NUL; returns how many. base: 10 or 16. For what
@@ -75,6 +74,11 @@ static inline bool ln_str_eq(struct ln_str a, struct ln_str b) {
 static inline bool ln_str_is(struct ln_str a, const char *lit) {
   size_t n = strlen(lit);
   return a.n == n && a.p && memcmp(a.p, lit, n) == 0;
+}
+/* Of most texts the length says that they are others, and a literal's is known to the compiler. */
+static inline bool ln_str_iis(struct ln_str a, const char *lit) {
+  size_t n = strlen(lit);
+  return a.n == n && a.p && ln_str_ieq(a, (struct ln_str){lit, n});
 }
 static inline bool ln_str_starts(struct ln_str a, const char *lit) {
   size_t n = strlen(lit);
