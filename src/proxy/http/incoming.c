@@ -1,8 +1,6 @@
 /* Reading requests; see incoming.h. */
 #include "proxy/http/incoming.h"
 
-#include <stdio.h>
-
 #include "proxy/client/headers.h"
 #include "proxy/entry/parse.h"
 #include "proxy/exchange/exchange.h"
@@ -25,13 +23,8 @@ struct ln_msg *ln_incoming_message(struct ln_host *h, struct ln_http_request *r,
 }
 
 struct ln_refusal ln_incoming_check_size(const struct ln_host *h, const struct ln_msg *msg,
-                                         char why[LN_INCOMING_WHY]) {
-  size_t max = h->settings.max_initialize_bytes;
-  if (msg->kind != LN_MSG_REQUEST || !ln_str_is(msg->method, "initialize") || msg->text.n <= max)
-    return (struct ln_refusal){0};
-  snprintf(why, LN_INCOMING_WHY,
-           "initialize has %zu bytes, which is more than max_initialize_bytes (%zu)", msg->text.n,
-           max);
+                                         char why[LN_INITIALIZE_WHY]) {
+  if (!ln_initialize_too_long(h, msg, why)) return (struct ln_refusal){0};
   return (struct ln_refusal){413, -32603, why, NULL};
 }
 

@@ -4,6 +4,7 @@
 
 #include "proxy/client/session.h"
 #include "proxy/http/refusal.h"
+#include "proxy/route/initialize.h"
 #include "transport/http_server.h"
 
 /* The body, without white space around it. */
@@ -13,9 +14,8 @@ struct ln_str ln_incoming_text(const struct ln_http_request *r);
 struct ln_msg *ln_incoming_message(struct ln_host *h, struct ln_http_request *r,
                                    struct ln_str text);
 /* Refuses an initialize request that is longer than may be kept. The refusal's why is in why. */
-enum { LN_INCOMING_WHY = 128 };
 struct ln_refusal ln_incoming_check_size(const struct ln_host *h, const struct ln_msg *msg,
-                                         char why[LN_INCOMING_WHY]);
+                                         char why[LN_INITIALIZE_WHY]);
 /* Refuses a request with the id of one under way: their responses could not be told apart.
  */
 struct ln_refusal ln_incoming_check_id(struct ln_session *s, const struct ln_msg *msg);

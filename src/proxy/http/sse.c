@@ -88,7 +88,7 @@ static void post_batch(struct ln_http_request *r, struct ln_http_session *hs, st
 
 static void post_message(struct ln_session_table *t, struct ln_http_request *r,
                          struct ln_http_session *hs, struct ln_msg *m, struct ln_bytes *headers) {
-  char why[LN_INCOMING_WHY];
+  char why[LN_INITIALIZE_WHY];
   struct ln_refusal refusal = ln_check_routing(r->head, m);
   if (!refusal.status) refusal = ln_incoming_check_size(t->host, m, why);
   if (!refusal.status) refusal = ln_incoming_check_id(hs->session, m);

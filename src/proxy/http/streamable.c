@@ -89,7 +89,7 @@ static void post_message(struct ln_restorer *rs, struct ln_http_request *r, stru
   unsigned has_id = 0;
   bool init_request = m->kind == LN_MSG_REQUEST && ln_str_is(m->method, "initialize");
   if (init_request) ln_http_header(r->head, "mcp-session-id", &has_id);
-  char why[LN_INCOMING_WHY];
+  char why[LN_INITIALIZE_WHY];
   struct ln_refusal refusal = ln_check_routing(r->head, m);
   struct ln_http_session *hs = NULL;
   if (!refusal.status) refusal = ln_incoming_check_size(rs->table->host, m, why);

@@ -137,6 +137,16 @@ static struct initialization *initialization_new(struct ln_exchange *x, ln_reply
   return in;
 }
 
+bool ln_initialize_too_long(const struct ln_host *h, const struct ln_msg *msg,
+                            char why[LN_INITIALIZE_WHY]) {
+  size_t max = h->settings.max_initialize_bytes;
+  if (msg->text.n <= max || !ln_str_is(msg->method, "initialize")) return false;
+  snprintf(why, LN_INITIALIZE_WHY,
+           "initialize has %zu bytes, which is more than max_initialize_bytes (%zu)", msg->text.n,
+           max);
+  return true;
+}
+
 void ln_initialize(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
   struct ln_session *s = x->session;
   struct ln_host *h = s->host;
@@ -144,12 +154,9 @@ void ln_initialize(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, 
     ln_reply_error(done, arg, -32600, "The session is initialized already");
     return;
   }
-  if (msg->text.n > h->settings.max_initialize_bytes) {
-    char text[128];
-    snprintf(text, sizeof text,
-             "initialize has %zu bytes, which is more than max_initialize_bytes (%zu)", msg->text.n,
-             h->settings.max_initialize_bytes);
-    ln_reply_error(done, arg, -32603, text);
+  char too_long[LN_INITIALIZE_WHY];
+  if (ln_initialize_too_long(h, msg, too_long)) {
+    ln_reply_error(done, arg, -32603, too_long);
     return;
   }
   const char *wrong = ln_peer_read_init(&s->peer, msg);
