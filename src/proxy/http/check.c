@@ -44,8 +44,10 @@ static bool lets_in(const struct ln_check_hosts *c, struct ln_str text, struct l
   return served.p && ln_str_ieq(origin.authority, served);
 }
 
-struct ln_refusal ln_check_origin(struct ln_check_hosts *c, const struct ln_http_head *head) {
+struct ln_refusal ln_check_origin(struct ln_check_hosts *c, const struct ln_http_head *head,
+                                  struct ln_str *origin) {
   struct ln_str served = head->authority;
+  *origin = LN_STR_NONE;
   if (served.p && !serves(c, served)) {
     snprintf(
         c->why, sizeof c->why,
@@ -55,16 +57,16 @@ struct ln_refusal ln_check_origin(struct ln_check_hosts *c, const struct ln_http
     return (struct ln_refusal){403, -32600, c->why, NULL};
   }
   unsigned count;
-  struct ln_str origin = ln_http_header(head, "origin", &count);
+  *origin = ln_http_header(head, "origin", &count);
   if (!count) return pass;
-  if (count == 1 && lets_in(c, origin, served)) return pass;
+  if (count == 1 && lets_in(c, *origin, served)) return pass;
   struct ln_http_origin read;
-  if (count > 1 || !ln_http_origin_read(origin, &read))
+  if (count > 1 || !ln_http_origin_read(*origin, &read))
     return (struct ln_refusal){403, -32600, "This Origin is not allowed", NULL};
   snprintf(c->why, sizeof c->why,
            "Unknown Origin, to be listed in lunette.configure { origins = … } if its pages may be "
            "clients: %.*s",
-           LN_STR_ARG(origin));
+           LN_STR_ARG(*origin));
   return (struct ln_refusal){403, -32600, c->why, NULL};
 }
 

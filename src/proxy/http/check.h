@@ -24,9 +24,10 @@ void ln_check_hosts_init(struct ln_check_hosts *c, bool loopback);
 void ln_check_hosts_list(struct ln_check_hosts *c, const char *const *listed,
                          const char *const *origins);
 /* Origin and Host, against DNS rebinding (basic/transports, "Security Warning"). Pages may come in
- * from the hosts that they are served by, listed origins, and on loopback from loopback's. The
- * refusal's why is valid until the next call. */
-struct ln_refusal ln_check_origin(struct ln_check_hosts *c, const struct ln_http_head *head);
+ * from the hosts that they are served by, listed origins, and on loopback from loopback's. *origin:
+ * the page's, absent where none is named. The refusal's why is valid until the next call. */
+struct ln_refusal ln_check_origin(struct ln_check_hosts *c, const struct ln_http_head *head,
+                                  struct ln_str *origin);
 /* Whether Accept (its first line) prefers a stream to plain JSON. */
 bool ln_check_prefers_stream(const struct ln_http_head *head);
 /* Method and, for POST, Content-Type and Accept. */

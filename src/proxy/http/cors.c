@@ -11,9 +11,7 @@ static bool header_given(const struct ln_http_head *head, const char *name, stru
   return count > 0;
 }
 
-bool ln_cors_expose(struct ln_http_request *r) {
-  struct ln_str origin;
-  if (!header_given(r->head, "origin", &origin)) return true;
+bool ln_cors_expose(struct ln_http_request *r, struct ln_str origin) {
   struct ln_buf lines;
   ln_buf_init(&lines, MAX_LINES);
   int rc = ln_buf_append_c(&lines, "Access-Control-Allow-Origin: ");
@@ -31,7 +29,7 @@ bool ln_cors_expose(struct ln_http_request *r) {
 
 bool ln_cors_asks(const struct ln_http_head *head) {
   struct ln_str ignored;
-  return ln_str_is(head->method, "OPTIONS") && header_given(head, "origin", &ignored) &&
+  return ln_str_is(head->method, "OPTIONS") &&
          header_given(head, "access-control-request-method", &ignored);
 }
 

@@ -66,19 +66,21 @@ static const struct {
 };
 
 /* The lists of hosts and origins are those of the policy in force. */
-static struct ln_refusal check_origin(struct ln_http_front *f, const struct ln_http_head *head) {
+static struct ln_refusal check_origin(struct ln_http_front *f, const struct ln_http_head *head,
+                                      struct ln_str *origin) {
   const struct ln_host *h = f->table.host;
   if (f->hosts_under != h->reloads)
     ln_check_hosts_list(&f->hosts, h->settings.hosts, h->settings.origins);
   f->hosts_under = h->reloads;
-  return ln_check_origin(&f->hosts, head);
+  return ln_check_origin(&f->hosts, head, origin);
 }
 
 static void on_request(void *arg, struct ln_http_request *r) {
   struct ln_http_front *f = arg;
   r->data = NULL;
-  struct ln_refusal refusal = check_origin(f, r->head);
-  if (!refusal.status && !ln_cors_expose(r)) return;
+  struct ln_str origin;
+  struct ln_refusal refusal = check_origin(f, r->head, &origin);
+  if (!refusal.status && origin.p && !ln_cors_expose(r, origin)) return;
   struct ln_str path = r->head->target;
   const char *query = path.p ? memchr(path.p, '?', path.n) : NULL;
   if (query) path.n = (size_t)(query - path.p);
@@ -87,7 +89,7 @@ static void on_request(void *arg, struct ln_http_request *r) {
     bool reads = ln_str_is(r->head->method, "GET") || ln_str_is(r->head->method, "HEAD");
     if (!paths[i].methods && !reads)
       refusal = (struct ln_refusal){405, -32600, "Only GET", "Allow: GET\r\n"};
-    else if (ln_cors_asks(r->head))
+    else if (origin.p && ln_cors_asks(r->head))
       ln_cors_answer(r, paths[i].methods);
     else
       paths[i].serve(f, r);
@@ -118,6 +120,7 @@ static struct ln_account *account_of(void *arg, const unsigned char address[16],
   struct ln_host *h = ((struct ln_http_front *)arg)->table.host;
   char name[LN_PEER_NAME];
   unsigned char peer[16];
+  if (head && !h->settings.trusted_proxies) return NULL;
   memcpy(peer, address, sizeof peer);
   if (head) ln_forwarded_peer(head, h->settings.trusted_proxies, peer);
   if (head && memcmp(peer, address, sizeof peer) == 0) return NULL;

@@ -21,7 +21,7 @@ local function of(check, method, lines, more)
   for _, line in ipairs(lines) do all[#all + 1] = line end
   local judge = lib["ln_check_" .. check]
   return S.with_head(all, function(head)
-    if check == "origin" then return verdict(judge(more, head)) end
+    if check == "origin" then return verdict(judge(more, head, ffi.new "struct ln_str[1]")) end
     return verdict(more and judge(head, more) or judge(head))
   end)
 end
