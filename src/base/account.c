@@ -51,13 +51,7 @@ struct ln_account *ln_account_part(struct ln_account *of) {
   return a;
 }
 
-struct ln_account *ln_account_ref(struct ln_account *a) {
-  if (a) a->refs++;
-  return a;
-}
-
-void ln_account_unref(struct ln_account *a) {
-  if (!a || --a->refs) return;
+void ln_account_free(struct ln_account *a) {
   for (size_t i = 0; i < LN_SHORTS; i++) LN_DEBUG_ASSERT(a->held[i] == 0);
   LN_DEBUG_ASSERT(ln_list_empty(&a->holdings));
   if (!a->of) ln_map_remove(&a->ledger->by_name, ln_str_c(a->name));
@@ -105,21 +99,24 @@ bool ln_account_yield(struct ln_account *a, enum ln_short what, enum ln_urgency 
   return true;
 }
 
-static bool fits(size_t held, size_t n, size_t limit) {
+static inline bool fits(size_t held, size_t n, size_t limit) {
   return !limit || (held <= limit && n <= limit - held);
 }
 
 /* What was told to go may take a moment until it is gone: it is no reason to refuse others, or to
  * tell more than need be. */
-static bool all_fit(const struct ln_ledger *l, enum ln_short what, size_t n) {
+static bool fit_soon(const struct ln_ledger *l, enum ln_short what, size_t n) {
   size_t limit = l->limits[what].all, held = l->held[what];
-  if (fits(held, n, limit)) return true;
   if (!l->going[what] || ln_clock_ns() - l->going_since > GOING_NS) return false;
   return fits(held - LN_MIN(held, l->going[what]), n, limit) &&
          fits(held, n, limit + LN_MAX(limit / 4, n));
 }
 
-static void change(struct ln_account *a, enum ln_short what, size_t n) {
+static inline bool all_fit(const struct ln_ledger *l, enum ln_short what, size_t n) {
+  return fits(l->held[what], n, l->limits[what].all) || fit_soon(l, what, n);
+}
+
+static inline void change(struct ln_account *a, enum ln_short what, size_t n) {
   a->ledger->held[what] += n;
   for (; a; a = a->of) a->held[what] += n;
 }
@@ -157,6 +154,11 @@ void ln_account_add(struct ln_account *a, enum ln_short what, size_t n) {
   if (all_fit(l, what, 0)) return;
   struct ln_account *most = ln_ledger_heaviest(l, what, a);
   if (most) ln_account_yield(most, what, LN_URGENCY_ANY);
+}
+
+void ln_account_add_part(struct ln_account *part, enum ln_short what, size_t n) {
+  LN_DEBUG_ASSERT(part->of && part->of->held[what] >= part->held[what] + n);
+  part->held[what] += n;
 }
 
 void ln_account_give(struct ln_account *a, enum ln_short what, size_t n) {

@@ -73,17 +73,26 @@ struct ln_account *ln_ledger_account(struct ln_ledger *l, struct ln_str name);
 /* One of a part of what that peer's holds, to know how much it is; counted. NULL: out of memory, or
  * there is none. */
 struct ln_account *ln_account_part(struct ln_account *of);
-struct ln_account *ln_account_ref(struct ln_account *a);
-void ln_account_unref(struct ln_account *a); /* NULL is fine; what it held was given back */
+static inline struct ln_account *ln_account_ref(struct ln_account *a) {
+  if (a) a->refs++;
+  return a;
+}
+void ln_account_free(struct ln_account *a); /* for ln_account_unref */
+/* NULL is fine. With the last one what it held was given back. */
+static inline void ln_account_unref(struct ln_account *a) {
+  if (a && !--a->refs) ln_account_free(a);
+}
 
 /* Charges the account. False: it is refused, and nothing was charged. Both are fine with no
  * account: then nobody counts. */
 bool ln_account_take(struct ln_account *a, enum ln_short what, size_t n) LN_CHECK;
 /* The same for what is there already: others, or the account's own, may have to go. */
 void ln_account_add(struct ln_account *a, enum ln_short what, size_t n);
+/* What is charged to its peer's account already is of this part. */
+void ln_account_add_part(struct ln_account *part, enum ln_short what, size_t n);
 void ln_account_give(struct ln_account *a, enum ln_short what, size_t n);
 size_t ln_ledger_accounts(const struct ln_ledger *l);
-/* One that holds most of it, other than a unless that is it; NULL: nobody holds any. */
+/* One that holds most of it, a if it is one of these; NULL: nobody holds any. */
 struct ln_account *ln_ledger_heaviest(struct ln_ledger *l, enum ln_short what,
                                       const struct ln_account *a);
 /* Tells one thing of the account to go, up to that urgency. */

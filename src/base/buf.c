@@ -44,9 +44,13 @@ static void uncharge(struct ln_bytes *b) {
 void ln_bytes_charge(struct ln_bytes *b, struct ln_account *a) {
   if (!b || b->refs >= LN_BYTES_ALWAYS / 2) return;
   if (!a || b->payer == a || (b->payer && b->payer != a->of)) return;
-  if (b->payer) uncharge(b);
+  struct ln_account *peer = b->payer;
   b->payer = ln_account_ref(a);
-  ln_account_add(a, LN_SHORT_BYTES, b->len + BLOCK);
+  if (peer)
+    ln_account_add_part(a, LN_SHORT_BYTES, b->len + BLOCK);
+  else
+    ln_account_add(a, LN_SHORT_BYTES, b->len + BLOCK);
+  ln_account_unref(peer);
 }
 
 void ln_bytes_unref(struct ln_bytes *b) {

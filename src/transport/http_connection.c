@@ -32,6 +32,7 @@ static struct ln_account *account_of(const struct ln_http_connection *c,
 /* --- what it holds for its peer --- */
 
 static void charge_body(struct ln_http_connection *c, size_t n) {
+  if (n == c->body_charged) return;
   ln_account_give(c->payer, LN_SHORT_BYTES, c->body_charged);
   c->body_charged = n;
   ln_account_add(c->payer, LN_SHORT_BYTES, n);
@@ -100,6 +101,11 @@ static size_t go(struct ln_holding *h, enum ln_short what, enum ln_urgency urgen
 /* The request is this peer's, from its head to its end. */
 static void set_payer(struct ln_http_connection *c, struct ln_account *payer) {
   charge_body(c, 0);
+  if (payer && payer == c->payer) {
+    ln_account_unref(payer);
+    ln_holding_touch(&c->body_holding, payer);
+    return;
+  }
   ln_holding_deinit(&c->body_holding);
   ln_account_unref(c->payer);
   c->payer = payer;
