@@ -86,6 +86,10 @@ static void use_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn do
 
 /* What no list shows: a name loses the server's prefix. */
 static void use_unlisted(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn done, void *arg) {
+  if (!x->gen->longest_prefix) { /* the common case allocates nothing */
+    to_server(x, x->server, msg, done, arg);
+    return;
+  }
   struct ln_subject s = ln_subject_of(x->method, msg);
   bool named = s.kind == LN_KIND_TOOL || s.kind == LN_KIND_PROMPT;
   struct ln_bytes *key = named ? ln_json_text(s.value) : NULL, *with = NULL;

@@ -195,6 +195,10 @@ void ln_link_use_now(struct ln_link *link) {
   ln_link_events_of(link)->used(link);
 }
 
+static void note_use(struct ln_link *link, const struct ln_msg *msg) {
+  if (!link->used && ln_use_is(msg)) ln_link_use_now(link);
+}
+
 /* Sends it, after those that wait. Replies that say that the link has ended may lead to more calls.
  */
 static void send_call(struct ln_link *link, struct ln_call *call) {
@@ -212,7 +216,7 @@ struct ln_call *ln_link_call(struct ln_link *link, const struct ln_call_request 
   struct ln_call *call = ln_call_new(&link->calls, request);
   if (!call) return NULL;
   note_user(link, request->client);
-  if (ln_use_is(call->msg)) ln_link_use_now(link);
+  note_use(link, call->msg);
   send_call(link, call);
   return call;
 }
@@ -225,7 +229,7 @@ struct ln_call *ln_link_request(struct ln_link *link, struct ln_msg *msg, ln_rep
 void ln_link_adopt(struct ln_link *link, struct ln_call *call) {
   ln_call_move(call, &link->calls);
   note_user(link, call->client);
-  if (ln_use_is(call->msg)) ln_link_use_now(link);
+  note_use(link, call->msg);
   ln_list_push(&link->calls.waiting, &call->in_queue);
   if (ln_link_ready(link)) ln_link_send_waiting(link);
 }
@@ -242,7 +246,7 @@ static int send_one(struct ln_link *link, struct ln_msg *msg, struct ln_str id,
 
 void ln_link_notify(struct ln_link *link, struct ln_msg *msg) {
   if (!ln_link_ready(link)) return;
-  if (ln_use_is(msg)) ln_link_use_now(link);
+  note_use(link, msg);
   int rc = send_one(link, msg, LN_STR_NONE, LN_NOTE_NOTIFICATION);
   if (rc)
     LN_LOG(link->server->host->log, WARN, link->server->topic, "%.*s was lost: %s",
