@@ -217,9 +217,14 @@ struct update {
 
 static void one_updated(void *arg, struct ln_session *s) {
   struct update *up = arg;
-  if (up->uri && ln_subscription_unsure(s, up->link->server, ln_bytes_str(up->uri))) return;
-  if (!up->uri || ln_subscription_shows(s, up->link->server, ln_bytes_str(up->uri), &up->steps))
-    ln_relay_to_one_of_many(up->link->server, s, up->msg, &up->steps);
+  struct ln_server *server = up->link->server;
+  if (!up->steps) return;
+  if (up->uri && ln_subscription_unsure(s, server, ln_bytes_str(up->uri))) return;
+  if (!up->uri || ln_subscription_shows(s, server, ln_bytes_str(up->uri), &up->steps))
+    ln_relay_to_one_of_many(server, s, up->msg, &up->steps);
+  else if (!up->steps)
+    LN_LOG(s->host->log, WARN, server->topic,
+           "its message was refused: more than %d steps of looking its URIs up", LN_MATCH_STEPS);
 }
 
 /* resources/updated: of a shared server to the clients that have subscribed; to nobody of what
