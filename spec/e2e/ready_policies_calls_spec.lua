@@ -454,6 +454,16 @@ describe("the ready policy", function()
       assert.equal(2, up:count "tools/call")
     end)
 
+    it("is warned of when no tool has the argument, which clients then go on choosing under its right name", function()
+      local client = with [[require "lunette.policy.inject" { arguments = { usr = "ann", user = "ann" } }
+        require "lunette.policy.inject" { tools = "raed", arguments = { path = "x" } } ]]
+      client:result("tools/list", "{}")
+      local log = client.process.err
+      loop.wait(function() return log:all():find("no tool has an argument path", 1, true) end, "the warning")
+      assert.truthy(log:all():find "warn policy [^\n]*policy%d+%.lua:%d+: lunette%.policy%.inject: no tool has an argument usr\n")
+      assert.is_nil(log:all():find("an argument user", 1, true))
+    end)
+
     it("takes headers, the environment, values and functions", function()
       local _, _, host = with([[require "lunette.policy.inject" { tools = "read", arguments = {
           user = { header = "X-User" }, path = { env = "INJECTED" } } }

@@ -13,6 +13,7 @@ local M = {
   warnings = 0, -- logged so far
   ready = false, -- while a ready policy declares
   unused = {}, -- ready policies that were required and are not called yet: name → FILE:LINE
+  expected = {}, -- what is said when a selector's `where` agrees to nothing, by the function
   n_rules = 0, -- for C: of all kinds, when loaded
   kinds = {}, -- for C: { tools = { has_rules =, per_client =, on_calls =, strict =, … } … }
 }

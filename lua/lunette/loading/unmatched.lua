@@ -1,6 +1,6 @@
 -- Warnings of rules and handlers that match nothing of a complete list, and of filters that return nothing for any item
--- of it: each is logged once, with its place. Not checked are rules that ask a function or depend on the client, and
--- empty lists.
+-- of it: each is logged once, with its place. Not checked are rules that ask a function (but for ready policies' that
+-- expect something) or depend on the client, and empty lists.
 --
 -- While rules are applied each selector notes that it has matched something (`hit`, in rules/item.lua). It keeps that
 -- as long as the policy is loaded: a selector that has matched once, in any client's list, is not warned of.
@@ -105,6 +105,11 @@ end
 local function check_selectors(view, rule, list)
   local any = false
   for _, s in ipairs(list) do
+    local expected = not s.hit and not s.checked and state.expected[s.where]
+    if expected and not others_may_see(view, s.names, rule.position) then
+      s.checked = true
+      warn(rule.where, expected, view.quietly)
+    end
     if s.hit or not is_plain(s) then any = true end
   end
   for _, s in ipairs(list) do

@@ -48,7 +48,8 @@ return options.policy("inject", {
   arguments = options.map(options.REQUIRED, source),
 }, function(o)
   for argument, from in pairs(o.arguments) do
-    local which = options.narrow(o.tools, has(argument))
+    local nothing = ("lunette.policy.inject: no tool has an argument %s"):format(argument)
+    local which = options.narrow(o.tools, has(argument), nothing)
     lunette.on("tools/call", which, function(request, forward, ctx)
       local value = from.get(ctx)
       if value == nil then return lunette.deny(("this needs %s"):format(from.from or argument)) end

@@ -171,8 +171,8 @@ end
 
 -- --- selectors ---------------------------------------------------------------------------------
 
---- A selector for what another one chooses and `where(item, ctx)` agrees to.
-function M.narrow(which, where)
+--- A selector for what another one chooses and `where(item, ctx)` agrees to. nothing: what is said when it never does.
+function M.narrow(which, where, nothing)
   local narrowed = {}
   if type(which) == "string" or #which > 0 then
     narrowed.name = which
@@ -185,6 +185,7 @@ function M.narrow(which, where)
     end
   end
   narrowed.where = where
+  state.expected[where] = nothing
   return narrowed
 end
 
