@@ -234,11 +234,8 @@ static void deliver(struct ln_exchange *x, struct ln_msg *reply) {
   }
   if (x->asker) {
     ln_link_respond(x->asker, x->msg->id, reply);
-  } else if (x->abandoned) {
-    /* Nobody waits for it. */
-  } else if (x->from_server) {
-    /* The link that it came in has ended. */
-  } else if (x->msg->id.p) {
+  } else if (x->msg->id.p && !x->abandoned && !x->from_server) {
+    /* (Of a server's, the link that it came in has ended.) */
     struct ln_out out;
     ln_out_init(&out, reply);
     ln_out_replace(&out, reply->id, x->msg->id);
