@@ -13,7 +13,7 @@
 #include "proxy/lists/fetch.h"
 #include "proxy/lists/view_get.h"
 #include "proxy/names/resolve.h"
-#include "proxy/names/rewrite.h"
+#include "proxy/names/rewrite_views.h"
 #include "proxy/route/for_policy.h"
 #include "proxy/route/init_request.h"
 #include "proxy/route/session_end.h"

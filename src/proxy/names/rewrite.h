@@ -13,11 +13,8 @@
  * NULL: it goes to this one. */
 struct ln_msg *ln_rewrite_message(struct ln_session *s, struct ln_server *server,
                                   struct ln_msg *msg, uint64_t *steps);
-/* The same for a message that belongs to x: when it has URIs, first gets the views that are needed
- * and that the session doesn't have yet. ready is called with the message (a reference), at once or
- * later; not at all when x has ended meanwhile. */
-void ln_rewrite(struct ln_exchange *x, struct ln_server *server, struct ln_msg *msg,
-                ln_reply_fn ready, void *arg);
+/* True when the message has a URI that might be replaced. */
+bool ln_rewrite_names_uri(const struct ln_msg *msg);
 /* A client's reply to a server, with the server's task id in _meta. Takes and gives a reference.
  */
 struct ln_msg *ln_rewrite_answer(struct ln_session *s, struct ln_server *server,

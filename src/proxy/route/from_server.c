@@ -8,6 +8,7 @@
 #include "proxy/lists/index.h"
 #include "proxy/names/elicitation.h"
 #include "proxy/names/rewrite.h"
+#include "proxy/names/rewrite_views.h"
 #include "proxy/names/task.h"
 #include "proxy/route/list_changed.h"
 #include "proxy/route/relay.h"

@@ -4,7 +4,7 @@
 #include "proxy/client/make_room.h"
 #include "proxy/client/pool.h"
 #include "proxy/lists/share.h"
-#include "proxy/names/rewrite.h"
+#include "proxy/names/rewrite_views.h"
 #include "proxy/names/task.h"
 #include "proxy/route/from_server.h"
 #include "proxy/route/init_request.h"
