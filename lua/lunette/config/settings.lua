@@ -8,7 +8,7 @@ local M = {}
 
 local YEAR = 366 * 86400
 
--- kind: "time", "count", "limit" (a count, or 0: none), "flag", "file", or a list by its name; bounds are inclusive.
+-- kind: "time", "count", "limit" (a count, or 0: none), "flag", "file", or what a list has; bounds are inclusive.
 local known = {
   start_timeout = { "time", 2, 0, YEAR },
   late_timeout = { "time", 30, 0, YEAR },
@@ -48,44 +48,35 @@ for name, row in pairs(known) do
   state.settings[name] = row[2]
 end
 
--- Each as Host has it: an IPv6 address in brackets.
-local function check_hosts(what, list)
-  local hosts = {}
-  if #check.list(what, list) == 0 then check.fail("%s must name at least one", what) end
-  for i, host in ipairs(list) do
-    local which = ("%s[%d]"):format(what, i)
-    check.type(which, host, "string")
-    hosts[i] = host:find ":.*:" and not host:find "^%[" and "[" .. host .. "]" or host
-    if not core.host(hosts[i]) then
-      check.fail("%s must be a host name or an IP address, without scheme, port and wildcards, not %q", which, host)
-    end
-  end
-  return hosts
-end
+-- What is in a list, by its kind: how an entry is kept (nil: it is none), and what it must be.
+local lists = {
+  hosts = {
+    what = "a host name or an IP address, without scheme, port and wildcards",
+    read = function(host) -- as Host has it: an IPv6 address in brackets
+      host = host:find ":.*:" and not host:find "^%[" and "[" .. host .. "]" or host
+      return core.host(host) and host
+    end,
+  },
+  origins = {
+    what = 'an origin as "https://app.example.com", with a port where it has one and without a path, or "*" for all',
+    read = function(origin) return (origin == "*" or origin == "null" or core.origin(origin)) and origin end,
+  },
+  networks = {
+    what = "an IP address or a network such as 10.0.0.0/8, whose bits past its length are 0",
+    may_be_empty = true,
+    read = function(network) return core.network(network) and network end,
+  },
+}
 
-local function check_origins(what, list)
-  if #check.list(what, list) == 0 then check.fail("%s must name at least one", what) end
-  for i, origin in ipairs(list) do
+local function check_list(what, list, of)
+  local kept = {}
+  if #check.list(what, list) == 0 and not of.may_be_empty then check.fail("%s must name at least one", what) end
+  for i, entry in ipairs(list) do
     local which = ("%s[%d]"):format(what, i)
-    check.type(which, origin, "string")
-    if origin ~= "*" and origin ~= "null" and not core.origin(origin) then
-      check.fail('%s must be an origin as "https://app.example.com", with a port where it has one and without a path; '
-        .. 'or "*" for all; not %q', which, origin)
-    end
+    check.type(which, entry, "string")
+    kept[i] = of.read(entry) or check.fail("%s must be %s, not %q", which, of.what, entry)
   end
-  return list
-end
-
-local function check_networks(what, list)
-  for i, network in ipairs(check.list(what, list)) do
-    local which = ("%s[%d]"):format(what, i)
-    check.type(which, network, "string")
-    if not core.network(network) then
-      check.fail("%s must be an IP address or a network such as 10.0.0.0/8, whose bits past its length are 0, not %q",
-        which, network)
-    end
-  end
-  return list
+  return kept
 end
 
 local function check_value(name, value)
@@ -97,9 +88,7 @@ local function check_value(name, value)
     if value == "" or value:find "%z" then check.fail("%s must be the name of a file", what) end
     return upstreams.expand_home(value)
   end
-  if kind == "hosts" then return check_hosts(what, value) end
-  if kind == "origins" then return check_origins(what, value) end
-  if kind == "networks" then return check_networks(what, value) end
+  if lists[kind] then return check_list(what, value, lists[kind]) end
   check.type(what, value, "number")
   if kind == "limit" and value == 0 then return value end
   if not (value >= least and value <= most) then

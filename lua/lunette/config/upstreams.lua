@@ -153,7 +153,6 @@ local function check_prefix(what, o, u)
   end
 end
 
--- What any server may have, however it is reached.
 local function check_seconds(what, key, value)
   if value ~= nil and (type(value) ~= "number" or not (value > 0 and value < 1e8)) then
     fail(what, "%s must be a number of seconds above 0, not %s", key, check.describe(value))
@@ -161,6 +160,7 @@ local function check_seconds(what, key, value)
   return value
 end
 
+-- What any server may have, however it is reached.
 local function check_common(what, o, u)
   u.session = o.session == nil and "client" or one_of(what, "session", o.session, { "client", "shared", "request" })
   u.lists_own = o.lists ~= nil and one_of(what, "lists", o.lists, { "shared", "own" }) == "own"
