@@ -20,6 +20,12 @@ function M.message(err)
   return "an error without a message: " .. (ok and text:sub(1, 500) or "a table")
 end
 
+--- A message without the place in front of it, where that is said already.
+function M.without_place(message, place)
+  place = place .. ": "
+  return message:sub(1, #place) == place and message:sub(#place + 1) or message
+end
+
 --- For the log, where an entry is a line: "MESSAGE ← FRAME ← FRAME", with those frames of a traceback that the message
 -- doesn't name already, the innermost first. message: may be the head of the traceback itself.
 function M.line(message, traceback)

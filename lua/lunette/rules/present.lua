@@ -24,8 +24,7 @@ end
 local function withhold(item, rule, kind, why, failures)
   local inapplicable = type(why) == "table" and rawget(why, "inapplicable") or nil
   local whole = inapplicable or core.whole_name(traceback.message(why))
-  local place = rule.where .. ": "
-  if whole:sub(1, #place) == place then whole = whole:sub(#place + 1) end -- it is said in front
+  whole = traceback.without_place(whole, rule.where)
   local short = whole:match "^[^\n]*"
   items.hide(item, rule, inapplicable and "%s can't hold: %s" or "%s failed: %s", rule.verb, short)
   local text = ("%s: %s failed, %s %s is withheld: "):format(rule.where, rule.verb, kind.thing, item.name)

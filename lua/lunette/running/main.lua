@@ -368,8 +368,7 @@ function M.failed(err, stack)
     err = why
   end
   local who, what = describe(kind, index), explain(err)
-  local place = who:match " at (.*)$" .. ": "
-  if what:sub(1, #place) == place then what = what:sub(#place + 1) end -- it is said in front
+  what = traceback.without_place(what, who:match " at (.*)$")
   core.log("error", "policy", traceback.line(("%s: %s"):format(who, what), stack))
   if not wants then return core.finish_reply() end
   core.finish_error { code = -32603, message = "policy error" }
