@@ -1,13 +1,7 @@
 -- Which variables a script for a shell takes from its environment, as far as its text tells. In doubt: none.
-local M = {}
+local set = require "lunette.base.words"
 
-local function set(names)
-  local out = {}
-  for name in names:gmatch "%S+" do
-    out[name] = true
-  end
-  return out
-end
+local M = {}
 
 local shells = set "sh bash dash ash zsh ksh mksh fish"
 

@@ -1,4 +1,5 @@
 -- The targets of the command line that are no Lua: an mcpServers file, a URL, a command.
+local set = require "lunette.base.words"
 local config_file = require "lunette.config.file"
 local upstreams = require "lunette.config.upstreams"
 
@@ -10,14 +11,6 @@ function M.json(path) config_file.read(path) end
 function M.url(url)
   local host = url:match "^%w+://([^/?#]*)" or url
   upstreams.upstream(upstreams.free_name((host:gsub("^.*@", ""))), { url = url })
-end
-
-local function set(words)
-  local all = {}
-  for word in words:gmatch "%S+" do
-    all[word] = true
-  end
-  return all
 end
 
 -- Programs that run another one: the server is called after what they run.

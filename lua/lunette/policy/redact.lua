@@ -8,6 +8,7 @@
 local core = require "lunette.core"
 local lunette = require "lunette"
 local state = require "lunette.base.state"
+local set = require "lunette.base.words"
 local hooks = require "lunette.running.hooks"
 local options = require "lunette.policy.options"
 local known = require "lunette.policy.patterns"
@@ -33,10 +34,7 @@ local function is_binary(holder, key)
 end
 
 -- What only its maker understands, and gets back: at the top of a message, in its _meta and its task.
-local opaque = {}
-for name in ("nextCursor progressToken requestId taskId elicitationId"):gmatch "%S+" do
-  opaque[name] = true
-end
+local opaque = set "nextCursor progressToken requestId taskId elicitationId"
 
 -- As gsub, for a long text: what begins in a piece is looked for in it and a bit more.
 local function replace_long(text, pattern, with, pause)

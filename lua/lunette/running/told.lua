@@ -4,6 +4,7 @@
 -- stays. Values that were filled in for hidden arguments are taken out where a server quotes them.
 local core = require "lunette.core"
 local json_text = require "lunette.base.json_text"
+local set = require "lunette.base.words"
 
 local M = {}
 
@@ -13,14 +14,6 @@ local MOST_NAMES = 500 -- places in them
 local AROUND = 240 -- bytes of it that are looked at on either side
 local SECRET = 6 -- bytes of a value that is long enough to be one, and not any word
 local HIDDEN = "(hidden)"
-
-local function set(words)
-  local all = {}
-  for word in words:gmatch "%S+" do
-    all[word] = true
-  end
-  return all
-end
 
 -- All in lower case. Words behind which an argument is named; the same when it stands in quotes.
 local about = set [[argument arguments parameter parameters param params field fields property properties option

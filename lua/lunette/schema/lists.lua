@@ -1,13 +1,11 @@
 -- Schemas that are written in Lua, where an empty table doesn't say whether it is an object or an array.
 local core = require "lunette.core"
+local set = require "lunette.base.words"
 
 local M = {}
 
 -- Members of a JSON Schema that are arrays: an empty Lua table there is [].
-local names = {}
-for name in ("required enum allOf anyOf oneOf prefixItems examples type"):gmatch "%S+" do
-  names[name] = true
-end
+local names = set "required enum allOf anyOf oneOf prefixItems examples type"
 
 --- An empty table becomes an array.
 function M.mark_array(value)
