@@ -33,7 +33,8 @@ bool ln_policy_has_rules(const struct ln_policy *p, enum ln_kind kind) {
 }
 
 bool ln_policy_strict(const struct ln_policy *p, enum ln_kind kind) {
-  return p->strict[kind];
+  if (kind != LN_KIND_RESOURCE && kind != LN_KIND_TEMPLATE) return p->strict[kind];
+  return p->strict[LN_KIND_RESOURCE] || p->strict[LN_KIND_TEMPLATE];
 }
 
 const char *ln_policy_kind_name(enum ln_kind kind) {

@@ -21,7 +21,8 @@ bool ln_policy_uses_ctx(const struct ln_policy *p);
 /* True when there is a rule for this kind, or a handler whose `where` reads definitions. */
 bool ln_policy_has_rules(const struct ln_policy *p, enum ln_kind kind);
 /* True when it says anything of single components of this kind: there is a rule for it, a handler
- * with a selector, or a ready policy. */
+ * with a selector, or a ready policy. Resources and templates are of one kind here: a URI may be
+ * either's. */
 bool ln_policy_strict(const struct ln_policy *p, enum ln_kind kind);
 const char *ln_policy_kind_name(enum ln_kind kind); /* "tools", … */
 

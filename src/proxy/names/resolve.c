@@ -137,13 +137,6 @@ static bool may_hide(const struct resolve *r, enum ln_kind kind) {
   return ln_view_may_hide(r->x->gen, kind, ln_bytes_str(r->key));
 }
 
-/* The policy says something of single components of this kind. */
-static bool is_strict(const struct ln_generation *g, enum ln_kind kind) {
-  if (!is_uri(kind)) return ln_policy_strict(g->policy, kind);
-  return ln_policy_strict(g->policy, LN_KIND_RESOURCE) ||
-         ln_policy_strict(g->policy, LN_KIND_TEMPLATE);
-}
-
 /* The prefix that says whose a name is; NULL: none does. */
 static const char *owning_prefix(const struct resolve *r) {
   const struct ln_generation *g = r->x->gen;
@@ -156,7 +149,8 @@ static const char *owning_prefix(const struct resolve *r) {
 static struct ln_server *only_taker(const struct resolve *r) {
   const struct ln_generation *g = r->x->gen;
   bool apart = !is_uri(r->kind) && g->n_servers && g->prefixes[0];
-  return g->n_servers == 1 && !apart && !is_strict(g, r->kind) ? g->servers[0] : NULL;
+  return g->n_servers == 1 && !apart && !ln_policy_strict(g->policy, r->kind) ? g->servers[0]
+                                                                              : NULL;
 }
 
 /* A server of which the policy says that it gets what no list has; else NULL. What rules would do
@@ -434,7 +428,7 @@ static void proceed(void *arg) {
 }
 
 static bool list_needed(const struct ln_generation *g, enum ln_kind kind) {
-  if (is_strict(g, kind)) return true;
+  if (ln_policy_strict(g->policy, kind)) return true;
   if (!is_uri(kind)) return ln_view_needed(g, kind);
   return ln_view_needed(g, LN_KIND_RESOURCE) || ln_view_needed(g, LN_KIND_TEMPLATE);
 }

@@ -182,9 +182,7 @@ static bool all_known(const struct check *c) {
 
 static bool passes_unlisted(const struct check *c) {
   const struct ln_generation *g = c->gen;
-  bool strict = ln_policy_strict(g->policy, LN_KIND_RESOURCE) ||
-                ln_policy_strict(g->policy, LN_KIND_TEMPLATE);
-  if (g->n_servers == 1 && !strict) return true;
+  if (g->n_servers == 1 && !ln_policy_strict(g->policy, LN_KIND_RESOURCE)) return true;
   for (size_t i = 0; i < g->n_servers; i++)
     if (g->servers[i] == c->server && g->decls->servers[i].unlisted) return true;
   return false;
