@@ -23,6 +23,8 @@ const struct ln_kind_row ln_kind_rows[LN_KINDS] = {
                         "notifications/prompts/list_changed", "prompt"},
 };
 
+const enum ln_kind ln_kinds_told[] = {LN_KIND_TOOL, LN_KIND_RESOURCE, LN_KIND_PROMPT};
+
 const struct ln_method *ln_method_find(struct ln_str name, unsigned from) {
   for (size_t i = 0; i < LN_COUNT(rows); i++)
     if (rows[i].name_len == name.n && (rows[i].from & from) &&

@@ -98,6 +98,9 @@ struct ln_kind_row {
   const char *noun;        /* "tool" */
 };
 extern const struct ln_kind_row ln_kind_rows[LN_KINDS];
+/* The kinds that have a list_changed of their own: templates share that of resources. */
+enum { LN_KINDS_TOLD = 3 };
+extern const enum ln_kind ln_kinds_told[LN_KINDS_TOLD];
 
 /* --- log levels --- */
 

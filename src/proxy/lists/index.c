@@ -103,6 +103,11 @@ bool ln_index_offers(const struct ln_index *index, enum ln_kind kind) {
   return ln_capability(index->capabilities, ln_kind_rows[kind].capability, &it);
 }
 
+bool ln_index_knows(const struct ln_index *index, enum ln_kind kind) {
+  bool templates = kind == LN_KIND_RESOURCE && index->listings[LN_KIND_TEMPLATE];
+  return index->listings[kind] || templates;
+}
+
 bool ln_index_late(const struct ln_index *index, enum ln_kind kind) {
   const struct ln_host *h = index->server->host;
   return !index->listings[kind] && index->fetching[kind] &&

@@ -64,6 +64,8 @@ void ln_index_server_ends(struct ln_server *server);
 bool ln_index_same_key(const struct ln_index *a, const struct ln_index *b);
 /* True when the server's capabilities have this list. */
 bool ln_index_offers(const struct ln_index *index, enum ln_kind kind);
+/* True when a list that this kind's list_changed is about is known. */
+bool ln_index_knows(const struct ln_index *index, enum ln_kind kind);
 /* True when it has been being fetched for longer than start_timeout. */
 bool ln_index_late(const struct ln_index *index, enum ln_kind kind);
 /* True when fetching it has just failed: who looks for one component doesn't ask again yet. */

@@ -3,22 +3,17 @@
 
 /* --- who is told --- */
 
-/* The kinds that have a notification: templates share that of resources. */
-static const enum ln_kind told[] = {LN_KIND_TOOL, LN_KIND_RESOURCE, LN_KIND_PROMPT};
-
 static void tell(struct ln_session *s, const struct ln_index *index) {
-  for (size_t i = 0; i < LN_COUNT(told); i++)
-    if (ln_index_offers(index, told[i]))
-      index->server->host->list_changed(s, index->server, told[i]);
+  for (size_t i = 0; i < LN_KINDS_TOLD; i++)
+    if (ln_index_offers(index, ln_kinds_told[i]))
+      index->server->host->list_changed(s, index->server, ln_kinds_told[i]);
 }
 
 /* Of its lists those that were known: nobody has seen the others. */
 static void tell_of_known(struct ln_session *s, const struct ln_index *was) {
-  for (size_t i = 0; i < LN_COUNT(told); i++) {
-    enum ln_kind kind = told[i];
-    if (was->listings[kind] || (kind == LN_KIND_RESOURCE && was->listings[LN_KIND_TEMPLATE]))
-      was->server->host->list_changed(s, was->server, kind);
-  }
+  for (size_t i = 0; i < LN_KINDS_TOLD; i++)
+    if (ln_index_knows(was, ln_kinds_told[i]))
+      was->server->host->list_changed(s, was->server, ln_kinds_told[i]);
 }
 
 static struct ln_link *open_link(const struct ln_session *s, const struct ln_server *server) {

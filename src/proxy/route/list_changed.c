@@ -6,9 +6,6 @@
 #include "proxy/lists/fetch.h"
 #include "proxy/route/relay.h"
 
-/* The kinds that have a notification: templates share that of resources. */
-static const enum ln_kind kinds[] = {LN_KIND_TOOL, LN_KIND_RESOURCE, LN_KIND_PROMPT};
-
 /* Some servers say so each time that they are asked. After the first few a link's list is fetched
  * once in a while, and all that was said meanwhile is one change. */
 enum { AT_ONCE = 8, PACE_MS = 1000 };
@@ -116,12 +113,11 @@ void ln_list_changed_link_ends(struct ln_link *link) {
 
 void ln_list_changed_reopened(struct ln_link *link) {
   const struct ln_index *index = ln_index_of_link(link);
-  for (size_t i = 0; index && i < LN_COUNT(kinds); i++) {
-    bool listed = index->listings[kinds[i]] ||
-                  (kinds[i] == LN_KIND_RESOURCE && index->listings[LN_KIND_TEMPLATE]);
-    struct ln_msg *m =
-        listed ? ln_msg_notification(ln_kind_rows[kinds[i]].changed, LN_STR_NONE) : NULL;
-    if (m) fetch(link, m, kinds[i], true);
+  for (size_t i = 0; index && i < LN_KINDS_TOLD; i++) {
+    enum ln_kind kind = ln_kinds_told[i];
+    if (!ln_index_knows(index, kind)) continue;
+    struct ln_msg *m = ln_msg_notification(ln_kind_rows[kind].changed, LN_STR_NONE);
+    if (m) fetch(link, m, kind, true);
     ln_msg_unref(m);
   }
 }
