@@ -1,5 +1,6 @@
 /* Room for children; see make_room.h. All links are walked, but only when there is no room. */
 #include "proxy/client/make_room.h"
+
 struct ln_account *ln_make_room_payer(struct ln_host *h, struct ln_session *owner) {
   /* What is nobody's, or of a client that can only be one, is Lunette's. */
   if (owner && owner->account) return ln_account_ref(owner->account);

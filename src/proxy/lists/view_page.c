@@ -33,7 +33,8 @@ static int append_array(const struct ln_view *v, size_t *i, size_t max, struct l
   return ln_buf_append_c(out, "]");
 }
 
-/* Of the names listed, in their order: where pages begin. FNV-1a. */
+/* Of the names listed, in their order: where pages begin. FNV-1a: a session and its cursors outlive
+ * the process, which ln_hash is of. */
 static uint64_t names_hash(const struct ln_view *v) {
   uint64_t hash = 14695981039346656037u;
   for (size_t i = 0; i < v->n_entries; i++) {

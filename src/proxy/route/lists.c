@@ -61,7 +61,7 @@ static void release(struct listing *l) {
 
 static void list_end(struct listing *l) {
   struct ln_msg *page = l->gone ? NULL : page_of(l);
-  ln_exchange_unwatch(&l->over);
+  ln_exchange_unwatch(&l->over); /* done ends it */
   if (!l->gone) l->done(l->arg, page ? page : ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
   release(l);
   free(l);

@@ -9,8 +9,8 @@
 struct ln_server_conf *ln_conf_copy(const struct ln_server_conf *from);
 /* NULL is fine. */
 void ln_conf_free(struct ln_server_conf *c);
-/* True when both declare the same server, reached in the same way. Time limits, prefix, optional
- * and lists are not compared: a server keeps its links when they change. */
+/* True when both declare the same server, reached in the same way. Time limits, prefix, optional,
+ * unlisted, lists and start are not compared: a server keeps its links when they change. */
 bool ln_conf_same(const struct ln_server_conf *a, const struct ln_server_conf *b);
 /* The whole environment of its child, "K=V" and a NULL, for ln_conf_free_list: of Lunette's own
  * what it inherits, and its env. NULL: out of memory. */
