@@ -442,6 +442,36 @@ for _, kind in ipairs { "stdio", "http" } do
       assert.same({ "+x://9" }, listened(up))
     end)
 
+    it("that ask for the same at once hear what the server says to one of them only as a number", function()
+      start()
+      local held
+      up:on("resources/subscribe", function(req) held = req end)
+      local a, b = client(), client()
+      local first = a:start("resources/subscribe", '{"uri":"x://9","_meta":{"who":"MARKER"}}')
+      loop.wait(function() return held end, "the subscription")
+      local second = b:start("resources/subscribe", '{"uri":"x://9"}')
+      b:result "ping"
+      held:fail(-32002, "not for MARKER", '{"who":"MARKER"}')
+      assert.truthy(first:wait():find('"not for MARKER","data":{"who":"MARKER"}', 1, true))
+      assert.equal("-32002", json.at(second:wait(), "error", "code"))
+      assert.is_nil(second.raw:find("MARKER", 1, true), second.raw)
+    end)
+
+    it("get no log of what another has said in a subscription or with a level", function()
+      for _, row in ipairs { { "resources/subscribe", '{"uri":"x://MARKER"}' }, { "logging/setLevel", '{"level":"debug","_meta":{"who":"MARKER"}}' } } do
+        start()
+        local a, b = client(), client()
+        level(b, "info")
+        up.sessions[1]:notify("notifications/message", '{"level":"error","data":"nobody\'s"}')
+        b:expect "notifications/message"
+        b:result("tools/call", work)
+        a:request(row[1], row[2])
+        up.sessions[1]:notify("notifications/message", '{"level":"error","data":"of MARKER"}')
+        assert.is_nil(b:maybe("notifications/message", 100), row[1])
+        lunette.finish()
+      end
+    end)
+
     it("that ask and give up are asked for only so often", function()
       start(nil, "lunette.configure { max_in_flight = 3 }")
       local held = {}

@@ -24,7 +24,8 @@ struct ln_shared_topic {
   bool starting;            /* the request is being made … */
   struct ln_msg *early;     /* … and the reply came meanwhile */
   struct ln_call *request;  /* the one under way … */
-  uint64_t through;         /* … and the serial of its link */
+  uint64_t through;         /* … the serial of its link … */
+  uint64_t asker;           /* … and the key of the session whose words it has; 0: ours */
 };
 
 /* A client's request. */
@@ -181,6 +182,21 @@ static void fail_equal(struct ln_shared_topic *t) {
   }
 }
 
+/* What this session gets of a reply. An error has the server's words to the client whose request it
+ * was; who failed with that gets its code. Lunette's own errors, whose id is 0, have none. */
+static struct ln_msg *told_to(const struct ln_shared_topic *t, struct ln_session *s,
+                              struct ln_msg *reply, uint64_t *steps) {
+  struct ln_json_item it;
+  int64_t code = -32603;
+  bool words = reply->kind == LN_MSG_ERROR && !ln_str_is(reply->id, "0");
+  if (!words || !t->asker || t->asker == s->key)
+    return ln_rewrite_message(s, t->server, reply, steps);
+  if (!ln_json_get(reply->error, "code", &it) || !ln_json_int(it.value, &code) || code != (int)code)
+    code = -32603;
+  return ln_msg_error((int)code, "The server has refused this to another client just now",
+                      LN_STR_NONE);
+}
+
 /* The request was answered. */
 static void take(struct ln_shared_topic *t, struct ln_msg *reply) {
   struct ln_server *server = t->server;
@@ -199,8 +215,7 @@ static void take(struct ln_shared_topic *t, struct ln_msg *reply) {
     fail_equal(t);
   }
   uint64_t steps = LN_MATCH_STEPS;
-  while ((w = first(t)) && w->sent)
-    answer(t, w, ln_rewrite_message(w->x->session, server, reply, &steps));
+  while ((w = first(t)) && w->sent) answer(t, w, told_to(t, w->x->session, reply, &steps));
   ln_msg_unref(reply);
 }
 
@@ -216,22 +231,32 @@ static void replied(void *arg, struct ln_msg *reply) {
   pump(t);
 }
 
+/* True when a client's request has words of its own, by which it has used the link: all but a
+ * level, and a URI that the server lists itself. */
+static bool has_words(const struct waiter *w) {
+  const struct ln_exchange *x = w->x;
+  bool listed = x->entry && x->view->kind == LN_KIND_RESOURCE;
+  return ln_json_count(w->msg->params) > 1 || (w->msg->uri.p && !listed);
+}
+
 /* Makes a request that sets this value. False: it can't be made, and w (if any) got an error. */
 static bool tell(struct ln_shared_topic *t, int value, struct waiter *w) {
   struct ln_link *link = t->server->shared;
   const char *why = "out of memory";
   if (!link && w) link = ln_link_shared(t->server, &why);
-  struct ln_msg *m = !link                    ? NULL
-                     : w && w->value == value ? ln_msg_ref(w->msg)
-                                              : request_for(t, value);
+  bool its = w && w->value == value;
+  struct ln_msg *m = !link ? NULL : its ? ln_msg_ref(w->msg) : request_for(t, value);
   if (m) {
+    t->asker = its && has_words(w) ? w->x->session->key : 0;
     t->telling = value;
     t->through = link->serial;
     t->busy = true;
     t->server->shared_state->under_way++;
     if (w) w->sent = true;
     t->starting = true;
-    t->request = ln_link_request(link, m, replied, t);
+    const struct ln_call_request request = {
+        .msg = m, .client = t->asker, .reply = replied, .arg = t};
+    t->request = ln_link_call(link, &request);
     bool ok = t->request != NULL;
     t->starting = false;
     ln_msg_unref(m);
