@@ -62,6 +62,7 @@ if not pcall(ffi.typeof, "struct pl_answer") then ffi.cdef [[
   struct pl_answer *pl_rewrite(struct pl *r, struct ln_session *s, struct ln_server *server, struct ln_msg *request,
                              struct ln_msg *msg);
   struct pl_answer *pl_call(struct pl *r, struct ln_session *s, struct ln_server *server, struct ln_msg *msg);
+  bool pl_open(struct ln_session *s, struct ln_server *server);
   struct pl_answer *pl_call_in(struct pl *r, struct ln_session *s, struct ln_link *link, struct ln_msg *msg);
   void pl_cancel(struct pl_answer *a);
   size_t pl_count(const struct ln_list *list);
@@ -475,6 +476,12 @@ function Host:call(name, method, params, session)
     self:run()
     return a
   end)
+end
+
+--- A session gets a link of its own with a server, in which nothing is said of its client's.
+function Host:open(name, session)
+  assert(driver.pl_open(session, self:server(name)))
+  self:run()
 end
 
 --- The text of an answer's message; nil: there is none yet.

@@ -355,6 +355,12 @@ struct pl_answer *pl_call(struct pl *r, struct ln_session *s, struct ln_server *
   return link ? pl_call_in(r, s, link, msg) : NULL;
 }
 
+/* Opens the session's own link, for nothing that its client says. */
+bool pl_open(struct ln_session *s, struct ln_server *server) {
+  const char *why;
+  return ln_pool_link(s, server, &why) != NULL;
+}
+
 /* Its exchange ends. */
 void pl_cancel(struct pl_answer *a) {
   if (a->x) ln_exchange_abort(a->x);

@@ -217,7 +217,7 @@ describe("an index", function()
       answers[1] = function() return "x" end
       local one, index = joined(h)
       local two = h:join()
-      h:call("a", "ping", "{}", two)
+      h:open("a", two)
       return h, one, two, index
     end
 
@@ -318,9 +318,10 @@ describe("an index", function()
   describe("of a server that all share", function()
     it("is one for all, whatever they offer, and its changes are everybody's", function()
       local h = H.new("", { { "a", tools = '{"name":"x"}', options = "session = 'shared'" } })
-      local one, index = joined(h, '{"roots":{}}')
-      local two, same = joined(h, '{"sampling":{}}')
-      assert.is_true(index == same)
+      local one, two = h:join '{"roots":{}}', h:join '{"sampling":{}}'
+      h:listing("a", "tools", one)
+      local index = h:index("a", one)
+      assert.is_true(index == h:index("a", two))
       assert.is_nil(H.str(index.init_request.params):find("roots", 1, true))
       h:call("a", "tools/call", '{"name":"x"}', one)
       h.by_name.a.tools = '{"name":"y"}'
