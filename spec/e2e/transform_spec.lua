@@ -147,6 +147,16 @@ describe("a transform", function()
     assert.truthy(log:find "policy%d+%.lua:2: transform failed, tool read is withheld: the outputSchema must be the schema of an object", log)
   end)
 
+  it("by a function that leaves no object's inputSchema withholds the tool", function()
+    local client = with [[lunette.tools.transform("read", function(tool) tool.inputSchema = { type = "string" } return tool end)
+      lunette.tools.transform("write", function(tool) return { name = tool.name } end)
+      lunette.tools.transform("delete", function(tool) tool.inputSchema.title = "T" return tool end)]]
+    assert.same({ "delete" }, seen(client))
+    local log = client.process.err:all()
+    assert.truthy(log:find "policy%d+%.lua:2: transform failed, tool read is withheld: the inputSchema must be the schema of an object", log)
+    assert.truthy(log:find("tool write is withheld: the inputSchema", 1, true), log)
+  end)
+
   it("may have an empty table", function()
     local client = with [[lunette.tools.transform("read", {}) lunette.tools.transform("read", { arguments = {} })]]
     assert.same({ "read", "write", "delete" }, seen(client))

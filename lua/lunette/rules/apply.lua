@@ -39,21 +39,28 @@ end
 
 local function is_odd(schema) return type(schema) ~= "table" or schema.type ~= "object" end
 
--- Clients refuse a list with an outputSchema in it that is not an object's; one that its server gave stays its affair.
-local function check_output(rule, value, was_odd)
-  if value.outputSchema ~= nil and not was_odd and is_odd(value.outputSchema) then
-    error(("%s: the outputSchema must be the schema of an object: { type = \"object\", … }"):format(rule.where), 0)
-  end
+-- Clients refuse a list with a schema in it that is not an object's, or a tool without inputSchema; what its server
+-- gave stays its affair. input, output: whether those were odd (nil: there was none).
+local function check_schemas(rule, value, input, output)
+  local odd = input == false and is_odd(value.inputSchema) and "inputSchema"
+  if value.outputSchema ~= nil and not output and is_odd(value.outputSchema) then odd = "outputSchema" end
+  if not odd then return end
+  error(("%s: the %s must be the schema of an object: { type = \"object\", … }"):format(rule.where, odd), 0)
+end
+
+local function odd_if_there(schema)
+  if schema == nil then return nil end
+  return is_odd(schema)
 end
 
 local function transform_by_function(rule, item, kind, ctx)
   local before, item_value = item.name, items.value(item, kind)
-  local was_odd = item_value.outputSchema ~= nil and is_odd(item_value.outputSchema)
+  local input, output = odd_if_there(item_value.inputSchema), odd_if_there(item_value.outputSchema)
   local value = rule.fn(item_value, ctx)
   if type(value) ~= "table" then
     error(("%s: transform must return the %s, not %s"):format(rule.where, kind.thing, check.describe(value)), 0)
   end
-  check_output(rule, value, was_odd)
+  check_schemas(rule, value, input, output)
   local name = value[kind.key]
   item.value = setmetatable(value, { __index = { upstream = item.upstream } })
   item.by, item.edited = rule.where, true
