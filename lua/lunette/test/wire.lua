@@ -41,13 +41,13 @@ for name in ([[content contents messages roots tools resources resourceTemplates
   lists[name] = true
 end
 
--- `arguments` is a list in a prompt's definition and an object in a call.
+-- `arguments` is a list in a prompt's definition and an object in a call; capabilities are objects, `roots` too.
 local function mark(value, depth, in_call)
   if type(value) ~= "table" or depth > 100 then return value end
   for key, member in pairs(value) do
     local is_list = lists[key] and not (in_call and key == "arguments")
     if is_list and type(member) == "table" and next(member) == nil then setmetatable(member, core.array_mt) end
-    mark(member, depth + 1, in_call)
+    if key ~= "capabilities" then mark(member, depth + 1, in_call) end
   end
   return value
 end
