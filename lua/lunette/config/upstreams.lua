@@ -103,7 +103,9 @@ local function warn_of_words(what, command, args)
     words[#words + 1] = ("%q"):format(word)
   end
   if type(args) == "table" and args[1] then words[#words + 1] = "…" end
-  local right = ("command = %s, args = { %s }"):format(words[1] or '""', table.concat(words, ", ", 2))
+  -- How a shell would take quotes, nobody here knows.
+  local rest = command:find "[\"'\\]" and "…" or table.concat(words, ", ", 2)
+  local right = ("command = %s"):format(words[1] or '""') .. (rest ~= "" and (", args = { %s }"):format(rest) or "")
   check.warn(check.where(), ("%s: command is a program's name, with no arguments in it: %s"):format(what, right))
 end
 

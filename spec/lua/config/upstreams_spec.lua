@@ -98,6 +98,25 @@ describe("lunette.upstream", function()
     f:free()
   end)
 
+  for command, hint in pairs {
+    ["'npx -y foo'"] = [[command = "npx", args = { "-y", "foo" }]],
+    ["'npx -y', args = { 'foo' }"] = [[command = "npx", args = { "-y", … }]],
+    ["' npx'"] = [[command = "npx"]],
+    ["[[sh -c 'a b']]"] = [[command = "sh", args = { … }]],
+    ["'/bin/sh'"] = false,
+  } do
+    it("and says how command = " .. command .. " is written", function()
+      local f = assert(support.load("\nlunette.upstream('a', { command = " .. command .. " })"))
+      local said = 'policy.lua:2: upstream "a": command is a program\'s name, with no arguments in it: '
+      if hint then
+        assert.truthy(f:log():find(said .. hint .. "\n", 1, true), f:log())
+      else
+        assert.equal("", f:log())
+      end
+      f:free()
+    end)
+  end
+
   it("and takes no options afterwards", function()
     fails("\nlunette.upstream('a', { command = 'x' }).session = 'shared'",
       ":2: upstream \"a\": session can't be assigned to: options stand in lunette.upstream")
