@@ -87,9 +87,10 @@ static void ask_native(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn do
     return;
   }
   /* The server was offered the capability because of a handler, which forwarded the request, or
-   * because of another client; or it asks for what it was not offered. */
+   * because of another client. */
   const char *lacking = ln_peer_lacks(x->peer, msg->method);
-  if (lacking) {
+  if (lacking &&
+      (ln_policy_offers(x->gen->policy, msg->method) || ln_server_is_shared(x->server))) {
     char text[80];
     snprintf(text, sizeof text, "The client has no %s", lacking);
     done(arg, ln_msg_error(-32601, text, LN_STR_NONE));

@@ -104,13 +104,18 @@ describe("a server's message", function()
       end
     end)
 
-    it("is refused for a client without the capability, whether a handler lets it pass or there is none", function()
+    it("is refused for a client without the capability where a handler or another client had it offered", function()
       for method, lacking in pairs { ["roots/list"] = "roots", ["sampling/createMessage"] = "sampling", ["elicitation/create"] = "elicitation" } do
-        for _, rules in ipairs { "", ("lunette.on(%q, function(request, next) return next(request) end)"):format(method) } do
-          local h, one = open("", "{}", rules)
-          assert.same({ err('"s"', -32601, "The client has no " .. lacking) }, say(h, one, H.request(method, "{}", '"s"')))
-          assert.same({}, h:heard(one))
-          local with, other = open("", ('{"%s":{}}'):format(lacking), rules)
+        local handled = ("lunette.on(%q, function(request, next) return next(request) end)"):format(method)
+        -- Each row: the server's options, the rules, whether the client is asked all the same.
+        for _, row in ipairs { { "", handled, false }, { shared, "", false }, { "", "", true } } do
+          local h, one = open(row[1], "{}", row[2])
+          h:hear(call(1), one)
+          local answer = say(h, one, H.request(method, "{}", '"s"'))
+          assert.same(row[3] and {} or { err('"s"', -32601, "The client has no " .. lacking) }, answer)
+          assert.same(row[3] and { H.request(method, "{}", 1) } or {}, h:heard(one))
+          local with, other = open(row[1], ('{"%s":{}}'):format(lacking), row[2])
+          with:hear(call(1), other)
           assert.same({}, say(with, other, H.request(method, "{}", '"s"')))
           assert.same({ H.request(method, "{}", 1) }, with:heard(other))
         end
