@@ -93,11 +93,16 @@ describe("a rule that reads headers", function()
   end)
 
   it("is asked anew for what it reads by going through all headers", function()
-    for _, how in ipairs { "for name, value in pairs(ctx.headers) do", "for name, value in next, ctx.headers do" } do
+    for how, close in pairs {
+      ["for name, value in pairs(ctx.headers) do"] = "",
+      ["for name, value in next, ctx.headers do"] = "",
+      ["table.foreach(ctx.headers, function(name, value)"] = ")",
+    } do
       local client = open([[
         lunette.tools.filter(function(tool, ctx)
           local role
-          ]] .. how .. [[ if name:find "^x%-role" then role = value end end
+          ]] .. how .. [[ if name:find "^x%-role" then role = value end end]] .. close .. [[
+
           return tool.name ~= "secret" or role == "admin" end)]])
       assert.is_false(may(client, NOBODY, "secret"))
       assert.is_true(may(client, { "X-Role-Is: admin" }, "secret"))
@@ -269,6 +274,24 @@ describe("a rule that reads headers", function()
     for _, headers in ipairs { NOBODY, ADMIN, { "X-Role: writer" } } do
       assert.is_truthy(#policy.seen(as(client, headers), "resources") > 0)
       assert.same({ "x://secret/1/admin", "x://open" }, updated("x://secret/2", "x://secret/1", "x://open"))
+    end
+  end)
+
+  it("tells of a resource that nobody subscribed to neither where it hides that from who has no headers nor from the client", function()
+    for _, row in ipairs { { 'not ctx.headers["x-guest"]', { "X-Guest: 1" } }, { 'ctx.headers["x-role"] == "admin"', ADMIN } } do
+      local up = policy.server { server = '{"resources":{"subscribe":true}}', templates = "[]",
+        resources = '[{"uri":"x://secret","name":"s"},{"uri":"x://open","name":"o"}]' }
+      local session
+      up:on("resources/subscribe", function(req)
+        session = req.session
+        req:reply "{}"
+      end)
+      local client = open(('lunette.resources.filter(function(r, ctx) return r.uri ~= "x://secret" or %s end)'):format(row[1]),
+        { up = up, headers = row[2] })
+      client:listen()
+      client:result("resources/subscribe", '{"uri":"x://open"}')
+      for _, uri in ipairs { "x://secret", "x://open" } do session:notify("notifications/resources/updated", ('{"uri":"%s"}'):format(uri)) end
+      assert.equal("x://open", json.value(client:expect("notifications/resources/updated").params, "uri"))
     end
   end)
 

@@ -1,6 +1,6 @@
 -- What the rules of a list read of the request that it is made for: the list holds for requests of which that is the
 -- same (src/proxy/lists/view.h). Rules get an empty table as ctx.headers, which notes each name that it is asked for;
--- who goes through it with pairs or next gets all headers, and is taken to have read all of them.
+-- who goes through it with pairs, next or table.foreach gets all headers, and is taken to have read all of them.
 local check = require "lunette.base.check"
 
 local M = {}
@@ -73,7 +73,7 @@ M.whole = seen_through
 --- Lua's own, for what runs with every message.
 M.rawget = rawget
 
--- luacheck: push ignore 121
+-- luacheck: push ignore 121 122 143
 function _G.pairs(t)
   if t == current then return pairs(seen_through(t)) end
   return pairs(t)
@@ -88,6 +88,9 @@ function _G.rawget(t, key)
   if t == current then return t[key] end
   return rawget(t, key)
 end
+
+local foreach = table.foreach
+function table.foreach(t, fn) return foreach(seen_through(t), fn) end
 -- luacheck: pop
 
 return M

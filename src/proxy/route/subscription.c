@@ -156,7 +156,10 @@ bool ln_subscription_shows(struct ln_session *s, const struct ln_server *server,
     if (by_request && is_for(sub, server, uri) && ln_shown_to(s, server, uri, sub->headers, steps))
       return true;
   }
-  return ln_shown_to(s, server, uri, NULL, steps);
+  /* No request has asked for it: a rule may hide it from those without headers, or from those that
+   * this client makes. */
+  return (!by_request || ln_shown_to(s, server, uri, s->headers, steps)) &&
+         ln_shown_to(s, server, uri, NULL, steps);
 }
 
 bool ln_subscription_unsure(struct ln_session *s, const struct ln_server *server,

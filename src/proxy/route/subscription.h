@@ -21,7 +21,8 @@ void ln_subscription_reloaded(struct ln_session *s);
 bool ln_subscription_unsure(struct ln_session *s, const struct ln_server *server,
                             struct ln_str uri);
 /* False when an update of this URI (the server's own) is not for the session's client: rules hide
- * it from whatever request of it subscribed to it, and from one without headers. */
+ * it from whatever request of it subscribed to it, and from one without headers or like its last.
+ */
 bool ln_subscription_shows(struct ln_session *s, const struct ln_server *server, struct ln_str uri,
                            uint64_t *steps);
 /* Makes it one at another server; NULL: ends it. */
