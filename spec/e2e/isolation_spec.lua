@@ -233,6 +233,22 @@ describe("between clients", function()
       assert.equal(1, times, "told once")
     end)
 
+    it("by the name or version that it says it has, neither", function()
+      local up = workshop.new()
+      up:on("initialize", function(req)
+        req:reply(('{"protocolVersion":%s,"capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"n%d"}}'):format(
+          req:at "protocolVersion", req.session.number))
+      end)
+      local host = host_of(up, "stdio")
+      for i = 1, 5 do
+        local client = host.client()
+        local version = json.value(client:initialize(), "serverInfo", "version")
+        client:request("tools/call", '{"name":"make","arguments":{"marker":"x"}}')
+        -- The first is heard by two: until then it can't be known. Nobody else hears another's.
+        assert.equal(i == 2 and "n1" or "n" .. i, version)
+      end
+    end)
+
     it("by a list, neither", function()
       local up = workshop.new { quiet = true, greeting = function() return "all" end,
         numbered = function(session) return "n" .. session.number end }

@@ -98,8 +98,10 @@ static void on_timeout(struct ln_timer *t) {
 static void ask_server(struct initialization *in, size_t i) {
   struct ln_server *server = in->x->gen->servers[i];
   struct ln_session *s = in->x->session;
-  bool shared = ln_server_is_shared(server);
-  struct ln_index *known = shared ? NULL : ln_index_find(server, ln_index_key(s));
+  /* Of a server that has just said to be another each asks for itself, until two hear the same: it
+   * may say so to everyone. */
+  bool asks = ln_server_is_shared(server) || server->unsteady;
+  struct ln_index *known = asks ? NULL : ln_index_find(server, ln_index_key(s));
   if (known && ln_index_set(s, server, known) == LN_OK) return;
   /* Its client doesn't wait for the answer, and after a restart all sessions come back at once. */
   if (s->restored) return;
