@@ -75,6 +75,13 @@ describe("lunette", function()
       assert.equal(0, #up.sessions)
     end)
 
+    it("tells the way to an error in one line, each position once", function()
+      local path = lunette.policy "local function f() local x = nil + 1 end\nlocal function g() f() return 1 end\ng()"
+      local expected = ("P:1: attempt to perform arithmetic on a nil value ← P:2: in function 'g' ← P:3: in main chunk\n"):gsub("P", path)
+      assert.equal(expected, lunette.cli({ "check", path }).stderr)
+      assert.equal("lunette: " .. expected, lunette.cli({ "list", path }).stderr)
+    end)
+
     for name, case in pairs {
       ["a syntax error"] = { "\n\nthis is not Lua", 3 },
       ["an error when it runs"] = { "\nlocal x = nil\nx.y = 1", 3 },

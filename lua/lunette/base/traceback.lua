@@ -42,20 +42,11 @@ function M.line(message, traceback)
   return table.concat(parts, " ← ")
 end
 
--- Frames that say nothing to who wrote the policy.
-local function is_ours(frame) return frame:find "^%s*%[C%]" ~= nil or frame:find "^%s*lunette/" ~= nil end
-
---- A load error without what only shows how Lunette came to the policy's file: the traceback stays when the
--- fault is inside a function that the file called.
+--- A load error in one line, as M.line gives it: the way to the fault is told when it is inside a function, or a
+-- module, that the policy's file called.
 function M.of_load(why)
-  local message, traceback = why:match "^(.-)\nstack traceback:\n(.*)$"
-  if not message then return why end
-  local frames = {}
-  for frame in traceback:gmatch "[^\n]+" do
-    if not is_ours(frame) then frames[#frames + 1] = frame end
-  end
-  if #frames <= 1 then return message end
-  return message .. "\nstack traceback:\n" .. table.concat(frames, "\n")
+  local message, traceback = why:match "^(.-)\n(stack traceback:\n.*)$"
+  return message and M.line(message, traceback) or why
 end
 
 return M
