@@ -41,8 +41,23 @@ function M.include(header)
   return M.lib
 end
 
-M.lib = ffi.load(os.getenv "LUNETTE_LIB" or (root .. "/build/liblunette_spec.so"))
+local library = os.getenv "LUNETTE_LIB" or (root .. "/build/liblunette_spec.so")
+M.lib = ffi.load(library)
 M.ffi = ffi
+
+--- C of a spec's own (what LuaJIT can't do: macros, callbacks that give structs), compiled against that library. source:
+-- a path under spec/.
+function M.driver(source)
+  local path = os.tmpname()
+  local sanitize = (os.getenv "LD_PRELOAD" or ""):find("asan", 1, true) and "-fsanitize=address,undefined" or ""
+  local command = ("LD_PRELOAD= ${CC:-cc} -std=gnu11 -shared -fPIC -g -O1 %s -Wall -Wextra -Werror -D_GNU_SOURCE -I%s/src "
+    .. "%s/spec/%s -o %s '%s' -Wl,-rpath,'%s'"):format(sanitize, root, root, source, path, library,
+    library:match "^(.*)/[^/]*$" or ".")
+  assert(os.execute(command) == 0, command)
+  local driver = ffi.load(path)
+  os.remove(path)
+  return driver
+end
 
 --- A Lua string as an ln_str; the second value keeps the bytes alive and must be held.
 function M.str(s)

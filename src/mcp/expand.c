@@ -22,6 +22,7 @@ struct expansion {
   struct ln_buf *out;
   bool glob;
   bool unknown; /* something was not known */
+  bool starred; /* in this expression, by a star that may be the next one's sign, too */
 };
 
 static void put(struct expansion *e, char c) {
@@ -69,10 +70,12 @@ static bool variable(struct expansion *e, const struct op *op, struct ln_str spe
   e->unknown |= !value.p;
   if (!value.p) { /* for a glob all that it may be, with its sign */
     if (e->glob) ln_buf_append_c(e->out, "*");
-    return e->glob;
+    e->starred = e->glob;
+    return false;
   }
   char sign = first ? op->first : op->between;
-  if (sign) put(e, sign);
+  if (sign && !e->starred) put(e, sign);
+  e->starred = false;
   for (size_t i = 0; op->named && i < name.n; i++) put(e, name.p[i]);
   if (op->named && !(op->bare && !value.n)) put(e, '=');
   put_value(e, value, op->reserved, max);
@@ -85,6 +88,7 @@ static void expression(struct expansion *e, struct ln_str inside) {
   for (size_t i = 0; i < LN_COUNT(ops) && inside.n; i++)
     if (inside.p[0] == ops[i].op) op = &ops[i];
   if (op != &plain) inside.p++, inside.n--;
+  e->starred = false;
   bool first = true;
   for (size_t end; inside.n; inside.p += end, inside.n -= end) {
     for (end = 0; end < inside.n && inside.p[end] != ','; end++) continue;
@@ -107,12 +111,12 @@ static int expand(struct expansion *e, struct ln_str t) {
 }
 
 int ln_expand(struct ln_str t, ln_expand_fn value, void *arg, struct ln_buf *out) {
-  struct expansion e = {value, arg, out, false, false};
+  struct expansion e = {.value = value, .arg = arg, .out = out};
   int rc = expand(&e, t);
   return rc ? rc : e.unknown ? LN_EAGAIN : LN_OK;
 }
 
 int ln_expand_glob(struct ln_str t, ln_expand_fn value, void *arg, struct ln_buf *out) {
-  struct expansion e = {value, arg, out, true, false};
+  struct expansion e = {.value = value, .arg = arg, .out = out, .glob = true};
   return expand(&e, t);
 }

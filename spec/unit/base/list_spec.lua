@@ -1,8 +1,6 @@
 -- Going over a list while it changes. The loops are macros, so list_driver.c runs them.
 local ffi = require "ffi"
 
-local root = os.getenv "LUNETTE_ROOT" or "."
-
 ffi.cdef [[
   const char *list_each(const char *text, const char *removed);
   const char *list_left(void);
@@ -12,16 +10,8 @@ ffi.cdef [[
 ]]
 
 describe("ln_list", function()
-  local driver, path
-  setup(function()
-    path = os.tmpname()
-    local sanitize = (os.getenv "LD_PRELOAD" or ""):find("asan", 1, true) and "-fsanitize=address,undefined" or ""
-    local command = ("${CC:-cc} -std=gnu11 -shared -fPIC -g -O1 %s -Wall -Wextra -Werror -I%s/src %s/spec/unit/base/list_driver.c -o %s")
-      :format(sanitize, root, root, path)
-    assert(os.execute(command) == 0, command)
-    driver = ffi.load(path)
-  end)
-  teardown(function() os.remove(path) end)
+  local driver
+  setup(function() driver = require("spec.support.ffi").driver "unit/base/list_driver.c" end)
 
   local function each(...) return ffi.string(driver.list_each(...)), ffi.string(driver.list_left()) end
   local function restart(text, at, removed) return ffi.string(driver.list_restart(text, at:byte(), removed)) end
