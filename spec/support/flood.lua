@@ -6,7 +6,7 @@ local loop = require "spec.support.loop"
 local M = {}
 
 --- What an honest neighbour waits at most (ms); a slow machine's time is longer.
-M.PATIENCE = 250 * (tonumber(os.getenv "LUNETTE_SPEC_SLOW") or 1)
+M.PATIENCE = 250 * loop.slow
 
 M.NEIGHBOUR = "127.0.0.2"
 
