@@ -78,13 +78,13 @@ describe("a generation", function()
     assert.same({ "1: freed", "a ends" }, rig:told())
   end)
 
-  it("can't be had with a URL that is none: nothing is left of it", function()
+  it("can't be had with headers that are too long: nothing is left of it", function()
     rig = S.rig [[lunette.upstream("a", { command = "x" })]]
     local a = rig.host.gen.servers[0]
     local none, why = rig:generation [[lunette.upstream("a", { command = "x" }) lunette.upstream("b", { command = "x" })
-      lunette.upstream("w", { url = "http://h:99999/" })]]
+      lunette.upstream("w", { url = "http://h/", headers = { a = ("a"):rep(1e6) } })]]
     assert.is_nil(none)
-    assert.equal("the port is not valid", why)
+    assert.equal("the headers are too long", why)
     assert.equal(1, a.refs)
     assert.same({ "b ends" }, rig:told())
   end)
