@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 /* Of one server that has not been asked for all its lists. */
-struct ask {
+struct want {
   struct ln_fetch_wait wait;
   struct ln_await *await;
   size_t server; /* in gen->servers */
@@ -22,8 +22,8 @@ struct ask {
 
 struct ln_await {
   struct ln_await_for what;
-  struct ask *asks;
-  size_t n_asks;
+  struct want *wants;
+  size_t n_wants;
   bool stepping, news;
   bool asked_rules, renamed; /* a rule may have given it its name */
   char
@@ -34,7 +34,7 @@ struct ln_await {
   void *arg;
 };
 
-static struct ln_server *server_of(const struct ask *k) {
+static struct ln_server *server_of(const struct want *k) {
   return k->await->what.gen->servers[k->server];
 }
 
@@ -66,9 +66,9 @@ static int choose(struct ln_await *a) {
   size_t owner = ln_generation_owner(g, what->key);
   for (size_t i = 0; i < g->n_servers; i++) {
     if (!lacks_list(what, i)) continue;
-    if (!a->asks && !(a->asks = calloc(g->n_servers - i, sizeof *a->asks))) return LN_ENOMEM;
-    a->asks[a->n_asks++] =
-        (struct ask){.await = a, .server = i, .by_name = may_be_of(what, i, owner)};
+    if (!a->wants && !(a->wants = calloc(g->n_servers - i, sizeof *a->wants))) return LN_ENOMEM;
+    a->wants[a->n_wants++] =
+        (struct want){.await = a, .server = i, .by_name = may_be_of(what, i, owner)};
   }
   return LN_OK;
 }
@@ -99,9 +99,9 @@ struct ln_await *ln_await_new(const struct ln_await_for *what, void (*fn)(void *
 void ln_await_free(struct ln_await *a) {
   if (!a) return;
   ln_timer_stop(&a->timer);
-  for (size_t i = 0; i < a->n_asks; i++)
-    if (a->asks[i].waits) ln_fetch_forget(&a->asks[i].wait);
-  free(a->asks);
+  for (size_t i = 0; i < a->n_wants; i++)
+    if (a->wants[i].waits) ln_fetch_forget(&a->wants[i].wait);
+  free(a->wants);
   free(a->why);
   ln_generation_unref(a->what.gen);
   ln_session_unref(a->what.session);
@@ -111,7 +111,7 @@ void ln_await_free(struct ln_await *a) {
 /* --- asking --- */
 
 /* An only server is all that there is; one that is down is told of with the unknown name. */
-static void note_why(struct ask *k, const char *why) {
+static void note_why(struct want *k, const char *why) {
   struct ln_await *a = k->await;
   const struct ln_server *server = server_of(k);
   bool asked = ln_index_of(a->what.session, server) || server->health == LN_SERVER_DOWN;
@@ -121,7 +121,7 @@ static void note_why(struct ask *k, const char *why) {
 }
 
 static void on_listing(void *arg, struct ln_listing *listing, const char *why) {
-  struct ask *k = arg;
+  struct want *k = arg;
   struct ln_await *a = k->await;
   k->waits = false;
   if (listing) {
@@ -135,7 +135,7 @@ static void on_listing(void *arg, struct ln_listing *listing, const char *why) {
 }
 
 /* Since when its server has been late with what it is asked for. */
-static uint64_t late_since(const struct ask *k, enum ln_kind kind, uint64_t now) {
+static uint64_t late_since(const struct want *k, enum ln_kind kind, uint64_t now) {
   const struct ln_session *s = k->await->what.session;
   const struct ln_index *index = ln_index_of(s, server_of(k));
   if (index) return index->asked_at[kind];
@@ -143,14 +143,14 @@ static uint64_t late_since(const struct ask *k, enum ln_kind kind, uint64_t now)
   return link ? link->opened_at : now;
 }
 
-static void give_up(struct ask *k) {
+static void give_up(struct want *k) {
   ln_fetch_forget(&k->wait);
   k->waits = false;
   k->late = true;
   k->owes = k->await->what.kinds[k->at++];
 }
 
-static void ask(struct ask *k, enum ln_kind kind) {
+static void ask(struct want *k, enum ln_kind kind) {
   enum { TRIES = 8 }; /* a list that came may have gone again, by a reload or a change */
   const struct ln_await_for *what = &k->await->what;
   const struct ln_index *index = ln_index_of(what->session, server_of(k));
@@ -174,7 +174,7 @@ static void ask(struct ask *k, enum ln_kind kind) {
   if (k->due <= now) give_up(k);
 }
 
-static void ask_again(struct ask *k) {
+static void ask_again(struct want *k) {
   ln_fetch_forget(&k->wait);
   k->waits = false;
   k->again = true;
@@ -184,8 +184,8 @@ static void ask_again(struct ask *k) {
 static void on_due(struct ln_timer *t) {
   struct ln_await *a = LN_CONTAINER(t, struct ln_await, timer);
   uint64_t now = ln_loop_now(a->what.gen->host->loop);
-  for (size_t i = 0; i < a->n_asks; i++)
-    if (a->asks[i].waits && a->asks[i].due <= now) give_up(&a->asks[i]);
+  for (size_t i = 0; i < a->n_wants; i++)
+    if (a->wants[i].waits && a->wants[i].due <= now) give_up(&a->wants[i]);
   a->fn(a->arg);
 }
 
@@ -196,13 +196,13 @@ struct need {
   bool found; /* where it was found elsewhere: only those that are likely, and soon */
 };
 
-static bool needs(const struct need *n, const struct ask *k) {
+static bool needs(const struct need *n, const struct want *k) {
   bool lacks = k->at < n->kind || (k->at == n->kind && k->server < n->first);
   return lacks && (k->by_name || (!n->found && may_be_renamed(k->await)));
 }
 
 /* Until it waits for an answer, or has nothing more that is needed. */
-static void ask_on(struct ask *k, const struct need *n) {
+static void ask_on(struct want *k, const struct need *n) {
   const struct ln_await_for *what = &k->await->what;
   while (!k->waits && needs(n, k)) {
     if (known(what, k->server, what->kinds[k->at]))
@@ -219,8 +219,8 @@ static enum ln_await_step step(struct ln_await *a, const struct need *n) {
   ln_timer_stop(&a->timer);
   a->stepping = true;
   a->news = false;
-  for (size_t i = 0; i < a->n_asks; i++) {
-    struct ask *k = &a->asks[i];
+  for (size_t i = 0; i < a->n_wants; i++) {
+    struct want *k = &a->wants[i];
     if (k->waits && k->due <= now) give_up(k);
     if (k->waits && !k->again && k->soon <= now) ask_again(k);
     ask_on(k, n);
@@ -245,8 +245,8 @@ enum ln_await_step ln_await_step_before(struct ln_await *a, size_t kind, size_t 
 /* --- what became of it --- */
 
 const struct ln_server *ln_await_late(const struct ln_await *a, enum ln_kind *kind) {
-  for (size_t i = 0; i < a->n_asks; i++) {
-    const struct ask *k = &a->asks[i];
+  for (size_t i = 0; i < a->n_wants; i++) {
+    const struct want *k = &a->wants[i];
     if (!k->late) continue;
     *kind = k->owes;
     return server_of(k);
@@ -255,8 +255,8 @@ const struct ln_server *ln_await_late(const struct ln_await *a, enum ln_kind *ki
 }
 
 bool ln_await_failed(const struct ln_await *a, size_t i) {
-  for (size_t k = 0; k < a->n_asks; k++)
-    if (a->asks[k].server == i && a->asks[k].failed) return true;
+  for (size_t k = 0; k < a->n_wants; k++)
+    if (a->wants[k].server == i && a->wants[k].failed) return true;
   return false;
 }
 

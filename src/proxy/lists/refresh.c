@@ -15,7 +15,7 @@ struct refreshing {
   size_t pending; /* fetches under way, plus one while they are begun */
   bool over;
 };
-struct ask {
+struct want {
   struct refreshing *f;
   struct ln_server *server;
   enum ln_kind kind;
@@ -76,7 +76,7 @@ void ln_refresh(struct ln_session *s, struct ln_generation *gen, enum ln_kind ki
 
 /* The client has not asked for the list: it is told when that is another now. */
 static void on_asked(void *arg, bool differs) {
-  struct ask *a = arg;
+  struct want *a = arg;
   struct ln_session *s = a->f->session;
   if (differs && s->state != LN_SESSION_GONE) s->host->list_changed(s, a->server, a->kind);
   fetch_ends(a->f);
@@ -92,9 +92,9 @@ bool ln_refresh_unknown(struct ln_session *s, struct ln_generation *gen, const e
   f->gen = ln_generation_ref(gen);
   for (size_t i = 0; i < gen->n_servers * n_kinds; i++) {
     struct ln_server *server = gen->servers[i / n_kinds];
-    struct ask *a = only && server != only ? NULL : malloc(sizeof *a);
+    struct want *a = only && server != only ? NULL : malloc(sizeof *a);
     if (!a) continue;
-    *a = (struct ask){f, server, kinds[i % n_kinds]};
+    *a = (struct want){f, server, kinds[i % n_kinds]};
     f->pending++;
     if (ln_fetch_older(s, server, a->kind, on_asked, a)) continue;
     f->pending--;

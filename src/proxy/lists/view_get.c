@@ -8,7 +8,7 @@
 #include "proxy/lists/view_build.h"
 
 /* Of one server: its listing, or the wait for it. */
-struct ask {
+struct want {
   struct ln_view_getter *g;
   bool waits;
   struct ln_fetch_wait wait;
@@ -18,7 +18,7 @@ struct ln_view_getter {
   struct ln_view_request request; /* its session and generation are counted */
   size_t missing;                 /* listings not yet answered, plus one while they are asked for */
   struct ln_listing **listings;   /* one per server, counted; NULL: not there */
-  struct ask *asks;               /* one per server */
+  struct want *wants;             /* one per server */
   char why[LN_WHY_MAX + 128];
   struct ln_timer timeout;
   ln_view_fn fn;
@@ -78,10 +78,10 @@ static struct ln_view *view_for(struct ln_view_getter *g) {
 static void getter_free(struct ln_view_getter *g) {
   ln_timer_stop(&g->timeout);
   for (size_t i = 0; i < g->request.gen->n_servers; i++) {
-    if (g->asks[i].waits) ln_fetch_forget(&g->asks[i].wait);
+    if (g->wants[i].waits) ln_fetch_forget(&g->wants[i].wait);
     ln_listing_unref(g->listings[i]);
   }
-  free(g->asks);
+  free(g->wants);
   free(g->listings);
   ln_generation_unref(g->request.gen);
   ln_session_unref(g->request.session);
@@ -128,9 +128,9 @@ static bool many(const struct ln_view_getter *g) {
 }
 
 static void got_listing(void *arg, struct ln_listing *listing, const char *why) {
-  struct ask *a = arg;
+  struct want *a = arg;
   struct ln_view_getter *g = a->g;
-  size_t i = (size_t)(a - g->asks);
+  size_t i = (size_t)(a - g->wants);
   a->waits = false;
   g->listings[i] = listing ? ln_listing_ref(listing) : NULL;
   if (!listing) ln_server_error_text(g->request.gen->servers[i], why, g->why, sizeof g->why);
@@ -161,10 +161,10 @@ static struct ln_view_getter *getter_new(const struct ln_view_request *r, ln_vie
   struct ln_view_getter *g = calloc(1, sizeof *g);
   if (!g) return NULL;
   g->listings = calloc(n + 1, sizeof(struct ln_listing *));
-  g->asks = calloc(n + 1, sizeof *g->asks);
-  if (!g->listings || !g->asks) {
+  g->wants = calloc(n + 1, sizeof *g->wants);
+  if (!g->listings || !g->wants) {
     free(g->listings);
-    free(g->asks);
+    free(g->wants);
     free(g);
     return NULL;
   }
@@ -188,7 +188,7 @@ static struct ln_view_getter *get(const struct ln_view_request *r, ln_view_fn fn
   }
   size_t n = r->first ? r->first : r->gen->n_servers;
   for (size_t i = 0; i < n; i++) {
-    struct ask *a = &g->asks[i];
+    struct want *a = &g->wants[i];
     a->g = g;
     if (unavailable(r, r->gen->servers[i])) continue;
     a->waits = true;

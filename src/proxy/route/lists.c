@@ -12,7 +12,7 @@
 #include "proxy/route/forward.h"
 
 /* One list request. */
-struct listing {
+struct list_request {
   struct ln_exchange_wait over;
   bool gone;             /* the exchange has ended: nobody waits for the answer */
   struct ln_exchange *x; /* counted; NULL when gone */
@@ -26,7 +26,8 @@ struct listing {
 };
 
 /* A page of tools with the client's URIs of the resources that display them. */
-static struct ln_msg *with_known_uris(const struct listing *l, struct ln_msg *page, size_t first) {
+static struct ln_msg *with_known_uris(const struct list_request *l, struct ln_msg *page,
+                                      size_t first) {
   const struct ln_view *v = l->view;
   struct ln_server **of = calloc(v->n_entries + 1, sizeof(struct ln_server *));
   size_t n = 0;
@@ -37,7 +38,7 @@ static struct ln_msg *with_known_uris(const struct listing *l, struct ln_msg *pa
   return page;
 }
 
-static struct ln_msg *page_of(const struct listing *l) {
+static struct ln_msg *page_of(const struct list_request *l) {
   struct ln_json_item cursor;
   struct ln_str at = LN_STR_NONE;
   size_t first = 0;
@@ -49,7 +50,7 @@ static struct ln_msg *page_of(const struct listing *l) {
   return page && l->view->has_ui ? with_known_uris(l, page, first) : page;
 }
 
-static void release(struct listing *l) {
+static void release(struct list_request *l) {
   ln_exchange_unwatch(&l->over);
   ln_view_unref(l->view);
   ln_msg_unref(l->msg);
@@ -59,7 +60,7 @@ static void release(struct listing *l) {
   l->x = NULL;
 }
 
-static void list_end(struct listing *l) {
+static void list_end(struct list_request *l) {
   struct ln_msg *page = l->gone ? NULL : page_of(l);
   ln_exchange_unwatch(&l->over); /* done ends it */
   if (!l->gone) l->done(l->arg, page ? page : ln_msg_error(-32603, "Out of memory", LN_STR_NONE));
@@ -69,7 +70,7 @@ static void list_end(struct listing *l) {
 
 /* What goes on without it finds it gone. */
 static void on_over(struct ln_exchange_wait *w) {
-  struct listing *l = LN_CONTAINER(w, struct listing, over);
+  struct list_request *l = LN_CONTAINER(w, struct list_request, over);
   struct ln_view_getter *getter = l->getter;
   l->gone = true;
   release(l);
@@ -78,7 +79,7 @@ static void on_over(struct ln_exchange_wait *w) {
   free(l);
 }
 
-static void get_view(struct listing *l, enum ln_kind kind, ln_view_fn fn) {
+static void get_view(struct list_request *l, enum ln_kind kind, ln_view_fn fn) {
   struct ln_view_request request = ln_exchange_views(l->x, kind, LN_VIEW_LIST);
   request.until = l->until;
   struct ln_view_getter *getter = ln_view_get(&request, fn, l);
@@ -89,12 +90,12 @@ static void get_view(struct listing *l, enum ln_kind kind, ln_view_fn fn) {
 
 static void list_resources(void *arg, struct ln_view *v, const char *why) {
   (void)v, (void)why; /* without that view URIs are not replaced */
-  ((struct listing *)arg)->getter = NULL;
+  ((struct list_request *)arg)->getter = NULL;
   list_end(arg);
 }
 
 static void list_view(void *arg, struct ln_view *v, const char *why) {
-  struct listing *l = arg;
+  struct list_request *l = arg;
   l->getter = NULL;
   l->view = v && !l->gone ? ln_view_ref(v) : NULL;
   if (!v) snprintf(l->why, sizeof l->why, "%s", why);
@@ -120,7 +121,7 @@ static bool list_offered(const struct ln_session *s, enum ln_kind kind) {
 }
 
 static void list_refreshed(void *arg) {
-  struct listing *l = arg;
+  struct list_request *l = arg;
   if (l->gone)
     list_end(l);
   else
@@ -132,13 +133,13 @@ void ln_lists_request(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn don
     ln_forward_to_only(x, msg, done, arg);
     return;
   }
-  struct listing *l = calloc(1, sizeof *l);
+  struct list_request *l = calloc(1, sizeof *l);
   if (!l) {
     ln_reply_no_memory(done, arg);
     return;
   }
   ln_exchange_ref(x);
-  *l = (struct listing){.x = x, .msg = ln_msg_ref(msg), .done = done, .arg = arg};
+  *l = (struct list_request){.x = x, .msg = ln_msg_ref(msg), .done = done, .arg = arg};
   const struct ln_host *h = x->session->host;
   l->until = ln_loop_now(h->loop) + h->settings.start_timeout_ms;
   ln_exchange_watch(x, &l->over, on_over);
