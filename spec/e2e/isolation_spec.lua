@@ -444,6 +444,10 @@ describe("between clients", function()
         end
       end
       assert.equal(0, up:count "tasks/cancel" + up:count "tasks/result")
+      all[1]:close()
+      for _, method in ipairs { "tasks/get", "tasks/result", "tasks/cancel" } do
+        assert.equal("Unknown task", all[2]:failure(method, tasks.about "t1").message, "not when it has gone either: " .. extra)
+      end
     end
   end)
 end)

@@ -38,6 +38,7 @@ struct ln_host {
   uint64_t next_serial;     /* the last that a session, server or link got; none is given twice */
   size_t levels[LN_LEVELS]; /* sessions that have set each level of the log */
   size_t in_flight;         /* requests under way for clients */
+  bool forgot_tasks;        /* servers may have tasks that no session is known to have begun */
   struct ln_list views;     /* struct ln_view: those that several sessions may share … */
   struct ln_list variants; /* … and those that a session isn't shown just now, the oldest first … */
   size_t kept;             /* … and what those cost; lists/view.c */

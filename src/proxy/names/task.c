@@ -1,5 +1,5 @@
-/* The tables of tasks; see task.h. They are bounded: requests for a task that was dropped still
- * find their server, but its progress is not passed on any more. */
+/* The tables of tasks; see task.h. They are bounded: the progress of a task that was dropped is not
+ * passed on any more. */
 #include "proxy/names/task.h"
 
 #include <float.h>
@@ -16,6 +16,7 @@ void ln_task_free(struct ln_task_entry *t) {
   ln_list_remove(&t->in_session);
   ln_list_remove(&t->in_link);
   t->session->n_tasks--;
+  if (!t->of_client) t->session->host->forgot_tasks = true;
   ln_server_unref(t->server);
   ln_bytes_unref(t->id);
   ln_bytes_unref(t->shown);

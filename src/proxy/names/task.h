@@ -4,9 +4,11 @@
  * response.
  *
  * With one server ids are not changed, and requests for unknown ids go to that server, unless
- * another client's session began that task there. With several servers clients see a server's id
- * with "NAME:" before it. Of a shared link, clients can use only their own tasks. Clients' ids are
- * never changed: only the server that made the request may use them. */
+ * another client's session began that task there, or may have: once the task of any session has
+ * left the table, only those that were restored after a restart may ask for what is not in it. With
+ * several servers clients see a server's id with "NAME:" before it. Of a shared link, clients can
+ * use only their own tasks. Clients' ids are never changed: only the server that made the request
+ * may use them. */
 #ifndef LN_PROXY_NAMES_TASK_H
 #define LN_PROXY_NAMES_TASK_H
 

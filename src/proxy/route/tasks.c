@@ -62,9 +62,10 @@ void ln_tasks_request(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn don
   struct ln_task_entry *t = ln_task_by_shown(s, false, ln_bytes_str(key));
   if (t && !ln_generation_has(x->gen, t->server)) t = NULL;
   struct ln_server *owner = t ? t->server : ln_task_owner(s, ln_bytes_str(key), &id);
-  /* Not in this session's table: from before a restart, or guessed. Another client's is nobody's.
-   */
-  bool others = !t && owner && !alone_with(owner) && ln_task_by_native(NULL, owner, id);
+  /* Not in this session's table: from before a restart, or guessed. Another client's is nobody's;
+   * so is what may be of one that has gone, but to a session that is older than this process. */
+  bool others = !t && owner && !alone_with(owner) &&
+                (ln_task_by_native(NULL, owner, id) || (s->host->forgot_tasks && !s->restored));
   ln_exchange_set_server(x, others ? NULL : owner);
   if (x->server) {
     struct ln_bytes *native = native_json(ln_bytes_str(key), t ? ln_bytes_str(t->id) : id);
