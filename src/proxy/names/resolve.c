@@ -472,7 +472,7 @@ void ln_resolve(struct ln_exchange *x, struct ln_msg *msg,
     ln_reply_error(done, arg, -32602, text);
     return;
   }
-  struct resolve *r = calloc(1, sizeof *r);
+  struct resolve *r = ln_zalloc(sizeof *r);
   if (r) r->key = ln_json_text(s.value);
   if (!r || !r->key) {
     free(r);
