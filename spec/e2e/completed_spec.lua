@@ -43,6 +43,8 @@ describe("completion", function()
     { "lunette.resources.hide 'file:///secret'", "p", "x", nil, '["file:///secret","FILE:///secret","file:///open","secret","a: b"]',
       '["file:///open","secret","a: b"]' },
     { "lunette.resources.only 'file:///open'", "p", "x", nil, '["file:///secret","file:///open","a: b"]', '["file:///open","a: b"]' },
+    { "lunette.resource_templates.hide 'd'", "p", "x", nil, '["db://secret/1","db://own/1","file:///open","db:x"]', '["db://own/1","file:///open","db:x"]' },
+    { "lunette.resource_templates.hide 'f'", "db://{table}/{row}{?q}", "table", nil, '["file:///x","a:b"]', '["a:b"]' },
     { "lunette.tools.hide 'secret'", "file:///{name}", "name", nil, '["secret","open"]', '["secret","open"]' },
     { "", "file:///{name}", "name", nil, '["secret",1]', '["secret",1]' },
   }

@@ -14,10 +14,11 @@ enum { MAX_VALUES = 100, MAX_VARIABLES = 16 };
 
 /* A reply that waits for the list of resources. */
 struct filter {
-  struct ln_exchange *x;           /* counted */
-  struct ln_chain *c;              /* x's: its msg is the request */
-  struct ln_msg *reply;            /* counted */
-  const struct ln_view *resources; /* NULL: there is none */
+  struct ln_exchange *x;     /* counted */
+  struct ln_chain *c;        /* x's: its msg is the request */
+  struct ln_msg *reply;      /* counted */
+  struct ln_view *resources; /* counted; NULL: there is none … */
+  struct ln_view *templates; /* … likewise */
   uint64_t steps;
   struct ln_str argument;               /* the raw name of the variable that is completed */
   struct ln_str value;                  /* one that is proposed, unescaped */
@@ -75,13 +76,23 @@ static bool leads_nowhere(struct filter *f) {
   return hidden;
 }
 
+/* True when it is a URI of a template that a rule hides, and of none that the client sees. */
+static bool of_hidden_template(struct filter *f, struct ln_str uri) {
+  const struct ln_view *v = f->templates;
+  void *found;
+  return v && ln_templates_find(&v->match.gone, NULL, uri, &f->steps, &found) != LN_ENOTFOUND &&
+         ln_templates_find(&v->match.native, f->x->server, uri, &f->steps, &found) != LN_OK &&
+         ln_templates_find(&v->match.visible, NULL, uri, &f->steps, &found) != LN_OK;
+}
+
 static bool is_kept(struct filter *f, struct ln_str value) {
   struct ln_bytes *text = ln_json_type_of(value) == LN_JSON_STRING ? ln_json_text(value) : NULL;
   if (!text) return false;
   f->value = ln_bytes_str(text);
   bool uri = memchr(text->data, ':', text->len);
-  bool hidden = uri && f->resources && ln_view_is_hidden(f->resources, f->value) &&
-                !ln_view_find(f->resources, f->value);
+  bool listed = f->resources && ln_view_find(f->resources, f->value);
+  bool hidden = uri && f->resources && !listed && ln_view_is_hidden(f->resources, f->value);
+  if (uri && !listed && !hidden) hidden = of_hidden_template(f, f->value);
   if (!hidden && f->x->entry && f->x->view->kind == LN_KIND_TEMPLATE) hidden = leads_nowhere(f);
   ln_bytes_unref(text);
   return !hidden;
@@ -120,13 +131,10 @@ static struct ln_msg *without_hidden(struct filter *f, struct ln_str values,
   return m;
 }
 
-static void on_view(void *arg, struct ln_view *v, const char *why) {
-  struct filter *f = arg;
-  (void)why; /* without it, globs tell */
+static void finish(struct filter *f) {
   struct ln_json_item completion, values, it;
   bool failed = false;
   struct ln_msg *reply = ln_msg_ref(f->reply), *m = NULL;
-  f->resources = v;
   f->steps = LN_MATCH_STEPS;
   if (ln_json_get(f->c->msg->params, "argument", &it) && ln_json_get(it.value, "name", &it))
     f->argument = it.value;
@@ -142,8 +150,25 @@ static void on_view(void *arg, struct ln_view *v, const char *why) {
   else
     ln_msg_unref(m || failed ? m : reply);
   ln_msg_unref(f->reply);
+  ln_view_unref(f->resources);
+  ln_view_unref(f->templates);
   ln_exchange_unref(f->x);
   free(f);
+}
+
+static void on_templates(void *arg, struct ln_view *v, const char *why) {
+  struct filter *f = arg;
+  (void)why;
+  f->templates = v ? ln_view_ref(v) : NULL;
+  finish(f);
+}
+
+static void on_resources(void *arg, struct ln_view *v, const char *why) {
+  struct filter *f = arg;
+  (void)why; /* without it, globs tell */
+  f->resources = v ? ln_view_ref(v) : NULL;
+  struct ln_view_request request = ln_exchange_views(f->x, LN_KIND_TEMPLATE, LN_VIEW_USE);
+  ln_view_get(&request, on_templates, f);
 }
 
 /* The server's reply. */
@@ -163,7 +188,7 @@ static void completed(void *arg, struct ln_msg *reply) {
   f->c = c;
   f->reply = reply;
   struct ln_view_request request = ln_exchange_views(c->x, LN_KIND_RESOURCE, LN_VIEW_USE);
-  ln_view_get(&request, on_view, f);
+  ln_view_get(&request, on_resources, f);
 }
 
 int ln_completion_filter(struct ln_exchange *x, struct ln_msg *msg, ln_reply_fn *done, void **arg) {
