@@ -37,6 +37,15 @@ struct ln_ledger {
   uint64_t refused;
 };
 
+/* What of the loop's time it has had (net/share.h). */
+struct ln_share {
+  uint64_t turn;  /* loop time of … */
+  uint64_t spent; /* … which its streams had this much, in ns, and … */
+  uint64_t since; /* … have more since then; 0: no work of it is under way */
+  uint32_t round; /* in which each of its streams reads once */
+  bool waits;     /* one that has not read in this round wanted to */
+};
+
 struct ln_account {
   struct ln_list link;
   struct ln_account
@@ -44,6 +53,7 @@ struct ln_account {
   struct ln_ledger *ledger;
   uint32_t refs;
   size_t held[LN_SHORTS];
+  struct ln_share share;
   struct ln_list holdings; /* struct ln_holding, the longest unused first */
   char name[LN_ACCOUNT_NAME];
 };

@@ -140,19 +140,25 @@ struct ln_stream *ln_stream_open(struct ln_loop *l, int fd, const struct ln_stre
 /* --- reading --- */
 
 /* libuv reads on while there is more, up to 2 MB: what that is worth of work is up to the peer.
- * After TURN_MS of it the others have their turn. */
-static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf) {
+ * After TURN_MS of it the others have their turn, and other peers before that (net/share.h). */
+static bool has_turn(struct ln_stream *s) {
   enum { TURN_MS = 4 };
-  (void)hint;
-  struct ln_stream *s = h->data;
-  uint64_t turn = uv_now(h->loop);
-  bool over = s->turn == turn && uv_hrtime() / 1000000 > turn + TURN_MS;
-  s->turn = turn;
-  *buf = over ? uv_buf_init(NULL, 0) : uv_buf_init(s->loop->buf, sizeof s->loop->buf);
+  uint64_t turn = uv_now(&s->loop->uv);
+  if (s->queue.payer) return ln_share_turn(s->queue.payer, turn, &s->place);
+  bool over = s->place.turn == turn && uv_hrtime() / 1000000 > turn + TURN_MS;
+  s->place.turn = turn;
+  return !over;
 }
 
-static void on_uv_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf) {
+static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf) {
+  (void)hint;
   struct ln_stream *s = h->data;
+  bool turn = has_turn(s);
+  if (turn) s->begun = ln_share_begin(s->queue.payer, uv_now(h->loop));
+  *buf = turn ? uv_buf_init(s->loop->buf, sizeof s->loop->buf) : uv_buf_init(NULL, 0);
+}
+
+static void take(struct ln_stream *s, ssize_t n, const uv_buf_t *buf) {
   if (n == 0 || n == UV_ENOBUFS) return; /* nothing there; no turn */
   if (n < 0) {
     if (s->tls && n == UV_EOF && !s->flushing)
@@ -167,6 +173,14 @@ static void on_uv_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf) {
     ln_tls_feed(s, buf->base, (size_t)n);
   else if (s->ops->on_read)
     s->ops->on_read(s->arg, buf->base, (size_t)n);
+}
+
+/* Follows each on_alloc: the reading itself is work, too. */
+static void on_uv_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf) {
+  struct ln_stream *s = h->data;
+  take(s, n, buf);
+  ln_share_end(s->queue.payer, s->begun);
+  s->begun = false;
 }
 
 void ln_stream_sync_reading(struct ln_stream *s) {

@@ -14,6 +14,7 @@
 
 #include "net/loop_impl.h"
 #include "net/queue.h"
+#include "net/share.h"
 #include "net/stream.h"
 
 enum ln_stream_kind { LN_STREAM_TCP, LN_STREAM_PIPE, LN_STREAM_TTY, LN_STREAM_FILE };
@@ -56,14 +57,15 @@ struct ln_stream {
   bool open;
   bool handle_closing;
   bool up;
-  uint64_t turn;  /* loop time of the last read */
-  bool want_read; /* the owner's wish */
-  bool reading;   /* libuv's state */
-  bool ended;     /* on_end was called */
-  bool broken;    /* a write failed */
-  bool failed;    /* on_end was called with an error */
-  bool full;      /* LN_EFULL was returned, on_drain is due */
-  bool shut;      /* ln_stream_shutdown was called */
+  struct ln_share_place place; /* among its peer's */
+  bool begun;                  /* a read that counts for it is under way */
+  bool want_read;              /* the owner's wish */
+  bool reading;                /* libuv's state */
+  bool ended;                  /* on_end was called */
+  bool broken;                 /* a write failed */
+  bool failed;                 /* on_end was called with an error */
+  bool full;                   /* LN_EFULL was returned, on_drain is due */
+  bool shut;                   /* ln_stream_shutdown was called */
   bool shut_sent;
   bool flushing; /* ln_stream_close_flushed was called: only on_closed follows */
   bool closing;

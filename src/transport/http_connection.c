@@ -143,22 +143,6 @@ int ln_http_connection_new(struct ln_http_server *s, struct ln_stream *stream, b
   return LN_OK;
 }
 
-void ln_http_connection_close(struct ln_http_connection *c) {
-  c->phase = LN_HTTP_CLOSED;
-  ln_timer_stop(&c->timer);
-  ln_stream_close(c->stream);
-}
-
-void ln_http_connection_close_idle(struct ln_http_connection *c) {
-  c->phase = LN_HTTP_CLOSED;
-  ln_timer_stop(&c->timer);
-  if (ln_stream_queued(c->stream)) {
-    ln_stream_close_flushed(c->stream, c->server->conf.idle_timeout_ms);
-  } else {
-    ln_stream_close(c->stream);
-  }
-}
-
 void ln_http_connection_complete(struct ln_http_connection *c, int rc) {
   c->complete = true;
   if (rc == LN_EFULL) {
@@ -182,11 +166,15 @@ static void hold(struct ln_http_connection *c, struct ln_str data) {
   if (ln_buf_append_str(&c->held, data)) ln_http_connection_close(c);
 }
 
+static bool waits(const struct ln_http_connection *c) {
+  return c->held_at < c->held.len;
+}
+
 static void on_read(void *arg, const char *p, size_t n) {
   struct ln_http_connection *c = arg;
   struct ln_str data = {p, n};
-  feed(c, &data);
-  if (c->phase == LN_HTTP_OPEN && data.n) hold(c, data);
+  if (!waits(c)) feed(c, &data);
+  if ((c->phase == LN_HTTP_OPEN || c->phase == LN_HTTP_IDLE) && data.n) hold(c, data);
   settle(c);
 }
 
@@ -284,11 +272,12 @@ static void receive_end(struct ln_http_connection *c) {
   if (c->phase == LN_HTTP_OPEN && c->complete && !c->flushing) finish(c);
 }
 
-/* Takes from *data until it is used up, a request is open, or the connection has ended. */
+/* Takes from *data until it is used up, a request is open, its peer has had its part of this turn,
+ * or the connection has ended. */
 static void feed(struct ln_http_connection *c, struct ln_str *data) {
   for (;;) {
     if (c->phase == LN_HTTP_IDLE) {
-      if (!data->n || !begin(c)) return;
+      if (!data->n || ln_share_over(c->account, ln_loop_now(c->server->loop)) || !begin(c)) return;
     } else if (c->phase != LN_HTTP_RECEIVING) {
       return;
     }
@@ -351,18 +340,28 @@ static void finish(struct ln_http_connection *c) {
   if (!c->keep || c->eof || c->server->draining) linger(c);
 }
 
-static void finish_and_go_on(struct ln_http_connection *c) {
-  finish(c);
+static void go_on(struct ln_http_connection *c) {
+  bool begun = ln_share_begin(c->account, ln_loop_now(c->server->loop));
   struct ln_str data = ln_buf_str(&c->held);
   data.p += c->held_at;
   data.n -= c->held_at;
   feed(c, &data);
   c->held_at = c->held.len - data.n;
+  ln_share_end(c->account, begun);
   settle(c);
+}
+
+static void finish_and_go_on(struct ln_http_connection *c) {
+  finish(c);
+  go_on(c);
 }
 
 static void on_task(struct ln_task *t) {
   struct ln_http_connection *c = LN_CONTAINER(t, struct ln_http_connection, task);
+  if (c->phase == LN_HTTP_IDLE && waits(c)) {
+    go_on(c);
+    return;
+  }
   if (c->phase != LN_HTTP_OPEN) return;
   int rc = ln_http_reply_uncork(c);
   if (rc && rc != LN_EFULL) {
@@ -387,6 +386,8 @@ static void on_drain(void *arg) {
 static void on_end(void *arg, int err) {
   struct ln_http_connection *c = arg;
   if (c->phase == LN_HTTP_CLOSED) return;
+  c->end_waits = !err && c->phase == LN_HTTP_IDLE && waits(c);
+  if (c->end_waits) return;
   c->eof = true;
   if (c->phase == LN_HTTP_OPEN && c->complete && !err) return; /* on_task or on_drain ends it */
   if (c->phase == LN_HTTP_OPEN || err) {
@@ -480,8 +481,13 @@ static void settle(struct ln_http_connection *c) {
     case LN_HTTP_CLOSED: forget(c); return;
   }
   charge_head(c);
-  bool pause = c->phase == LN_HTTP_OPEN && c->held.len - c->held_at >= LN_HTTP_HOLD;
-  if (pause == c->paused || c->eof) return;
+  if (c->phase == LN_HTTP_IDLE && waits(c)) ln_task_post(c->server->loop, &c->task, on_task);
+  if (c->end_waits && !waits(c)) {
+    on_end(c, LN_OK);
+    return;
+  }
+  bool pause = c->held.len - c->held_at >= LN_HTTP_HOLD;
+  if (pause == c->paused || c->eof || c->end_waits) return;
   c->paused = pause;
   if (pause) {
     ln_stream_read_stop(c->stream);

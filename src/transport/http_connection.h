@@ -13,6 +13,7 @@
 
 #include "base/list.h"
 #include "net/loop.h"
+#include "net/share.h"
 #include "net/stream.h"
 #include "transport/http_server.h"
 #include "wire/http.h"
@@ -106,6 +107,7 @@ struct ln_http_connection {
   bool complete;    /* the reply was accepted in full by the stream */
   bool flushing;    /* complete, but done waits for the queue to drain */
   bool eof;         /* the peer ended its side */
+  bool end_waits;   /* so it did, while requests of it wait for their turn */
   bool paused;      /* reading is stopped */
   bool timing_head; /* the timer runs for the request being received */
 };
@@ -117,16 +119,16 @@ struct ln_http_parser *ln_http_server_take_parser(struct ln_http_server *s);
 void ln_http_server_give_parser(struct ln_http_server *s, struct ln_http_parser *p, bool clean);
 /* The Date header's line, made anew once a second. */
 const char *ln_http_server_date(struct ln_http_server *s);
+/* Closes at once. An open request gets its done from on_closed. */
+void ln_http_connection_close(struct ln_http_connection *c);
+/* Closes one that is between requests, once it has sent what is queued. */
+void ln_http_connection_close_idle(struct ln_http_connection *c);
 /* A connection (or a refused stream) is gone. */
 void ln_http_server_lost(struct ln_http_server *s);
 
 /* --- http_connection.c --- */
 /* spare: there is no room for it, but for a question about how we are. */
 int ln_http_connection_new(struct ln_http_server *s, struct ln_stream *stream, bool spare) LN_CHECK;
-/* Closes at once. An open request gets its done from on_closed. */
-void ln_http_connection_close(struct ln_http_connection *c);
-/* Closes one that is between requests, once it has sent what is queued. */
-void ln_http_connection_close_idle(struct ln_http_connection *c);
 /* The reply was written; rc is what the stream said to its last part. */
 void ln_http_connection_complete(struct ln_http_connection *c, int rc);
 /* Runs ln_http_reply_uncork at the end of this iteration. */

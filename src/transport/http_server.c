@@ -1,5 +1,6 @@
 /* The HTTP server as a whole: listening, the limit on connections, the pool of parsers, the
- * date, draining and closing. What happens on one connection is in http_connection.c.
+ * date, draining and closing, also of a connection. What else happens on one is in
+ * http_connection.c.
  *
  * The server is freed when, after ln_http_server_close, its listener, every connection and every
  * refused stream have closed; the last of them posts closed_task. */
@@ -89,6 +90,22 @@ void ln_http_server_close(struct ln_http_server *s, void (*closed)(void *arg), v
     ln_http_connection_close(LN_CONTAINER(it, struct ln_http_connection, link));
   }
   ln_http_server_lost(s);
+}
+
+void ln_http_connection_close(struct ln_http_connection *c) {
+  c->phase = LN_HTTP_CLOSED;
+  ln_timer_stop(&c->timer);
+  ln_stream_close(c->stream);
+}
+
+void ln_http_connection_close_idle(struct ln_http_connection *c) {
+  c->phase = LN_HTTP_CLOSED;
+  ln_timer_stop(&c->timer);
+  if (ln_stream_queued(c->stream)) {
+    ln_stream_close_flushed(c->stream, c->server->conf.idle_timeout_ms);
+  } else {
+    ln_stream_close(c->stream);
+  }
 }
 
 void ln_http_server_lost(struct ln_http_server *s) {
