@@ -446,6 +446,13 @@ describe("an argument", function()
       it(body, function() assert.equal(text, policy.says((called(body)), "read", '{"file":"p"}')) end)
     end
 
+    it("that forwards an argument which the transform renames is told so in the log, and not its client", function()
+      local client = called "return forward { file = args.file, path = 'q' }"
+      local failure = client:failure("tools/call", '{"name":"read","arguments":{"file":"p"}}')
+      assert.same({ -32603, "policy error" }, { failure.code, failure.message })
+      assert.truthy(client.process.err:all():find("policy%d+%.lua:%d+: forward: there is no argument path"), client.process.err:all())
+    end)
+
     -- { schema, transforms (a list of argument tables, outermost last), what is sent, what call sees }
     for _, row in ipairs {
       { '{"a":{},"b":{}}', { '{ a = { default = "c" } }' }, "{}", '{"a":"c"}' },

@@ -66,6 +66,17 @@ local function check_args(args)
   return args
 end
 
+-- The function's own mistake, not its client's: what that sent was looked at before.
+local function check_forwarded(layer, args)
+  if not layer.maps then return end
+  for name in pairs(args) do
+    if type(name) == "string" and not layer.presented[name] and layer.refused[transform.folded(name)] then
+      local why = "%s: forward: there is no argument %s, which the transform itself hides or renames"
+      error(why:format(core.where(), name), 0)
+    end
+  end
+end
+
 -- An argument's name as the server has it; refuses those that are not there for the client.
 local function native_name(chain, name)
   for i = #chain, 1, -1 do
@@ -196,6 +207,7 @@ function M.step(chain, left, ctx)
     contexts.own(ctx, "forward")
     local seconds = check.forward_options(how)
     local new = check_args(changed or args)
+    check_forwarded(layer, new)
     if new == args then new = without_defaults(args, left_out) end
     local mapped, rest = descend(map(layer, core.merge(text, new), ctx, hidden), at - 1)
     send(mapped, rest, seconds)
