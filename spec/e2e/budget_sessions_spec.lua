@@ -36,6 +36,7 @@ describe("sessions of a peer", function()
     local neighbour = client(host, flood.NEIGHBOUR)
     local heads = flood.posts(host.port, 1500, flood.initialize())
     assert.same({ [200] = 1000, [503] = 500 }, flood.tally(heads))
+    host.process:wait_stderr "refused 127.0.0.1 with 503: Too many sessions (max_sessions_per_peer"
     local refused = heads[1500]
     assert.truthy(tonumber(refused.headers["retry-after"]))
     assert.equal(-32603, json.value(refused.body, "error", "code"))

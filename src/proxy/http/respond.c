@@ -32,6 +32,9 @@ void ln_respond_refusal(struct ln_log *log, struct ln_http_request *r, struct ln
   if (refusal.status == LN_REFUSAL_DEFERRED) return;
   struct ln_msg_fault fault = {.code = refusal.code};
   snprintf(fault.text, sizeof fault.text, "%s", refusal.why);
-  LN_LOG(log, WARN, "http", "refused with %d: %s", refusal.status, refusal.why);
+  if (refusal.status == 503 && r->account)
+    LN_LOG(log, WARN, "http", "refused %s with 503: %s", r->account->name, refusal.why);
+  else
+    LN_LOG(log, WARN, "http", "refused with %d: %s", refusal.status, refusal.why);
   respond_error(r, refusal.status, &fault, refusal.headers);
 }

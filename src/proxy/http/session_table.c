@@ -139,8 +139,10 @@ struct ln_http_session *ln_session_table_add(struct ln_session_table *t,
       rc ? NULL : entry_new(t, r->account, kind, id.p ? id : ln_buf_str(&fresh));
   ln_buf_deinit(&fresh);
   if (!hs)
-    *refusal = (struct ln_refusal){503, -32603, "Too many sessions; try again later",
-                                   "Retry-After: 10\r\n"};
+    *refusal = (struct ln_refusal){
+        503, -32603,
+        "Too many sessions (max_sessions_per_peer, or max_sessions for all): try again later",
+        "Retry-After: 10\r\n"};
   return hs;
 }
 
