@@ -161,3 +161,27 @@ describe("an initialize request", function()
     c:initialize()
   end)
 end)
+
+describe("what a session is shown", function()
+  after_each(lunette.finish)
+
+  it("is counted where it is for that session alone, and who has most of it gives way", function()
+    local many = {}
+    for i = 1, 1000 do many[i] = ('{"name":"t%d","inputSchema":{"type":"object"}}'):format(i) end
+    local up = upstream.new { name = "up", tools = "[" .. table.concat(many, ",") .. "]" }
+    up:on("tools/call", function() return '{"content":[]}' end)
+    local host = lunette.http { policy = ("lunette.upstream('up', %s)\nlunette.configure { max_buffered_bytes = %d }\n"
+      .. "lunette.tools.filter(function(tool, ctx) return tool.name ~= 't1' end)"):format(up:lua "session = 'shared'", 8 * MIB) }
+    local neighbour = client(host, flood.NEIGHBOUR)
+    local one = buffered(host)
+    assert.is_true(one > 300000, one .. " bytes for a list of 1000")
+    for _ = 1, 40 do client(host) end
+    -- While some are told to go a quarter more is let in.
+    assert.is_true(buffered(host) < 10.5 * MIB, buffered(host) .. " bytes")
+    assert.is_true(metric(host, "lunette_sessions") < 30)
+    neighbour:result("tools/call", '{"name":"t2"}')
+    local before = buffered(host)
+    assert.equal(200, (neighbour:close()))
+    assert.truthy(loop.within(3000, function() return buffered(host) < before - 300000 end), "given back")
+  end)
+end)

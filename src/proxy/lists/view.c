@@ -57,7 +57,22 @@ void ln_view_unref(struct ln_view *v) {
   ln_generation_unref(v->gen);
   free(v->entries);
   free(v->listings);
+  ln_account_give(v->account, LN_SHORT_BYTES, v->charged);
+  ln_account_unref(v->account);
   free(v);
+}
+
+void ln_view_charge(struct ln_view *v, struct ln_account *a) {
+  /* An entry with its blocks and its places in maps, apart from what is as long as its text. */
+  enum { ENTRY = sizeof(struct ln_entry) + 256 };
+  if (!a) return;
+  v->charged = sizeof *v + v->n_entries * ENTRY;
+  for (size_t i = 0; i < v->n_entries; i++) {
+    const struct ln_entry *e = &v->entries[i];
+    v->charged += (e->key ? 2 * e->key->len : 0) + (e->json ? e->json->len : 0);
+  }
+  v->account = ln_account_ref(a);
+  ln_account_add(a, LN_SHORT_BYTES, v->charged);
 }
 
 /* --- a session's --- */

@@ -8,6 +8,7 @@
 #ifndef LN_PROXY_LISTS_VIEW_H
 #define LN_PROXY_LISTS_VIEW_H
 
+#include "base/account.h"
 #include "base/map.h"
 #include "mcp/template_set.h"
 #include "proxy/client/session.h"
@@ -77,7 +78,10 @@ struct ln_view {
   } last;
   struct ln_msg **pages; /* the replies to the list request, made when first asked for */
   size_t n_pages;
-  uint64_t names_hash; /* view_page.c: in cursors of a view that is per_request */
+  uint64_t names_hash;        /* view_page.c: in cursors of a view that is per_request */
+  struct ln_account *account; /* who is charged for it, when it is of one session alone: counted;
+                                 NULL: nobody. The pages, too, and … */
+  size_t charged;             /* … this much for the rest */
 };
 
 struct ln_view *ln_view_ref(struct ln_view *v);
@@ -90,6 +94,9 @@ void ln_view_set(struct ln_session *s, enum ln_kind kind, struct ln_view *v);
 struct ln_view *ln_view_for(struct ln_session *s, enum ln_kind kind, struct ln_bytes *headers);
 /* It was made for a request with these headers (NULL: none). */
 void ln_view_set_key(struct ln_view *v, struct ln_bytes *headers);
+/* It is one session's alone (base/account.h): one of many sessions with long lists would else hold
+ * any amount of memory. a: counted; NULL: nobody is charged. Once. */
+void ln_view_charge(struct ln_view *v, struct ln_account *a);
 /* True when it is right for a request with these headers. */
 bool ln_view_holds(const struct ln_view *v, const struct ln_bytes *headers);
 /* Sets NULL for all kinds. */

@@ -53,8 +53,11 @@ static struct ln_view *make(const struct ln_view_request *r, struct ln_listing *
   struct ln_view *v = existing(r, listings);
   if (v) return ln_view_ref(v);
   v = ln_view_build(r->gen, r->kind, listings, r->x, 0);
-  if (v) ln_view_set_key(v, r->headers);
-  if (v && !ln_policy_per_client(r->gen->policy, r->kind))
+  if (!v) return NULL;
+  ln_view_set_key(v, r->headers);
+  if (ln_policy_per_client(r->gen->policy, r->kind))
+    ln_view_charge(v, r->session->purse);
+  else
     ln_list_push(&r->gen->host->views, &v->link);
   return v;
 }

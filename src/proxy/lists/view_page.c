@@ -98,6 +98,7 @@ static int make_pages(struct ln_view *v) {
       ln_view_drop_pages(v);
       return LN_ENOMEM;
     }
+    ln_bytes_charge(m->bytes, v->account);
     v->pages[v->n_pages++] = m;
   } while (i < v->n_entries);
   return LN_OK;
