@@ -120,11 +120,15 @@ describe("when memory runs out", function()
         client = lunette.stdio { policy = policy, env = { LD_PRELOAD = library } }
         client:initialize()
       end
-      local call = client:start("tools/call", ('{"name":"t","_meta":{"progressToken":"p","n":"starve:%d"}}'):format(n))
-      loop.wait(function() return call.raw or client.process.code end, "an answer", 5000)
+      -- It may be ending since the last one's answer.
+      local ok, why = pcall(function()
+        local call = client:start("tools/call", ('{"name":"t","_meta":{"progressToken":"p","n":"starve:%d"}}'):format(n))
+        loop.wait(function() return call.raw or client.process.code end, "an answer", 5000)
+      end)
+      if not ok then assert(loop.within(5000, function() return client.process.code end), why) end
     end
     loop.within(1500, function() return client.process.code end)
-    client:result("ping", ENOUGH)
+    if client.process.code then assert.equal(0, client.process.code) else client:result("ping", ENOUGH) end
   end)
 
   -- The policy's text is read as messages are: it says which allocation of its reload fails.

@@ -89,6 +89,8 @@ void ln_index_unref(struct ln_index *index) {
 }
 
 void ln_index_server_ends(struct ln_server *server) {
+  while (ln_list_shift(&server->listings)) { /* views that are left may still have them */
+  }
   LN_LIST_EACH(l, &server->indexes) ln_index_retire(LN_CONTAINER(l, struct ln_index, link));
 }
 
