@@ -6,7 +6,7 @@
 
 #include "proxy/lists/share.h"
 
-enum { MAX_PAGES = 1000, BACKOFF_MS = 1000 };
+enum { MAX_PAGES = 1000 };
 
 static uint64_t now_of(const struct ln_index *index) {
   return ln_loop_now(index->server->host->loop);
@@ -198,10 +198,9 @@ static void on_first_fetched(struct fetch *f, struct ln_listing *listing, const 
     ln_listing_unref(listing);
     return;
   }
-  /* As long as the fetch took, at least a second. */
-  index->backoff_until[kind] =
-      listing ? 0 : now_of(index) + LN_MAX(now_of(index) - index->asked_at[kind], BACKOFF_MS);
   struct ln_server *server = index->server;
+  uint64_t now = now_of(index), lasted = now - index->asked_at[kind];
+  index->backoff_until[kind] = listing ? 0 : now + ln_server_list_pause(server, lasted);
   if (listing) {
     server->unlisted &= ~(1U << kind);
     took(f, listing);

@@ -7,7 +7,7 @@
 #include "proxy/server/conf.h"
 #include "proxy/server/events.h"
 
-enum { BACKOFF_FIRST_MS = 250, BACKOFF_MAX_MS = 30000, BACKOFF_LISTS_MS = 1000 };
+enum { BACKOFF_FIRST_MS = 250, BACKOFF_MAX_MS = 30000, PAUSE_MS = 1000 };
 
 static bool set_transport(struct ln_server *server, size_t max, const char **why) {
   const struct ln_server_conf *conf = server->conf;
@@ -93,11 +93,19 @@ void ln_server_works(struct ln_server *server) {
   server->health = LN_SERVER_UP;
 }
 
+uint64_t ln_server_longest_pause(const struct ln_server *server) {
+  return LN_MIN(LN_MAX(server->host->settings.list_max_age_ms, PAUSE_MS), BACKOFF_MAX_MS);
+}
+
+uint64_t ln_server_list_pause(const struct ln_server *server, uint64_t took) {
+  return LN_MAX(LN_MIN(took, ln_server_longest_pause(server)), PAUSE_MS);
+}
+
 /* None after the first failure. */
-static uint64_t pause_after(unsigned failures) {
-  if (failures < 2) return 0;
-  unsigned doublings = failures - 2 < 7 ? failures - 2 : 7;
-  return LN_MIN((uint64_t)BACKOFF_FIRST_MS << doublings, BACKOFF_MAX_MS);
+static uint64_t pause_after(const struct ln_server *server) {
+  if (server->failures < 2) return 0;
+  unsigned doublings = LN_MIN(server->failures - 2, 7);
+  return LN_MIN((uint64_t)BACKOFF_FIRST_MS << doublings, ln_server_longest_pause(server));
 }
 
 /* A link that ends after it worked doesn't make it DOWN: one client may have caused that.
@@ -110,8 +118,8 @@ void ln_server_failed(struct ln_server *server, const struct ln_server_failure *
     server->health = LN_SERVER_DOWN;
   else if (!f->elsewhere)
     server->health = LN_SERVER_STOPPED;
-  server->retry_at = now + pause_after(server->failures);
-  server->backoff_until = f->ready ? 0 : now + LN_MAX(now - f->opened_at, BACKOFF_LISTS_MS);
+  server->retry_at = now + pause_after(server);
+  server->backoff_until = f->ready ? 0 : now + ln_server_list_pause(server, now - f->opened_at);
   if (f->why != server->last_error)
     snprintf(server->last_error, sizeof server->last_error, "%s", f->why);
 }

@@ -78,6 +78,11 @@ struct ln_server_failure {
   uint64_t opened_at; /* loop time of the link's beginning */
 };
 void ln_server_failed(struct ln_server *server, const struct ln_server_failure *f);
+/* Milliseconds. No pause is longer than a list may be old (list_max_age): what is back and lists
+ * otherwise would be known too late. Of a list that failed as long as that took, at least a second:
+ * else all that there is would wait for it each time. */
+uint64_t ln_server_longest_pause(const struct ln_server *server);
+uint64_t ln_server_list_pause(const struct ln_server *server, uint64_t took);
 /* True for a while after a link failed before it was initialized (as long as that took, at least a
  * second): requests that ask all servers, such as lists, do without it then. */
 bool ln_server_in_backoff(const struct ln_server *server);

@@ -21,6 +21,7 @@ describe("a server", function()
   teardown(S.teardown)
   before_each(function()
     rig = S.rig()
+    rig.host.settings.list_max_age_ms = 60000
     server = assert(rig:server())
   end)
   after_each(function() rig:finish() end)
@@ -57,6 +58,17 @@ describe("a server", function()
     lib.ln_server_works(server)
     fails { elsewhere = true }
     assert.equal("down", health())
+  end)
+
+  it("is done without and not started for no longer than lists may be old, however long it took or often it failed", function()
+    rig.host.settings.list_max_age_ms = 3000
+    fails { opened_at = now() - 7000 }
+    rig:pass(2999)
+    assert.is_true(lib.ln_server_in_backoff(server))
+    rig:pass(1)
+    assert.is_false(lib.ln_server_in_backoff(server))
+    for _ = 1, 20 do fails {} end
+    assert.equal(now() + 3000, tonumber(server.retry_at))
   end)
 
   it("whose start took long is done without as long, and at least a second", function()
