@@ -36,7 +36,8 @@ static int batch_add_always(struct batch *b, const struct ln_iov *parts, size_t 
 static int batch_no_room(struct batch *b, struct ln_str id) {
   static const char head[] = "{\"jsonrpc\":\"2.0\",\"id\":";
   static const char tail[] =
-      ",\"error\":{\"code\":-32603,\"message\":\"The answers to the batch are too long\"}}";
+      ",\"error\":{\"code\":-32603,\"message\":\"The answers to the batch are longer than twice "
+      "max_message_bytes\"}}";
   const struct ln_iov parts[] = {
       {head, sizeof head - 1, NULL}, {id.p, id.n, NULL}, {tail, sizeof tail - 1, NULL}};
   return batch_add_always(b, parts, LN_COUNT(parts));

@@ -90,7 +90,7 @@ describe("an array of messages", function()
     local rules = "lunette.configure { max_message_bytes = 1024 }"
     local function big(n) return ('"result":{"x":"%s"}'):format(("x"):rep(n)) end
     local function answer(id, members) return ('{"jsonrpc":"2.0","id":%s,%s}'):format(id, members) end
-    local lacking = '"error":{"code":-32603,"message":"The answers to the batch are too long"}'
+    local lacking = '"error":{"code":-32603,"message":"The answers to the batch are longer than twice max_message_bytes"}'
 
     it("has errors in place of those that don't fit, under whatever ids", function()
       local h, s = client(nil, rules)
