@@ -4,18 +4,8 @@ local json = require "spec.support.json"
 local lunette = require "spec.support.lunette"
 local policy = require "spec.support.policy"
 
-local with, item = policy.with, policy.item
-
--- A client of one tool t with that inputSchema, under a transform with these arguments (Lua text).
-local function tool(schema, arguments, more)
-  local text = ('lunette.tools.transform("t", { arguments = %s %s })'):format(arguments, more or "")
-  return with(text, { tools = '[{"name":"t","inputSchema":' .. schema .. "}]" })
-end
-
-local function schema_of(client)
-  local raw = item(client, "t")
-  return raw and json.at(raw, "inputSchema")
-end
+local item = policy.item
+local tool, schema_of = policy.tool, policy.schema_of
 
 describe("an argument", function()
   after_each(lunette.finish)

@@ -4,17 +4,7 @@ local lunette = require "spec.support.lunette"
 local policy = require "spec.support.policy"
 
 local with, item, call = policy.with, policy.item, policy.call
-
--- A client of one tool t with that inputSchema, under a transform with these arguments (Lua text).
-local function tool(schema, arguments, more)
-  local text = ('lunette.tools.transform("t", { arguments = %s %s })'):format(arguments, more or "")
-  return with(text, { tools = '[{"name":"t","inputSchema":' .. schema .. "}]" })
-end
-
-local function schema_of(client)
-  local raw = item(client, "t")
-  return raw and json.at(raw, "inputSchema")
-end
+local tool, schema_of = policy.tool, policy.schema_of
 
 local function refused(client, arguments)
   return client:failure("tools/call", '{"name":"t","arguments":' .. arguments .. "}")

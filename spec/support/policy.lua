@@ -83,6 +83,18 @@ function M.item(client, name, kind)
   end
 end
 
+--- A client of one tool t with that inputSchema, under a transform with these arguments (Lua text).
+function M.tool(schema, arguments, more)
+  local text = ('lunette.tools.transform("t", { arguments = %s %s })'):format(arguments, more or "")
+  return M.with(text, { tools = '[{"name":"t","inputSchema":' .. schema .. "}]" })
+end
+
+--- The inputSchema of that tool as the client sees it; nil: it sees no such tool.
+function M.schema_of(client)
+  local raw = M.item(client, "t")
+  return raw and json.at(raw, "inputSchema")
+end
+
 --- The raw arguments that the server got for a call with these (raw).
 function M.call(client, name, arguments)
   local params = '{"name":' .. json.quote(name) .. (arguments and ',"arguments":' .. arguments or "") .. "}"
