@@ -126,3 +126,15 @@ bool ln_pool_link_forgotten(struct ln_link *link, struct ln_call *call) {
   ln_link_close_if_idle(link);
   return true;
 }
+
+struct ln_session *ln_pool_only_session(const struct ln_server *server) {
+  struct ln_session *only = NULL;
+  if (!ln_server_is_shared(server)) return NULL;
+  LN_LIST_EACH(l, &server->host->sessions) {
+    struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
+    if (!ln_generation_has(s->gen, server)) continue;
+    if (only) return NULL;
+    only = s;
+  }
+  return only;
+}

@@ -33,6 +33,10 @@ struct ln_link *ln_pool_link(struct ln_session *s, struct ln_server *server, con
 struct ln_link *ln_pool_link_for_call(struct ln_session *s, struct ln_server *server, bool task,
                                       const char **why);
 
+/* The only session of whose generation a shared server is, who has all of it; NULL: there are
+ * several, or none, or the server is not shared. Borrowed. */
+struct ln_session *ln_pool_only_session(const struct ln_server *server);
+
 /* For ln_link_events (server/events.h). */
 void ln_pool_link_lost(struct ln_link *link);
 void ln_pool_link_detached(struct ln_link *link);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "mcp/progress.h"
+#include "proxy/client/pool.h"
 #include "proxy/exchange/hooks.h"
 #include "proxy/lists/index.h"
 #include "proxy/names/elicitation.h"
@@ -62,15 +63,9 @@ static struct ln_exchange *cause_of(struct ln_link *link, struct ln_call *call,
 /* The only client there is, of a shared link that nobody else has ever used: what the server says
  * can be about no other. NULL: there are several, or none. */
 static struct ln_session *only_client(const struct ln_link *link) {
-  struct ln_session *only = NULL;
-  if (!ln_server_is_shared(link->server) || link->draining) return NULL;
-  LN_LIST_EACH(l, &link->server->host->sessions) {
-    struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
-    if (!ln_generation_has(s->gen, link->server)) continue;
-    if (only || s->state != LN_SESSION_OPEN || (link->user && link->user != s->key)) return NULL;
-    only = s;
-  }
-  return only;
+  struct ln_session *only = link->draining ? NULL : ln_pool_only_session(link->server);
+  bool its = only && only->state == LN_SESSION_OPEN && (!link->user || link->user == only->key);
+  return its ? only : NULL;
 }
 
 static struct ln_session *session_of(struct ln_link *link, struct ln_exchange *cause,

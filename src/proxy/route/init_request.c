@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "proxy/client/pool.h"
 #include "proxy/lists/share.h"
 
 /* Requests to clients that handlers can answer for clients without the capability. */
@@ -31,16 +32,8 @@ static struct ln_bytes *offered(const struct ln_policy *p, struct ln_str own) {
 /* The capabilities of the only client that there is, who has all of a shared server for now: those
  * that come later are asked only for what they declare themselves. "{}": there are several. */
 static struct ln_str only_clients(const struct ln_server *server) {
-  struct ln_str none = LN_STR_LIT("{}");
-  const struct ln_session *only = NULL;
-  if (!ln_server_is_shared(server)) return none;
-  LN_LIST_EACH(l, &server->host->sessions) {
-    const struct ln_session *s = LN_CONTAINER(l, struct ln_session, link);
-    if (!ln_generation_has(s->gen, server)) continue;
-    if (only) return none;
-    only = s;
-  }
-  return only && only->peer.said ? only->peer.capabilities : none;
+  const struct ln_session *only = ln_pool_only_session(server);
+  return only && only->peer.said ? only->peer.capabilities : LN_STR_LIT("{}");
 }
 
 /* In a link without an owner. */
